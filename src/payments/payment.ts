@@ -1,0 +1,82 @@
+/**
+ * What a payment is, in words shared by every room: its identity, its processors, its state.
+ *
+ * A correlationId is 16 bytes. On the hot path it travels as four 32-bit words (an `Int32Array` of four, in
+ * big-endian order of the UUID's text), so that nothing is allocated to compare or to hash it.
+ */
+import type { Cents } from './money.ts';
+
+export const PROCESSORS = ['default', 'fallback'] as const;
+export type Processor = (typeof PROCESSORS)[number];
+/** A processor as a number, for typed arrays and tables: its place in `PROCESSORS`. */
+export const DEFAULT = 0;
+export const FALLBACK = 1;
+export type ProcessorIndex = typeof DEFAULT | typeof FALLBACK;
+
+/**
+ * How far a payment is. What the store holds is what a crash leaves behind, so `SENT` is written before the
+ * request leaves, and whoever finds it after a crash must take the outcome as unknown (`PINNED`).
+ */
+export const WAITING = 0;
+export const SENT = 1;
+/** Sent once with an unknown outcome: only the same processor may resolve it. */
+export const PINNED = 2;
+export const SETTLED = 3;
+export type State = typeof WAITING | typeof SENT | typeof PINNED | typeof SETTLED;
+
+/** One payment as the store knows it. Times are wall-clock milliseconds since 1970; 0 stands for none. */
+export interface StoredPayment {
+  /** Its place in the order of arrival at the store; unique for as long as nothing is purged. */
+  readonly seq: number;
+  /** 16 bytes. */
+  readonly id: Uint8Array;
+  readonly cents: Cents;
+  readonly acceptedAtMs: number;
+  readonly state: State;
+  /** The processor of the last attempt, or undefined before the first. */
+  readonly processor: ProcessorIndex | undefined;
+  /** The instant that was sent with the last attempt; of a settled payment, the one in the processor's book. */
+  readonly requestedAtMs: number;
+  /** Attempts so far on both processors. */
+  readonly attempts: number;
+  /** Attempts on default in the present round of up to `DEFAULT_ATTEMPTS`. */
+  readonly tries: number;
+  readonly settledAtMs: number;
+}
+
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
+/** The canonical lower-case text of 16 bytes starting at `start`. */
+export function idText(bytes: Uint8Array, start = 0): string {
+  const hex = (from: number, to: number): string => {
+    let text = '';
+    for (let at = from; at < to; at++) text += HEX[bytes[start + at]!]!;
+    return text;
+  };
+  return `${hex(0, 4)}-${hex(4, 6)}-${hex(6, 8)}-${hex(8, 10)}-${hex(10, 16)}`;
+}
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+/** The 16 bytes of a UUID in its 8-4-4-4-12 form, either case; undefined for any other text. */
+export function idBytes(text: string): Uint8Array | undefined {
+  if (!UUID.test(text)) return undefined;
+  return Uint8Array.fromHex(text.replaceAll('-', ''));
+}
+
+/** The four words of 16 bytes. */
+export function idWords(bytes: Uint8Array): Int32Array {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, 16);
+  return Int32Array.of(view.getInt32(0), view.getInt32(4), view.getInt32(8), view.getInt32(12));
+}
+
+/** Writes the 16 bytes of four words at `start` of `target`. */
+export function writeIdBytes(words: ArrayLike<number>, wordStart: number, target: Uint8Array, start: number): void {
+  for (let at = 0; at < 4; at++) {
+    const word = words[wordStart + at]!;
+    target[start + at * 4] = word >>> 24;
+    target[start + at * 4 + 1] = word >>> 16;
+    target[start + at * 4 + 2] = word >>> 8;
+    target[start + at * 4 + 3] = word;
+  }
+}

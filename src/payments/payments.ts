@@ -1,0 +1,59 @@
+/**
+ * What the HTTP side asks of the payments side: the one seam between bytes and money.
+ */
+import type { Cents, Total } from './money.ts';
+import type { Processor } from './payment.ts';
+
+/** Accepted: `202`, to be sent only after the next `commit()` said true. Also for the same payment again. */
+export const ACCEPTED = 1;
+/** Known with another amount: `409`. */
+export const CONFLICT = 2;
+/** The queue is full or the store cannot take it: `503` with `Retry-After`. */
+export const UNAVAILABLE = 3;
+export type Acceptance = typeof ACCEPTED | typeof CONFLICT | typeof UNAVAILABLE;
+
+export interface PaymentView {
+  readonly correlationId: string;
+  readonly cents: Cents;
+  readonly status: 'queued' | 'settled';
+  readonly processor: Processor | null;
+  /** Wall-clock milliseconds, or null before the first attempt. */
+  readonly requestedAtMs: number | null;
+  readonly acceptedAtMs: number;
+  readonly attempts: number;
+}
+
+export type Summary = Readonly<Record<Processor, Readonly<Total>>>;
+
+export interface Readiness {
+  readonly ready: boolean;
+  /** What is amiss, one short sentence each; empty when ready. */
+  readonly reasons: readonly string[];
+  readonly instance: string;
+}
+
+export interface Payments {
+  /**
+   * The hot path: called for each valid payment in the turn of the event loop in which its last byte arrived.
+   * `id` (four words, big-endian) is a scratch array: it is read before this returns. A promise is
+   * returned only where the store has to be asked; `commit()` then need not be awaited for it.
+   */
+  accept(id: Int32Array, cents: number): Acceptance | Promise<Acceptance>;
+  /**
+   * Makes everything accepted since the last call as durable as `ACK_AFTER` asks, once for all connections of
+   * a turn. False: none of it was kept, so the waiting `202`s become `503`s.
+   */
+  commit(): boolean | Promise<boolean>;
+  /** One payment by its 16 bytes; undefined when unknown. Throws `Unavailable` when the store cannot be asked. */
+  find(id: Uint8Array): Promise<PaymentView | undefined>;
+  /** Inclusive bounds in wall-clock milliseconds; an open end is -Infinity or Infinity. Throws `Unavailable`. */
+  summary(fromMs: number, toMs: number): Promise<Summary>;
+  /** Forgets everything accepted before. Throws `Unavailable`. */
+  purge(): Promise<void>;
+  readiness(): Readiness;
+}
+
+/** The store cannot be asked at present: `503` with `Retry-After`. */
+export class Unavailable extends Error {
+  override name = 'Unavailable';
+}

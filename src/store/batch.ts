@@ -1,0 +1,53 @@
+/**
+ * A batch of operations for the store: rows of numbers in one buffer, so that a turn's worth of
+ * payments crosses to the store's thread in one message, without an object a payment.
+ */
+
+/** Insert a payment with its state so far, unless the id is there already. */
+export const PUT = 0;
+/** Record the state, processor, requestedAt, attempts and tries of a payment that is ours and unsettled. */
+export const MARK = 1;
+/** Record a settlement and add it to the totals; only of a payment that is ours and unsettled. */
+export const SETTLE = 2;
+/** Append to a payment's history an attempt that did not settle it. Never refused. */
+export const ATTEMPT = 3;
+
+/** The columns of a row. */
+export const KIND = 0;
+export const SEQ = 1;
+export const ID = 2; // to 5: four words, of PUT only
+export const CENTS = 6; // PUT, SETTLE; of ATTEMPT the duration in ms
+export const ACCEPTED_AT = 7; // PUT; of ATTEMPT when it ended (wall clock, ms)
+export const STATE = 8; // of ATTEMPT the outcome: an index into OUTCOMES of processors/outcome
+export const PROCESSOR = 9; // -1: none yet
+export const REQUESTED_AT = 10;
+export const ATTEMPTS = 11;
+export const TRIES = 12;
+export const SETTLED_AT = 13;
+export const COLUMNS = 14;
+
+export class Batch {
+  readonly epoch: number;
+  readonly generation: number;
+  rows: Float64Array;
+  count = 0;
+
+  constructor(epoch: number, generation: number, capacity = 16) {
+    this.epoch = epoch;
+    this.generation = generation;
+    this.rows = new Float64Array(capacity * COLUMNS);
+  }
+
+  /** The start of a new, zeroed row. */
+  add(kind: number): number {
+    const start = this.count * COLUMNS;
+    if (start + COLUMNS > this.rows.length) {
+      const grown = new Float64Array(this.rows.length * 2);
+      grown.set(this.rows);
+      this.rows = grown;
+    }
+    this.rows[start + KIND] = kind;
+    this.count += 1;
+    return start;
+  }
+}

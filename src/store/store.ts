@@ -1,0 +1,120 @@
+/**
+ * The store: the shared memory of all backends of one deployment, and what is left after a crash.
+ *
+ * Everything is asked in batches and answered by callback, in the order in which it was asked: so the same
+ * callers run on a worker thread's messages in production and on a virtual clock in the simulation, where
+ * a promise's micro-task would hide what happens when. A call answers exactly once, with its result or with a
+ * `StoreFault`.
+ *
+ * Fencing. An instance that joins gets a new `epoch`. Every write is done in a transaction that first compares
+ * the epoch: an instance that was declared dead (`fence`) while it was only paused gets the fault `fenced`
+ * and changes nothing. Owners are compared with the same care: `adopt` takes only from the dead.
+ *
+ * Purging. A purge raises the `generation`. A write of an older generation changes nothing (`FORGOTTEN` for each
+ * of its operations) and its answer names the new generation, so its writer learns what to forget.
+ */
+import type { Summary } from '../payments/payments.ts';
+import type { ProcessorIndex, StoredPayment } from '../payments/payment.ts';
+import type { Batch } from './batch.ts';
+
+export type Reply<T> = (answer: T | StoreFault) => void;
+
+/** Why the store did not do what it was asked. Nothing was changed. */
+export class StoreFault {
+  readonly reason: 'fenced' | 'full' | 'busy' | 'broken';
+  readonly detail: string;
+  constructor(reason: StoreFault['reason'], detail: string) {
+    this.reason = reason;
+    this.detail = detail;
+  }
+}
+
+/** A put that was inserted answers with its seq (above 0); MARK, SETTLE and ATTEMPT that took effect with DONE. */
+export const DONE = 1;
+/** PUT: the store has a payment of this id already, whoever owns it. MARK, SETTLE: it is settled, or not ours. */
+export const KNOWN = -1;
+/** The operation belongs to an older generation: it was purged. */
+export const FORGOTTEN = -2;
+
+export interface Written {
+  readonly generation: number;
+  /** One result an operation, in order: a seq, DONE, KNOWN or FORGOTTEN. */
+  readonly results: Float64Array;
+}
+
+export interface Joined {
+  readonly epoch: number;
+  readonly generation: number;
+}
+
+export interface HealthReport {
+  readonly failing: boolean;
+  readonly minResponseMs: number;
+  /** Rises with every report, so that a reader knows an old one from a new one. 0: never asked. */
+  readonly version: number;
+}
+
+export interface InstanceView {
+  readonly name: string;
+  readonly epoch: number;
+  /** Rises while the instance lives; who sees it stand still on a clock of its own may fence it. */
+  readonly beat: number;
+  /** False once fenced or left. */
+  readonly alive: boolean;
+  /** The generation that the instance has taken notice of. */
+  readonly generation: number;
+  /** Unsettled payments that it owns (exact; cheap to tell, or kept as a count). */
+  readonly unsettled: number;
+  /** What the instance last published of itself (JSON), for /metrics and the dashboard. */
+  readonly figures: string;
+}
+
+/** What all instances share besides payments. */
+export interface Shared {
+  readonly generation: number;
+  readonly instances: readonly InstanceView[];
+  /** Health of the processors, by ProcessorIndex. */
+  readonly health: readonly [HealthReport, HealthReport];
+  /** The name of the instance that asks the processors' health, '' when nobody does. */
+  readonly checker: string;
+}
+
+export interface Store {
+  /**
+   * Joins as `instance`, alive, with a new epoch that fences whoever had that name before. Payments it owned
+   * before stay its own.
+   */
+  join(instance: string, reply: Reply<Joined>): void;
+  /** Puts what the logs of `instance` hold (put-if-absent, owned by `instance`); replies with how many were new. */
+  replay(instance: string, reply: Reply<number>): void;
+  /**
+   * One transaction for the whole batch, in order; all of it or nothing. The batch belongs to the store
+   * until the reply.
+   */
+  write(batch: Batch, reply: Reply<Written>): void;
+  /** Own unsettled payments with a seq above `afterSeq`, ascending, at most `limit`. */
+  take(afterSeq: number, limit: number, reply: Reply<StoredPayment[]>): void;
+  /** Makes up to `limit` unsettled payments of a dead instance our own and replies with them (any order). */
+  adopt(instance: string, limit: number, reply: Reply<StoredPayment[]>): void;
+  find(id: Uint8Array, reply: Reply<StoredPayment | undefined>): void;
+  /** Settled payments by the `requestedAt` that was booked, inclusive bounds in ms, +-Infinity for an open end. */
+  summary(fromMs: number, toMs: number, reply: Reply<Summary>): void;
+  /** All ids with a seq above `afterSeq`, ascending, 16 bytes each, at most `limit`; and the last seq among them. */
+  ids(afterSeq: number, limit: number, reply: Reply<{ ids: Uint8Array; lastSeq: number }>): void;
+  /** Reads what is shared. Cheap where nothing has changed. */
+  look(reply: Reply<Shared>): void;
+  /** Beats: our beat + 1, the generation we have noticed, our figures. Fault `fenced` when we were declared dead. */
+  beat(generation: number, figures: string, reply: Reply<Shared>): void;
+  /** Declares an instance dead if its epoch and beat are still those seen (epoch + 1); frees its checker's lease. */
+  fence(instance: string, epoch: number, beat: number, reply: Reply<boolean>): void;
+  /** Takes the checker's lease if its holder is still `holder` ('' for nobody). */
+  takeChecker(holder: string, reply: Reply<boolean>): void;
+  /** Publishes a processor's health (version + 1). Only the holder of the checker's lease may: else false. */
+  report(processor: ProcessorIndex, failing: boolean, minResponseMs: number, reply: Reply<boolean>): void;
+  /** Generation + 1, every payment and total deleted, replies with the new generation. Health and instances stay. */
+  purge(reply: Reply<number>): void;
+  /** Everything written before is safe from a power loss when this replies. */
+  sync(reply: Reply<true>): void;
+  /** A graceful leave: not alive, lease freed; then everything is closed. */
+  leave(reply: Reply<true>): void;
+}
