@@ -36,7 +36,8 @@ export function addTotal(total: Total, other: Readonly<Total>): void {
 }
 
 /** The exact sum of a total, in cents. */
-export const totalCents = (total: Readonly<Total>): bigint => BigInt(total.high) * BigInt(PART) + BigInt(total.low);
+export const totalCents = (total: Readonly<Total>): bigint =>
+  BigInt(total.high) * BigInt(PART) + BigInt(total.low);
 
 /** Cents as a decimal number with two digits after the point: `1990` gives `19.90`. */
 export function decimal(cents: number | bigint): string {

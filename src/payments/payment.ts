@@ -71,7 +71,12 @@ export function idWords(bytes: Uint8Array): Int32Array {
 }
 
 /** Writes the 16 bytes of four words at `start` of `target`. */
-export function writeIdBytes(words: ArrayLike<number>, wordStart: number, target: Uint8Array, start: number): void {
+export function writeIdBytes(
+  words: ArrayLike<number>,
+  wordStart: number,
+  target: Uint8Array,
+  start: number,
+): void {
   for (let at = 0; at < 4; at++) {
     const word = words[wordStart + at]!;
     target[start + at * 4] = word >>> 24;

@@ -13,8 +13,9 @@
  * Purging. A purge raises the `generation`. A write of an older generation changes nothing (`FORGOTTEN` for each
  * of its operations) and its answer names the new generation, so its writer learns what to forget.
  */
-import type { Summary } from '../payments/payments.ts';
+
 import type { ProcessorIndex, StoredPayment } from '../payments/payment.ts';
+import type { Summary } from '../payments/payments.ts';
 import type { Batch } from './batch.ts';
 
 export type Reply<T> = (answer: T | StoreFault) => void;
