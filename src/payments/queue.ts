@@ -1,0 +1,166 @@
+/**
+ * The payments at work in this instance: a ring of preallocated slots in typed arrays, and an index from
+ * correlationId to slot. Nothing is allocated for a payment between its acceptance and its settlement.
+ *
+ * A slot is a number. Slots come from a ring of free ones, first freed, first used again, and each carries a
+ * version that rises when it is freed: an answer that comes back for an earlier tenant finds another version.
+ */
+import assert from 'node:assert/strict';
+import { FixedDeque } from 'mnemonist';
+import { idText, type ProcessorIndex, type State, WAITING, writeIdBytes } from './payment.ts';
+
+export const NONE = -1;
+
+export class Queue {
+  readonly capacity: number;
+  /** Four words a slot. */
+  readonly words: Int32Array;
+  readonly cents: Float64Array;
+  readonly acceptedAtMs: Float64Array;
+  /** When it was accepted, on the monotonic clock. */
+  readonly acceptedMonotonicMs: Float64Array;
+  /** The store's number of the payment; 0 until the store has it. */
+  readonly seq: Float64Array;
+  readonly requestedAtMs: Float64Array;
+  readonly state: Uint8Array;
+  readonly processor: Uint8Array;
+  readonly attempts: Uint32Array;
+  readonly tries: Uint16Array;
+  /** The log segment that holds it while the store does not; NONE afterwards. */
+  readonly segment: Int32Array;
+  readonly version: Uint32Array;
+  readonly #free: FixedDeque<number>;
+  /** Open addressing, linear probing, at most half full: slot + 1, or 0 for an empty place. */
+  readonly #index: Int32Array;
+  readonly #mask: number;
+  readonly #bytes = new Uint8Array(16);
+
+  constructor(capacity: number) {
+    assert(Number.isInteger(capacity) && capacity > 0 && capacity <= 2 ** 24);
+    this.capacity = capacity;
+    this.words = new Int32Array(capacity * 4);
+    this.cents = new Float64Array(capacity);
+    this.acceptedAtMs = new Float64Array(capacity);
+    this.acceptedMonotonicMs = new Float64Array(capacity);
+    this.seq = new Float64Array(capacity);
+    this.requestedAtMs = new Float64Array(capacity);
+    this.state = new Uint8Array(capacity);
+    this.processor = new Uint8Array(capacity);
+    this.attempts = new Uint32Array(capacity);
+    this.tries = new Uint16Array(capacity);
+    this.segment = new Int32Array(capacity);
+    this.version = new Uint32Array(capacity);
+    this.#free = new FixedDeque(Int32Array, capacity);
+    for (let slot = 0; slot < capacity; slot++) this.#free.push(slot);
+    const places = 2 ** Math.ceil(Math.log2(capacity * 2));
+    this.#index = new Int32Array(places);
+    this.#mask = places - 1;
+  }
+
+  /** Payments held. */
+  get size(): number {
+    return this.capacity - this.#free.size;
+  }
+
+  /** A slot for a new payment, entered in the index, its other fields zeroed; NONE when all are taken. */
+  add(id: ArrayLike<number>, cents: number, acceptedAtMs: number, nowMs: number): number {
+    const slot = this.#free.shift();
+    if (slot === undefined) return NONE;
+    this.words[slot * 4] = id[0]!;
+    this.words[slot * 4 + 1] = id[1]!;
+    this.words[slot * 4 + 2] = id[2]!;
+    this.words[slot * 4 + 3] = id[3]!;
+    this.cents[slot] = cents;
+    this.acceptedAtMs[slot] = acceptedAtMs;
+    this.acceptedMonotonicMs[slot] = nowMs;
+    this.seq[slot] = 0;
+    this.requestedAtMs[slot] = 0;
+    this.state[slot] = WAITING;
+    this.processor[slot] = 0;
+    this.attempts[slot] = 0;
+    this.tries[slot] = 0;
+    this.segment[slot] = NONE;
+    let place = hash(id, 0) & this.#mask;
+    while (this.#index[place] !== 0) place = (place + 1) & this.#mask;
+    this.#index[place] = slot + 1;
+    return slot;
+  }
+
+  /** The slot of an id (four words), or NONE. */
+  find(id: ArrayLike<number>): number {
+    let place = hash(id, 0) & this.#mask;
+    for (;;) {
+      const slot = this.#index[place]! - 1;
+      if (slot < 0) return NONE;
+      const at = slot * 4;
+      const { words } = this;
+      if (
+        words[at] === id[0] &&
+        words[at + 1] === id[1] &&
+        words[at + 2] === id[2] &&
+        words[at + 3] === id[3]
+      ) {
+        return slot;
+      }
+      place = (place + 1) & this.#mask;
+    }
+  }
+
+  /** Gives a slot back. */
+  free(slot: number): void {
+    this.#unindex(slot);
+    this.version[slot]! += 1;
+    this.#free.push(slot);
+  }
+
+  /** Calls `each` with every slot in use. */
+  forEach(each: (slot: number) => void): void {
+    for (const entry of this.#index.slice()) if (entry !== 0) each(entry - 1);
+  }
+
+  stateOf(slot: number): State {
+    return this.state[slot] as State;
+  }
+
+  processorOf(slot: number): ProcessorIndex {
+    return this.processor[slot] as ProcessorIndex;
+  }
+
+  /** The correlationId as text. */
+  textOf(slot: number): string {
+    writeIdBytes(this.words, slot * 4, this.#bytes, 0);
+    return idText(this.#bytes);
+  }
+
+  /** Removes a slot from the index and closes the gap, so that no search stops early (Knuth, TAOCP 6.4, R). */
+  #unindex(slot: number): void {
+    const index = this.#index;
+    let gap = hash(this.words, slot * 4) & this.#mask;
+    while (index[gap] !== slot + 1) {
+      assert(index[gap] !== 0, 'a slot that is not in use was freed');
+      gap = (gap + 1) & this.#mask;
+    }
+    let place = gap;
+    for (;;) {
+      place = (place + 1) & this.#mask;
+      const entry = index[place]!;
+      if (entry === 0) break;
+      const home = hash(this.words, (entry - 1) * 4) & this.#mask;
+      // The entry may move back only if its home does not lie behind the gap, seen cyclically.
+      if (((place - home) & this.#mask) >= ((place - gap) & this.#mask)) {
+        index[gap] = entry;
+        gap = place;
+      }
+    }
+    index[gap] = 0;
+  }
+}
+
+/** Mixes four words: ids need not be random (a client may count), so all of them take part. */
+export function hash(words: ArrayLike<number>, at: number): number {
+  let mixed = Math.imul(words[at]! ^ (words[at + 1]! >>> 15), 0x85ebca6b);
+  mixed = Math.imul(mixed ^ (mixed >>> 13) ^ words[at + 1]!, 0xc2b2ae35);
+  mixed = Math.imul(mixed ^ (mixed >>> 16) ^ words[at + 2]!, 0x27d4eb2f);
+  mixed = Math.imul(mixed ^ (mixed >>> 15) ^ words[at + 3]!, 0x165667b1);
+  return mixed ^ (mixed >>> 16);
+}

@@ -1,0 +1,112 @@
+/**
+ * The rules of settling one payment exactly once.
+ *
+ *                    +--------------- not processed ---------------+
+ *                    v                                             |
+ *      accepted -> WAITING --- intent stored, request leaves --> SENT --- processed --> SETTLED
+ *                                                                  |                       ^
+ *                                                               unknown                    |
+ *                                                                  v                       |
+ *                                                               PINNED --- processed ------+
+ *                                                                ^  |
+ *                                                                +--+ anything else: the pin stays
+ *
+ * - A round is up to `defaultAttempts` attempts on default, then one on fallback; then a new round begins.
+ * - An unknown outcome pins: a processor records a payment even when its caller hung up, so silence is
+ *   not a no. A pinned payment keeps its `requestedAt` and goes back to the same processor until that says
+ *   200 or 422, or shows the payment. No later refusal lifts the pin: it speaks of the later request only.
+ * - A payment found as SENT after a crash is PINNED: its request may have left.
+ */
+import {
+  DEFAULT,
+  FALLBACK,
+  PINNED,
+  type ProcessorIndex,
+  SENT,
+  SETTLED,
+  type State,
+  WAITING,
+} from './payment.ts';
+
+export interface Policy {
+  /** Attempts on default in a round. */
+  readonly defaultAttempts: number;
+  readonly backoffMinMs: number;
+  readonly backoffMaxMs: number;
+  /** How long a payment waits for a failing default before fallback is worth its fee. */
+  readonly fallbackAfterMs: number;
+}
+
+/** What an attempt proved. */
+export type Verdict = 'processed' | 'not processed' | 'unknown';
+
+export interface Progress {
+  readonly state: State;
+  /** Of the last attempt; meaningless before the first. */
+  readonly processor: ProcessorIndex;
+  /** Attempts on default in this round. */
+  readonly tries: number;
+}
+
+/** The state of a payment that is found in the store when nobody is at work on it. */
+export const recovered = (state: State): State => (state === SENT ? PINNED : state);
+
+/** What follows when an attempt on `processor` ended. `pinned`: an earlier outcome was unknown already. */
+export function after(verdict: Verdict, pinned: boolean): State {
+  switch (verdict) {
+    case 'processed':
+      return SETTLED;
+    case 'unknown':
+      return PINNED;
+    case 'not processed':
+      return pinned ? PINNED : WAITING;
+  }
+}
+
+/** Tries in the round once an attempt on `processor` has been refused. */
+export const triesAfterRefusal = (processor: ProcessorIndex, tries: number): number =>
+  processor === FALLBACK ? 0 : tries;
+
+/** Tries in the round once an attempt on `processor` leaves. */
+export const triesAfterSending = (processor: ProcessorIndex, tries: number): number =>
+  processor === DEFAULT ? tries + 1 : tries;
+
+/** What the circuits allow at this moment. */
+export interface Permits {
+  readonly default: boolean;
+  readonly fallback: boolean;
+  /** Default's circuit is closed: it is believed to work. */
+  readonly defaultWorks: boolean;
+}
+
+/**
+ * Where an unsettled payment may go now; undefined: it waits.
+ * `waitedMs` counts from its acceptance.
+ */
+export function destination(
+  progress: Progress,
+  waitedMs: number,
+  permits: Permits,
+  policy: Policy,
+): ProcessorIndex | undefined {
+  if (progress.state === PINNED) {
+    const open = progress.processor === DEFAULT ? permits.default : permits.fallback;
+    return open ? progress.processor : undefined;
+  }
+  if (progress.tries >= policy.defaultAttempts) {
+    // With default at work again, a payment must not be held up by a fallback that is down: one quick refusal
+    // there opens a new round.
+    return permits.fallback || permits.defaultWorks ? FALLBACK : undefined;
+  }
+  if (permits.default) return DEFAULT;
+  return permits.fallback && waitedMs >= policy.fallbackAfterMs ? FALLBACK : undefined;
+}
+
+/**
+ * The pause after the `failures`-th failure in a row, in ms: doubling between the bounds, and at least half of
+ * it, the rest by `chance` (0 to 1), so that payments that failed together do not come back together.
+ */
+export function pauseMs(failures: number, chance: number, policy: Policy): number {
+  const doubled = policy.backoffMinMs * 2 ** Math.min(failures - 1, 30);
+  return Math.min(doubled, policy.backoffMaxMs) * (0.5 + chance / 2);
+}

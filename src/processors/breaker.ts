@@ -1,0 +1,133 @@
+/**
+ * The circuit breaker of one processor: whether asking it is worth an attempt.
+ *
+ *      closed --- failures in a row, or health says failing ---> open --- pause is over ---> half-open
+ *        ^                                                        ^                              |
+ *        +---------------- one attempt succeeds -----------------+---- the single probe fails ---+
+ *
+ * Runs of failures are counted instead of a rate: a processor that refuses four of ten still settles six, and
+ * a run of ten is then one in ten thousand; of a processor that is down it is ten answers.
+ *
+ * Pure: time comes in as monotonic milliseconds.
+ */
+import assert from 'node:assert/strict';
+
+export type Circuit = 'closed' | 'open' | 'half-open';
+
+export interface BreakerPolicy {
+  /** Failures in a row that open the circuit. */
+  readonly failuresMax: number;
+  /** With little traffic: this many in a row suffice if they span `failuresSpanMs`. */
+  readonly failuresFew: number;
+  readonly failuresSpanMs: number;
+  /** The pause before a probe, doubling with each that fails. */
+  readonly probeMinMs: number;
+  readonly probeMaxMs: number;
+}
+
+export const BREAKER_POLICY: BreakerPolicy = {
+  failuresMax: 10,
+  failuresFew: 3,
+  failuresSpanMs: 500,
+  probeMinMs: 250,
+  probeMaxMs: 1000,
+};
+
+assert(BREAKER_POLICY.failuresFew <= BREAKER_POLICY.failuresMax);
+assert(BREAKER_POLICY.probeMinMs <= BREAKER_POLICY.probeMaxMs);
+
+export class Breaker {
+  readonly #policy: BreakerPolicy;
+  #circuit: Circuit = 'closed';
+  #failures = 0;
+  #firstFailureMs = 0;
+  #probesFailed = 0;
+  #probing = false;
+  #probeAtMs = 0;
+  /** Until then the processor asked to be left alone (429 with Retry-After). */
+  #heldUntilMs = 0;
+  #failing = false;
+
+  constructor(policy: BreakerPolicy = BREAKER_POLICY) {
+    this.#policy = policy;
+  }
+
+  get circuit(): Circuit {
+    return this.#circuit;
+  }
+
+  /** When a refused `allows` is worth asking again, in monotonic ms; 0 when an event has to come first. */
+  get askAgainAtMs(): number {
+    if (this.#circuit === 'closed') return this.#heldUntilMs;
+    return this.#probing ? 0 : Math.max(this.#probeAtMs, this.#heldUntilMs);
+  }
+
+  /** May an attempt leave now? In a half-open circuit only one at a time may. */
+  allows(nowMs: number): boolean {
+    if (nowMs < this.#heldUntilMs) return false;
+    if (this.#circuit === 'open' && nowMs >= this.#probeAtMs) this.#circuit = 'half-open';
+    return this.#circuit === 'closed' || (this.#circuit === 'half-open' && !this.#probing);
+  }
+
+  /** An attempt leaves. True when it is the probe of a half-open circuit: its end must be told with `probe`. */
+  start(): boolean {
+    if (this.#circuit !== 'half-open' || this.#probing) return false;
+    this.#probing = true;
+    return true;
+  }
+
+  /** The processor settled a payment. */
+  succeeded(): void {
+    this.#failures = 0;
+    this.#close();
+  }
+
+  /** An attempt failed, or its outcome is unknown. `probe`: what `start` said of it. */
+  failed(nowMs: number, probe: boolean): void {
+    if (this.#failures === 0) this.#firstFailureMs = nowMs;
+    this.#failures += 1;
+    if (probe) {
+      this.#probing = false;
+      this.#probesFailed += 1;
+      this.#open(nowMs);
+    } else if (this.#circuit === 'closed') {
+      const { failuresMax, failuresFew, failuresSpanMs } = this.#policy;
+      const lasting = this.#failures >= failuresFew && nowMs - this.#firstFailureMs >= failuresSpanMs;
+      if (lasting || this.#failures >= failuresMax) this.#open(nowMs);
+    }
+  }
+
+  /** An attempt ended without a word about the processor's state, or it was never made. */
+  abandoned(probe: boolean): void {
+    if (probe) this.#probing = false;
+  }
+
+  /** The processor is overloaded and wants `retryAfterMs` of quiet. It works: the circuit stays as it is. */
+  overloaded(nowMs: number, retryAfterMs: number, probe: boolean): void {
+    this.abandoned(probe);
+    this.#heldUntilMs = Math.max(this.#heldUntilMs, nowMs + retryAfterMs);
+  }
+
+  /** A new report of the processor's health. Health may lie: a failing report opens, a good one only asks for a probe. */
+  reported(failing: boolean, nowMs: number): void {
+    const mended = this.#failing && !failing;
+    this.#failing = failing;
+    if (failing && this.#circuit === 'closed') this.#open(nowMs);
+    if (mended && this.#circuit !== 'closed') {
+      this.#probesFailed = 0;
+      this.#probeAtMs = nowMs;
+    }
+  }
+
+  #open(nowMs: number): void {
+    const { probeMinMs, probeMaxMs } = this.#policy;
+    this.#circuit = 'open';
+    this.#probeAtMs = nowMs + Math.min(probeMinMs * 2 ** Math.min(this.#probesFailed, 10), probeMaxMs);
+  }
+
+  #close(): void {
+    this.#circuit = 'closed';
+    this.#probesFailed = 0;
+    this.#probing = false;
+  }
+}
