@@ -1,0 +1,195 @@
+/** The embedded store as the event loop sees it: posts what it is asked to the store's thread and calls back. */
+
+import { Worker } from 'node:worker_threads';
+import type { ProcessorIndex, StoredPayment } from '../payments/payment.ts';
+import type { Summary } from '../payments/payments.ts';
+import type { Batch } from './batch.ts';
+import { type SqliteOptions, StoreOpenError } from './sqlite-open.ts';
+import {
+  type Reply as Callback,
+  type Joined,
+  type Shared,
+  type Store,
+  StoreFault,
+  type Written,
+} from './store.ts';
+import { unpackRows } from './stored-rows.ts';
+
+export interface ThreadOptions extends SqliteOptions {
+  /** The thread's nice value, 0 to 19. Default 5. */
+  readonly priority?: number;
+}
+
+/** What the thread is asked; each call has one reply, in the same order. */
+export type Call =
+  | {
+      readonly name: 'write';
+      readonly values: [epoch: number, generation: number, rows: Float64Array, count: number];
+    }
+  | { readonly name: 'ids'; readonly values: [afterSeq: number, limit: number] }
+  | { readonly name: 'take' | 'adopt' | 'find'; readonly values: unknown[] }
+  | {
+      readonly name:
+        | 'join'
+        | 'replay'
+        | 'summary'
+        | 'look'
+        | 'beat'
+        | 'fence'
+        | 'takeChecker'
+        | 'report'
+        | 'purge'
+        | 'sync'
+        | 'leave';
+      readonly values: unknown[];
+    };
+
+export type Reply =
+  | { readonly is: 'open' }
+  | { readonly is: 'refused'; readonly detail: string }
+  | { readonly is: 'answer'; readonly value: unknown; readonly rows?: Float64Array }
+  | {
+      readonly is: 'fault';
+      readonly reason: StoreFault['reason'];
+      readonly detail: string;
+      readonly rows?: Float64Array;
+    };
+
+/** Opens the store of `options.directory` in a thread of its own. Rejects with `StoreOpenError`. */
+export function openSqliteStore(options: ThreadOptions): Promise<Store> {
+  // From source as it is; beside the bundle that this is part of in production.
+  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+  const worker = new Worker(new URL(`./sqlite-thread.${extension}`, import.meta.url), {
+    workerData: options,
+    name: 'store',
+  });
+  return new Promise((resolve, reject) => {
+    worker.once('error', reject);
+    worker.once('message', (reply: Reply) => {
+      worker.off('error', reject);
+      if (reply.is === 'open') resolve(new RemoteStore(worker));
+      else reject(new StoreOpenError(reply.is === 'refused' ? reply.detail : reply.is));
+    });
+  });
+}
+
+type Settle = (answer: unknown, rows?: Float64Array) => void;
+
+class RemoteStore implements Store {
+  readonly #worker: Worker;
+  /** Who waits, in the order in which they asked. */
+  readonly #waiting: Settle[] = [];
+  /** Why there will be no more answers. */
+  #ended: StoreFault | undefined;
+
+  constructor(worker: Worker) {
+    this.#worker = worker;
+    worker.on('message', (reply: Reply) => this.#receive(reply));
+    worker.once('error', error => this.#end(`the store's thread failed: ${error}`));
+    worker.once('exit', () => this.#end('the store is closed'));
+  }
+
+  join(instance: string, reply: Callback<Joined>): void {
+    this.#ask({ name: 'join', values: [instance] }, reply);
+  }
+
+  replay(instance: string, reply: Callback<number>): void {
+    this.#ask({ name: 'replay', values: [instance] }, reply);
+  }
+
+  /** The rows of the batch are gone until the reply, and can be used again after it. */
+  write(batch: Batch, reply: Callback<Written>): void {
+    const { epoch, generation, rows, count } = batch;
+    const settle = (answer: Written | StoreFault, returned?: Float64Array): void => {
+      if (returned !== undefined) batch.rows = returned;
+      reply(answer);
+    };
+    const buffer = rows.buffer as ArrayBuffer;
+    this.#ask({ name: 'write', values: [epoch, generation, rows, count] }, settle, [buffer]);
+  }
+
+  take(afterSeq: number, limit: number, reply: Callback<StoredPayment[]>): void {
+    this.#ask({ name: 'take', values: [afterSeq, limit] }, unpacked(reply));
+  }
+
+  adopt(instance: string, limit: number, reply: Callback<StoredPayment[]>): void {
+    this.#ask({ name: 'adopt', values: [instance, limit] }, unpacked(reply));
+  }
+
+  find(id: Uint8Array, reply: Callback<StoredPayment | undefined>): void {
+    const first = unpacked(found => reply(found instanceof StoreFault ? found : found[0]));
+    this.#ask({ name: 'find', values: [id] }, first);
+  }
+
+  summary(fromMs: number, toMs: number, reply: Callback<Summary>): void {
+    this.#ask({ name: 'summary', values: [fromMs, toMs] }, reply);
+  }
+
+  ids(afterSeq: number, limit: number, reply: Callback<{ ids: Uint8Array; lastSeq: number }>): void {
+    this.#ask({ name: 'ids', values: [afterSeq, limit] }, reply);
+  }
+
+  look(reply: Callback<Shared>): void {
+    this.#ask({ name: 'look', values: [] }, reply);
+  }
+
+  beat(generation: number, figures: string, reply: Callback<Shared>): void {
+    this.#ask({ name: 'beat', values: [generation, figures] }, reply);
+  }
+
+  fence(instance: string, epoch: number, beat: number, reply: Callback<boolean>): void {
+    this.#ask({ name: 'fence', values: [instance, epoch, beat] }, reply);
+  }
+
+  takeChecker(holder: string, reply: Callback<boolean>): void {
+    this.#ask({ name: 'takeChecker', values: [holder] }, reply);
+  }
+
+  report(processor: ProcessorIndex, failing: boolean, minResponseMs: number, reply: Callback<boolean>): void {
+    this.#ask({ name: 'report', values: [processor, failing, minResponseMs] }, reply);
+  }
+
+  purge(reply: Callback<number>): void {
+    this.#ask({ name: 'purge', values: [] }, reply);
+  }
+
+  sync(reply: Callback<true>): void {
+    this.#ask({ name: 'sync', values: [] }, reply);
+  }
+
+  leave(reply: Callback<true>): void {
+    this.#ask({ name: 'leave', values: [] }, reply);
+  }
+
+  #ask<T>(
+    call: Call,
+    reply: (answer: T | StoreFault, rows?: Float64Array) => void,
+    transfer?: ArrayBuffer[],
+  ): void {
+    const ended = this.#ended;
+    if (ended !== undefined) {
+      // Never within the call: a caller may rely on being answered later.
+      setImmediate(reply, ended);
+      return;
+    }
+    this.#waiting.push(reply as Settle);
+    this.#worker.postMessage(call, transfer);
+  }
+
+  #receive(reply: Reply): void {
+    if (reply.is === 'answer') this.#waiting.shift()!(reply.value, reply.rows);
+    else if (reply.is === 'fault') {
+      this.#waiting.shift()!(new StoreFault(reply.reason, reply.detail), reply.rows);
+    }
+  }
+
+  #end(detail: string): void {
+    this.#ended ??= new StoreFault('broken', detail);
+    for (const settle of this.#waiting.splice(0)) settle(this.#ended);
+  }
+}
+
+/** A callback for the packed rows of payments. */
+function unpacked(reply: Callback<StoredPayment[]>): Callback<Float64Array> {
+  return answer => reply(answer instanceof StoreFault ? answer : unpackRows(answer));
+}

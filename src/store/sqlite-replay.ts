@@ -1,0 +1,83 @@
+/** Reads what an instance's log segments hold and has it put into the store, some thousand payments a transaction. */
+
+import { closeSync, openSync, readdirSync, readSync } from 'node:fs';
+import { join } from 'node:path';
+import { WAITING } from '../payments/payment.ts';
+import * as column from './batch.ts';
+import { Batch, PUT } from './batch.ts';
+import { decodeHeader, decodeRecords, HEADER_BYTES, RECORD_BYTES, segmentNumber } from './log-format.ts';
+import { logFolder } from './sqlite-open.ts';
+
+/** Long enough that a transaction's own cost is lost in it, short enough that nobody waits long behind it. */
+const recordsPerTransaction = 4096;
+
+/** Makes the batch of a transaction when the store's epoch and generation are known; undefined ends the segment. */
+type MakeBatch = (epoch: number, generation: number) => Batch | undefined;
+
+/**
+ * Calls `transact` for each chunk of every segment of `instance`, oldest first, with a function that makes its batch; it returns how
+ * many of them were new, or undefined to stop. Returns the sum. A segment of another generation than the store's
+ * is passed over: what it holds was purged.
+ */
+export function replayLogs(
+  directory: string,
+  instance: string,
+  transact: (makeBatch: MakeBatch) => number | undefined,
+): number {
+  let added = 0;
+  for (const path of segments(join(directory, logFolder), instance)) {
+    const descriptor = openSync(path, 'r');
+    try {
+      added += replaySegment(descriptor, transact);
+    } finally {
+      closeSync(descriptor);
+    }
+  }
+  return added;
+}
+
+function segments(folder: string, instance: string): string[] {
+  return readdirSync(folder)
+    .map(name => ({ path: join(folder, name), number: segmentNumber(instance, name) }))
+    .filter(segment => segment.number !== undefined)
+    .sort((one, other) => one.number! - other.number!)
+    .map(segment => segment.path);
+}
+
+function replaySegment(descriptor: number, transact: (makeBatch: MakeBatch) => number | undefined): number {
+  const header = new Uint8Array(HEADER_BYTES);
+  readSync(descriptor, header, 0, HEADER_BYTES, 0);
+  const generation = decodeHeader(header);
+  if (generation === undefined) return 0;
+  const bytes = new Uint8Array(recordsPerTransaction * RECORD_BYTES);
+  let added = 0;
+  for (let position = HEADER_BYTES; ; position += bytes.length) {
+    const length = readSync(descriptor, bytes, 0, bytes.length, position);
+    let isWhole = false;
+    const fresh = transact((epoch, present) => {
+      if (present !== generation) return undefined;
+      const batch = batchOf(bytes.subarray(0, length), epoch, generation);
+      isWhole = batch.count === recordsPerTransaction;
+      return batch.count === 0 ? undefined : batch;
+    });
+    added += fresh ?? 0;
+    if (!isWhole) return added;
+  }
+}
+
+/** The puts of what `bytes` hold, up to the first damaged record. */
+function batchOf(bytes: Uint8Array, epoch: number, generation: number): Batch {
+  const batch = new Batch(epoch, generation, recordsPerTransaction);
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  decodeRecords(bytes, 0, bytes.length, (_, idStart, cents, acceptedAtMs) => {
+    const start = batch.add(PUT);
+    for (let word = 0; word < 4; word++) {
+      batch.rows[start + column.ID + word] = view.getInt32(idStart + word * 4);
+    }
+    batch.rows[start + column.CENTS] = cents;
+    batch.rows[start + column.ACCEPTED_AT] = acceptedAtMs;
+    batch.rows[start + column.STATE] = WAITING;
+    batch.rows[start + column.PROCESSOR] = -1;
+  });
+  return batch;
+}
