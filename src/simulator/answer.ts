@@ -1,0 +1,49 @@
+/**
+ * What a caller sees of a processor: an HTTP answer, or one of the ways in which none arrives.
+ */
+
+/**
+ * How an answer is delivered:
+ * `whole` as HTTP asks; `cut` with a whole status line and half of its body; `closed` and `reset`, the connection
+ * ends without a byte; `garbage`, bytes that are no HTTP; `never`, the connection stays open and silent.
+ */
+export type Delivery = 'whole' | 'cut' | 'closed' | 'reset' | 'garbage' | 'never';
+
+export interface Answer {
+  readonly delivery: Delivery;
+  /** Where `delivery` is `whole` or `cut`; else 0. */
+  readonly status: number;
+  /** JSON text, or empty. */
+  readonly body: string;
+  /** The `Retry-After` header in seconds, 0 for none. */
+  readonly retryAfterSeconds: number;
+  /** Whether a `102 Processing` comes first. */
+  readonly informed: boolean;
+  /** Where the body is not `application/json`. */
+  readonly contentType?: string;
+}
+
+export type Reply = (answer: Answer) => void;
+
+/** A whole answer of `status` with `body`, which is JSON text or empty. */
+export function answer(status: number, body = '', retryAfterSeconds = 0): Answer {
+  return Object.freeze({ delivery: 'whole', status, body, retryAfterSeconds, informed: false });
+}
+
+/** A whole answer whose body is `{"message": …}`. */
+export const message = (status: number, text: string, retryAfterSeconds = 0): Answer =>
+  answer(status, JSON.stringify({ message: text }), retryAfterSeconds);
+
+const undelivered = (delivery: Delivery): Answer => Object.freeze({ ...answer(0), delivery });
+
+export const CLOSED = undelivered('closed');
+export const RESET = undelivered('reset');
+export const GARBAGE = undelivered('garbage');
+export const NEVER = undelivered('never');
+
+export const PROCESSED = message(200, 'payment processed successfully');
+export const KNOWN = message(422, 'a payment with this correlationId is already processed');
+export const FAILING = message(500, 'the processor is failing');
+export const OVERLOADED = message(429, 'too many payments at work', 1);
+export const UNAVAILABLE = message(503, 'service unavailable', 1);
+export const NOT_FOUND = message(404, 'not found');
