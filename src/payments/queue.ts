@@ -10,6 +10,8 @@ import { FixedDeque } from 'mnemonist';
 import { idText, type ProcessorIndex, type State, WAITING, writeIdBytes } from './payment.ts';
 
 export const NONE = -1;
+/** In place of a state: found by no search any more, but still in a lane, which frees it when it comes up. */
+export const RETIRED = 255;
 
 export class Queue {
   readonly capacity: number;
@@ -108,14 +110,25 @@ export class Queue {
 
   /** Gives a slot back. */
   free(slot: number): void {
-    this.#unindex(slot);
+    if (this.state[slot] !== RETIRED) this.#unindex(slot);
     this.version[slot]! += 1;
     this.#free.push(slot);
   }
 
-  /** Calls `each` with every slot in use. */
-  forEach(each: (slot: number) => void): void {
-    for (const entry of this.#index.slice()) if (entry !== 0) each(entry - 1);
+  /** Takes a payment that turned out not to be ours out of the index. Its slot is freed by the lane it is in. */
+  retire(slot: number): void {
+    this.#unindex(slot);
+    this.state[slot] = RETIRED;
+  }
+
+  /** Gives every slot back. */
+  clear(): void {
+    this.#index.fill(0);
+    this.#free.clear();
+    for (let slot = 0; slot < this.capacity; slot++) {
+      this.version[slot]! += 1;
+      this.#free.push(slot);
+    }
   }
 
   stateOf(slot: number): State {

@@ -1,0 +1,13 @@
+import { type Reply, StoreFault } from '../store/store.ts';
+import { Unavailable } from './payments.ts';
+
+/** A store's answer as a promise; a fault rejects with `Unavailable`. */
+export function ask<T>(call: (reply: Reply<T>) => void): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  call(answer => {
+    if (answer instanceof StoreFault)
+      reject(new Unavailable(`the store is ${answer.reason}: ${answer.detail}`));
+    else resolve(answer);
+  });
+  return promise;
+}

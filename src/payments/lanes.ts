@@ -1,0 +1,130 @@
+/**
+ * Who is next: payments that wait for a processor, by what they may still do.
+ *
+ *   pinned[p]   outcome unknown: only processor p will do
+ *   exhausted   their attempts on default are used up: fallback is next
+ *   tried       failed before in this life, oldest acceptance first
+ *   fresh       never sent, in order of acceptance
+ *
+ * `tried` is a heap because a payment that failed comes back behind younger ones, and what counts for the
+ * deadline is how long it has waited since its acceptance.
+ */
+import { FixedDeque, Heap } from 'mnemonist';
+import { PINNED, type ProcessorIndex } from './payment.ts';
+import { NONE, type Queue, RETIRED } from './queue.ts';
+import { destination, type Permits, type Policy } from './settlement.ts';
+
+export class Lanes {
+  readonly #queue: Queue;
+  readonly #policy: Policy;
+  readonly #pinned: readonly [FixedDeque<number>, FixedDeque<number>];
+  readonly #exhausted: FixedDeque<number>;
+  readonly #tried: Heap<number>;
+  readonly #fresh: FixedDeque<number>;
+  readonly #progress = { state: 0 as 0 | 1 | 2 | 3, processor: 0 as ProcessorIndex, tries: 0 };
+
+  constructor(queue: Queue, policy: Policy) {
+    this.#queue = queue;
+    this.#policy = policy;
+    const ring = () => new FixedDeque<number>(Int32Array, queue.capacity);
+    this.#pinned = [ring(), ring()];
+    this.#exhausted = ring();
+    this.#fresh = ring();
+    const accepted = queue.acceptedMonotonicMs;
+    this.#tried = new Heap<number>((one, other) => accepted[one]! - accepted[other]!);
+  }
+
+  /** Payments that were never sent. */
+  get fresh(): number {
+    return this.#fresh.size;
+  }
+
+  get size(): number {
+    return this.#fresh.size + this.#tried.size + this.#exhausted.size + this.pinned;
+  }
+
+  get pinned(): number {
+    return this.#pinned[0].size + this.#pinned[1].size;
+  }
+
+  /** Puts a payment where it belongs. `adopted`: it may be older than those that wait. */
+  enter(slot: number, adopted = false): void {
+    const queue = this.#queue;
+    if (queue.state[slot] === PINNED) this.#pinned[queue.processorOf(slot)].push(slot);
+    else if (queue.tries[slot]! >= this.#policy.defaultAttempts) this.#exhausted.push(slot);
+    else if (adopted || queue.attempts[slot]! > 0) this.#tried.push(slot);
+    else this.#fresh.push(slot);
+  }
+
+  /**
+   * The next payment that may leave now, taken out of its lane, with where it goes in `to`; NONE if none may.
+   */
+  next(nowMs: number, permits: Permits): number {
+    return (
+      this.#takeFirst(this.#pinned[0], nowMs, permits) ??
+      this.#takeFirst(this.#pinned[1], nowMs, permits) ??
+      this.#takeFirst(this.#exhausted, nowMs, permits) ??
+      this.#takeOldest(nowMs, permits) ??
+      NONE
+    );
+  }
+
+  /** Where the payment that `next` returned goes. */
+  to: ProcessorIndex = 0;
+
+  /** When the payment that has waited longest may take its fallback attempt, in monotonic ms; Infinity: none waits. */
+  get deadlineMs(): number {
+    const accepted = this.#queue.acceptedMonotonicMs;
+    const fresh = this.#fresh.size > 0 ? accepted[this.#fresh.peekFirst()!]! : Infinity;
+    const tried = this.#tried.size > 0 ? accepted[this.#tried.peek()!]! : Infinity;
+    return Math.min(fresh, tried) + this.#policy.fallbackAfterMs;
+  }
+
+  /** The earliest acceptance among those that wait here, in monotonic ms; Infinity: none. */
+  get oldestMs(): number {
+    let oldest = this.deadlineMs - this.#policy.fallbackAfterMs;
+    const accepted = this.#queue.acceptedMonotonicMs;
+    for (const lane of [this.#exhausted, ...this.#pinned]) {
+      if (lane.size > 0) oldest = Math.min(oldest, accepted[lane.peekFirst()!]!);
+    }
+    return oldest;
+  }
+
+  #takeFirst(lane: FixedDeque<number>, nowMs: number, permits: Permits): number | undefined {
+    let slot = lane.peekFirst();
+    while (slot !== undefined && this.#queue.state[slot] === RETIRED) {
+      this.#queue.free(slot);
+      lane.shift();
+      slot = lane.peekFirst();
+    }
+    if (slot === undefined || !this.#mayLeave(slot, nowMs, permits)) return undefined;
+    return lane.shift();
+  }
+
+  #takeOldest(nowMs: number, permits: Permits): number | undefined {
+    const tried = this.#tried.peek();
+    const fresh = this.#fresh.peekFirst();
+    if (tried === undefined) return this.#takeFirst(this.#fresh, nowMs, permits);
+    const accepted = this.#queue.acceptedMonotonicMs;
+    // A probe of a doubtful default spends an attempt: those that spent none yet go first.
+    const probing = permits.default && !permits.defaultWorks;
+    if (fresh !== undefined && (probing || accepted[fresh]! <= accepted[tried]!)) {
+      return this.#takeFirst(this.#fresh, nowMs, permits);
+    }
+    if (!this.#mayLeave(tried, nowMs, permits)) return undefined;
+    return this.#tried.pop();
+  }
+
+  #mayLeave(slot: number, nowMs: number, permits: Permits): boolean {
+    const queue = this.#queue;
+    const progress = this.#progress;
+    progress.state = queue.stateOf(slot);
+    progress.processor = queue.processorOf(slot);
+    progress.tries = queue.tries[slot]!;
+    const waitedMs = nowMs - queue.acceptedMonotonicMs[slot]!;
+    const to = destination(progress, waitedMs, permits, this.#policy);
+    if (to === undefined) return false;
+    this.to = to;
+    return true;
+  }
+}

@@ -1,0 +1,221 @@
+/**
+ * The write side of a worker: what happened to payments, gathered in batches for the store.
+ *
+ * One batch is on its way at a time and the next one gathers meanwhile, so batches grow with the load by
+ * themselves. A batch that the store could not take is sent again as it was, before any later one: the order of
+ * what happened to a payment is the order in which the store learns of it.
+ */
+import type { Clock } from '../clock.ts';
+import {
+  ACCEPTED_AT,
+  ATTEMPT,
+  ATTEMPTS,
+  Batch,
+  CENTS,
+  COLUMNS,
+  ID,
+  KIND,
+  MARK,
+  PROCESSOR,
+  PUT,
+  REQUESTED_AT,
+  SEQ,
+  SETTLE,
+  SETTLED_AT,
+  STATE,
+  TRIES,
+} from '../store/batch.ts';
+import { type Store, StoreFault } from '../store/store.ts';
+import { SETTLED } from './payment.ts';
+import { NONE, type Queue } from './queue.ts';
+
+/** How long to wait before a batch that the store refused is sent again. */
+const RETRY_MS = 200;
+
+export interface LedgerEvents {
+  /** A row was written: `result` is a seq, DONE or KNOWN; `sent`: the row says that the payment is being sent. */
+  written(slot: number, kind: number, result: number, sent: boolean): void;
+  /** The store is of a later generation: everything before it is forgotten. */
+  purged(generation: number): void;
+  /** This instance was declared dead. */
+  fenced(): void;
+  /** The store does not take writes at present; undefined: it does again. */
+  faulty(fault: StoreFault | undefined): void;
+}
+
+interface Page {
+  readonly batch: Batch;
+  /** The slot of each row, NONE for history rows. */
+  readonly slots: number[];
+  /** Who waits until this page is written. */
+  readonly waiters: (() => void)[];
+}
+
+export class Ledger {
+  readonly #queue: Queue;
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #events: LedgerEvents;
+  /** Where a payment's PUT stands in the gathering page, so that a first attempt's intent is part of it. */
+  readonly #putRow: Int32Array;
+  #epoch: number;
+  #generation: number;
+  #page: Page;
+  /** The page that the store has at present, or that waits to be sent again. */
+  #outstanding: Page | undefined;
+  #closed = false;
+
+  constructor(
+    queue: Queue,
+    store: Store,
+    clock: Clock,
+    epoch: number,
+    generation: number,
+    events: LedgerEvents,
+  ) {
+    this.#queue = queue;
+    this.#store = store;
+    this.#clock = clock;
+    this.#events = events;
+    this.#epoch = epoch;
+    this.#generation = generation;
+    this.#putRow = new Int32Array(queue.capacity).fill(NONE);
+    this.#page = this.#newPage();
+  }
+
+  /** Rows that the store has not confirmed. */
+  get pending(): number {
+    return this.#page.batch.count + (this.#outstanding?.batch.count ?? 0);
+  }
+
+  /** A payment that the store does not know yet. */
+  put(slot: number): void {
+    const queue = this.#queue;
+    const start = this.#row(PUT, slot);
+    const { rows } = this.#page.batch;
+    rows[start + ID] = queue.words[slot * 4]!;
+    rows[start + ID + 1] = queue.words[slot * 4 + 1]!;
+    rows[start + ID + 2] = queue.words[slot * 4 + 2]!;
+    rows[start + ID + 3] = queue.words[slot * 4 + 3]!;
+    rows[start + CENTS] = queue.cents[slot]!;
+    rows[start + ACCEPTED_AT] = queue.acceptedAtMs[slot]!;
+    this.#fill(start, slot);
+    this.#putRow[slot] = start;
+  }
+
+  /** The payment's progress as it stands in the queue now. */
+  mark(slot: number): void {
+    const start = this.#putRow[slot]!;
+    this.#fill(start === NONE ? this.#row(MARK, slot) : start, slot);
+  }
+
+  settle(slot: number, settledAtMs: number): void {
+    const start = this.#row(SETTLE, slot);
+    const { rows } = this.#page.batch;
+    this.#fill(start, slot);
+    rows[start + CENTS] = this.#queue.cents[slot]!;
+    rows[start + STATE] = SETTLED;
+    rows[start + SETTLED_AT] = settledAtMs;
+  }
+
+  /** An attempt that did not settle the payment. `outcome`: an index into OUTCOMES. */
+  attempt(slot: number, outcome: number, durationMs: number, endedAtMs: number): void {
+    const start = this.#row(ATTEMPT, NONE);
+    const { rows } = this.#page.batch;
+    this.#fill(start, slot);
+    rows[start + STATE] = outcome;
+    rows[start + CENTS] = durationMs;
+    rows[start + ACCEPTED_AT] = endedAtMs;
+  }
+
+  /** Hands the gathered rows to the store, unless it is at work on an earlier page. */
+  submit(): void {
+    const page = this.#page;
+    if (page.batch.count === 0 || this.#outstanding !== undefined || this.#closed) return;
+    for (const slot of page.slots) if (slot !== NONE) this.#putRow[slot] = NONE;
+    this.#page = this.#newPage();
+    this.#outstanding = page;
+    this.#write(page);
+  }
+
+  /** Calls `then` once everything recorded so far is in the store. */
+  whenWritten(then: () => void): void {
+    if (this.#page.batch.count > 0) {
+      this.#page.waiters.push(then);
+      this.submit();
+    } else if (this.#outstanding !== undefined) this.#outstanding.waiters.push(then);
+    else then();
+  }
+
+  /** Drops what was gathered: it belongs to what a purge forgot. */
+  forget(generation: number): void {
+    const { waiters } = this.#page;
+    this.#generation = generation;
+    this.#putRow.fill(NONE);
+    this.#page = this.#newPage();
+    for (const waiter of waiters) waiter();
+  }
+
+  close(): void {
+    this.#closed = true;
+  }
+
+  #newPage(): Page {
+    return { batch: new Batch(this.#epoch, this.#generation), slots: [], waiters: [] };
+  }
+
+  #row(kind: number, slot: number): number {
+    this.#page.slots.push(slot);
+    return this.#page.batch.add(kind);
+  }
+
+  #fill(start: number, slot: number): void {
+    const queue = this.#queue;
+    const { rows } = this.#page.batch;
+    rows[start + SEQ] = queue.seq[slot]!;
+    rows[start + STATE] = queue.state[slot]!;
+    rows[start + PROCESSOR] = queue.attempts[slot]! > 0 ? queue.processor[slot]! : NONE;
+    rows[start + REQUESTED_AT] = queue.requestedAtMs[slot]!;
+    rows[start + ATTEMPTS] = queue.attempts[slot]!;
+    rows[start + TRIES] = queue.tries[slot]!;
+  }
+
+  #write(page: Page): void {
+    this.#store.write(page.batch, answer => {
+      if (this.#closed) return;
+      if (answer instanceof StoreFault) {
+        this.#refused(page, answer);
+        return;
+      }
+      this.#outstanding = undefined;
+      this.#events.faulty(undefined);
+      if (page.batch.generation === this.#generation) {
+        if (answer.generation > this.#generation) this.#events.purged(answer.generation);
+        else this.#written(page, answer.results);
+      }
+      for (const waiter of page.waiters) waiter();
+      this.submit();
+    });
+  }
+
+  #written(page: Page, results: Float64Array): void {
+    const { rows, count } = page.batch;
+    for (let row = 0; row < count; row++) {
+      const slot = page.slots[row]!;
+      if (slot === NONE) continue;
+      const start = row * COLUMNS;
+      this.#events.written(slot, rows[start + KIND]!, results[row]!, rows[start + STATE] === 1);
+    }
+  }
+
+  #refused(page: Page, fault: StoreFault): void {
+    if (fault.reason === 'fenced') {
+      this.#events.fenced();
+      return;
+    }
+    this.#events.faulty(fault);
+    this.#clock.after(RETRY_MS, () => {
+      if (!this.#closed) this.#write(page);
+    });
+  }
+}

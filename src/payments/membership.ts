@@ -1,0 +1,197 @@
+/**
+ * One instance among the others: beats, sees who stopped beating, takes over what the dead left, learns
+ * of purges and of the processors' health, and holds the checker's lease if nobody else does.
+ *
+ * Nobody's clock is compared with another's: an instance is dead when its beat stood still for `LEASE_MS` on the
+ * observer's own monotonic clock, and when nobody was quicker to say so (`fence` compares what was seen).
+ */
+import type { Clock, Timer } from '../clock.ts';
+import { type InstanceView, type Shared, type Store, StoreFault } from '../store/store.ts';
+import type { StoredPayment } from './payment.ts';
+
+export const LOOK_MS = 50;
+export const BEAT_MS = 500;
+/** Six missed beats. Shorter would fence an instance whose machine is only busy. */
+export const LEASE_MS = 3000;
+const ADOPT_BATCH = 1024;
+
+export interface MembershipEvents {
+  /** What all instances share, after each look that found something new. */
+  shared(shared: Shared): void;
+  /** A later generation: everything of before is forgotten. Called before the beat that confirms it. */
+  purged(generation: number): void;
+  fenced(): void;
+  /** An instance was found dead and is fenced now. */
+  died(instance: string): void;
+  adopted(instance: string, payments: readonly StoredPayment[]): void;
+  /** This instance asks the processors' health from now on, or not any more. */
+  checking(mine: boolean): void;
+  /** Room for adopted payments. */
+  room(): number;
+  figures(): string;
+}
+
+interface Seen {
+  epoch: number;
+  beat: number;
+  changedAtMs: number;
+}
+
+export class Membership {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #instance: string;
+  readonly #events: MembershipEvents;
+  readonly #seen = new Map<string, Seen>();
+  /** Epochs of dead instances whose log was replayed. */
+  readonly #replayed = new Map<string, number>();
+  readonly #timers = new Map<'look' | 'beat', Timer>();
+  #generation: number;
+  #shared: Shared | undefined;
+  #checking = false;
+  #adopting = false;
+  #waiters: { generation: number; done: () => void }[] = [];
+  #closed = false;
+
+  constructor(store: Store, clock: Clock, instance: string, generation: number, events: MembershipEvents) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#instance = instance;
+    this.#generation = generation;
+    this.#events = events;
+  }
+
+  start(): void {
+    this.#look();
+    this.#beat();
+  }
+
+  /** What was last seen of everyone. */
+  get shared(): Shared | undefined {
+    return this.#shared;
+  }
+
+  get generation(): number {
+    return this.#generation;
+  }
+
+  /** Is this instance the one that asks the processors' health? */
+  get isChecker(): boolean {
+    return this.#checking;
+  }
+
+  /** Takes notice of a generation that another path brought; true when it is news. */
+  notice(generation: number): boolean {
+    if (generation <= this.#generation) return false;
+    this.#generation = generation;
+    this.#events.purged(generation);
+    this.#beat();
+    return true;
+  }
+
+  /** Calls `done` once every living instance has taken notice of `generation`. */
+  whenNoticed(generation: number, done: () => void): void {
+    this.#waiters.push({ generation, done });
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const timer of this.#timers.values()) timer.cancel();
+    this.#setChecking(false);
+  }
+
+  #again(name: 'look' | 'beat', delayMs: number, task: () => void): void {
+    this.#timers.get(name)?.cancel();
+    this.#timers.set(name, this.#clock.after(delayMs, task));
+  }
+
+  #look(): void {
+    this.#store.look(answer => {
+      if (this.#closed) return;
+      if (!(answer instanceof StoreFault)) this.#learn(answer);
+      this.#again('look', LOOK_MS, () => this.#look());
+    });
+  }
+
+  #beat(): void {
+    this.#store.beat(this.#generation, this.#events.figures(), answer => {
+      if (this.#closed) return;
+      if (answer instanceof StoreFault) {
+        if (answer.reason === 'fenced') {
+          this.#events.fenced();
+          return;
+        }
+      } else this.#learn(answer);
+      this.#again('beat', BEAT_MS, () => this.#beat());
+    });
+  }
+
+  #learn(shared: Shared): void {
+    const news = shared !== this.#shared;
+    this.#shared = shared;
+    this.notice(shared.generation);
+    const nowMs = this.#clock.monotonicMs();
+    for (const other of shared.instances) if (other.name !== this.#instance) this.#watch(other, nowMs);
+    this.#claimChecker(shared);
+    this.#answerWaiters(shared);
+    if (news) this.#events.shared(shared);
+  }
+
+  #watch(other: InstanceView, nowMs: number): void {
+    const seen = this.#seen.get(other.name);
+    if (seen === undefined || seen.epoch !== other.epoch || seen.beat !== other.beat) {
+      this.#seen.set(other.name, { epoch: other.epoch, beat: other.beat, changedAtMs: nowMs });
+    } else if (other.alive && nowMs - seen.changedAtMs >= LEASE_MS) {
+      seen.changedAtMs = nowMs;
+      this.#store.fence(other.name, other.epoch, other.beat, answer => {
+        if (answer === true && !this.#closed) this.#events.died(other.name);
+      });
+    }
+    if (!other.alive) this.#inherit(other);
+  }
+
+  /** What a dead instance accepted but did not store, then what it had stored and did not settle. */
+  #inherit(dead: InstanceView): void {
+    if (this.#adopting) return;
+    if (this.#replayed.get(dead.name) !== dead.epoch) {
+      this.#adopting = true;
+      this.#store.replay(dead.name, answer => {
+        this.#adopting = false;
+        if (!(answer instanceof StoreFault)) this.#replayed.set(dead.name, dead.epoch);
+      });
+      return;
+    }
+    const limit = Math.min(this.#events.room(), ADOPT_BATCH);
+    if (dead.unsettled === 0 || limit === 0) return;
+    this.#adopting = true;
+    this.#store.adopt(dead.name, limit, answer => {
+      this.#adopting = false;
+      if (this.#closed || answer instanceof StoreFault || answer.length === 0) return;
+      this.#events.adopted(dead.name, answer);
+      this.#look();
+    });
+  }
+
+  #claimChecker(shared: Shared): void {
+    const holder = shared.instances.find(instance => instance.name === shared.checker);
+    this.#setChecking(shared.checker === this.#instance);
+    if (holder?.alive) return;
+    this.#store.takeChecker(shared.checker, () => {});
+  }
+
+  #setChecking(mine: boolean): void {
+    if (mine === this.#checking) return;
+    this.#checking = mine;
+    this.#events.checking(mine);
+  }
+
+  #answerWaiters(shared: Shared): void {
+    const waiters = this.#waiters;
+    if (waiters.length === 0) return;
+    const slowest = Math.min(
+      ...shared.instances.filter(({ alive }) => alive).map(({ generation }) => generation),
+    );
+    this.#waiters = waiters.filter(({ generation }) => generation > slowest);
+    for (const { generation, done } of waiters) if (generation <= slowest) done();
+  }
+}

@@ -1,0 +1,247 @@
+/**
+ * One life of this instance in the store: from joining (with an epoch of its own) until it stops or is fenced.
+ *
+ * Being fenced means that the others have taken over what was stored: this life ends as if the process had died, and
+ * the next one begins as after a crash, by replaying the log.
+ */
+import type { Clock, Timer } from '../clock.ts';
+import type { Breaker } from '../processors/breaker.ts';
+import { HealthChecker } from '../processors/health.ts';
+import type { Processors } from '../processors/processors.ts';
+import { Follower } from '../store/follow.ts';
+import { Log } from '../store/log.ts';
+import { type Joined, type Shared, type Store, StoreFault } from '../store/store.ts';
+import { ask } from './ask.ts';
+import { Filter } from './filter.ts';
+import { Membership } from './membership.ts';
+import { DEFAULT, FALLBACK, type ProcessorIndex } from './payment.ts';
+import { Queue } from './queue.ts';
+import type { Policy } from './settlement.ts';
+import { Worker, type WorkerEvents } from './worker.ts';
+
+export interface SessionParts {
+  readonly store: Store;
+  readonly processors: Processors;
+  readonly breakers: readonly [Breaker, Breaker];
+  readonly clock: Clock;
+  readonly chance: () => number;
+  readonly policy: Policy;
+  readonly instance: string;
+  /** Where the logs are. */
+  readonly directory: string;
+  /** The logs have to survive a power loss. */
+  readonly durable: boolean;
+  readonly queueCapacity: number;
+  readonly concurrency: number;
+  readonly events: SessionEvents;
+}
+
+export interface SessionEvents extends Pick<WorkerEvents, 'settled' | 'attempted' | 'faulty'> {
+  /** This life is over: another has to begin. */
+  fenced(): void;
+  died(instance: string): void;
+  adopted(instance: string, count: number): void;
+  checking(mine: boolean): void;
+  shared(shared: Shared): void;
+  figures(): string;
+}
+
+/** How often the other instances' logs are read: well within the 100 ms in which a payment has to be known. */
+const FOLLOW_MS = 25;
+/** How often segments of which the store has everything are looked for. */
+const TIDY_MS = 1000;
+const IDS_BATCH = 16_384;
+
+export class Session {
+  readonly queue: Queue;
+  readonly log: Log;
+  readonly follower: Follower;
+  readonly worker: Worker;
+  readonly membership: Membership;
+  /** Ids that were ever accepted, as far as they are loaded. */
+  filter = new Filter();
+  readonly #parts: SessionParts;
+  readonly #checker: HealthChecker;
+  readonly #timers = new Set<Timer>();
+  readonly #reported: [number, number] = [0, 0];
+  #loadedSeq = 0;
+  #loading = false;
+  #complete = false;
+  #closed = false;
+
+  /** Joins, brings what the log of an earlier life holds into the store, and begins. Throws `Unavailable`. */
+  static async begin(parts: SessionParts): Promise<Session> {
+    const { store, instance } = parts;
+    const { epoch, generation } = await ask<Joined>(reply => store.join(instance, reply));
+    await ask<number>(reply => store.replay(instance, reply));
+    await ask<true>(reply => store.sync(reply));
+    const shared = await ask<Shared>(reply => store.look(reply));
+    const unsettled = shared.instances.find(({ name }) => name === instance)?.unsettled ?? 0;
+    return new Session(parts, epoch, generation, unsettled > 0);
+  }
+
+  private constructor(parts: SessionParts, epoch: number, generation: number, parked: boolean) {
+    const { store, clock, instance, directory, events } = parts;
+    this.#parts = parts;
+    this.queue = new Queue(parts.queueCapacity);
+    this.log = new Log(directory, instance, generation, parts.durable);
+    this.log.removeEarlier();
+    this.follower = new Follower(directory, instance, {
+      accepted: id => this.filter.add(id),
+      missed: () => this.#load(),
+    });
+    this.#checker = new HealthChecker(store, parts.processors, clock);
+    this.worker = new Worker({
+      ...parts,
+      queue: this.queue,
+      epoch,
+      generation,
+      parked,
+      events: {
+        stored: segment => this.log.stored(segment),
+        settled: events.settled,
+        attempted: events.attempted,
+        faulty: events.faulty,
+        purged: later => this.membership.notice(later),
+        fenced: () => this.#fenced(),
+      },
+    });
+    this.membership = new Membership(store, clock, instance, generation, {
+      shared: shared => this.#learn(shared),
+      purged: later => this.#forget(later),
+      fenced: () => this.#fenced(),
+      died: events.died,
+      adopted: (from, payments) => {
+        events.adopted(from, payments.length);
+        this.worker.adopt(payments);
+      },
+      checking: mine => {
+        events.checking(mine);
+        if (mine) this.#checker.start();
+        else this.#checker.stop();
+      },
+      room: () => this.worker.room,
+      figures: events.figures,
+    });
+    this.follower.poll(generation);
+    this.#load();
+    this.membership.start();
+    this.#every(FOLLOW_MS, () => this.follower.poll(this.membership.generation));
+    this.#every(TIDY_MS, () => this.#tidy());
+  }
+
+  get generation(): number {
+    return this.membership.generation;
+  }
+
+  /** Is this id (four words) certain to be new, as far as the store goes? */
+  isNew(id: ArrayLike<number>): boolean {
+    return this.#complete && !this.filter.mayHave(id);
+  }
+
+  /** Lets go of the store in good order: what is at work ends or is parked, and others may take over. */
+  stop(deadlineMs: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.worker.stop(deadlineMs, () => {
+      this.#close();
+      this.#parts.store.sync(synced => {
+        this.log.close(synced === true && this.queue.size === 0);
+        this.#parts.store.leave(() => resolve());
+      });
+    });
+    return promise;
+  }
+
+  #every(delayMs: number, task: () => void): void {
+    const { clock } = this.#parts;
+    const again = (): void => {
+      this.#timers.delete(timer);
+      if (this.#closed) return;
+      task();
+      timer = clock.after(delayMs, again);
+      this.#timers.add(timer);
+    };
+    let timer = clock.after(delayMs, again);
+    this.#timers.add(timer);
+  }
+
+  #learn(shared: Shared): void {
+    const { breakers, clock, events } = this.#parts;
+    for (const processor of [DEFAULT, FALLBACK] as ProcessorIndex[]) {
+      const { version, failing } = shared.health[processor];
+      if (version === this.#reported[processor]) continue;
+      this.#reported[processor] = version;
+      breakers[processor].reported(failing, clock.monotonicMs());
+      this.worker.nudge();
+    }
+    events.shared(shared);
+  }
+
+  #forget(generation: number): void {
+    this.worker.forget(generation);
+    this.log.rotate(generation);
+    this.follower.forget();
+    this.filter = new Filter();
+    this.#loadedSeq = 0;
+  }
+
+  #fenced(): void {
+    if (this.#closed) return;
+    this.worker.close();
+    this.#close();
+    this.log.write();
+    this.log.close(false);
+    this.#parts.events.fenced();
+  }
+
+  #close(): void {
+    this.#closed = true;
+    this.membership.close();
+    this.follower.close();
+    for (const timer of this.#timers) timer.cancel();
+  }
+
+  /** Fills the filter with the ids that the store has; until that is done every id is asked of the store. */
+  #load(): void {
+    this.#complete = false;
+    if (this.#loading) return;
+    this.#loading = true;
+    const words = new Int32Array(4);
+    const next = (): void => {
+      const { filter } = this;
+      this.#parts.store.ids(this.#loadedSeq, IDS_BATCH, answer => {
+        if (this.#closed) return;
+        if (answer instanceof StoreFault) {
+          this.#parts.clock.after(TIDY_MS, next);
+          return;
+        }
+        // After a purge in between, these ids are of before it.
+        if (filter !== this.filter) {
+          next();
+          return;
+        }
+        const view = new DataView(answer.ids.buffer, answer.ids.byteOffset, answer.ids.length);
+        for (let at = 0; at < answer.ids.length; at += 16) {
+          for (let word = 0; word < 4; word++) words[word] = view.getInt32(at + word * 4);
+          filter.add(words);
+        }
+        if (answer.ids.length === 0) {
+          this.#loading = false;
+          this.#complete = true;
+        } else {
+          this.#loadedSeq = answer.lastSeq;
+          next();
+        }
+      });
+    };
+    next();
+  }
+
+  #tidy(): void {
+    const numbers = this.log.removable();
+    if (numbers.length === 0) return;
+    this.#parts.store.sync(answer => {
+      if (answer === true && !this.#closed) this.log.remove(numbers);
+    });
+  }
+}

@@ -1,0 +1,485 @@
+/**
+ * The worker loop of one instance: takes payments in, has their intents stored, sends them, and records how
+ * that ended, by the rules of `settlement`. It holds no socket, clock or store of its own: what it is given
+ * decides whether it runs in production or in the simulation.
+ *
+ *      enter ──> ledger (PUT) ──> lanes ──> intent in the ledger ──written──> processors.post
+ *        ^                          ^                                               │
+ *      refill from the store        └───────── pause (heap of due times) <── judged ┘──> ledger (SETTLE)
+ *
+ * The queue holds what is at work. When it is well filled, new payments are only stored (parked) and come
+ * back in order of arrival, so that memory stays bounded however long a processor is away.
+ */
+import { Heap } from 'mnemonist';
+import type { Clock, Timer } from '../clock.ts';
+import type { Breaker } from '../processors/breaker.ts';
+import { type Ending, judge, OUTCOMES, type Outcome } from '../processors/outcome.ts';
+import type { Found, Processors } from '../processors/processors.ts';
+import { PUT, SETTLE } from '../store/batch.ts';
+import { KNOWN, type Store, StoreFault } from '../store/store.ts';
+import { Lanes } from './lanes.ts';
+import { Ledger } from './ledger.ts';
+import {
+  DEFAULT,
+  FALLBACK,
+  idWords,
+  PINNED,
+  type ProcessorIndex,
+  SENT,
+  SETTLED,
+  type StoredPayment,
+  WAITING,
+} from './payment.ts';
+import { NONE, type Queue } from './queue.ts';
+import {
+  after,
+  type Policy,
+  pauseMs,
+  recovered,
+  triesAfterRefusal,
+  triesAfterSending,
+} from './settlement.ts';
+
+/** Attempts started in one turn of the event loop: accepting goes first when both want the processor. */
+const STARTS_A_TURN = 16;
+
+const REFILL_BATCH = 2048;
+const REFILL_RETRY_MS = 200;
+
+/** Rests after a 429 that names no time. */
+const OVERLOADED_MS = 100;
+
+export interface WorkerParts {
+  readonly queue: Queue;
+  readonly store: Store;
+  readonly processors: Processors;
+  readonly breakers: readonly [Breaker, Breaker];
+  readonly clock: Clock;
+  /** 0 to 1. */
+  readonly chance: () => number;
+  readonly policy: Policy;
+  /** Attempts at work at once. */
+  readonly concurrency: number;
+  readonly epoch: number;
+  readonly generation: number;
+  /** Unsettled payments that the store holds for this instance from before. */
+  readonly parked: boolean;
+  readonly events: WorkerEvents;
+}
+
+export interface WorkerEvents {
+  /** The store has a payment that the log segment `segment` was keeping. */
+  stored(segment: number): void;
+  settled(processor: ProcessorIndex, cents: number, waitedMs: number): void;
+  attempted(slot: number, processor: ProcessorIndex, outcome: Outcome, durationMs: number): void;
+  purged(generation: number): void;
+  fenced(): void;
+  faulty(fault: StoreFault | undefined): void;
+}
+
+export class Worker {
+  readonly #parts: WorkerParts;
+  readonly #queue: Queue;
+  readonly #ledger: Ledger;
+  readonly #due: { heap: Heap<number>; readonly atMs: Float64Array };
+  /** Attempts in a row that failed, for the pauses. */
+  readonly #failures: Uint16Array;
+  readonly #probing: Uint8Array;
+  readonly #parking: Uint8Array;
+  readonly #atWork: [number, number] = [0, 0];
+  readonly #atWorkMax: readonly [number, number];
+  readonly #lanesMax: number;
+  readonly #permits = { default: false, fallback: false, defaultWorks: false };
+  #lanes: Lanes;
+  #parkingCount = 0;
+  #storeHasMore: boolean;
+  /** A parked payment was stored after the store was last asked for some. */
+  #parkedSince = false;
+  #generation: number;
+  #refilling = false;
+  /** Every payment of ours in the store with a later seq is parked. */
+  #cursor = 0;
+  #scheduled = false;
+  #timer: Timer | undefined;
+  #timerAtMs = Infinity;
+  #stopping = false;
+  #closed = false;
+
+  constructor(parts: WorkerParts) {
+    const { queue, store, clock, concurrency, epoch, generation, events } = parts;
+    this.#parts = parts;
+    this.#queue = queue;
+    this.#lanes = new Lanes(queue, parts.policy);
+    const atMs = new Float64Array(queue.capacity);
+    this.#due = { heap: dueHeap(atMs), atMs };
+    this.#failures = new Uint16Array(queue.capacity);
+    this.#probing = new Uint8Array(queue.capacity);
+    this.#parking = new Uint8Array(queue.capacity);
+    // A processor that hangs must not take every place from the other one.
+    const reserved = Math.floor(concurrency / 8);
+    this.#atWorkMax = [concurrency - reserved, Math.max(1, Math.ceil(concurrency / 2))];
+    this.#lanesMax = Math.max(1, Math.min(Math.floor(queue.capacity / 4), 16_384));
+    this.#storeHasMore = parts.parked;
+    this.#generation = generation;
+    this.#ledger = new Ledger(queue, store, clock, epoch, generation, {
+      written: (slot, kind, result, sent) => this.#written(slot, kind, result, sent),
+      purged: later => events.purged(later),
+      fenced: () => events.fenced(),
+      faulty: fault => events.faulty(fault),
+    });
+    this.#wake();
+  }
+
+  /** A payment was accepted: it has a slot, and the log keeps it. */
+  enter(slot: number): void {
+    this.#failures[slot] = 0;
+    this.#ledger.put(slot);
+    const park = this.#storeHasMore || this.#parkingCount > 0 || this.#lanes.size >= this.#lanesMax;
+    this.#parking[slot] = park ? 1 : 0;
+    if (park) this.#parkingCount += 1;
+    else this.#lanes.enter(slot);
+    this.#wake();
+  }
+
+  /** Payments that the store holds and that are ours now, having been another instance's. */
+  adopt(payments: readonly StoredPayment[]): void {
+    for (const payment of payments) this.#restore(payment, true);
+    this.#wake();
+  }
+
+  /** Room for more payments from the store or from a dead instance. */
+  get room(): number {
+    return Math.max(0, Math.min(this.#lanesMax - this.#lanes.size, this.#queue.capacity - this.#queue.size));
+  }
+
+  /** Calls `then` once everything recorded so far is in the store. */
+  whenWritten(then: () => void): void {
+    this.#ledger.whenWritten(then);
+  }
+
+  /** The circuits or the policy's deadline may allow more than before. */
+  nudge(): void {
+    this.#wake();
+  }
+
+  get pinned(): number {
+    return this.#lanes.pinned;
+  }
+
+  get atWork(): number {
+    return this.#atWork[0] + this.#atWork[1];
+  }
+
+  /** The longest that a payment has waited in this instance, in ms. */
+  get oldestMs(): number {
+    const oldest = this.#lanes.oldestMs;
+    return oldest === Infinity ? 0 : this.#parts.clock.monotonicMs() - oldest;
+  }
+
+  /** Everything accepted before is forgotten; attempts on their way end unheard. */
+  forget(generation: number): void {
+    this.#queue.clear();
+    this.#lanes = new Lanes(this.#queue, this.#parts.policy);
+    this.#due.heap = dueHeap(this.#due.atMs);
+    this.#generation = generation;
+    this.#ledger.forget(generation);
+    this.#parkingCount = 0;
+    this.#storeHasMore = false;
+    this.#cursor = 0;
+  }
+
+  /** Starts nothing any more; what is at work may end. Calls `then` when all is written, or at `deadlineMs`. */
+  stop(deadlineMs: number, then: () => void): void {
+    const { clock } = this.#parts;
+    this.#stopping = true;
+    const poll = (): void => {
+      const late = clock.monotonicMs() >= deadlineMs;
+      if (late || (this.atWork === 0 && this.#ledger.pending === 0)) {
+        this.close();
+        then();
+        return;
+      }
+      this.#ledger.submit();
+      clock.after(5, poll);
+    };
+    poll();
+  }
+
+  /** From now on nothing is done and no answer is heard: as if the process had died. */
+  close(): void {
+    this.#closed = true;
+    this.#ledger.close();
+    this.#timer?.cancel();
+  }
+
+  #wake(): void {
+    if (this.#scheduled || this.#closed) return;
+    this.#scheduled = true;
+    this.#parts.clock.soon(() => this.#turn());
+  }
+
+  #turn(): void {
+    this.#scheduled = false;
+    if (this.#closed) return;
+    const nowMs = this.#parts.clock.monotonicMs();
+    this.#resume(nowMs);
+    if (!this.#stopping) this.#startSome(nowMs);
+    this.#ledger.submit();
+    if (!this.#stopping) this.#refill();
+    this.#arm(nowMs);
+  }
+
+  /** Payments whose pause is over go back to their lanes. */
+  #resume(nowMs: number): void {
+    const { heap, atMs } = this.#due;
+    while (heap.size > 0 && atMs[heap.peek()!]! <= nowMs) this.#lanes.enter(heap.pop()!);
+  }
+
+  #startSome(nowMs: number): void {
+    for (let started = 0; started < STARTS_A_TURN; started++) {
+      this.#readPermits(nowMs);
+      const slot = this.#lanes.next(nowMs, this.#permits);
+      if (slot === NONE) return;
+      this.#start(slot, this.#lanes.to);
+    }
+    this.#wake();
+  }
+
+  #readPermits(nowMs: number): void {
+    const { breakers } = this.#parts;
+    const [defaultMax, fallbackMax] = this.#atWorkMax;
+    const free = this.atWork < this.#parts.concurrency;
+    const defaultFree = free && this.#atWork[DEFAULT] < defaultMax;
+    const fallbackFree = free && this.#atWork[FALLBACK] < fallbackMax;
+    this.#permits.default = defaultFree && breakers[DEFAULT].allows(nowMs);
+    this.#permits.fallback = fallbackFree && breakers[FALLBACK].allows(nowMs);
+    this.#permits.defaultWorks = fallbackFree && breakers[DEFAULT].circuit === 'closed';
+  }
+
+  #start(slot: number, to: ProcessorIndex): void {
+    const queue = this.#queue;
+    const pinned = queue.state[slot] === PINNED;
+    this.#atWork[to] += 1;
+    this.#probing[slot] = this.#parts.breakers[to].start() ? 1 : 0;
+    queue.attempts[slot]! += 1;
+    if (pinned) {
+      // The store has this intent already: same processor, same requestedAt.
+      this.#send(slot);
+      return;
+    }
+    queue.tries[slot] = triesAfterSending(to, queue.tries[slot]!);
+    queue.processor[slot] = to;
+    queue.requestedAtMs[slot] = this.#parts.clock.wallMs();
+    queue.state[slot] = SENT;
+    this.#ledger.mark(slot);
+  }
+
+  #written(slot: number, kind: number, result: number, sent: boolean): void {
+    const queue = this.#queue;
+    if (kind === PUT) {
+      this.#parts.events.stored(queue.segment[slot]!);
+      queue.segment[slot] = NONE;
+      if (result > 0) queue.seq[slot] = result;
+      if (this.#parking[slot] === 1) {
+        this.#parking[slot] = 0;
+        this.#parkingCount -= 1;
+        // Another instance may have been first with this id: then it is not ours to bring back.
+        if (result > 0) {
+          this.#storeHasMore = true;
+          this.#parkedSince = true;
+        }
+        queue.free(slot);
+        this.#wake();
+        return;
+      }
+      if (result > this.#cursor) this.#cursor = result;
+    }
+    if (kind === SETTLE) queue.free(slot);
+    else if (result === KNOWN) this.#notOurs(slot);
+    else if (sent) this.#send(slot);
+    this.#wake();
+  }
+
+  /** Another instance owns this payment, so nothing of it may leave here. */
+  #notOurs(slot: number): void {
+    const queue = this.#queue;
+    if (queue.state[slot] === SENT) {
+      const to = queue.processorOf(slot);
+      this.#atWork[to] -= 1;
+      this.#parts.breakers[to].abandoned(this.#probing[slot] === 1);
+      queue.free(slot);
+    } else {
+      queue.retire(slot);
+    }
+  }
+
+  #send(slot: number): void {
+    const queue = this.#queue;
+    const { clock, processors } = this.#parts;
+    const version = queue.version[slot]!;
+    const to = queue.processorOf(slot);
+    const probe = this.#probing[slot] === 1;
+    const startedMs = clock.monotonicMs();
+    const request = {
+      correlationId: queue.textOf(slot),
+      cents: queue.cents[slot]!,
+      requestedAtMs: queue.requestedAtMs[slot]!,
+    };
+    processors.post(to, request, ending => {
+      if (this.#closed) return;
+      this.#atWork[to] -= 1;
+      this.#ended(slot, version, to, probe, startedMs, ending);
+      this.#wake();
+    });
+  }
+
+  #ended(
+    slot: number,
+    version: number,
+    to: ProcessorIndex,
+    probe: boolean,
+    startedMs: number,
+    ending: Ending,
+  ): void {
+    const { clock, breakers, events, policy } = this.#parts;
+    const queue = this.#queue;
+    const nowMs = clock.monotonicMs();
+    const { outcome, verdict } = judge(ending);
+    const restMs = outcome === 'overloaded' ? retryAfterMs(ending) : 0;
+    if (verdict === 'processed') breakers[to].succeeded();
+    else if (restMs > 0) breakers[to].overloaded(nowMs, restMs, probe);
+    else breakers[to].failed(nowMs, probe);
+    if (queue.version[slot] !== version) return;
+
+    const pinned = queue.state[slot] === PINNED;
+    events.attempted(slot, to, outcome, nowMs - startedMs);
+    if (outcome === 'processed') {
+      this.#settle(slot, queue.requestedAtMs[slot]!);
+      return;
+    }
+    queue.state[slot] = after(verdict === 'processed' ? 'unknown' : verdict, pinned);
+    if (outcome === 'already processed' || (verdict === 'unknown' && pinned)) {
+      this.#reconcile(slot, to, outcome);
+      return;
+    }
+    if (queue.state[slot] === WAITING) {
+      queue.tries[slot] = triesAfterRefusal(to, queue.tries[slot]!);
+      this.#ledger.mark(slot);
+    }
+    this.#ledger.attempt(slot, OUTCOMES.indexOf(outcome), nowMs - startedMs, clock.wallMs());
+    this.#failures[slot] = Math.min(this.#failures[slot]! + 1, 1000);
+    this.#pause(slot, Math.max(restMs, pauseMs(this.#failures[slot]!, this.#parts.chance(), policy)));
+  }
+
+  /**
+   * The processor has the payment, or may have it: its own record tells when it was requested. That it has none
+   * yet proves nothing.
+   */
+  #reconcile(slot: number, to: ProcessorIndex, outcome: Outcome): void {
+    const queue = this.#queue;
+    const { processors, policy, chance, clock } = this.#parts;
+    const version = queue.version[slot]!;
+    this.#atWork[to] += 1;
+    processors.find(to, queue.textOf(slot), (found: Found) => {
+      if (this.#closed) return;
+      this.#atWork[to] -= 1;
+      this.#wake();
+      if (queue.version[slot] !== version) return;
+      if (found.is === 'there') {
+        this.#settle(slot, found.requestedAtMs);
+        return;
+      }
+      this.#ledger.attempt(slot, OUTCOMES.indexOf(outcome), 0, clock.wallMs());
+      this.#failures[slot] = Math.min(this.#failures[slot]! + 1, 1000);
+      this.#pause(slot, pauseMs(this.#failures[slot]!, chance(), policy));
+    });
+  }
+
+  #settle(slot: number, requestedAtMs: number): void {
+    const queue = this.#queue;
+    const { clock, events } = this.#parts;
+    queue.requestedAtMs[slot] = requestedAtMs;
+    queue.state[slot] = SETTLED;
+    this.#ledger.settle(slot, clock.wallMs());
+    const waitedMs = clock.monotonicMs() - queue.acceptedMonotonicMs[slot]!;
+    events.settled(queue.processorOf(slot), queue.cents[slot]!, waitedMs);
+  }
+
+  #pause(slot: number, delayMs: number): void {
+    const { heap, atMs } = this.#due;
+    atMs[slot] = this.#parts.clock.monotonicMs() + delayMs;
+    heap.push(slot);
+  }
+
+  /** Brings parked payments back, oldest first, while there is room. */
+  #refill(): void {
+    if (!this.#storeHasMore || this.#refilling || this.#lanes.size > this.#lanesMax / 2) return;
+    const limit = Math.min(this.room, REFILL_BATCH);
+    if (limit === 0) return;
+    this.#refilling = true;
+    this.#parkedSince = false;
+    const generation = this.#generation;
+    this.#parts.store.take(this.#cursor, limit, answer => {
+      this.#refilling = false;
+      if (this.#closed || generation !== this.#generation) return;
+      if (answer instanceof StoreFault) {
+        this.#parts.clock.after(REFILL_RETRY_MS, () => this.#wake());
+        return;
+      }
+      for (const payment of answer) {
+        this.#restore(payment, false);
+        this.#cursor = payment.seq;
+      }
+      if (answer.length < limit && !this.#parkedSince) this.#storeHasMore = false;
+      this.#wake();
+    });
+  }
+
+  #restore(payment: StoredPayment, adopted: boolean): void {
+    const queue = this.#queue;
+    const { clock } = this.#parts;
+    const id = idWords(payment.id);
+    if (queue.find(id) !== NONE) return;
+    const waitedMs = Math.max(0, clock.wallMs() - payment.acceptedAtMs);
+    const slot = queue.add(id, payment.cents, payment.acceptedAtMs, clock.monotonicMs() - waitedMs);
+    if (slot === NONE) return;
+    queue.seq[slot] = payment.seq;
+    queue.requestedAtMs[slot] = payment.requestedAtMs;
+    queue.state[slot] = recovered(payment.state);
+    queue.processor[slot] = payment.processor ?? DEFAULT;
+    queue.attempts[slot] = payment.attempts;
+    queue.tries[slot] = payment.tries;
+    this.#failures[slot] = 0;
+    this.#parking[slot] = 0;
+    this.#lanes.enter(slot, adopted);
+  }
+
+  /** One timer for whatever comes first: a pause that ends, a probe, a deadline. */
+  #arm(nowMs: number): void {
+    const { heap, atMs } = this.#due;
+    const { breakers, clock } = this.#parts;
+    let atLeastMs = heap.size > 0 ? atMs[heap.peek()!]! : Infinity;
+    if (this.#lanes.size > 0 && !this.#stopping) {
+      for (const breaker of breakers) {
+        if (breaker.askAgainAtMs > nowMs) atLeastMs = Math.min(atLeastMs, breaker.askAgainAtMs);
+      }
+      const deadlineMs = this.#lanes.deadlineMs;
+      if (deadlineMs > nowMs) atLeastMs = Math.min(atLeastMs, deadlineMs);
+    }
+    if (atLeastMs === this.#timerAtMs && this.#timer !== undefined) return;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#timerAtMs = atLeastMs;
+    if (atLeastMs === Infinity) return;
+    this.#timer = clock.after(atLeastMs - nowMs, () => {
+      this.#timer = undefined;
+      this.#wake();
+    });
+  }
+}
+
+const dueHeap = (atMs: Float64Array): Heap<number> =>
+  new Heap<number>((one, other) => atMs[one]! - atMs[other]!);
+
+const retryAfterMs = (ending: Ending): number =>
+  'status' in ending && ending.retryAfterMs !== undefined ? Math.max(1, ending.retryAfterMs) : OVERLOADED_MS;

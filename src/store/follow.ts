@@ -1,0 +1,195 @@
+/**
+ * Follows the logs of the other instances, so that what they accept is known here within a moment, also while the
+ * store is busy: the files are in the page cache, and reading 1,000 new records takes 0.1 ms.
+ *
+ * What a segment holds is kept here, by id, for as long as the file exists: its instance deletes it once the
+ * store has everything in it, and from then on the store answers.
+ */
+import { closeSync, openSync, readdirSync, readSync } from 'node:fs';
+import { join } from 'node:path';
+import { hash } from '../payments/queue.ts';
+import { logDirectory, segmentOf } from './log.ts';
+import { decodeHeader, decodeRecords, HEADER_BYTES, RECORD_BYTES } from './log-format.ts';
+
+const READ_BYTES = 4096 * RECORD_BYTES;
+
+export interface Heard {
+  readonly cents: number;
+  readonly acceptedAtMs: number;
+}
+
+export interface FollowEvents {
+  /** Another instance accepted a payment: four words. */
+  accepted(id: Int32Array): void;
+  /** Segments came and went unseen: ids may be missing, though the store has them by now. */
+  missed(): void;
+}
+
+interface Followed {
+  readonly fd: number;
+  readonly number: number;
+  position: number;
+  generation: number | undefined;
+  readonly table: Table;
+}
+
+export class Follower {
+  readonly #directory: string;
+  readonly #instance: string;
+  readonly #events: FollowEvents;
+  readonly #files = new Map<string, Followed>();
+  /** The latest segment seen of each instance. */
+  readonly #latest = new Map<string, number>();
+  readonly #buffer = new Uint8Array(READ_BYTES);
+  readonly #words = new Int32Array(4);
+
+  constructor(directory: string, instance: string, events: FollowEvents) {
+    this.#directory = logDirectory(directory);
+    this.#instance = instance;
+    this.#events = events;
+  }
+
+  /** Reads what is new. Ids of segments of a generation before `generation` are not kept. */
+  poll(generation: number): void {
+    const names = new Set(readdirSync(this.#directory));
+    for (const name of [...names].sort()) {
+      const segment = segmentOf(name);
+      if (segment === undefined || segment.instance === this.#instance || this.#files.has(name)) continue;
+      this.#openFile(name, segment.instance, segment.number);
+    }
+    for (const [name, file] of this.#files) {
+      // A file that is gone can still be read to its end.
+      this.#read(file, generation);
+      if (names.has(name)) continue;
+      closeSync(file.fd);
+      this.#files.delete(name);
+    }
+  }
+
+  /** What another instance's log says of an id (four words); undefined: nothing. */
+  find(id: ArrayLike<number>): Heard | undefined {
+    for (const { table } of this.#files.values()) {
+      const place = table.find(id);
+      if (place >= 0) return { cents: table.cents[place]!, acceptedAtMs: table.acceptedAtMs[place]! };
+    }
+    return undefined;
+  }
+
+  /** A purge: what was heard before is forgotten. */
+  forget(): void {
+    for (const { table } of this.#files.values()) table.clear();
+  }
+
+  close(): void {
+    for (const { fd } of this.#files.values()) closeSync(fd);
+    this.#files.clear();
+  }
+
+  #openFile(name: string, instance: string, number: number): void {
+    const latest = this.#latest.get(instance);
+    let fd: number;
+    try {
+      fd = openSync(join(this.#directory, name), 'r');
+    } catch {
+      // Deleted since the directory was read.
+      this.#events.missed();
+      return;
+    }
+    if (latest !== undefined && number > latest + 1) this.#events.missed();
+    this.#latest.set(instance, Math.max(latest ?? 0, number));
+    this.#files.set(name, { fd, number, position: 0, generation: undefined, table: new Table() });
+  }
+
+  #read(file: Followed, generation: number): void {
+    for (;;) {
+      const length = readSync(file.fd, this.#buffer, 0, READ_BYTES, file.position);
+      let start = 0;
+      if (file.generation === undefined) {
+        file.generation = decodeHeader(this.#buffer.subarray(0, length));
+        if (file.generation === undefined) return;
+        start = HEADER_BYTES;
+      }
+      const keep = file.generation >= generation;
+      const words = this.#words;
+      const end = decodeRecords(this.#buffer, start, length, (bytes, at, cents, acceptedAtMs) => {
+        if (!keep) return;
+        for (let word = 0; word < 4; word++) words[word] = wordAt(bytes, at + word * 4);
+        file.table.add(words, cents, acceptedAtMs);
+        this.#events.accepted(words);
+      });
+      file.position += end;
+      if (length < READ_BYTES || end === 0) return;
+    }
+  }
+}
+
+const wordAt = (bytes: Uint8Array, at: number): number =>
+  (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!;
+
+/** Ids of one segment: open addressing in typed arrays, doubled when half full. */
+class Table {
+  #words = new Int32Array(0);
+  cents = new Float64Array(0);
+  acceptedAtMs = new Float64Array(0);
+  #used = new Uint8Array(0);
+  #size = 0;
+
+  clear(): void {
+    this.#allocate(0);
+  }
+
+  add(id: ArrayLike<number>, cents: number, acceptedAtMs: number): void {
+    if (this.#size * 2 >= this.#used.length) this.#grow();
+    const place = this.#place(id, 0);
+    if (this.#used[place] === 1) return;
+    this.#used[place] = 1;
+    for (let word = 0; word < 4; word++) this.#words[place * 4 + word] = id[word]!;
+    this.cents[place] = cents;
+    this.acceptedAtMs[place] = acceptedAtMs;
+    this.#size += 1;
+  }
+
+  find(id: ArrayLike<number>): number {
+    if (this.#size === 0) return -1;
+    const place = this.#place(id, 0);
+    return this.#used[place] === 1 ? place : -1;
+  }
+
+  /** Where an id is, or where it would be put. */
+  #place(id: ArrayLike<number>, from: number): number {
+    const mask = this.#used.length - 1;
+    const words = this.#words;
+    let place = hash(id, from) & mask;
+    while (this.#used[place] === 1) {
+      const at = place * 4;
+      if (
+        words[at] === id[from] &&
+        words[at + 1] === id[from + 1] &&
+        words[at + 2] === id[from + 2] &&
+        words[at + 3] === id[from + 3]
+      ) {
+        return place;
+      }
+      place = (place + 1) & mask;
+    }
+    return place;
+  }
+
+  #grow(): void {
+    const { cents, acceptedAtMs } = this;
+    const words = this.#words;
+    const used = this.#used;
+    this.#allocate(Math.max(64, used.length * 2));
+    for (let old = 0; old < used.length; old++) {
+      if (used[old] === 1) this.add(words.subarray(old * 4, old * 4 + 4), cents[old]!, acceptedAtMs[old]!);
+    }
+  }
+
+  #allocate(places: number): void {
+    this.#words = new Int32Array(places * 4);
+    this.cents = new Float64Array(places);
+    this.acceptedAtMs = new Float64Array(places);
+    this.#used = new Uint8Array(places);
+    this.#size = 0;
+  }
+}
