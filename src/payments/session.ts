@@ -8,8 +8,8 @@ import type { Clock, Timer } from '../clock.ts';
 import type { Breaker } from '../processors/breaker.ts';
 import { HealthChecker } from '../processors/health.ts';
 import type { Processors } from '../processors/processors.ts';
-import { Follower } from '../store/follow.ts';
-import { Log } from '../store/log.ts';
+import type { FollowEvents, Follower } from '../store/follow.ts';
+import type { Log } from '../store/log.ts';
 import { type Joined, type Shared, type Store, StoreFault } from '../store/store.ts';
 import { ask } from './ask.ts';
 import { Filter } from './filter.ts';
@@ -27,10 +27,9 @@ export interface SessionParts {
   readonly chance: () => number;
   readonly policy: Policy;
   readonly instance: string;
-  /** Where the logs are. */
-  readonly directory: string;
-  /** The logs have to survive a power loss. */
-  readonly durable: boolean;
+  /** Opens this instance's log; `follow` those of the others. */
+  readonly openLog: (generation: number) => Pick<Log, keyof Log>;
+  readonly follow: (events: FollowEvents) => Pick<Follower, keyof Follower>;
   readonly queueCapacity: number;
   readonly concurrency: number;
   readonly events: SessionEvents;
@@ -54,8 +53,8 @@ const IDS_BATCH = 16_384;
 
 export class Session {
   readonly queue: Queue;
-  readonly log: Log;
-  readonly follower: Follower;
+  readonly log: Pick<Log, keyof Log>;
+  readonly follower: Pick<Follower, keyof Follower>;
   readonly worker: Worker;
   readonly membership: Membership;
   /** Ids that were ever accepted, as far as they are loaded. */
@@ -81,12 +80,12 @@ export class Session {
   }
 
   private constructor(parts: SessionParts, epoch: number, generation: number, parked: boolean) {
-    const { store, clock, instance, directory, events } = parts;
+    const { store, clock, instance, events } = parts;
     this.#parts = parts;
     this.queue = new Queue(parts.queueCapacity);
-    this.log = new Log(directory, instance, generation, parts.durable);
+    this.log = parts.openLog(generation);
     this.log.removeEarlier();
-    this.follower = new Follower(directory, instance, {
+    this.follower = parts.follow({
       accepted: id => this.filter.add(id),
       missed: () => this.#load(),
     });

@@ -5,7 +5,7 @@
  * what it says next may belong to the request before.
  */
 import { type Dispatcher, Pool } from 'undici';
-import { format } from '../payments/instant.ts';
+import { formatInstant } from '../payments/instant.ts';
 import { decimal } from '../payments/money.ts';
 import type { ProcessorIndex } from '../payments/payment.ts';
 import type { Ending } from './outcome.ts';
@@ -52,7 +52,7 @@ export class ProcessorsClient implements Processors {
 
   post(processor: ProcessorIndex, request: PaymentRequest, reply: (ending: Ending) => void): void {
     const { correlationId, cents, requestedAtMs } = request;
-    const requestedAt = format(requestedAtMs);
+    const requestedAt = formatInstant(requestedAtMs);
     this.#pools[processor].dispatch(
       {
         method: 'POST',
