@@ -64,6 +64,7 @@ export class SqliteStore {
   }
 
   replay(instance: string): number {
+    this.#assertOurs();
     return replayLogs(this.#directory, instance, put => {
       return this.#transact(() => {
         this.#assertOurs();

@@ -1,0 +1,143 @@
+/** What the instances of the model store share: the file, as it were. */
+
+import assert from 'node:assert/strict';
+import type { Cents } from '../payments/money.ts';
+import {
+  idText,
+  type ProcessorIndex,
+  SETTLED,
+  type State,
+  type StoredPayment,
+  WAITING,
+  writeIdBytes,
+} from '../payments/payment.ts';
+import * as column from './batch.ts';
+import { DONE, type HealthReport, type InstanceView, KNOWN, type Shared } from './store.ts';
+
+type Mutable<T> = { -readonly [Name in keyof T]: T[Name] };
+type Payment = Mutable<StoredPayment> & { owner: string };
+
+/** Payments are in the order of their seqs. */
+export class MemoryWorld {
+  generation = 1;
+  checker = '';
+  lastSeq = 0;
+  readonly payments = new Map<string, Payment>();
+  readonly bySeq = new Map<number, Payment>();
+  readonly instances = new Map<string, Mutable<InstanceView>>();
+  readonly health: [HealthReport, HealthReport] = [
+    { failing: false, minResponseMs: 0, version: 0 },
+    { failing: false, minResponseMs: 0, version: 0 },
+  ];
+
+  instance(name: string): Mutable<InstanceView> {
+    let instance = this.instances.get(name);
+    if (instance === undefined) {
+      const { generation } = this;
+      instance = { name, epoch: 0, beat: 0, alive: false, generation, unsettled: 0, figures: '' };
+      this.instances.set(name, instance);
+    }
+    return instance;
+  }
+
+  /** Inserts a payment unless its id is there already; replies with its seq or KNOWN. */
+  put(payment: Omit<Payment, 'seq'>): number {
+    const key = idText(payment.id);
+    if (this.payments.has(key)) return KNOWN;
+    this.lastSeq += 1;
+    const stored = { ...payment, seq: this.lastSeq };
+    this.payments.set(key, stored);
+    this.bySeq.set(stored.seq, stored);
+    this.instance(payment.owner).unsettled += 1;
+    return stored.seq;
+  }
+
+  /** Up to `limit` unsettled payments of an instance with a seq above `afterSeq`, ascending. */
+  unsettled(owner: string, afterSeq: number, limit: number): Payment[] {
+    const found: Payment[] = [];
+    for (const payment of this.bySeq.values()) {
+      if (found.length >= limit) break;
+      if (payment.owner === owner && payment.state !== SETTLED && payment.seq > afterSeq) found.push(payment);
+    }
+    return found;
+  }
+
+  /** Carries out one row of a batch of `owner`'s; returns its result. */
+  change(owner: string, rows: Float64Array, start: number): number {
+    const kind = rows[start + column.KIND];
+    if (kind === column.PUT) {
+      const id = new Uint8Array(16);
+      writeIdBytes(rows, start + column.ID, id, 0);
+      const cents = rows[start + column.CENTS] as Cents;
+      const acceptedAtMs = rows[start + column.ACCEPTED_AT]!;
+      return this.put({
+        ...untouched,
+        ...progress(rows, start),
+        id,
+        cents,
+        acceptedAtMs,
+        owner,
+      });
+    }
+    if (kind === column.ATTEMPT) return DONE;
+    const payment = this.bySeq.get(rows[start + column.SEQ]!);
+    if (payment === undefined || payment.owner !== owner || payment.state === SETTLED) return KNOWN;
+    if (kind === column.MARK) {
+      Object.assign(payment, progress(rows, start));
+      return DONE;
+    }
+    // A store books the cents of the row, without looking whether they are right.
+    assert.equal(
+      rows[start + column.CENTS],
+      payment.cents,
+      'the cents of a settlement are those of its payment',
+    );
+    const { processor, requestedAtMs, attempts } = progress(rows, start);
+    payment.state = SETTLED;
+    payment.processor = processor;
+    payment.requestedAtMs = requestedAtMs;
+    payment.attempts = Math.max(payment.attempts, attempts);
+    payment.settledAtMs = rows[start + column.SETTLED_AT]!;
+    this.instance(owner).unsettled -= 1;
+    return DONE;
+  }
+
+  /** Frees the checker's lease if `holder` has it. */
+  free(holder: string): void {
+    if (this.checker === holder) this.checker = '';
+  }
+
+  shared(): Shared {
+    const { generation, checker, health } = this;
+    const instances = [...this.instances.values()]
+      .map(view => ({ ...view }))
+      .sort((one, other) => (one.name < other.name ? -1 : 1));
+    return { generation, instances, health: [health[0], health[1]], checker };
+  }
+}
+
+/** A payment that nothing was done for yet. */
+export const untouched = {
+  state: WAITING,
+  processor: undefined,
+  requestedAtMs: 0,
+  attempts: 0,
+  tries: 0,
+  settledAtMs: 0,
+} as const;
+
+function progress(rows: Float64Array, start: number) {
+  const processor = rows[start + column.PROCESSOR]!;
+  return {
+    state: rows[start + column.STATE] as State,
+    processor: processor < 0 ? undefined : (processor as ProcessorIndex),
+    requestedAtMs: rows[start + column.REQUESTED_AT]!,
+    attempts: rows[start + column.ATTEMPTS]!,
+    tries: rows[start + column.TRIES]!,
+  };
+}
+
+/** A copy without the owner, as the store gives it away. */
+export function stored({ owner: _, ...payment }: Payment): StoredPayment {
+  return { ...payment, id: payment.id.slice() };
+}

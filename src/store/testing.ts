@@ -1,0 +1,87 @@
+/** What the tests of the stores share: a store asked by promises, batches by name, chance with a seed. */
+
+import * as column from './batch.ts';
+import { ATTEMPT, type Batch, MARK, PUT, SETTLE } from './batch.ts';
+import { type Store, StoreFault } from './store.ts';
+
+type Answer<Call> = Call extends (...values: [...infer Values, reply: infer Reply]) => void
+  ? Reply extends (answer: infer Value) => void
+    ? (...values: Values) => Promise<Exclude<Value, StoreFault>>
+    : never
+  : never;
+
+/** The store with promises for callbacks; a fault rejects. */
+export type Asked = { readonly [Name in keyof Store]: Answer<Store[Name]> };
+
+export function asked(store: Store): Asked {
+  return new Proxy(store, {
+    get:
+      (_, name: keyof Store) =>
+      (...values: unknown[]) =>
+        new Promise((resolve, reject) => {
+          const reply = (answer: unknown) =>
+            answer instanceof StoreFault ? reject(answer) : resolve(answer);
+          (store[name] as (...all: unknown[]) => void)(...values, reply);
+        }),
+  }) as unknown as Asked;
+}
+
+/** The 16 bytes of the id number `n`. */
+export function idOf(n: number): Uint8Array {
+  const id = new Uint8Array(16);
+  new DataView(id.buffer).setUint32(0, Math.imul(n, 0x9e3779b1));
+  new DataView(id.buffer).setUint32(12, n);
+  return id;
+}
+
+export interface Fields {
+  seq?: number;
+  cents?: number;
+  acceptedAtMs?: number;
+  state?: number;
+  processor?: number;
+  requestedAtMs?: number;
+  attempts?: number;
+  tries?: number;
+  settledAtMs?: number;
+}
+
+function add(batch: Batch, kind: number, fields: Fields): number {
+  const start = batch.add(kind);
+  batch.rows[start + column.SEQ] = fields.seq ?? 0;
+  batch.rows[start + column.CENTS] = fields.cents ?? 1990;
+  batch.rows[start + column.ACCEPTED_AT] = fields.acceptedAtMs ?? 1000;
+  batch.rows[start + column.STATE] = fields.state ?? 0;
+  batch.rows[start + column.PROCESSOR] = fields.processor ?? -1;
+  batch.rows[start + column.REQUESTED_AT] = fields.requestedAtMs ?? 0;
+  batch.rows[start + column.ATTEMPTS] = fields.attempts ?? 0;
+  batch.rows[start + column.TRIES] = fields.tries ?? 0;
+  batch.rows[start + column.SETTLED_AT] = fields.settledAtMs ?? 0;
+  return start;
+}
+
+/** Adds the row that puts the id number `n`. */
+export function put(batch: Batch, n: number, fields: Fields = {}): void {
+  const start = add(batch, PUT, fields);
+  const view = new DataView(idOf(n).buffer);
+  for (let word = 0; word < 4; word++) batch.rows[start + column.ID + word] = view.getInt32(word * 4);
+}
+
+export const mark = (batch: Batch, fields: Fields): number => add(batch, MARK, fields);
+export const settle = (batch: Batch, fields: Fields): number =>
+  add(batch, SETTLE, { processor: 0, ...fields });
+export const attempt = (batch: Batch, fields: Fields): number => add(batch, ATTEMPT, fields);
+
+/** Whole numbers from 0 to below `bound`, the same for the same seed (mulberry32). */
+export function chance(seed: number): (bound: number) => number {
+  let state = seed | 0;
+  return bound => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * bound);
+  };
+}
+
+/** The seed of a test: chosen by `SEED` in the environment to replay a failure. */
+export const seed = Number(process.env['SEED'] ?? 20260710);
