@@ -68,14 +68,14 @@ export class Service implements Payments {
     this.#fault = detail;
   }
 
-  /** From now on nothing is accepted. */
-  refuse(): void {
+  /** Not ready from now on; what still arrives is taken all the same, until the session ends. */
+  announceStop(): void {
     this.#stopping = true;
   }
 
   accept(id: Int32Array, cents: number): Acceptance | Promise<Acceptance> {
     const session = this.#session;
-    if (session === undefined || this.#stopping) return UNAVAILABLE;
+    if (session === undefined) return UNAVAILABLE;
     const known = this.#known(session, id, cents);
     if (known !== undefined) return known;
     if (session.isNew(id)) return this.#take(session, id, cents);
@@ -197,7 +197,7 @@ export class Service implements Payments {
       () => null,
     );
     const session = this.#session;
-    if (stored === null || session === undefined || this.#stopping) return UNAVAILABLE;
+    if (stored === null || session === undefined) return UNAVAILABLE;
     if (stored !== undefined) return stored.cents === cents ? ACCEPTED : CONFLICT;
     // It may have come in by another request meanwhile.
     const acceptance = this.#known(session, id, cents) ?? this.#take(session, id, cents);

@@ -14,7 +14,7 @@ import { Heap } from 'mnemonist';
 import type { Clock, Timer } from '../clock.ts';
 import type { Breaker } from '../processors/breaker.ts';
 import { type Ending, judge, OUTCOMES, type Outcome } from '../processors/outcome.ts';
-import type { Found, Processors } from '../processors/processors.ts';
+import type { Found, PaymentRequest, Processors } from '../processors/processors.ts';
 import { PUT, SETTLE } from '../store/batch.ts';
 import { KNOWN, type Store, StoreFault } from '../store/store.ts';
 import { Lanes } from './lanes.ts';
@@ -71,10 +71,20 @@ export interface WorkerEvents {
   /** The store has a payment that the log segment `segment` was keeping. */
   stored(segment: number): void;
   settled(processor: ProcessorIndex, cents: number, waitedMs: number): void;
-  attempted(slot: number, processor: ProcessorIndex, outcome: Outcome, durationMs: number): void;
+  attempted(correlationId: string, processor: ProcessorIndex, outcome: Outcome, durationMs: number): void;
   purged(generation: number): void;
   fenced(): void;
   faulty(fault: StoreFault | undefined): void;
+}
+
+/** One attempt on its way. */
+interface Flight extends PaymentRequest {
+  readonly slot: number;
+  /** Of the slot when it left: an answer for an earlier tenant is not heard. */
+  readonly version: number;
+  readonly to: ProcessorIndex;
+  readonly probe: boolean;
+  readonly startedMs: number;
 }
 
 export class Worker {
@@ -315,44 +325,39 @@ export class Worker {
 
   #send(slot: number): void {
     const queue = this.#queue;
-    const { clock, processors } = this.#parts;
-    const version = queue.version[slot]!;
-    const to = queue.processorOf(slot);
-    const probe = this.#probing[slot] === 1;
-    const startedMs = clock.monotonicMs();
-    const request = {
+    const flight: Flight = {
+      slot,
+      version: queue.version[slot]!,
+      to: queue.processorOf(slot),
+      probe: this.#probing[slot] === 1,
+      startedMs: this.#parts.clock.monotonicMs(),
       correlationId: queue.textOf(slot),
       cents: queue.cents[slot]!,
       requestedAtMs: queue.requestedAtMs[slot]!,
     };
-    processors.post(to, request, ending => {
+    this.#parts.processors.post(flight.to, flight, ending => {
       if (this.#closed) return;
-      this.#atWork[to] -= 1;
-      this.#ended(slot, version, to, probe, startedMs, ending);
+      this.#atWork[flight.to] -= 1;
+      this.#ended(flight, ending);
       this.#wake();
     });
   }
 
-  #ended(
-    slot: number,
-    version: number,
-    to: ProcessorIndex,
-    probe: boolean,
-    startedMs: number,
-    ending: Ending,
-  ): void {
-    const { clock, breakers, events, policy } = this.#parts;
+  #ended(flight: Flight, ending: Ending): void {
+    const { slot, to, probe } = flight;
+    const { clock, breakers, events, policy, chance } = this.#parts;
     const queue = this.#queue;
     const nowMs = clock.monotonicMs();
+    const durationMs = nowMs - flight.startedMs;
     const { outcome, verdict } = judge(ending);
     const restMs = outcome === 'overloaded' ? retryAfterMs(ending) : 0;
     if (verdict === 'processed') breakers[to].succeeded();
     else if (restMs > 0) breakers[to].overloaded(nowMs, restMs, probe);
     else breakers[to].failed(nowMs, probe);
-    if (queue.version[slot] !== version) return;
+    if (queue.version[slot] !== flight.version) return;
 
     const pinned = queue.state[slot] === PINNED;
-    events.attempted(slot, to, outcome, nowMs - startedMs);
+    events.attempted(flight.correlationId, to, outcome, durationMs);
     if (outcome === 'processed') {
       this.#settle(slot, queue.requestedAtMs[slot]!);
       return;
@@ -366,9 +371,9 @@ export class Worker {
       queue.tries[slot] = triesAfterRefusal(to, queue.tries[slot]!);
       this.#ledger.mark(slot);
     }
-    this.#ledger.attempt(slot, OUTCOMES.indexOf(outcome), nowMs - startedMs, clock.wallMs());
+    this.#ledger.attempt(slot, OUTCOMES.indexOf(outcome), durationMs, clock.wallMs());
     this.#failures[slot] = Math.min(this.#failures[slot]! + 1, 1000);
-    this.#pause(slot, Math.max(restMs, pauseMs(this.#failures[slot]!, this.#parts.chance(), policy)));
+    this.#pause(slot, Math.max(restMs, pauseMs(this.#failures[slot]!, chance(), policy)));
   }
 
   /**

@@ -1,0 +1,56 @@
+/**
+ * One backend: reads its configuration, builds the parts, joins the others, listens, and stops in good order.
+ */
+
+import { Backend } from './backend.ts';
+import { ConfigError, readConfig } from './config.ts';
+import { listen, type Server } from './http/server.ts';
+import { createLogger } from './observe/log.ts';
+import { openSqliteStore } from './store/remote.ts';
+import { StoreOpenError } from './store/sqlite-open.ts';
+
+/** EX_CONFIG of sysexits.h: starting again will not help, so a launcher should not try. */
+const EXIT_CONFIG = 78;
+
+/** Requests on their way get this long to be answered when the backend stops. */
+const DRAIN_MS = 1500;
+
+async function main(): Promise<void> {
+  const config = readConfig(process.env);
+  const logger = createLogger(config.logLevel, config.instance);
+  const durable = config.ackAfter === 'flush' ? 'power' : 'process';
+  const store = await openSqliteStore({ directory: config.storeDirectory, durable });
+  const backend = new Backend(config, store, logger);
+  await backend.begin();
+  const server = await listen({
+    at: config.listen,
+    payments: backend.service,
+    allowPurge: config.allowPurge,
+  });
+  logger.info({ listen: config.listen }, 'ready');
+  stopOnSignal(server, backend);
+}
+
+function stopOnSignal(server: Server, backend: Backend): void {
+  let stopping = false;
+  const stop = async (): Promise<void> => {
+    if (stopping) return;
+    stopping = true;
+    backend.announceStop();
+    await server.close(DRAIN_MS);
+    await backend.stop();
+    process.exit(0);
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+  // A launcher that dies, however it dies, closes this pipe.
+  if (process.env['SOQUETE_PARENT_PIPE'] === '1') process.stdin.on('end', stop).resume();
+}
+
+try {
+  await main();
+} catch (error) {
+  const expected = error instanceof ConfigError || error instanceof StoreOpenError;
+  console.error(expected ? `soquete: ${error.message}` : error);
+  process.exit(expected ? EXIT_CONFIG : 1);
+}
