@@ -1,0 +1,82 @@
+/**
+ * Exact cents of a JSON number, digit by digit: `19.9`, `19.90` and `1990e-2` are the same 1990 cents, and no
+ * binary fraction comes near them.
+ */
+import { DOT, MINUS } from './bytes.ts';
+
+/** Zero or less. */
+export const AMOUNT_TOO_SMALL = -1;
+/** More than two decimals after evaluation. */
+export const AMOUNT_TOO_FINE = -2;
+/** More than 9,999,999,999.99. */
+export const AMOUNT_TOO_LARGE = -3;
+
+/** 9,999,999,999.99 has its first digit at 10^9. */
+const FIRST_POWER_MAX = 9;
+/** Far beyond any number that a body has room to write out, and far from where adding loses digits. */
+const EXPONENT_MAX = 1_000_000;
+
+/** The cents of the valid JSON number in [start, end), or one of the negative answers above. */
+export function centsOf(bytes: Uint8Array, start: number, end: number): number {
+  if (bytes[start] === MINUS) return AMOUNT_TOO_SMALL;
+  // As nearly every amount is written: up to ten digits, then at most two decimals.
+  let cents = 0;
+  let at = start;
+  let digit = bytes[at]! - 0x30;
+  while (digit >= 0 && digit <= 9) {
+    cents = cents * 10 + digit;
+    digit = ++at < end ? bytes[at]! - 0x30 : -1;
+  }
+  if (at - start > FIRST_POWER_MAX + 1) return exactCents(bytes, start, end);
+  if (at === end) return cents === 0 ? AMOUNT_TOO_SMALL : cents * 100;
+  const decimals = end - at - 1;
+  if (bytes[at] !== DOT || decimals > 2) return exactCents(bytes, start, end);
+  const tenths = bytes[at + 1]! - 0x30;
+  const hundredths = decimals === 2 ? bytes[at + 2]! - 0x30 : 0;
+  cents = cents * 100 + tenths * 10 + hundredths;
+  return cents === 0 ? AMOUNT_TOO_SMALL : cents;
+}
+
+/** The same for any number that is not negative: however long, with an exponent of however many digits. */
+function exactCents(bytes: Uint8Array, start: number, end: number): number {
+  let at = start;
+  let count = 0; // of digits before the exponent, leading zeros included
+  let point = -1; // the number of digits before the decimal point
+  let first = -1; // the place of the first digit that is not zero, among the digits
+  let last = -1; // and of the last one
+  for (; at < end && (bytes[at]! | 0x20) !== 0x65; at++) {
+    if (bytes[at] === DOT) point = count;
+    else {
+      if (bytes[at] !== 0x30) {
+        if (first < 0) first = count;
+        last = count;
+      }
+      count++;
+    }
+  }
+  if (first < 0) return AMOUNT_TOO_SMALL;
+  if (point < 0) point = count;
+  const exponent = at < end ? exponentAt(bytes, at + 1, end) : 0;
+  // The digit at place p stands for 10 to the power of (point - 1 - p + exponent).
+  if (point - 1 - last + exponent < -2) return AMOUNT_TOO_FINE;
+  if (point - 1 - first + exponent > FIRST_POWER_MAX) return AMOUNT_TOO_LARGE;
+  let cents = 0;
+  let place = 0;
+  for (let digit = start; place <= last; digit++) {
+    if (bytes[digit] === DOT) continue;
+    if (place >= first) cents = cents * 10 + bytes[digit]! - 0x30;
+    place++;
+  }
+  for (let power = point - 1 - last + exponent; power > -2; power--) cents *= 10;
+  return cents;
+}
+
+/** The exponent written at `from`, as far as `EXPONENT_MAX`. */
+function exponentAt(bytes: Uint8Array, from: number, end: number): number {
+  const isNegative = bytes[from] === MINUS;
+  let value = 0;
+  for (let at = isNegative || bytes[from] === 0x2b ? from + 1 : from; at < end; at++) {
+    value = Math.min(value * 10 + bytes[at]! - 0x30, EXPONENT_MAX);
+  }
+  return isNegative ? -value : value;
+}

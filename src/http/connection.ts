@@ -1,0 +1,401 @@
+/**
+ * One connection without its socket: bytes in, requests to a handler, answers out in the order of the requests.
+ *
+ * The shell calls `receive` with what it read and, at the end of a turn of the event loop, `take` for what to
+ * write. In between stand the answers, one place for each request, in a ring: an answer may be there at once,
+ * wait for the commit of its turn, or be promised; what is behind it waits with it. The ring is bounded, and
+ * so is what a client leaves unread: then nothing more is parsed until it reads.
+ *
+ *     receive -> held bytes -> parser -> handler -> ring of answers -> take
+ */
+import {
+  idleTimeoutMs,
+  lingerTimeoutMs,
+  outputBytesMax,
+  pipelineDepthMax,
+  requestTimeoutMs,
+  stallTimeoutMs,
+} from './limits.ts';
+import { NO_OBSERVER, type Observer } from './observer.ts';
+import { PARTIAL, Parser } from './parser.ts';
+import { problem, refusal } from './problem.ts';
+import { REFUSAL_TEXTS, REFUSE } from './refusals.ts';
+import { HEAD, type Request, SAYS_CLOSE, SAYS_KEEP_ALIVE } from './request.ts';
+import { type Answer, CONTINUE, SAY_CLOSE, SAY_KEEP_ALIVE, WITHOUT_BODY } from './response.ts';
+
+/**
+ * Answers a request. The request is only good until this returns. A rejected promise or a throw becomes `500`.
+ */
+export type Handler = (request: Request) => Answer | Promise<Answer>;
+
+/** What all connections of a server have in common; the shell moves it on. */
+export interface Turn {
+  /** The number of the coming commit, from 1 on. */
+  batch: number;
+  /** Whether any answer waits for that commit. */
+  needsCommit: boolean;
+}
+
+/** What is left to do with the socket. */
+export type Phase =
+  /** Requests come and answers go. */
+  | 'open'
+  /** All answers are taken: end our side, throw away what still comes, let go after a moment. */
+  | 'ending'
+  /** Cut it now. */
+  | 'gone';
+
+// What an answer waits for; a positive number is the commit it waits for.
+const READY = 0;
+const PROMISED = -1;
+
+const REFUSALS: readonly Answer[] = REFUSAL_TEXTS.map(([status, detail], reason) =>
+  reason === 0 ? CONTINUE : refusal(status, detail),
+);
+const FAILED = problem(500, 'internal-error', 'Something broke here; the request may be sent again.');
+
+const NO_BYTES = Buffer.alloc(0);
+const heldBytesMin = 1024;
+/** What is kept for the next partial request instead of being given back. */
+const heldBytesKept = 4096;
+const ringMin = 4;
+const NOT_STARTED = -1;
+
+export class Connection {
+  phase: Phase = 'open';
+  /** False: the shell should stop reading, because answers pile up or the client does not take them. */
+  wantsBytes = true;
+  /** Called when a promised answer is there outside of `receive`: the shell should `take` soon. */
+  onReady: (() => void) | undefined;
+
+  readonly #handler: Handler;
+  readonly #turn: Turn;
+  readonly #observer: Observer;
+  readonly #parser = new Parser();
+
+  /** Bytes from earlier reads that are not parsed to their end: [heldStart, heldEnd) of `held`. */
+  #held: Buffer = NO_BYTES;
+  #heldEnd = 0;
+
+  // The ring: places from `first` up to `next`, masked.
+  #answers: (Answer | undefined)[] = new Array(ringMin).fill(undefined);
+  #waits: number[] = new Array(ringMin).fill(READY);
+  #wishes: number[] = new Array(ringMin).fill(0);
+  /** Method and route, packed: `method * 256 + route`. */
+  #kinds: number[] = new Array(ringMin).fill(0);
+  #startedMs: number[] = new Array(ringMin).fill(0);
+  #first = 0;
+  #next = 0;
+
+  /** Nothing more is parsed: the last request was refused or wanted the connection closed. */
+  #isLast = false;
+  #inputEnded = false;
+  #isFinishing = false;
+  #isStalled = false;
+  #requestStartMs = NOT_STARTED;
+  #activeMs: number;
+  #phaseMs = 0;
+
+  constructor(handler: Handler, turn: Turn, nowMs: number, observer: Observer = NO_OBSERVER) {
+    this.#handler = handler;
+    this.#turn = turn;
+    this.#observer = observer;
+    this.#activeMs = nowMs;
+  }
+
+  /** Requests without their answer on the way. */
+  get pending(): number {
+    return this.#next - this.#first;
+  }
+
+  /** Whether nothing is under way: no request begun, no answer owed. */
+  get isIdle(): boolean {
+    return this.#first === this.#next && !this.#parser.isInside && !this.#isStalled;
+  }
+
+  /**
+   * Takes in [start, end) of `bytes`, which are free again (and may have been changed) when this returns.
+   */
+  receive(bytes: Buffer, start: number, end: number, nowMs: number): void {
+    this.#activeMs = nowMs;
+    if (this.#isLast) return;
+    if (this.#heldEnd > 0) {
+      this.#hold(bytes, start, end);
+      this.#run(this.#held, this.#heldEnd, nowMs);
+    } else {
+      this.#parser.at = start;
+      this.#run(bytes, end, nowMs);
+    }
+  }
+
+  /** The client ended its side: what was read whole is still answered. */
+  receiveEnd(nowMs: number): void {
+    this.#inputEnded = true;
+    if (this.#isLast || !this.wantsBytes) return;
+    this.#endOfInput(nowMs);
+  }
+
+  /** The commit `batch` ended; the answers that waited for it may go, or give way to what they say otherwise. */
+  decide(batch: number, isStored: boolean): void {
+    const mask = this.#waits.length - 1;
+    for (let place = this.#first; place < this.#next; place++) {
+      const at = place & mask;
+      if (this.#waits[at] !== batch) continue;
+      this.#waits[at] = READY;
+      if (!isStored) this.#answers[at] = this.#answers[at]!.otherwise;
+    }
+  }
+
+  /**
+   * The answers that are ready, up to about 64 KiB, one character for each byte; empty if there are none.
+   * `date` is the text of the Date field. Afterwards `phase` says what becomes of the socket.
+   */
+  take(date: string, nowMs: number): string {
+    if (this.#isStalled || this.phase !== 'open') return '';
+    const mask = this.#waits.length - 1;
+    let output = '';
+    while (this.#first < this.#next) {
+      const at = this.#first & mask;
+      if (this.#waits[at] !== READY) break;
+      const answer = this.#answers[at]!;
+      const wish = this.#wishes[at]!;
+      const piece = answer.render(date, wish);
+      output = output === '' ? piece : output + piece;
+      this.#answers[at] = undefined;
+      this.#first++;
+      if (answer !== CONTINUE) {
+        const kind = this.#kinds[at]!;
+        this.#observer.answered(kind >> 8, kind & 0xff, answer.status, nowMs - this.#startedMs[at]!);
+      }
+      if (answer.ending === 'destroy') this.#enter('gone', nowMs);
+      else if (answer.ending === 'close' || (wish & SAY_CLOSE) !== 0) this.#enter('ending', nowMs);
+      if (this.phase !== 'open' || output.length >= outputBytesMax) break;
+    }
+    if (output !== '') this.#activeMs = nowMs;
+    if (this.#first === this.#next && this.phase === 'open') {
+      if ((this.#inputEnded && this.wantsBytes) || (this.#isFinishing && !this.#parser.isInside)) {
+        this.#enter('ending', nowMs);
+      }
+    }
+    return output;
+  }
+
+  /** The socket holds output back: nothing is taken or parsed until `drained`. */
+  stalled(nowMs: number): void {
+    this.#isStalled = true;
+    this.#phaseMs = nowMs;
+    this.wantsBytes = false;
+  }
+
+  drained(nowMs: number): void {
+    this.#isStalled = false;
+    this.#activeMs = nowMs;
+  }
+
+  /**
+   * Goes on with bytes that were left because too many answers were owed. True: more answers may be ready, so
+   * `take` again. To be called after each `take`.
+   */
+  resume(nowMs: number): boolean {
+    if (this.wantsBytes || this.#isStalled || this.phase !== 'open') return false;
+    if (this.#next - this.#first > pipelineDepthMax / 2) return false;
+    this.wantsBytes = true;
+    if (this.#isLast) return false;
+    const before = this.#next;
+    this.#requestStartMs = NOT_STARTED;
+    if (this.#heldEnd > 0) this.#run(this.#held, this.#heldEnd, nowMs);
+    if (this.wantsBytes && this.#inputEnded && !this.#isLast) this.#endOfInput(nowMs);
+    return this.#next !== before || this.#inputEnded;
+  }
+
+  /** No new requests: the answer to the last one that was read says `Connection: close`. */
+  finish(nowMs: number): void {
+    if (this.#isFinishing || this.phase !== 'open') return;
+    this.#isFinishing = true;
+    if (this.#isLast || this.#parser.isInside) return;
+    this.#isLast = true;
+    if (this.#first === this.#next) this.#enter('ending', nowMs);
+    else this.#wishes[(this.#next - 1) & (this.#wishes.length - 1)]! |= SAY_CLOSE;
+  }
+
+  /** Looks at the time: an incomplete request becomes 408, an idle connection ends, a stuck one is cut. */
+  tick(nowMs: number): void {
+    if (this.phase === 'ending') {
+      if (nowMs - this.#phaseMs >= lingerTimeoutMs) this.#enter('gone', nowMs);
+    } else if (this.#isStalled) {
+      if (nowMs - this.#phaseMs >= stallTimeoutMs) this.#enter('gone', nowMs);
+    } else if (this.#parser.isInside && !this.#isLast && this.wantsBytes) {
+      if (nowMs - this.#requestStartMs >= requestTimeoutMs) this.#refuse(REFUSE.timeout, nowMs);
+    } else if (this.#first === this.#next && nowMs - this.#activeMs >= idleTimeoutMs) {
+      this.#enter('ending', nowMs);
+    }
+  }
+
+  /** The socket is gone: nothing is owed any more. */
+  abandon(nowMs: number): void {
+    this.#enter('gone', nowMs);
+  }
+
+  #enter(phase: Phase, nowMs: number): void {
+    this.phase = phase;
+    this.#phaseMs = nowMs;
+    this.#isLast = true;
+    this.wantsBytes = true;
+    this.#held = NO_BYTES;
+    this.#heldEnd = 0;
+  }
+
+  /** Parses what is there, then keeps what is left. */
+  #run(bytes: Buffer, end: number, nowMs: number): void {
+    const parser = this.#parser;
+    while (!this.#isLast) {
+      if (this.#next - this.#first >= pipelineDepthMax || this.#isStalled) {
+        this.wantsBytes = false;
+        break;
+      }
+      const result = parser.parse(bytes, end);
+      if (result === PARTIAL) break;
+      if (result < 0) {
+        this.#refuse(-result, nowMs);
+        break;
+      }
+      this.#handle(parser.request, nowMs);
+      parser.next(parser.at);
+    }
+    if (this.#isLast) {
+      this.#heldEnd = 0;
+      return;
+    }
+    if (parser.isInside) {
+      // Counted from the first read that brought a part of this request.
+      if (this.#requestStartMs === NOT_STARTED) this.#requestStartMs = nowMs;
+      if (parser.continueIsDue) {
+        parser.continueIsDue = false;
+        this.#push(CONTINUE, READY, 0, 0, nowMs);
+      }
+    } else this.#requestStartMs = NOT_STARTED;
+    this.#keep(bytes, parser.start, parser.keepEnd(end));
+  }
+
+  /** Keeps [start, end) of `bytes` for the next read, at the beginning of `held`. */
+  #keep(bytes: Buffer, start: number, end: number): void {
+    const byteCount = end - start;
+    if (byteCount === 0) {
+      this.#heldEnd = 0;
+      if (this.#held.length > heldBytesKept) this.#held = NO_BYTES;
+      return;
+    }
+    if (bytes === this.#held) {
+      if (start > 0) bytes.copyWithin(0, start, end);
+      this.#heldEnd = byteCount;
+    } else {
+      this.#heldEnd = 0;
+      this.#hold(bytes, start, end);
+    }
+    this.#parser.rebase(start);
+  }
+
+  #hold(bytes: Buffer, start: number, end: number): void {
+    const heldEnd = this.#heldEnd;
+    const needed = heldEnd + end - start;
+    if (needed > this.#held.length) {
+      let capacity = Math.max(this.#held.length, heldBytesMin);
+      while (capacity < needed) capacity *= 2;
+      const held = Buffer.allocUnsafeSlow(capacity);
+      this.#held.copy(held, 0, 0, heldEnd);
+      this.#held = held;
+    }
+    bytes.copy(this.#held, heldEnd, start, end);
+    this.#heldEnd = needed;
+  }
+
+  #handle(request: Request, nowMs: number): void {
+    let wish = request.method === HEAD ? WITHOUT_BODY : 0;
+    const { flags } = request;
+    const parser = this.#parser;
+    if (request.minor === 0) {
+      wish |= (flags & (SAYS_CLOSE | SAYS_KEEP_ALIVE)) === SAYS_KEEP_ALIVE ? SAY_KEEP_ALIVE : SAY_CLOSE;
+    } else if ((flags & SAYS_CLOSE) !== 0) wish |= SAY_CLOSE;
+    this.#requestStartMs = NOT_STARTED;
+    parser.continueIsDue = false;
+    if (this.#isFinishing) wish = (wish & WITHOUT_BODY) | SAY_CLOSE;
+    if ((wish & SAY_CLOSE) !== 0) this.#isLast = true;
+    let answer: Answer | Promise<Answer>;
+    try {
+      answer = this.#handler(request);
+    } catch {
+      answer = FAILED;
+    }
+    const kind = (request.method << 8) | request.route;
+    if (answer instanceof Promise) this.#await(answer, wish, kind, nowMs);
+    else this.#settle(answer, this.#push(undefined, PROMISED, wish, kind, nowMs));
+  }
+
+  #await(promise: Promise<Answer>, wish: number, kind: number, nowMs: number): void {
+    const place = this.#push(undefined, PROMISED, wish, kind, nowMs);
+    const arrived = (answer: Answer) => {
+      if (this.phase !== 'open') return;
+      this.#settle(answer, place);
+      if (place === this.#first) this.onReady?.();
+    };
+    promise.then(arrived, () => arrived(FAILED));
+  }
+
+  /** Puts an answer in its place. */
+  #settle(answer: Answer, place: number): void {
+    const at = place & (this.#waits.length - 1);
+    this.#answers[at] = answer;
+    if (answer.ending !== 'keep') {
+      this.#isLast = true;
+      this.#wishes[at]! |= SAY_CLOSE;
+    }
+    if (answer.otherwise === undefined) this.#waits[at] = READY;
+    else {
+      this.#waits[at] = this.#turn.batch;
+      this.#turn.needsCommit = true;
+    }
+  }
+
+  #push(answer: Answer | undefined, waits: number, wish: number, kind: number, nowMs: number): number {
+    if (this.#next - this.#first === this.#waits.length) this.#grow();
+    const place = this.#next++;
+    const at = place & (this.#waits.length - 1);
+    this.#answers[at] = answer;
+    this.#waits[at] = waits;
+    this.#wishes[at] = wish;
+    this.#kinds[at] = kind;
+    this.#startedMs[at] = nowMs;
+    return place;
+  }
+
+  /** Twice the places; what stands at a place keeps its number, so promises still find theirs. */
+  #grow(): void {
+    const before = this.#waits.length;
+    const grown = <T>(ring: readonly T[], empty: T): T[] => {
+      const bigger: T[] = new Array(before * 2).fill(empty);
+      for (let place = this.#first; place < this.#next; place++) {
+        bigger[place & (before * 2 - 1)] = ring[place & (before - 1)]!;
+      }
+      return bigger;
+    };
+    this.#answers = grown(this.#answers, undefined);
+    this.#wishes = grown(this.#wishes, 0);
+    this.#kinds = grown(this.#kinds, 0);
+    this.#startedMs = grown(this.#startedMs, 0);
+    this.#waits = grown(this.#waits, READY);
+  }
+
+  /** The last answer of this connection, behind those that are owed. */
+  #refuse(reason: number, nowMs: number): void {
+    this.#isLast = true;
+    this.#heldEnd = 0;
+    this.#observer.refused(reason);
+    this.#push(REFUSALS[reason]!, READY, SAY_CLOSE, 0, nowMs);
+  }
+
+  #endOfInput(nowMs: number): void {
+    if (this.#parser.isInside) this.#refuse(REFUSE.incomplete, nowMs);
+    else if (this.#first === this.#next) this.#enter('ending', nowMs);
+    this.#isLast = true;
+  }
+}

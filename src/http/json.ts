@@ -1,0 +1,426 @@
+/**
+ * A payment out of the bytes of a JSON text (RFC 8259), in one pass, without making a string.
+ *
+ * The whole text is validated, not only the two members that count: whoever is told `202` sent JSON. What
+ * is malformed outweighs what is no payment, so after a member that will not do the rest is still read.
+ */
+
+import { AMOUNT_TOO_FINE, AMOUNT_TOO_LARGE, AMOUNT_TOO_SMALL, centsOf } from './amount.ts';
+import { BACKSLASH, COLON, COMMA, CR, equals, HEX, LF, latin1, MINUS, QUOTE, SP, TAB } from './bytes.ts';
+import { jsonDepthMax } from './limits.ts';
+
+/** A payment: `into` is filled. The other answers are refusals; MALFORMED alone is a `400`. */
+export const PAYMENT = 0;
+export const MALFORMED = 1;
+export const NOT_AN_OBJECT = 2;
+export const ID_MISSING = 3;
+export const ID_TWICE = 4;
+export const ID_INVALID = 5;
+export const AMOUNT_MISSING = 6;
+export const AMOUNT_TWICE = 7;
+export const AMOUNT_NOT_A_NUMBER = 8;
+export const AMOUNT_NOT_POSITIVE = 9;
+export const AMOUNT_FRACTION = 10;
+export const AMOUNT_OVER_MAX = 11;
+
+/** Where `readPayment` leaves what it found; one is enough for a process. */
+export class PaymentFields {
+  /** The 16 bytes of `correlationId` as four words, big-endian. */
+  readonly id = new Int32Array(4);
+  /** From 1 to `CENTS_MAX`. */
+  cents = 0;
+  /** After MALFORMED: the place of the first byte that cannot be, counted from the start of the text. */
+  errorAt = 0;
+}
+
+const OPEN_OBJECT = 0x7b;
+const CLOSE_OBJECT = 0x7d;
+const OPEN_ARRAY = 0x5b;
+const CLOSE_ARRAY = 0x5d;
+
+const ID_KEY = latin1('correlationId');
+const AMOUNT_KEY = latin1('amount');
+const ID_LENGTH = 36;
+
+/** Reads the payment in [start, end): PAYMENT, or why it is none. */
+export function readPayment(bytes: Uint8Array, start: number, end: number, into: PaymentFields): number {
+  let at = blanks(bytes, start, end);
+  if (at === end || bytes[at] !== OPEN_OBJECT) {
+    at = skipValue(bytes, at, end, 0);
+    return at < 0 ? malformed(into, start, ~at) : atEnd(bytes, at, start, end, into, NOT_AN_OBJECT);
+  }
+  let refusal = PAYMENT;
+  let hasId = false;
+  let hasAmount = false;
+  at = blanks(bytes, at + 1, end);
+  if (at < end && bytes[at] === CLOSE_OBJECT) return atEnd(bytes, at + 1, start, end, into, ID_MISSING);
+  for (;;) {
+    if (at >= end || bytes[at] !== QUOTE) return malformed(into, start, at);
+    const keyStart = at + 1;
+    const key = keyAt(bytes, keyStart, end);
+    if (key === OTHER_KEY) {
+      at = skipString(bytes, at, end);
+      if (at < 0) return malformed(into, start, ~at);
+    } else at = keyStart + (key === ID ? ID_KEY.length : AMOUNT_KEY.length) + 1;
+    const known = key === OTHER_KEY ? escapedKey(bytes, keyStart, at - 1) : key;
+    at = blanks(bytes, at, end);
+    if (at >= end || bytes[at] !== COLON) return malformed(into, start, at);
+    at = blanks(bytes, at + 1, end);
+    const valueStart = at;
+    if (known === ID) {
+      if (readId(bytes, at, end, into.id)) at += ID_LENGTH + 2;
+      else {
+        at = skipValue(bytes, at, end, 1);
+        if (at < 0) return malformed(into, start, ~at);
+        if (!readEscapedId(bytes, valueStart, at, into.id)) refusal ||= ID_INVALID;
+      }
+      if (hasId) refusal ||= ID_TWICE;
+      hasId = true;
+    } else {
+      at = skipValue(bytes, at, end, 1);
+      if (at < 0) return malformed(into, start, ~at);
+      if (known === AMOUNT) {
+        if (hasAmount) refusal ||= AMOUNT_TWICE;
+        hasAmount = true;
+        refusal ||= readAmount(bytes, valueStart, at, into);
+      }
+    }
+    at = blanks(bytes, at, end);
+    if (at >= end) return malformed(into, start, at);
+    if (bytes[at] === CLOSE_OBJECT) break;
+    if (bytes[at] !== COMMA) return malformed(into, start, at);
+    at = blanks(bytes, at + 1, end);
+  }
+  if (!hasId) refusal ||= ID_MISSING;
+  if (!hasAmount) refusal ||= AMOUNT_MISSING;
+  return atEnd(bytes, at + 1, start, end, into, refusal);
+}
+
+/** Whether [start, end) is one JSON text of at most 32 levels: -1, or the place of the first wrong byte. */
+export function jsonErrorAt(bytes: Uint8Array, start: number, end: number): number {
+  let at = skipValue(bytes, blanks(bytes, start, end), end, 0);
+  if (at < 0) return ~at - start;
+  at = blanks(bytes, at, end);
+  return at === end ? -1 : at - start;
+}
+
+function malformed(into: PaymentFields, start: number, at: number): number {
+  into.errorAt = at - start;
+  return MALFORMED;
+}
+
+/** Nothing but white space may follow the text. */
+function atEnd(
+  bytes: Uint8Array,
+  from: number,
+  start: number,
+  end: number,
+  into: PaymentFields,
+  result: number,
+): number {
+  const at = blanks(bytes, from, end);
+  return at === end ? result : malformed(into, start, at);
+}
+
+function blanks(bytes: Uint8Array, from: number, end: number): number {
+  let at = from;
+  while (at < end) {
+    const byte = bytes[at]!;
+    if (byte !== SP && byte !== LF && byte !== CR && byte !== TAB) break;
+    at++;
+  }
+  return at;
+}
+
+const OTHER_KEY = 0;
+const ID = 1;
+const AMOUNT = 2;
+
+/** Which key begins at `start` and ends with its quote, when it is written without escapes. */
+function keyAt(bytes: Uint8Array, start: number, end: number): number {
+  if (start >= end) return OTHER_KEY;
+  const first = bytes[start];
+  if (first === 0x63) return isKey(bytes, start, end, ID_KEY) ? ID : OTHER_KEY;
+  if (first === 0x61) return isKey(bytes, start, end, AMOUNT_KEY) ? AMOUNT : OTHER_KEY;
+  return OTHER_KEY;
+}
+
+function isKey(bytes: Uint8Array, start: number, end: number, key: Uint8Array): boolean {
+  const length = key.length;
+  if (start + length >= end || bytes[start + length] !== QUOTE) return false;
+  for (let at = 1; at < length; at++) if (bytes[start + at] !== key[at]) return false;
+  return true;
+}
+
+/** The same for a key within [start, end) that may hold escapes, already validated. */
+function escapedKey(bytes: Uint8Array, start: number, end: number): number {
+  const length = decodeAscii(bytes, start, end, ID_KEY.length);
+  if (equals(UNESCAPED, 0, length, ID_KEY)) return ID;
+  return equals(UNESCAPED, 0, length, AMOUNT_KEY) ? AMOUNT : OTHER_KEY;
+}
+
+/** The UUID between quotes at `at`, 8-4-4-4-12 hexadecimal digits, into four words. */
+function readId(bytes: Uint8Array, at: number, end: number, id: Int32Array): boolean {
+  if (at + ID_LENGTH + 2 > end || bytes[at] !== QUOTE || bytes[at + ID_LENGTH + 1] !== QUOTE) return false;
+  return readWords(bytes, at + 1, id);
+}
+
+function readWords(bytes: Uint8Array, at: number, id: Int32Array): boolean {
+  if (bytes[at + 8] !== MINUS || bytes[at + 13] !== MINUS) return false;
+  if (bytes[at + 18] !== MINUS || bytes[at + 23] !== MINUS) return false;
+  const a = hex4(bytes, at);
+  const b = hex4(bytes, at + 4);
+  const c = hex4(bytes, at + 9);
+  const d = hex4(bytes, at + 14);
+  const e = hex4(bytes, at + 19);
+  const f = hex4(bytes, at + 24);
+  const g = hex4(bytes, at + 28);
+  const h = hex4(bytes, at + 32);
+  if ((a | b | c | d | e | f | g | h) < 0) return false;
+  id[0] = (a << 16) | b;
+  id[1] = (c << 16) | d;
+  id[2] = (e << 16) | f;
+  id[3] = (g << 16) | h;
+  return true;
+}
+
+/** Four hexadecimal digits, or a negative number: -1 for one wrong digit keeps its sign through every shift. */
+function hex4(bytes: Uint8Array, at: number): number {
+  return (
+    (HEX[bytes[at]!]! << 12) |
+    (HEX[bytes[at + 1]!]! << 8) |
+    (HEX[bytes[at + 2]!]! << 4) |
+    HEX[bytes[at + 3]!]!
+  );
+}
+
+/** The slow way to the same: a validated value in [start, end) that may be a string with escapes. */
+function readEscapedId(bytes: Uint8Array, start: number, end: number, id: Int32Array): boolean {
+  if (bytes[start] !== QUOTE) return false;
+  const length = decodeAscii(bytes, start + 1, end - 1, ID_LENGTH);
+  return length === ID_LENGTH && readWords(UNESCAPED, 0, id);
+}
+
+function readAmount(bytes: Uint8Array, start: number, end: number, into: PaymentFields): number {
+  const first = bytes[start]!;
+  if (first !== MINUS && (first < 0x30 || first > 0x39)) return AMOUNT_NOT_A_NUMBER;
+  const cents = centsOf(bytes, start, end);
+  switch (cents) {
+    case AMOUNT_TOO_SMALL:
+      return AMOUNT_NOT_POSITIVE;
+    case AMOUNT_TOO_FINE:
+      return AMOUNT_FRACTION;
+    case AMOUNT_TOO_LARGE:
+      return AMOUNT_OVER_MAX;
+    default:
+      into.cents = cents;
+      return PAYMENT;
+  }
+}
+
+/** Room for the longest text that is ever compared. */
+const UNESCAPED = new Uint8Array(ID_LENGTH);
+
+/**
+ * Writes what the validated inside of a string means to `UNESCAPED` and answers its length; one more than
+ * `lengthMax` when it is longer or holds anything that is not ASCII.
+ */
+function decodeAscii(bytes: Uint8Array, start: number, end: number, lengthMax: number): number {
+  let length = 0;
+  for (let at = start; at < end; ) {
+    let byte = bytes[at]!;
+    if (byte !== BACKSLASH) at++;
+    else if (bytes[at + 1] === 0x75) {
+      byte = hex4(bytes, at + 2);
+      at += 6;
+    } else {
+      byte = ESCAPES[bytes[at + 1]!]!;
+      at += 2;
+    }
+    if (byte > 0x7f || length === lengthMax) return lengthMax + 1;
+    UNESCAPED[length++] = byte;
+  }
+  return length;
+}
+
+/** What stands for what after a backslash; 0 for what may not stand there, and for `u`. */
+const ESCAPES = new Uint8Array(256);
+for (const [letter, meaning] of [
+  ['"', '"'],
+  ['\\', '\\'],
+  ['/', '/'],
+  ['b', '\b'],
+  ['f', '\f'],
+  ['n', '\n'],
+  ['r', '\r'],
+  ['t', '\t'],
+] as const) {
+  ESCAPES[letter.charCodeAt(0)] = meaning.charCodeAt(0);
+}
+
+/** Bytes that stand for themselves in a string: ASCII without control bytes, quote and backslash. */
+const IS_PLAIN = Uint8Array.from({ length: 256 }, (_, byte) =>
+  byte >= 0x20 && byte < 0x80 && byte !== QUOTE && byte !== BACKSLASH ? 1 : 0,
+);
+
+// The functions below answer the place behind what they read, or the complement (~) of the first wrong place.
+
+/** One value of any kind, `depth` brackets deep already. Open brackets are bits of a word: 1 for an object. */
+function skipValue(bytes: Uint8Array, from: number, end: number, depth: number): number {
+  let at = from;
+  let open = 0;
+  let level = depth;
+  for (;;) {
+    if (at >= end) return ~end;
+    const byte = bytes[at]!;
+    if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) {
+      if (level === jsonDepthMax) return ~at;
+      const isObject = byte === OPEN_OBJECT;
+      at = blanks(bytes, at + 1, end);
+      if (at < end && bytes[at] === (isObject ? CLOSE_OBJECT : CLOSE_ARRAY)) at++;
+      else {
+        level++;
+        open = (open << 1) | (isObject ? 1 : 0);
+        if (isObject) {
+          at = skipKey(bytes, at, end);
+          if (at < 0) return at;
+        }
+        continue;
+      }
+    } else {
+      at = skipScalar(bytes, at, end);
+      if (at < 0) return at;
+    }
+    // A value is behind; close what it closes, until a comma asks for the next one.
+    for (;;) {
+      if (level === depth) return at;
+      at = blanks(bytes, at, end);
+      if (at >= end) return ~end;
+      const isObject = (open & 1) === 1;
+      if (bytes[at] === COMMA) {
+        at = blanks(bytes, at + 1, end);
+        if (isObject) {
+          at = skipKey(bytes, at, end);
+          if (at < 0) return at;
+        }
+        break;
+      }
+      if (bytes[at] !== (isObject ? CLOSE_OBJECT : CLOSE_ARRAY)) return ~at;
+      at++;
+      level--;
+      open >>>= 1;
+    }
+  }
+}
+
+/** A member's name with its colon and the white space after it. */
+function skipKey(bytes: Uint8Array, from: number, end: number): number {
+  if (from >= end || bytes[from] !== QUOTE) return ~from;
+  let at = skipString(bytes, from, end);
+  if (at < 0) return at;
+  at = blanks(bytes, at, end);
+  if (at >= end || bytes[at] !== COLON) return ~at;
+  return blanks(bytes, at + 1, end);
+}
+
+const TRUE = latin1('true');
+const FALSE = latin1('false');
+const NULL = latin1('null');
+
+function skipScalar(bytes: Uint8Array, at: number, end: number): number {
+  switch (bytes[at]) {
+    case QUOTE:
+      return skipString(bytes, at, end);
+    case 0x74:
+      return skipWord(bytes, at, end, TRUE);
+    case 0x66:
+      return skipWord(bytes, at, end, FALSE);
+    case 0x6e:
+      return skipWord(bytes, at, end, NULL);
+    default:
+      return skipNumber(bytes, at, end);
+  }
+}
+
+function skipWord(bytes: Uint8Array, at: number, end: number, word: Uint8Array): number {
+  for (let place = 0; place < word.length; place++) {
+    if (at + place >= end || bytes[at + place] !== word[place]) return ~(at + place);
+  }
+  return at + word.length;
+}
+
+/** `[ minus ] int [ frac ] [ exp ]` */
+function skipNumber(bytes: Uint8Array, from: number, end: number): number {
+  let at = from;
+  if (at < end && bytes[at] === MINUS) at++;
+  if (at < end && bytes[at] === 0x30) at++;
+  else {
+    at = skipDigits(bytes, at, end);
+    if (at < 0) return at;
+  }
+  if (at < end && bytes[at] === 0x2e) {
+    at = skipDigits(bytes, at + 1, end);
+    if (at < 0) return at;
+  }
+  if (at < end && (bytes[at]! | 0x20) === 0x65) {
+    at++;
+    if (at < end && (bytes[at] === 0x2b || bytes[at] === MINUS)) at++;
+    at = skipDigits(bytes, at, end);
+  }
+  return at;
+}
+
+/** One digit at least. */
+function skipDigits(bytes: Uint8Array, from: number, end: number): number {
+  let at = from;
+  while (at < end && bytes[at]! - 0x30 >= 0 && bytes[at]! - 0x30 <= 9) at++;
+  return at === from ? ~at : at;
+}
+
+/** The string whose quote is at `from`. */
+function skipString(bytes: Uint8Array, from: number, end: number): number {
+  let at = from + 1;
+  for (;;) {
+    while (at < end && IS_PLAIN[bytes[at]!] === 1) at++;
+    if (at >= end) return ~end;
+    const byte = bytes[at]!;
+    if (byte === QUOTE) return at + 1;
+    if (byte === BACKSLASH) {
+      if (at + 1 >= end) return ~end;
+      if (bytes[at + 1] === 0x75) {
+        for (let digit = at + 2; digit < at + 6; digit++) {
+          if (digit >= end || HEX[bytes[digit]!]! < 0) return ~digit;
+        }
+        at += 6;
+      } else if (ESCAPES[bytes[at + 1]!] !== 0) at += 2;
+      else return ~(at + 1);
+    } else {
+      const length = utf8Length(bytes, at, end);
+      if (length === 0) return ~at;
+      at += length;
+    }
+  }
+}
+
+/**
+ * The bytes of the UTF-8 character that begins at `at` with a byte that is not ASCII, or 0 (RFC 3629
+ * section 4): shortest forms only, no surrogates, nothing beyond U+10FFFF.
+ */
+function utf8Length(bytes: Uint8Array, at: number, end: number): number {
+  const lead = bytes[at]!;
+  const length =
+    lead >= 0xc2 && lead <= 0xdf
+      ? 2
+      : lead >= 0xe0 && lead <= 0xef
+        ? 3
+        : lead >= 0xf0 && lead <= 0xf4
+          ? 4
+          : 0;
+  if (length === 0 || at + length > end) return 0;
+  const second = bytes[at + 1]!;
+  const lowest = lead === 0xe0 ? 0xa0 : lead === 0xf0 ? 0x90 : 0x80;
+  const highest = lead === 0xed ? 0x9f : lead === 0xf4 ? 0x8f : 0xbf;
+  if (second < lowest || second > highest) return 0;
+  for (let next = at + 2; next < at + length; next++) if ((bytes[next]! & 0xc0) !== 0x80) return 0;
+  return length;
+}

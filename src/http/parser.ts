@@ -1,0 +1,345 @@
+/**
+ * HTTP/1.1 requests out of bytes (RFC 9112), for a server that must not be fooled: bytes in, offsets out.
+ *
+ * The parser is a state machine that stops at any byte and goes on there, so a client that sends byte by byte
+ * costs no more than one that sends at once, and a request means the same however it was cut. It keeps
+ * nothing but numbers: the caller owns the bytes, and keeps them together from `start` on (`keepEnd` says how
+ * many) until the request is whole. Nothing is allocated for a request, and a refusal is a number too.
+ *
+ *     request line -> fields -> nothing | length bytes | chunks -> trailers
+ */
+import {
+  COLON,
+  CR,
+  IS_TARGET,
+  IS_TOKEN,
+  IS_VALUE,
+  LF,
+  LOWER,
+  QUESTION,
+  SLASH,
+  SP,
+  STAR,
+  TAB,
+} from './bytes.ts';
+import { CHUNKS_DONE, ChunkReader } from './chunks.ts';
+import { authorityIsHost, IS_KNOWN_LENGTH, isAuthority, readField, readTrailer } from './fields.ts';
+import { bodyBytesMax, emptyLinesMax, headerBytesMax, headerCountMax, lineBytesMax } from './limits.ts';
+import { REFUSE } from './refusals.ts';
+import {
+  CONNECT,
+  EXPECTS_CONTINUE,
+  EXPECTS_OTHER,
+  HAS_CODING,
+  HAS_HOST,
+  HAS_LENGTH,
+  IS_CHUNKED,
+  methodNumber,
+  OPTIONS,
+  Request,
+  UNKNOWN_CODING,
+} from './request.ts';
+
+/** More bytes are needed. A negative answer is minus the number of a refusal. */
+export const PARTIAL = 0;
+/** `request` is whole. */
+export const COMPLETE = 1;
+/** Never leaves the parser: this part is done, the next one begins. */
+const NEXT = 2;
+
+// Where the parser stands. The order counts: what is before LENGTH is the head.
+const EMPTY_LINES = 0;
+const METHOD = 1;
+const TARGET = 2;
+const VERSION = 3;
+const FIELD = 4;
+const NAME = 5;
+const VALUE = 6;
+const LENGTH = 7;
+const CHUNKS = 8;
+/** The three steps of a field again, for trailers. */
+const TRAILER_FIELD = 9;
+const TRAILER_STEPS = TRAILER_FIELD - FIELD;
+
+export class Parser {
+  readonly request = new Request();
+  /** The next byte to look at. */
+  at = 0;
+  /** The head is complete, the client waits for `100 Continue`, and nothing of the body is there yet. */
+  continueIsDue = false;
+
+  #step = EMPTY_LINES;
+  /** The first byte that this line or section must not reach. */
+  #limit = 0;
+  /** Where the present name, version or field began. */
+  #mark = 0;
+  #nameEnd = 0;
+  #fieldCount = 0;
+  #emptyLines = 0;
+  readonly #chunks = new ChunkReader();
+
+  /** The bytes from here on belong to the request that is not whole yet. */
+  get start(): number {
+    return this.#step === EMPTY_LINES ? this.at : this.request.start;
+  }
+
+  /** Whether a request has begun. */
+  get isInside(): boolean {
+    return this.#step !== EMPTY_LINES;
+  }
+
+  /** How far the bytes up to `end` must be kept: the framing of chunks is gone once it was read. */
+  keepEnd(end: number): number {
+    return this.#step === CHUNKS ? this.request.bodyEnd : end;
+  }
+
+  /** Tells that the kept bytes were moved down by `byteCount`, and that new bytes follow them directly. */
+  rebase(byteCount: number): void {
+    if (this.#step === CHUNKS) this.at = this.request.bodyEnd;
+    this.at -= byteCount;
+    this.#limit -= byteCount;
+    this.#mark -= byteCount;
+    this.#nameEnd -= byteCount;
+    this.request.rebase(byteCount);
+  }
+
+  /** Makes ready for a request that begins at `at`, or after empty lines that begin there. */
+  next(at: number): void {
+    this.at = at;
+    this.#step = EMPTY_LINES;
+    this.#emptyLines = 0;
+  }
+
+  /**
+   * Goes on at `this.at` up to `end`. COMPLETE leaves `this.at` behind the request; joined chunks have been
+   * moved within `bytes`. After a refusal the parser must not be asked again.
+   */
+  parse(bytes: Uint8Array, end: number): number {
+    this.request.bytes = bytes;
+    let result = NEXT;
+    while (result === NEXT) {
+      const step = this.#step;
+      if (step < FIELD) result = this.#line(bytes, end);
+      else if (step < LENGTH) result = this.#fields(bytes, end, 0);
+      else if (step === LENGTH) result = this.#length(end);
+      else if (step === CHUNKS) result = this.#body(bytes, end);
+      else result = this.#fields(bytes, end, TRAILER_STEPS);
+    }
+    return result;
+  }
+
+  #wait(at: number, step: number): number {
+    this.at = at;
+    this.#step = step;
+    return PARTIAL;
+  }
+
+  /** `method SP request-target SP HTTP-version CRLF` (RFC 9112 section 3), empty lines before it passed over. */
+  #line(bytes: Uint8Array, end: number): number {
+    const { request } = this;
+    let { at } = this;
+    let step = this.#step;
+    if (step === EMPTY_LINES) {
+      while (at < end && bytes[at] === CR) {
+        if (at + 1 === end) return this.#wait(at, EMPTY_LINES);
+        if (bytes[at + 1] !== LF) return -REFUSE.bareCarriageReturn;
+        if (++this.#emptyLines > emptyLinesMax) return -REFUSE.emptyLines;
+        at += 2;
+      }
+      if (at === end) return this.#wait(at, EMPTY_LINES);
+      request.start = at;
+      this.#limit = at + lineBytesMax + 2;
+      step = METHOD;
+    }
+    const stop = Math.min(end, this.#limit);
+    if (step === METHOD) {
+      while (at < stop && IS_TOKEN[bytes[at]!] === 1) at++;
+      if (at === stop) return stop === this.#limit ? -REFUSE.lineTooLong : this.#wait(at, METHOD);
+      if (bytes[at] !== SP || at === request.start) return -lineRefusal(bytes[at]!);
+      request.methodEnd = at;
+      request.method = methodNumber(bytes, request.start, at);
+      request.targetStart = ++at;
+      step = TARGET;
+    }
+    if (step === TARGET) {
+      while (at < stop && IS_TARGET[bytes[at]!] === 1) at++;
+      if (at === stop) return stop === this.#limit ? -REFUSE.lineTooLong : this.#wait(at, TARGET);
+      if (bytes[at] !== SP || at === request.targetStart) return -targetRefusal(bytes[at]!);
+      request.targetEnd = at++;
+      this.#mark = at;
+    }
+    return this.#version(bytes, at, stop);
+  }
+
+  /** `HTTP/1.1 CRLF` and the end of the request line; ten bytes at once, or one by one where they were cut. */
+  #version(bytes: Uint8Array, from: number, stop: number): number {
+    let at = from;
+    for (; at < stop; at++) {
+      const byte = bytes[at]!;
+      const place = at - this.#mark;
+      if (place === 5 || place === 7) {
+        if (byte < 0x30 || byte > 0x39) return -lineRefusal(byte);
+      } else if (byte !== VERSION_BYTES[place]) {
+        return -(place === 9 ? REFUSE.bareCarriageReturn : lineRefusal(byte));
+      }
+      if (place === 9) break;
+    }
+    if (at === stop) return stop === this.#limit ? -REFUSE.lineTooLong : this.#wait(at, VERSION);
+
+    const { request } = this;
+    const minor = bytes[this.#mark + 7]! - 0x30;
+    if (bytes[this.#mark + 5] !== 0x31 || minor > 1) return -REFUSE.version;
+    request.minor = minor;
+    request.pathStart = request.targetStart;
+    request.authorityStart = 0;
+    request.authorityEnd = 0;
+    if (bytes[request.targetStart] !== SLASH && !readTarget(request, bytes)) return -REFUSE.targetForm;
+    at++;
+    request.flags = 0;
+    request.contentLength = 0;
+    request.route = 0;
+    request.fieldsStart = at;
+    this.#fieldCount = 0;
+    this.#limit = at + headerBytesMax;
+    this.at = at;
+    this.#step = FIELD;
+    return NEXT;
+  }
+
+  /** `*( field-name ":" OWS field-value OWS CRLF ) CRLF`, of the header (`shift` 0) or of the trailers. */
+  #fields(bytes: Uint8Array, end: number, shift: number): number {
+    const limit = this.#limit;
+    const stop = Math.min(end, limit);
+    let { at } = this;
+    let step = this.#step - shift;
+    let mark = this.#mark;
+    let nameEnd = this.#nameEnd;
+    for (;;) {
+      if (step === FIELD) {
+        if (at === stop) break;
+        if (bytes[at] === CR) {
+          if (at + 1 === stop) break;
+          if (bytes[at + 1] !== LF) return -REFUSE.bareCarriageReturn;
+          this.at = at + 2;
+          return shift === 0 ? this.#headIsWhole(end) : COMPLETE;
+        }
+        if (++this.#fieldCount > headerCountMax) return -REFUSE.headerTooMany;
+        mark = at;
+        step = NAME;
+      }
+      if (step === NAME) {
+        while (at < stop && IS_TOKEN[bytes[at]!] === 1) at++;
+        if (at === stop) break;
+        if (bytes[at] !== COLON || at === mark) return -nameRefusal(bytes[at]!, at === mark);
+        nameEnd = at++;
+        step = VALUE;
+      }
+      while (at < stop && IS_VALUE[bytes[at]!] === 1) at++;
+      if (at === stop) break;
+      if (bytes[at] !== CR) return -(bytes[at] === LF ? REFUSE.bareLineFeed : REFUSE.fieldValue);
+      if (at + 1 === stop) break;
+      if (bytes[at + 1] !== LF) return -REFUSE.bareCarriageReturn;
+      if (shift !== 0) {
+        const refusal = readTrailer(bytes, mark, nameEnd);
+        if (refusal !== 0) return -refusal;
+      } else if (nameEnd - mark < 32 && IS_KNOWN_LENGTH[nameEnd - mark] === 1) {
+        const refusal = readField(this.request, bytes, mark, nameEnd, nameEnd + 1, at);
+        if (refusal !== 0) return -refusal;
+      }
+      at += 2;
+      step = FIELD;
+    }
+    if (stop === limit) return -REFUSE.headerTooLarge;
+    this.#mark = mark;
+    this.#nameEnd = nameEnd;
+    return this.#wait(at, step + shift);
+  }
+
+  /** What the fields mean together, and how long the body is (RFC 9112 section 6.3). */
+  #headIsWhole(end: number): number {
+    const { request, at } = this;
+    const { flags } = request;
+    if ((flags & HAS_HOST) === 0) {
+      if (request.minor === 1) return -REFUSE.hostMissing;
+    } else if (request.authorityEnd !== 0 && !authorityIsHost(request)) return -REFUSE.hostDiffers;
+    if ((flags & HAS_CODING) !== 0) {
+      if ((flags & HAS_LENGTH) !== 0) return -REFUSE.lengthAndCoding;
+      if (request.minor === 0) return -REFUSE.codingOld;
+      if ((flags & IS_CHUNKED) === 0) return -REFUSE.codingUnknown;
+      if ((flags & UNKNOWN_CODING) !== 0) return -REFUSE.codingUnknown;
+    }
+    if (request.method === CONNECT) return -REFUSE.connectMethod;
+    if ((flags & EXPECTS_OTHER) !== 0) return -REFUSE.expectation;
+    if (request.contentLength > bodyBytesMax) return -REFUSE.bodyTooLarge;
+    request.bodyStart = at;
+    request.bodyEnd = at + request.contentLength;
+    const isChunked = (flags & IS_CHUNKED) !== 0;
+    if (!isChunked && request.contentLength === 0) return COMPLETE;
+    // RFC 9110 section 10.1.1: HTTP/1.0 never gets a 1xx, and who sends the body already waits for none.
+    this.continueIsDue = (flags & EXPECTS_CONTINUE) !== 0 && request.minor === 1 && at === end;
+    this.#step = isChunked ? CHUNKS : LENGTH;
+    if (isChunked) this.#chunks.reset();
+    return NEXT;
+  }
+
+  #length(end: number): number {
+    const { bodyEnd } = this.request;
+    if (end < bodyEnd) return this.#wait(end, LENGTH);
+    this.at = bodyEnd;
+    return COMPLETE;
+  }
+
+  #body(bytes: Uint8Array, end: number): number {
+    const { request } = this;
+    const chunks = this.#chunks;
+    chunks.at = this.at;
+    const result = chunks.read(request, bytes, end);
+    this.at = chunks.at;
+    if (result !== CHUNKS_DONE) return result;
+    this.#fieldCount = 0;
+    this.#limit = this.at + headerBytesMax;
+    this.#step = TRAILER_FIELD;
+    return NEXT;
+  }
+}
+
+const VERSION_BYTES = Uint8Array.from('HTTP/1.1\r\n', character => character.charCodeAt(0));
+
+/** Why a byte may not stand in a request line outside the target. */
+function lineRefusal(byte: number): number {
+  return byte === LF ? REFUSE.bareLineFeed : REFUSE.requestLine;
+}
+
+function targetRefusal(byte: number): number {
+  if (byte === LF) return REFUSE.bareLineFeed;
+  return byte === CR || byte === SP || byte === TAB ? REFUSE.requestLine : REFUSE.targetByte;
+}
+
+/** Why a byte may not end a field's name. */
+function nameRefusal(byte: number, isFirst: boolean): number {
+  if (byte === SP || byte === TAB) return isFirst ? REFUSE.folding : REFUSE.spaceBeforeColon;
+  return byte === LF ? REFUSE.bareLineFeed : REFUSE.fieldName;
+}
+
+/** The target forms other than the origin form (RFC 9112 section 3.2); false for none of them. */
+function readTarget(request: Request, bytes: Uint8Array): boolean {
+  const { targetStart, targetEnd, method } = request;
+  if (method === CONNECT) return true;
+  if (targetEnd - targetStart === 1 && bytes[targetStart] === STAR) return method === OPTIONS;
+  // "http://" authority path-abempty [ "?" query ], the scheme in any case.
+  let at = targetStart;
+  while (at < targetEnd && at - targetStart < 4) {
+    if (LOWER[bytes[at]!] !== SCHEME[at - targetStart]) return false;
+    at++;
+  }
+  if (LOWER[bytes[at]!] === 0x73) at++;
+  for (const byte of SCHEME_END) if (at >= targetEnd || bytes[at++] !== byte) return false;
+  request.authorityStart = at;
+  while (at < targetEnd && bytes[at] !== SLASH && bytes[at] !== QUESTION) at++;
+  request.authorityEnd = at;
+  request.pathStart = at;
+  return isAuthority(bytes, request.authorityStart, at);
+}
+
+const SCHEME = Uint8Array.from('http', character => character.charCodeAt(0));
+const SCHEME_END = Uint8Array.from('://', character => character.charCodeAt(0));

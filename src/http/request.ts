@@ -1,0 +1,149 @@
+/**
+ * One request as offsets into the bytes it came in. There is one of these for each connection, used again
+ * for each request: a handler may look at it until it returns, and not after its first `await`.
+ */
+import { equalsIgnoringCase, LF, latin1, QUESTION, text } from './bytes.ts';
+
+/** The methods that are told apart; the place in this list is the method's number. 0 is any other. */
+export const METHODS = [
+  'other',
+  'GET',
+  'HEAD',
+  'POST',
+  'PUT',
+  'DELETE',
+  'PATCH',
+  'OPTIONS',
+  'TRACE',
+  'CONNECT',
+] as const;
+export const OTHER = 0;
+export const GET = 1;
+export const HEAD = 2;
+export const POST = 3;
+export const PUT = 4;
+export const DELETE = 5;
+export const PATCH = 6;
+export const OPTIONS = 7;
+export const TRACE = 8;
+export const CONNECT = 9;
+
+/** What the fields of a request said, one bit each. */
+export const HAS_HOST = 1;
+export const HAS_LENGTH = 2;
+export const HAS_CODING = 4;
+export const IS_CHUNKED = 8;
+export const UNKNOWN_CODING = 16;
+export const SAYS_CLOSE = 32;
+export const SAYS_KEEP_ALIVE = 64;
+export const EXPECTS_CONTINUE = 128;
+export const EXPECTS_OTHER = 256;
+
+export class Request {
+  /** Holds every offset below. */
+  bytes: Uint8Array = new Uint8Array(0);
+  /** A place in `METHODS`. */
+  method = OTHER;
+  /** 0 or 1: the second digit of the version. */
+  minor = 1;
+  /** The method stands in [start, methodEnd). */
+  start = 0;
+  methodEnd = 0;
+  targetStart = 0;
+  targetEnd = 0;
+  /** The target without scheme and authority, query included: [pathStart, targetEnd). Empty stands for `/`. */
+  pathStart = 0;
+  /** The authority of an absolute-form target; both 0 in other forms. */
+  authorityStart = 0;
+  authorityEnd = 0;
+  hostStart = 0;
+  hostEnd = 0;
+  /** The field lines stand in [fieldsStart, bodyStart). */
+  fieldsStart = 0;
+  /** The body, chunks already joined: [bodyStart, bodyEnd). */
+  bodyStart = 0;
+  bodyEnd = 0;
+  contentLength = 0;
+  /** Bits of what the fields said. */
+  flags = 0;
+  /** Free for the handler: the number of the route, for counters. */
+  route = 0;
+
+  /** The method as it was sent. */
+  get methodName(): string {
+    return text(this.bytes, this.start, this.methodEnd);
+  }
+
+  /** Where the path ends and the query, if any, begins. */
+  get pathEnd(): number {
+    for (let at = this.pathStart; at < this.targetEnd; at++) if (this.bytes[at] === QUESTION) return at;
+    return this.targetEnd;
+  }
+
+  /** The path as it was sent, not decoded; never empty. */
+  get path(): string {
+    return text(this.bytes, this.pathStart, this.pathEnd) || '/';
+  }
+
+  /** The query as it was sent, without its question mark; undefined where there is none. */
+  get query(): string | undefined {
+    const end = this.pathEnd;
+    return end === this.targetEnd ? undefined : text(this.bytes, end + 1, this.targetEnd);
+  }
+
+  /** The value of the first field with this name in any case, one character for each byte; a slow look. */
+  header(name: string): string | undefined {
+    const wanted = latin1(name.toLowerCase());
+    const { bytes } = this;
+    let at = this.fieldsStart;
+    while (at < this.bodyStart - 2) {
+      let end = at;
+      while (bytes[end] !== LF) end++;
+      const colon = bytes.indexOf(0x3a, at);
+      if (equalsIgnoringCase(bytes, at, colon, wanted)) return text(bytes, colon + 1, end - 1).trim();
+      at = end + 1;
+    }
+    return undefined;
+  }
+
+  /** A copy of the body. */
+  body(): Uint8Array {
+    return this.bytes.slice(this.bodyStart, this.bodyEnd);
+  }
+
+  /** Everything moved down by `byteCount`. */
+  rebase(byteCount: number): void {
+    this.start -= byteCount;
+    this.methodEnd -= byteCount;
+    this.targetStart -= byteCount;
+    this.targetEnd -= byteCount;
+    this.pathStart -= byteCount;
+    this.authorityStart -= byteCount;
+    this.authorityEnd -= byteCount;
+    this.hostStart -= byteCount;
+    this.hostEnd -= byteCount;
+    this.fieldsStart -= byteCount;
+    this.bodyStart -= byteCount;
+    this.bodyEnd -= byteCount;
+  }
+}
+
+const METHOD_BYTES = METHODS.map(latin1);
+
+/** The number of the method in [start, end). */
+export function methodNumber(bytes: Uint8Array, start: number, end: number): number {
+  const length = end - start;
+  if (length === 4 && bytes[start] === 0x50 && bytes[start + 1] === 0x4f) {
+    if (bytes[start + 2] === 0x53 && bytes[start + 3] === 0x54) return POST;
+  }
+  if (length === 3 && bytes[start] === 0x47 && bytes[start + 1] === 0x45 && bytes[start + 2] === 0x54)
+    return GET;
+  for (let method = HEAD; method <= CONNECT; method++) {
+    const name = METHOD_BYTES[method]!;
+    if (name.length !== length) continue;
+    let at = 0;
+    while (at < length && bytes[start + at] === name[at]) at++;
+    if (at === length) return method;
+  }
+  return OTHER;
+}

@@ -1,0 +1,110 @@
+/**
+ * Answers as text of one character for each byte, ready for a socket. What never changes is put together
+ * once a second, with the second's `Date`.
+ */
+
+import { utf8 } from './bytes.ts';
+import { STATUS_TEXTS } from './status.ts';
+
+/** What becomes of the connection behind an answer: it stays, it ends in order, or it is cut at once. */
+export type Ending = 'keep' | 'close' | 'destroy';
+
+/** How the request wants its answer: bits. */
+export const WITHOUT_BODY = 1;
+export const SAY_CLOSE = 2;
+export const SAY_KEEP_ALIVE = 4;
+
+export class Answer {
+  readonly status: number;
+  readonly ending: Ending;
+  /** Sent instead, if what this answer promises could not be stored; such an answer waits for the commit. */
+  readonly otherwise: Answer | undefined;
+  readonly #line: string;
+  readonly #fields: string;
+  readonly #body: string;
+  readonly #raw: string | undefined;
+  #date = '';
+  #text = '';
+
+  /**
+   * `fields` are field lines, each with its CR LF, without `Date`, `Connection` and `Content-Length`. The body
+   * is any text; it is sent as UTF-8.
+   */
+  constructor(status: number, fields: string, body: string, ending: Ending = 'keep', more: More = {}) {
+    this.status = status;
+    this.ending = ending;
+    this.otherwise = more.otherwise;
+    this.#raw = more.raw;
+    this.#line = `HTTP/1.1 ${status} ${STATUS_TEXTS[status] ?? 'Unknown'}\r\nDate: `;
+    this.#body = more.framed ?? utf8(body);
+    // RFC 9110 section 8.6: no Content-Length in a 204.
+    this.#fields =
+      more.framed !== undefined || status === 204
+        ? `\r\n${fields}`
+        : `\r\n${fields}Content-Length: ${this.#body.length}\r\n`;
+  }
+
+  /** The whole answer. `date` is an IMF-fixdate (RFC 9110 section 5.6.7). */
+  render(date: string, wish: number): string {
+    if (wish === 0) {
+      if (this.#date !== date) {
+        this.#text = this.#raw ?? `${this.#line}${date}${this.#fields}\r\n${this.#body}`;
+        this.#date = date;
+      }
+      return this.#text;
+    }
+    if (this.#raw !== undefined) return this.#raw;
+    const connection =
+      (wish & SAY_CLOSE) !== 0
+        ? 'Connection: close\r\n'
+        : (wish & SAY_KEEP_ALIVE) !== 0
+          ? 'Connection: keep-alive\r\n'
+          : '';
+    const body = (wish & WITHOUT_BODY) !== 0 ? '' : this.#body;
+    return `${this.#line}${date}${this.#fields}${connection}\r\n${body}`;
+  }
+}
+
+interface More {
+  otherwise?: Answer;
+  /** Sent as it is, one byte for each character: whatever a test or a faulty server wants to send. */
+  raw?: string;
+  /** The body with its framing; `fields` then says how it is framed. */
+  framed?: string;
+}
+
+/** An answer that counts as `promised` once the commit of its turn succeeded, and is `otherwise` if not. */
+export function afterCommit(status: number, otherwise: Answer): Answer {
+  return new Answer(status, '', '', 'keep', { otherwise });
+}
+
+/** An answer with a JSON body. */
+export function json(status: number, body: string, fields = ''): Answer {
+  return new Answer(status, `Content-Type: application/json\r\n${fields}`, body);
+}
+
+/** The same in the chunked coding, in one chunk; only for HTTP/1.1 clients. */
+export function chunkedJson(status: number, body: string, fields = ''): Answer {
+  const bytes = utf8(body);
+  const framed = `${bytes.length.toString(16)}\r\n${bytes}\r\n0\r\n\r\n`;
+  return new Answer(
+    status,
+    `Content-Type: application/json; charset=utf-8\r\n${fields}Transfer-Encoding: chunked\r\n`,
+    '',
+    'keep',
+    { framed },
+  );
+}
+
+/** Any bytes (one for each character) in place of an answer, and what becomes of the connection then. */
+export function raw(bytes: string, ending: Ending): Answer {
+  return new Answer(0, '', '', ending, { raw: bytes });
+}
+
+/** `100 Continue`: not yet an answer, so it has no `Date` (RFC 9110 section 6.6.1 asks 2xx to 4xx for it). */
+export const CONTINUE = raw('HTTP/1.1 100 Continue\r\n\r\n', 'keep');
+
+/** The text of `Date` for wall-clock milliseconds. */
+export function dateText(ms: number): string {
+  return new Date(ms).toUTCString();
+}

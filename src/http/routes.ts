@@ -1,0 +1,257 @@
+/**
+ * soquete's routes: requests to `Payments`, and what it says back as answers.
+ */
+import { formatInstant, parseWindow } from '../payments/instant.ts';
+import { decimal, emptyTotal, type Total, totalCents } from '../payments/money.ts';
+import { idBytes } from '../payments/payment.ts';
+import {
+  ACCEPTED,
+  type Acceptance,
+  CONFLICT,
+  type Payments,
+  type PaymentView,
+  type Summary,
+  Unavailable,
+} from '../payments/payments.ts';
+import { equals, latin1 } from './bytes.ts';
+import type { Handler } from './connection.ts';
+import {
+  AMOUNT_FRACTION,
+  AMOUNT_MISSING,
+  AMOUNT_NOT_A_NUMBER,
+  AMOUNT_NOT_POSITIVE,
+  AMOUNT_OVER_MAX,
+  AMOUNT_TWICE,
+  ID_INVALID,
+  ID_MISSING,
+  ID_TWICE,
+  MALFORMED,
+  NOT_AN_OBJECT,
+  PAYMENT,
+  PaymentFields,
+  readPayment,
+} from './json.ts';
+import { problem } from './problem.ts';
+import { GET, HEAD, OPTIONS, OTHER, POST, type Request } from './request.ts';
+import { Answer, afterCommit, json } from './response.ts';
+
+/** Names of the routes by the numbers that `request.route` gets: labels for counters. */
+export const ROUTES = [
+  'other',
+  'POST /payments',
+  '/payments/{id}',
+  '/payments-summary',
+  '/purge-payments',
+  '/health',
+  'page',
+] as const;
+const PAYMENTS = 1;
+const PAYMENT_BY_ID = 2;
+const SUMMARY = 3;
+const PURGE = 4;
+const HEALTH = 5;
+const PAGE = 6;
+
+/** What an extra page answers. The body is text. */
+export interface Page {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: string;
+}
+
+export interface RouteOptions {
+  readonly payments: Payments;
+  /** Whether `POST /purge-payments` is allowed. */
+  readonly allowPurge: boolean;
+  /** Further paths for GET and HEAD, such as `/metrics`. */
+  readonly pages?: Readonly<Record<string, () => Promise<Page>>>;
+}
+
+const RETRY_AFTER = 'Retry-After: 1\r\n';
+
+const UNAVAILABLE_ANSWER = problem(
+  503,
+  'unavailable',
+  'The payment was not accepted, because the queue or the store cannot take it now; send it again later.',
+  RETRY_AFTER,
+);
+const STORE_UNAVAILABLE = problem(
+  503,
+  'unavailable',
+  'The store cannot be asked now; send the request again later.',
+  RETRY_AFTER,
+);
+const ACCEPTED_ON_COMMIT = afterCommit(202, UNAVAILABLE_ANSWER);
+const ACCEPTED_NOW = new Answer(202, '', '');
+const CONFLICT_ANSWER = problem(
+  409,
+  'conflicting-payment',
+  'This correlationId is known with another amount; use a new correlationId, or the amount it was first sent with.',
+);
+const NOT_FOUND = problem(
+  404,
+  'not-found',
+  'There is nothing at this path; see the paths in the documentation.',
+);
+const UNKNOWN_PAYMENT = problem(404, 'not-found', 'No payment with this correlationId is known.');
+const PURGE_FORBIDDEN = problem(403, 'forbidden', 'Start with ALLOW_PURGE=1 to allow purging.');
+const PURGED = json(200, '{"message":"All payments purged."}');
+const UNKNOWN_METHOD = problem(501, 'not-implemented', 'Use GET, HEAD, POST or OPTIONS.');
+const OPTIONS_ALL = new Answer(204, 'Allow: GET, HEAD, POST, OPTIONS\r\n', '');
+
+const ALLOW_POST = 'Allow: POST, OPTIONS\r\n';
+const ALLOW_GET = 'Allow: GET, HEAD, OPTIONS\r\n';
+const OPTIONS_POST = new Answer(204, ALLOW_POST, '');
+const OPTIONS_GET = new Answer(204, ALLOW_GET, '');
+const ONLY_POST = problem(405, 'method-not-allowed', 'Use POST on this path.', ALLOW_POST);
+const ONLY_GET = problem(405, 'method-not-allowed', 'Use GET on this path.', ALLOW_GET);
+
+const notAPayment = (detail: string) => problem(422, 'not-a-payment', detail);
+/** Answers to the refusals of `readPayment`, by their numbers. */
+const NOT_PAYMENTS: Answer[] = [];
+NOT_PAYMENTS[NOT_AN_OBJECT] = notAPayment('Send a JSON object with the members correlationId and amount.');
+NOT_PAYMENTS[ID_MISSING] = notAPayment('correlationId is missing; send a UUID.');
+NOT_PAYMENTS[ID_TWICE] = notAPayment('correlationId is given twice; send it once.');
+NOT_PAYMENTS[ID_INVALID] = notAPayment(
+  'correlationId must be a string with a UUID such as "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3".',
+);
+NOT_PAYMENTS[AMOUNT_MISSING] = notAPayment('amount is missing; send a number such as 19.90.');
+NOT_PAYMENTS[AMOUNT_TWICE] = notAPayment('amount is given twice; send it once.');
+NOT_PAYMENTS[AMOUNT_NOT_A_NUMBER] = notAPayment('amount must be a number such as 19.90, not in quotes.');
+NOT_PAYMENTS[AMOUNT_NOT_POSITIVE] = notAPayment('amount must be greater than 0.');
+NOT_PAYMENTS[AMOUNT_FRACTION] = notAPayment('amount must have at most two decimals.');
+NOT_PAYMENTS[AMOUNT_OVER_MAX] = notAPayment('amount must be at most 9999999999.99.');
+
+const PAYMENTS_PATH = latin1('/payments');
+
+/** The handler of a backend. */
+export function routes({ payments, allowPurge, pages = {} }: RouteOptions): Handler {
+  const fields = new PaymentFields();
+
+  const pay = (request: Request): Answer | Promise<Answer> => {
+    const { bytes, bodyStart, bodyEnd } = request;
+    const result = readPayment(bytes, bodyStart, bodyEnd, fields);
+    if (result === MALFORMED) return malformed(fields.errorAt, bodyEnd - bodyStart);
+    if (result !== PAYMENT) return NOT_PAYMENTS[result]!;
+    const acceptance = payments.accept(fields.id, fields.cents);
+    if (acceptance === ACCEPTED) return ACCEPTED_ON_COMMIT;
+    return typeof acceptance === 'number' ? answerOf(acceptance) : acceptance.then(answerOf);
+  };
+
+  const lookUp = async (text: string): Promise<Answer> => {
+    const id = idBytes(text);
+    if (id === undefined) return UNKNOWN_PAYMENT;
+    const payment = await payments.find(id);
+    return payment === undefined ? UNKNOWN_PAYMENT : json(200, paymentJson(payment));
+  };
+
+  const summarize = async (query: string | undefined): Promise<Answer> => {
+    const window = parseWindow(query);
+    if (typeof window === 'string') return problem(400, 'invalid-query', window);
+    const { fromMs, toMs } = window;
+    return json(200, summaryJson(fromMs > toMs ? NOTHING : await payments.summary(fromMs, toMs)));
+  };
+
+  const purge = async (): Promise<Answer> => {
+    await payments.purge();
+    return PURGED;
+  };
+
+  const health = (): Answer => {
+    const { ready, reasons, instance } = payments.readiness();
+    return json(
+      ready ? 200 : 503,
+      JSON.stringify({ status: ready ? 'ok' : 'unavailable', instance, reasons }),
+    );
+  };
+
+  const showPage = async (page: () => Promise<Page>): Promise<Answer> => {
+    const { status, contentType, body } = await page();
+    return new Answer(status, `Content-Type: ${contentType}\r\n`, body);
+  };
+
+  return request => {
+    if (request.method === POST && isPayments(request)) {
+      request.route = PAYMENTS;
+      return pay(request);
+    }
+    if (request.method === OTHER) return UNKNOWN_METHOD;
+    const { path, method } = request;
+    if (path === '*' || (method === OPTIONS && request.pathStart === request.targetEnd)) return OPTIONS_ALL;
+    if (path === '/payments') {
+      request.route = PAYMENTS;
+      if (method === POST) return pay(request);
+      return method === OPTIONS ? OPTIONS_POST : ONLY_POST;
+    }
+    if (path === '/purge-payments') {
+      request.route = PURGE;
+      if (method === POST) return allowPurge ? guarded(purge()) : PURGE_FORBIDDEN;
+      return method === OPTIONS ? OPTIONS_POST : ONLY_POST;
+    }
+    let answer: () => Answer | Promise<Answer>;
+    if (path === '/payments-summary') {
+      request.route = SUMMARY;
+      answer = () => guarded(summarize(request.query));
+    } else if (path.startsWith('/payments/')) {
+      request.route = PAYMENT_BY_ID;
+      answer = () => guarded(lookUp(path.slice('/payments/'.length)));
+    } else if (path === '/health') {
+      request.route = HEALTH;
+      answer = health;
+    } else if (Object.hasOwn(pages, path)) {
+      request.route = PAGE;
+      answer = () => guarded(showPage(pages[path]!));
+    } else return NOT_FOUND;
+    if (method === GET || method === HEAD) return answer();
+    return method === OPTIONS ? OPTIONS_GET : ONLY_GET;
+  };
+}
+
+/** Whether the target is `/payments` in origin form, without a query. */
+function isPayments(request: Request): boolean {
+  return equals(request.bytes, request.targetStart, request.targetEnd, PAYMENTS_PATH);
+}
+
+function answerOf(acceptance: Acceptance): Answer {
+  if (acceptance === ACCEPTED) return ACCEPTED_NOW;
+  return acceptance === CONFLICT ? CONFLICT_ANSWER : UNAVAILABLE_ANSWER;
+}
+
+function malformed(at: number, length: number): Answer {
+  const where =
+    length === 0
+      ? 'the body is empty'
+      : at >= length
+        ? 'the body ends too early'
+        : `look at byte ${at} of the body`;
+  return problem(400, 'malformed-json', `Send a body that is valid JSON in UTF-8: ${where}.`);
+}
+
+async function guarded(answer: Promise<Answer>): Promise<Answer> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof Unavailable) return STORE_UNAVAILABLE;
+    throw error;
+  }
+}
+
+const NOTHING: Summary = { default: emptyTotal(), fallback: emptyTotal() };
+
+const totalJson = (total: Readonly<Total>): string =>
+  `{"totalRequests":${total.count},"totalAmount":${decimal(totalCents(total))}}`;
+
+/** Money as a decimal number with two digits, straight from integer cents. */
+export function summaryJson(summary: Summary): string {
+  return `{"default":${totalJson(summary.default)},"fallback":${totalJson(summary.fallback)}}`;
+}
+
+function paymentJson(payment: PaymentView): string {
+  const requestedAt = payment.requestedAtMs === null ? 'null' : `"${formatInstant(payment.requestedAtMs)}"`;
+  const processor = payment.processor === null ? 'null' : `"${payment.processor}"`;
+  return (
+    `{"correlationId":"${payment.correlationId}","amount":${decimal(payment.cents)},` +
+    `"status":"${payment.status}","processor":${processor},"requestedAt":${requestedAt},` +
+    `"acceptedAt":"${formatInstant(payment.acceptedAtMs)}","attempts":${payment.attempts}}`
+  );
+}

@@ -1,0 +1,292 @@
+/**
+ * The sockets around `Connection`: bytes of many clients in, one commit and one write for each client at the end
+ * of every turn of the event loop.
+ *
+ * All sockets that are readable in a turn are parsed first; then the payments of all of them are committed
+ * together; then each connection's answers leave with one write. Time-outs are looked at by one timer for
+ * all connections.
+ */
+import { statSync, unlinkSync } from 'node:fs';
+import { connect, createServer, type ListenOptions, type Server as NetServer, type Socket } from 'node:net';
+import { Connection, type Handler, type Turn } from './connection.ts';
+import { connectionsMax, sweepMs } from './limits.ts';
+import { NO_OBSERVER, type Observer } from './observer.ts';
+import { dateText } from './response.ts';
+
+/** `unix:/path.sock` or `tcp:host:port`, taken apart. */
+export type Address = { readonly path: string } | { readonly host: string; readonly port: number };
+
+export interface ServerOptions {
+  readonly handler: Handler;
+  /**
+   * Called once at the end of a turn in which an answer waits for it (`Answer.otherwise`). False or a rejection
+   * turns those answers into what they say otherwise.
+   */
+  readonly commit?: () => boolean | Promise<boolean>;
+  readonly observer?: Observer;
+  /** Let the kernel spread connections over several processes that listen on one port. */
+  readonly reusePort?: boolean;
+  readonly connectionsMax?: number;
+  readonly clock?: Clock;
+}
+
+export interface Clock {
+  /** Milliseconds that never go back: for time-outs and durations. */
+  now(): number;
+  /** Milliseconds since 1970: for the Date field. */
+  wallMs(): number;
+}
+
+const SYSTEM_CLOCK: Clock = { now: () => performance.now(), wallMs: () => Date.now() };
+
+/** A connection with its socket. */
+interface Link {
+  readonly socket: Socket;
+  readonly connection: Connection;
+  /** Already among those to look after at the end of this turn. */
+  isTouched: boolean;
+  /** Our side was ended. */
+  isEnded: boolean;
+}
+
+/** Reads a `LISTEN` value; undefined when it is none. */
+export function parseAddress(text: string): Address | undefined {
+  const unix = /^unix:(.+)$/.exec(text);
+  if (unix) return { path: unix[1]! };
+  const tcp = /^tcp:(?:\[([^\]]+)\]|([^:[\]]*)):(\d{1,5})$/.exec(text);
+  if (!tcp || Number(tcp[3]) > 65_535) return undefined;
+  return { host: tcp[1] ?? (tcp[2] || '0.0.0.0'), port: Number(tcp[3]) };
+}
+
+export class Server {
+  readonly #net: NetServer;
+  readonly #handler: Handler;
+  readonly #commit: () => boolean | Promise<boolean>;
+  readonly #observer: Observer;
+  readonly #clock: Clock;
+  readonly #reusePort: boolean;
+  readonly #turn: Turn = { batch: 1, needsCommit: false };
+  readonly #links = new Set<Link>();
+  #touched: Link[] = [];
+  /** The other of two arrays that take turns, so that none is made for a turn. */
+  #spare: Link[] = [];
+  #isScheduled = false;
+  #isClosing = false;
+  #nowMs: number;
+  #dateSecond = -1;
+  #date = '';
+  #sweep: NodeJS.Timeout | undefined;
+  #whenEmpty: (() => void) | undefined;
+
+  constructor(options: ServerOptions) {
+    this.#handler = options.handler;
+    this.#commit = options.commit ?? (() => true);
+    this.#observer = options.observer ?? NO_OBSERVER;
+    this.#clock = options.clock ?? SYSTEM_CLOCK;
+    this.#reusePort = options.reusePort ?? false;
+    this.#nowMs = this.#clock.now();
+    this.#net = createServer({ allowHalfOpen: true, noDelay: true }, socket => this.#open(socket));
+    this.#net.maxConnections = options.connectionsMax ?? connectionsMax;
+  }
+
+  /** Connections at present. */
+  get connections(): number {
+    return this.#links.size;
+  }
+
+  /** Listens; the bound address comes back (of port 0: the one the kernel chose). Rejects when it cannot. */
+  async listen(address: Address): Promise<Address> {
+    if ('path' in address) await removeStaleSocket(address.path);
+    const options: ListenOptions =
+      'path' in address
+        ? { path: address.path, readableAll: true, writableAll: true, backlog: 1024 }
+        : { host: address.host, port: address.port, reusePort: this.#reusePort, backlog: 1024 };
+    await new Promise<void>((resolve, reject) => {
+      this.#net.once('error', reject);
+      this.#net.listen(options, () => {
+        this.#net.removeListener('error', reject);
+        resolve();
+      });
+    });
+    // Taking a connection can fail when descriptors run out; those that are open go on.
+    this.#net.on('error', () => {});
+    this.#sweep = setInterval(() => this.#tick(), sweepMs);
+    const bound = this.#net.address();
+    if (typeof bound !== 'object' || bound === null) return address;
+    return { host: bound.address, port: bound.port };
+  }
+
+  /**
+   * Takes no more connections, answers what was read and says `Connection: close` on the last answers. After
+   * `boundMs` whatever is still open is cut.
+   */
+  async close(boundMs = 5_000): Promise<void> {
+    if (this.#isClosing) return;
+    this.#isClosing = true;
+    this.#nowMs = this.#clock.now();
+    const closed = new Promise<void>(resolve => this.#net.close(() => resolve()));
+    const bound = setTimeout(() => {
+      for (const link of this.#links) link.socket.destroy();
+    }, boundMs);
+    for (const link of this.#links) {
+      link.connection.finish(this.#nowMs);
+      this.#touch(link);
+    }
+    await new Promise<void>(resolve => {
+      this.#whenEmpty = resolve;
+      if (this.#links.size === 0) resolve();
+    });
+    clearTimeout(bound);
+    clearInterval(this.#sweep);
+    await closed;
+  }
+
+  #open(socket: Socket): void {
+    const nowMs = this.#clock.now();
+    const connection = new Connection(this.#handler, this.#turn, nowMs, this.#observer);
+    const link: Link = { socket, connection, isTouched: false, isEnded: false };
+    this.#links.add(link);
+    this.#observer.opened();
+    connection.onReady = () => this.#touch(link);
+    socket.on('data', (bytes: Buffer) => {
+      this.#touch(link);
+      connection.receive(bytes, 0, bytes.length, this.#nowMs);
+    });
+    socket.on('end', () => {
+      this.#touch(link);
+      connection.receiveEnd(this.#nowMs);
+    });
+    socket.on('drain', () => {
+      connection.drained(this.#nowMs);
+      this.#touch(link);
+    });
+    // A reset may come at any moment; 'close' follows.
+    socket.on('error', () => {});
+    socket.on('close', () => {
+      connection.abandon(this.#nowMs);
+      this.#links.delete(link);
+      this.#observer.closed();
+      if (this.#links.size === 0) this.#whenEmpty?.();
+    });
+    if (this.#isClosing) {
+      connection.finish(nowMs);
+      this.#touch(link);
+    }
+  }
+
+  /** Looks after `link` at the end of this turn. The clock is read once a turn. */
+  #touch(link: Link): void {
+    if (!this.#isScheduled) {
+      this.#isScheduled = true;
+      this.#nowMs = this.#clock.now();
+      setImmediate(this.#endTurn);
+    }
+    if (link.isTouched) return;
+    link.isTouched = true;
+    this.#touched.push(link);
+  }
+
+  readonly #endTurn = (): void => {
+    const links = this.#touched;
+    this.#touched = this.#spare;
+    this.#spare = links;
+    this.#isScheduled = false;
+    const turn = this.#turn;
+    if (turn.needsCommit) {
+      turn.needsCommit = false;
+      const batch = turn.batch++;
+      const stored = this.#tryCommit();
+      if (typeof stored === 'boolean') {
+        for (let at = 0; at < links.length; at++) links[at]!.connection.decide(batch, stored);
+      } else this.#decideLater(stored, batch, links.slice());
+    }
+    this.#setDate();
+    for (let at = 0; at < links.length; at++) {
+      const link = links[at]!;
+      link.isTouched = false;
+      this.#flush(link);
+    }
+    links.length = 0;
+  };
+
+  #tryCommit(): boolean | Promise<boolean> {
+    try {
+      return this.#commit();
+    } catch {
+      return false;
+    }
+  }
+
+  #decideLater(stored: Promise<boolean>, batch: number, links: readonly Link[]): void {
+    const decide = (isStored: boolean) => {
+      for (const link of links) {
+        link.connection.decide(batch, isStored);
+        this.#touch(link);
+      }
+    };
+    stored.then(decide, () => decide(false));
+  }
+
+  #setDate(): void {
+    const wallMs = this.#clock.wallMs();
+    const second = Math.floor(wallMs / 1000);
+    if (second === this.#dateSecond) return;
+    this.#dateSecond = second;
+    this.#date = dateText(wallMs);
+  }
+
+  /** Writes what is ready and does what the connection's phase asks for. */
+  #flush(link: Link): void {
+    const { connection, socket } = link;
+    if (socket.destroyed) return;
+    for (;;) {
+      const output = connection.take(this.#date, this.#nowMs);
+      if (output === '') {
+        if (connection.resume(this.#nowMs)) continue;
+        break;
+      }
+      if (!socket.write(output, 'latin1')) connection.stalled(this.#nowMs);
+    }
+    if (connection.phase === 'open') {
+      if (connection.wantsBytes === socket.isPaused()) {
+        if (connection.wantsBytes) socket.resume();
+        else socket.pause();
+      }
+      return;
+    }
+    if (connection.phase === 'gone') socket.destroySoon();
+    else if (!link.isEnded) {
+      link.isEnded = true;
+      socket.resume();
+      socket.end();
+    }
+  }
+
+  #tick(): void {
+    const nowMs = this.#clock.now();
+    for (const link of this.#links) {
+      const { connection } = link;
+      const { phase, pending } = connection;
+      connection.tick(nowMs);
+      if (connection.phase === 'gone') link.socket.destroy();
+      else if (connection.phase !== phase || connection.pending !== pending) this.#touch(link);
+    }
+  }
+}
+
+/** Removes the socket file of a process that is gone. Rejects when a live one serves it. */
+async function removeStaleSocket(path: string): Promise<void> {
+  if (!statSync(path, { throwIfNoEntry: false })?.isSocket()) return;
+  const isServed = await new Promise<boolean>(resolve => {
+    const probe = connect(path);
+    probe.once('connect', () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'EAGAIN'));
+  });
+  if (isServed) {
+    throw Object.assign(new Error(`${path} is served by another process`), { code: 'EADDRINUSE' });
+  }
+  unlinkSync(path);
+}
