@@ -4,7 +4,8 @@
 
 import { Backend } from './backend.ts';
 import { ConfigError, readConfig } from './config.ts';
-import { listen, type Server } from './http/server.ts';
+import { routes } from './http/routes.ts';
+import { Server } from './http/server.ts';
 import { createLogger } from './observe/log.ts';
 import { openSqliteStore } from './store/remote.ts';
 import { StoreOpenError } from './store/sqlite-open.ts';
@@ -22,11 +23,14 @@ async function main(): Promise<void> {
   const store = await openSqliteStore({ directory: config.storeDirectory, durable });
   const backend = new Backend(config, store, logger);
   await backend.begin();
-  const server = await listen({
-    at: config.listen,
-    payments: backend.service,
-    allowPurge: config.allowPurge,
+  const payments = backend.service;
+  const server = new Server({
+    handler: routes({ payments, allowPurge: config.allowPurge }),
+    commit: () => payments.commit(),
+    // Without a proxy in front, the kernel spreads connections over the backends that share a port.
+    reusePort: config.listen.is === 'tcp',
   });
+  await server.listen(config.listen.is === 'unix' ? { path: config.listen.path } : config.listen);
   logger.info({ listen: config.listen }, 'ready');
   stopOnSignal(server, backend);
 }
