@@ -117,6 +117,7 @@ export class Lanes {
 
   #mayLeave(slot: number, nowMs: number, permits: Permits): boolean {
     const queue = this.#queue;
+    if (queue.storing[slot] === 1) return false;
     const progress = this.#progress;
     progress.state = queue.stateOf(slot);
     progress.processor = queue.processorOf(slot);

@@ -132,7 +132,11 @@ export class Ledger {
   submit(): void {
     const page = this.#page;
     if (page.batch.count === 0 || this.#outstanding !== undefined || this.#closed) return;
-    for (const slot of page.slots) if (slot !== NONE) this.#putRow[slot] = NONE;
+    for (const slot of page.slots) {
+      if (slot === NONE || this.#putRow[slot] === NONE) continue;
+      this.#putRow[slot] = NONE;
+      this.#queue.storing[slot] = 1;
+    }
     this.#page = this.#newPage();
     this.#outstanding = page;
     this.#write(page);
@@ -204,6 +208,7 @@ export class Ledger {
       const slot = page.slots[row]!;
       if (slot === NONE) continue;
       const start = row * COLUMNS;
+      this.#queue.storing[slot] = 0;
       this.#events.written(slot, rows[start + KIND]!, results[row]!, rows[start + STATE] === 1);
     }
   }

@@ -30,6 +30,8 @@ export class Queue {
   readonly tries: Uint16Array;
   /** The log segment that holds it while the store does not; NONE afterwards. */
   readonly segment: Int32Array;
+  /** 1 while the store is at work on the payment's first row: until it answers, there is no seq to speak of. */
+  readonly storing: Uint8Array;
   readonly version: Uint32Array;
   readonly #free: FixedDeque<number>;
   /** Open addressing, linear probing, at most half full: slot + 1, or 0 for an empty place. */
@@ -51,6 +53,7 @@ export class Queue {
     this.attempts = new Uint32Array(capacity);
     this.tries = new Uint16Array(capacity);
     this.segment = new Int32Array(capacity);
+    this.storing = new Uint8Array(capacity);
     this.version = new Uint32Array(capacity);
     this.#free = new FixedDeque(Int32Array, capacity);
     for (let slot = 0; slot < capacity; slot++) this.#free.push(slot);
@@ -82,6 +85,7 @@ export class Queue {
     this.attempts[slot] = 0;
     this.tries[slot] = 0;
     this.segment[slot] = NONE;
+    this.storing[slot] = 0;
     let place = hash(id, 0) & this.#mask;
     while (this.#index[place] !== 0) place = (place + 1) & this.#mask;
     this.#index[place] = slot + 1;

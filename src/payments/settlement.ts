@@ -71,12 +71,15 @@ export const triesAfterRefusal = (processor: ProcessorIndex, tries: number): num
 export const triesAfterSending = (processor: ProcessorIndex, tries: number): number =>
   processor === DEFAULT ? tries + 1 : tries;
 
-/** What the circuits allow at this moment. */
+/** What the circuits and the places at work allow at this moment. */
 export interface Permits {
+  /** An attempt may leave now: the circuit lets it, and there is a place. */
   readonly default: boolean;
   readonly fallback: boolean;
-  /** Default's circuit is closed: it is believed to work. */
+  /** Default's circuit is closed: it is believed to work, though all places may be taken. */
   readonly defaultWorks: boolean;
+  /** There is a place for an attempt on fallback, whatever its circuit says. */
+  readonly fallbackHasRoom: boolean;
 }
 
 /**
@@ -96,10 +99,12 @@ export function destination(
   if (progress.tries >= policy.defaultAttempts) {
     // With default at work again, a payment must not be held up by a fallback that is down: one quick refusal
     // there opens a new round.
-    return permits.fallback || permits.defaultWorks ? FALLBACK : undefined;
+    return permits.fallback || (permits.defaultWorks && permits.fallbackHasRoom) ? FALLBACK : undefined;
   }
   if (permits.default) return DEFAULT;
-  return permits.fallback && waitedMs >= policy.fallbackAfterMs ? FALLBACK : undefined;
+  // A default that is only busy is worth waiting for, however long the payment has waited.
+  const givenUp = !permits.defaultWorks && waitedMs >= policy.fallbackAfterMs;
+  return givenUp && permits.fallback ? FALLBACK : undefined;
 }
 
 /**

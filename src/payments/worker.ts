@@ -99,7 +99,12 @@ export class Worker {
   readonly #atWork: [number, number] = [0, 0];
   readonly #atWorkMax: readonly [number, number];
   readonly #lanesMax: number;
-  readonly #permits = { default: false, fallback: false, defaultWorks: false };
+  readonly #permits = {
+    default: false,
+    fallback: false,
+    defaultWorks: false,
+    fallbackHasRoom: false,
+  };
   #lanes: Lanes;
   #parkingCount = 0;
   #storeHasMore: boolean;
@@ -263,7 +268,8 @@ export class Worker {
     const fallbackFree = free && this.#atWork[FALLBACK] < fallbackMax;
     this.#permits.default = defaultFree && breakers[DEFAULT].allows(nowMs);
     this.#permits.fallback = fallbackFree && breakers[FALLBACK].allows(nowMs);
-    this.#permits.defaultWorks = fallbackFree && breakers[DEFAULT].circuit === 'closed';
+    this.#permits.defaultWorks = breakers[DEFAULT].circuit === 'closed';
+    this.#permits.fallbackHasRoom = fallbackFree;
   }
 
   #start(slot: number, to: ProcessorIndex): void {
