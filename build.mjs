@@ -1,0 +1,86 @@
+// Installs what is missing and bundles the entry points into dist/. Runs on any Node.js from 20 on, with nothing installed:
+// it is what brings the Node.js that everything else runs on (the npm package `node`).
+//
+//   node build.mjs                  install what is missing, then bundle
+//   node build.mjs --install-only   install what is missing
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(fileURLToPath(import.meta.url));
+
+/** Bundle: source. A source that is not there is skipped. */
+const entries = {
+  main: 'src/main.ts',
+  'sqlite-thread': 'src/store/sqlite-thread.ts',
+  stack: 'src/stack.ts',
+  processors: 'src/simulator/server.ts',
+};
+
+if (!installed()) install();
+if (!process.argv.includes('--install-only')) await bundle();
+
+/** Whether node_modules holds what package-lock.json asks for, by what npm wrote down when it installed. */
+function installed() {
+  if (!existsSync(join(root, 'node_modules/.bin/node'))) return false;
+  try {
+    const wanted = packages('package-lock.json');
+    const present = packages('node_modules/.package-lock.json');
+    return Object.entries(wanted).every(
+      // An optional package may be one for another platform.
+      ([path, { version, optional }]) => path === '' || optional || present[path]?.version === version,
+    );
+  } catch {
+    return false;
+  }
+}
+
+function packages(lockFile) {
+  return JSON.parse(readFileSync(join(root, lockFile), 'utf8')).packages;
+}
+
+function install() {
+  console.log('soquete: installing what package-lock.json names (npm ci), once');
+  const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
+  const { status, error } = spawnSync(npm, ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
+    cwd: root,
+    stdio: ['ignore', 'ignore', 'inherit'],
+    shell: process.platform === 'win32',
+  });
+  if (error !== undefined) fail(`npm cannot be run (${error.message}); install it and try again`);
+  if (status !== 0) fail(`npm ci failed with status ${status}: see above, then try again`);
+  if (!installed())
+    fail('npm ci left node_modules incomplete; is `ignore-scripts` set? `npm config get ignore-scripts`');
+}
+
+async function bundle() {
+  const { build } = await import('esbuild');
+  const entryPoints = Object.fromEntries(
+    Object.entries(entries).filter(([, source]) => existsSync(join(root, source))),
+  );
+  try {
+    await build({
+      absWorkingDir: root,
+      entryPoints,
+      outdir: 'dist',
+      bundle: true,
+      platform: 'node',
+      target: 'node26',
+      format: 'esm',
+      sourcemap: 'linked',
+      logLevel: 'warning',
+      // What comes as CommonJS calls `require`, which an ES module does not have.
+      banner: {
+        js: "import { createRequire as soqueteRequire } from 'node:module';\nconst require = soqueteRequire(import.meta.url);",
+      },
+    });
+  } catch {
+    fail('the build failed: see above');
+  }
+}
+
+function fail(reason) {
+  console.error(`soquete: ${reason}`);
+  process.exit(1);
+}
