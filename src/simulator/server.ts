@@ -1,113 +1,61 @@
-/** The simulated payment processors behind TCP. */
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+/**
+ * The simulated payment processors, as a command:
+ *
+ *   node src/simulator/server.ts --default 8001 --fallback 8002 [--host 127.0.0.1]
+ *
+ * One of the two may be left out, to run each in a process of its own; with neither given, both run on 8001 and
+ * 8002. The environment can say the same: `DEFAULT_PORT`, `FALLBACK_PORT`, `HOST`.
+ */
 import { parseArgs } from 'node:util';
-import { realClock } from '../clock.ts';
-import { DEFAULT, FALLBACK, type ProcessorIndex } from '../payments/payment.ts';
-import type { Answer } from './answer.ts';
-import { Processor } from './processor.ts';
-import { handle } from './routes.ts';
+import { PROCESSORS, type ProcessorIndex } from '../payments/payment.ts';
+import { type ProcessorServer, serveProcessor } from './listener.ts';
 
-export interface ProcessorServer {
-  readonly processor: Processor;
-  readonly url: string;
-  close(): Promise<void>;
+interface Settings {
+  /** By processor; undefined for one that is not to run. */
+  readonly ports: readonly [string | undefined, string | undefined];
+  readonly host: string;
 }
 
-/** Serves one processor on `port` of `host` (port 0: any free one). */
-export async function serveProcessor(
-  which: ProcessorIndex,
-  port: number,
-  host: string,
-): Promise<ProcessorServer> {
-  const processor = new Processor(which, realClock);
-  const server = createServer({ keepAliveTimeout: 120_000 }, (request, response) => {
-    let body = '';
-    request.setEncoding('utf8');
-    request.on('data', text => {
-      body += text;
-    });
-    request.on('end', () => {
-      const { method = '', url: target = '', headers } = request;
-      const contentType = headers['content-type'] ?? '';
-      const token = String(headers['x-rinha-token'] ?? '');
-      handle(processor, { method, target, contentType, token, body }, said =>
-        deliver(said, request, response),
-      );
-    });
+function settings(): Settings {
+  const { values } = parseArgs({
+    options: { default: { type: 'string' }, fallback: { type: 'string' }, host: { type: 'string' } },
   });
-  const listen = (at: number): Promise<void> =>
-    new Promise((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(at, host, 1024, () => {
-        server.off('error', reject);
-        resolve();
-      });
-    });
-  await listen(port);
-  const address = server.address() as AddressInfo;
-  return {
-    processor,
-    url: `http://${host}:${address.port}`,
-    close: () =>
-      new Promise(resolve => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
-  };
+  const { env } = process;
+  const host = values.host ?? env['HOST'] ?? '127.0.0.1';
+  const onDefault = values.default ?? env['DEFAULT_PORT'];
+  const onFallback = values.fallback ?? env['FALLBACK_PORT'];
+  const both = onDefault === undefined && onFallback === undefined;
+  return { ports: both ? ['8001', '8002'] : [onDefault, onFallback], host };
 }
 
-function deliver(said: Answer, request: IncomingMessage, response: ServerResponse): void {
-  const { socket } = request;
-  if (said.informed) response.writeProcessing();
-  switch (said.delivery) {
-    case 'whole': {
-      const headers: Record<string, string | number> = {};
-      if (said.retryAfterSeconds > 0) headers['Retry-After'] = said.retryAfterSeconds;
-      if (said.body !== '') {
-        headers['Content-Type'] = said.contentType ?? 'application/json; charset=utf-8';
-        headers['Transfer-Encoding'] = 'chunked';
-      } else headers['Content-Length'] = 0;
-      response.writeHead(said.status, headers);
-      response.end(said.body);
-      break;
-    }
-    case 'cut':
-      socket.end(
-        `HTTP/1.1 ${said.status} \r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n${said.body}`,
-      );
-      break;
-    case 'closed':
-      socket.destroy();
-      break;
-    case 'reset':
-      socket.resetAndDestroy();
-      break;
-    case 'garbage':
-      socket.end('\0\x01 this is no answer');
-      break;
-    case 'never':
-      break;
+async function start(which: ProcessorIndex, port: string, host: string): Promise<ProcessorServer> {
+  const option = `--${PROCESSORS[which]}`;
+  if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535)
+    throw new Error(`${option} takes a port from 0 to 65535`);
+  try {
+    return await serveProcessor(which, Number(port), host);
+  } catch (error) {
+    throw new Error(
+      `cannot listen on ${host} port ${port} (${(error as Error).message}); choose another with ${option}`,
+    );
   }
 }
 
-if (import.meta.main) {
-  const { values } = parseArgs({
-    options: {
-      default: { type: 'string' },
-      fallback: { type: 'string' },
-      host: { type: 'string', default: process.env['HOST'] ?? '127.0.0.1' },
-    },
-  });
-  const ports: [ProcessorIndex, string | undefined][] = [
-    [DEFAULT, values.default],
-    [FALLBACK, values.fallback],
-  ];
+async function main(): Promise<void> {
+  // Nothing is worth keeping, so there is nothing to wind up.
+  process.once('SIGTERM', () => process.exit(0));
+  process.once('SIGINT', () => process.exit(0));
+  const { ports, host } = settings();
   const ready: string[] = [];
-  for (const [which, port] of ports) {
+  for (const [which, port] of ports.entries()) {
     if (port === undefined) continue;
-    const { processor, url } = await serveProcessor(which, Number(port), values.host);
+    const { processor, url } = await start(which as ProcessorIndex, port, host);
     ready.push(`${processor.name} on ${url}`);
   }
   console.log(`simulated processors ready: ${ready.join(', ')}`);
 }
+
+main().catch((error: Error) => {
+  console.error(`simulated processors: ${error.message}`);
+  process.exit(1);
+});

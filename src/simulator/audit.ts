@@ -1,0 +1,138 @@
+/**
+ * `npm run audit`: do soquete's books agree with the processors' own, to the cent?
+ *
+ *   npm run audit -- [--url http://localhost:9999] [--default URL] [--fallback URL] [--token 123]
+ *                    [--from T] [--to T]   only payments requested in this window, both ends inclusive
+ *                    [--ids]               payment by payment, also when the sums agree
+ *                    [--sent FILE]         the same for the payments of a file, one correlationId a line
+ *
+ * Exit code 0: they agree. 1: they do not. 2: someone could not be asked.
+ */
+import { createReadStream } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { parseArgs } from 'node:util';
+import {
+  describe,
+  type Line,
+  MEANING,
+  money,
+  type PaymentsAudit,
+  type SumsAudit,
+  unexplained,
+  VERDICTS,
+  type Window,
+} from './auditor.ts';
+import { auditPayments, auditSent, auditSums } from './examine.ts';
+import { CannotAsk, Sources } from './sources.ts';
+
+/** The sums as a table, one line a processor. */
+export function sumsTable({ lines, agree }: SumsAudit): string {
+  const rows = [
+    ['processor', 'soquete', '', 'processor', '', 'difference', '', 'fees'],
+    ...lines.map(({ processor, ours, theirs, difference }) => [
+      processor,
+      `${ours.count}`,
+      money(ours.cents),
+      `${theirs.count}`,
+      money(theirs.cents),
+      `${difference.count}`,
+      money(difference.cents),
+      theirs.fee,
+    ]),
+  ];
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map(row => row[column]!.length)));
+  const table = rows.map(row =>
+    row.map((cell, at) => (at === 0 ? cell.padEnd(widths[at]!) : cell.padStart(widths[at]!))).join('  '),
+  );
+  return [...table, agree ? 'The books agree to the cent.' : 'The books DIFFER.'].join('\n');
+}
+
+/** Which payments differ and why, with a few examples of each kind; `lines` of the sums say what stays open. */
+export function paymentsReport(audit: PaymentsAudit, lines: readonly Line[]): string {
+  const report = [`${audit.examined} payments examined one by one.`];
+  for (const verdict of VERDICTS) {
+    if (audit.counts[verdict] === 0) continue;
+    report.push(`${audit.counts[verdict]} ${MEANING[verdict]}:`);
+    for (const evidence of audit.examples[verdict]) {
+      report.push(`  ${evidence.correlationId}  ${describe(evidence)}`);
+    }
+    const more = audit.counts[verdict] - audit.examples[verdict].length;
+    if (more > 0) report.push(`  … and ${more} more`);
+  }
+  for (const line of lines) {
+    const { count, cents } = unexplained(line, audit);
+    if (count === 0 && cents === 0n) continue;
+    report.push(
+      `${line.processor}: a difference of ${count} payments, ${money(cents)}, is in none of them` +
+        (count < 0 ? ' (booked by soquete, recorded by no one; --sent FILE finds them)' : ''),
+    );
+  }
+  if (audit.agree && report.length === 1) report.push('Each of them agrees.');
+  return report.join('\n');
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      url: { type: 'string', default: 'http://localhost:9999' },
+      default: { type: 'string', default: process.env['PROCESSOR_DEFAULT_URL'] ?? 'http://localhost:8001' },
+      fallback: { type: 'string', default: process.env['PROCESSOR_FALLBACK_URL'] ?? 'http://localhost:8002' },
+      token: { type: 'string', default: '123' },
+      from: { type: 'string' },
+      to: { type: 'string' },
+      ids: { type: 'boolean', default: false },
+      sent: { type: 'string' },
+    },
+  });
+  const window: Window = {
+    fromMs: values.from === undefined ? -Infinity : instant('--from', values.from),
+    toMs: values.to === undefined ? Infinity : instant('--to', values.to),
+  };
+  const sources = new Sources(values);
+  try {
+    const sums = await auditSums(sources, window);
+    console.log(sumsTable(sums));
+    let agree = sums.agree;
+    if (!agree || values.ids) {
+      const payments = await auditPayments(sources, window);
+      console.log(payments === undefined ? NO_LISTS : paymentsReport(payments, sums.lines));
+      agree &&= payments?.agree ?? true;
+    }
+    if (values.sent !== undefined) {
+      const payments = await auditSent(sources, lines(values.sent), window);
+      console.log(`Of ${values.sent}: ${paymentsReport(payments, [])}`);
+      agree &&= payments.agree;
+    }
+    return agree ? 0 : 1;
+  } finally {
+    await sources.close();
+  }
+}
+
+const NO_LISTS =
+  'These processors do not list what they recorded. --sent FILE examines the payments of a file, one correlationId a line.';
+
+async function* lines(file: string): AsyncGenerator<string> {
+  try {
+    for await (const line of createInterface({ input: createReadStream(file) })) {
+      if (line.trim() !== '') yield line.trim();
+    }
+  } catch (error) {
+    throw new CannotAsk(`${file} cannot be read: ${(error as Error).message}`);
+  }
+}
+
+function instant(option: string, text: string): number {
+  const ms = Date.parse(text);
+  if (Number.isNaN(ms)) throw new CannotAsk(`${option} takes an instant such as 2026-07-10T12:34:56.000Z`);
+  return ms;
+}
+
+if (import.meta.main) {
+  process.exitCode = await main().catch((error: unknown) => {
+    const known =
+      error instanceof CannotAsk || String((error as { code?: string }).code).startsWith('ERR_PARSE_ARGS');
+    console.error(known ? (error as Error).message : error);
+    return 2;
+  });
+}

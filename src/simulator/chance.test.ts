@@ -1,0 +1,16 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { chance } from './chance.ts';
+
+test('one seed gives one sequence, another seed another', () => {
+  const draw = (seed: number): number[] => Array.from({ length: 100 }, chance(seed));
+  assert.deepEqual(draw(7), draw(7));
+  assert.notDeepEqual(draw(7), draw(8));
+});
+
+test('chances are spread evenly from 0 to 1', () => {
+  const next = chance(1);
+  const tenths = new Array<number>(10).fill(0);
+  for (let draws = 0; draws < 100_000; draws++) tenths[Math.floor(next() * 10)]! += 1;
+  for (const count of tenths) assert.ok(count > 9600 && count < 10_400, `${tenths}`);
+});
