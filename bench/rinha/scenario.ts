@@ -1,0 +1,171 @@
+/** Plays the scenario: users, stages and audits, each at its time. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { clockText, type Progress } from '../tools/progress.ts';
+import { type Latency, latencyOf, quantile } from '../tools/statistics.ts';
+import { Auditor, type Books, disagreementCents, type Places, PROCESSOR_NAMES } from './auditor.ts';
+import {
+  AUDIT_EVERY_SECONDS,
+  CENTS,
+  FULL_SECONDS,
+  STAGES,
+  THINK_MS,
+  USERS,
+  WINDOW_SECONDS,
+} from './stages.ts';
+import { type Load, startUsers } from './users.ts';
+
+export interface Size {
+  readonly seconds: number;
+  readonly users: number;
+}
+
+export interface Audit {
+  readonly atSeconds: number;
+  readonly disagreementCents: number;
+  readonly books: Books;
+}
+
+/** What happened in one second of the scenario. */
+export interface Second {
+  readonly answered: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly max: number;
+  /** Settled on each processor since the start, by its own book. */
+  readonly settled: readonly [number, number];
+}
+
+export interface Outcome {
+  readonly size: Size;
+  readonly latency: Latency;
+  readonly accepted: number;
+  readonly failed: number;
+  readonly refused: Readonly<Record<string, number>>;
+  readonly audits: readonly Audit[];
+  /** The books once everything was settled, or waited for in vain. */
+  readonly books: Books;
+  readonly lag: number;
+  /** How long it took after the last payment until all were settled. */
+  readonly settledAfterMs: number;
+  readonly timeline: readonly Second[];
+}
+
+/** What is not settled this long after the last payment counts as lag. */
+const SETTLE_MS_MAX = 5_000;
+const START_SLACK_MS = 1_000;
+
+export async function play(places: Places, size: Size, progress: Progress): Promise<Outcome> {
+  const { hostname: host, port } = new URL(places.url);
+  const auditor = new Auditor(places);
+  await auditor.reset();
+  const scale = size.seconds / FULL_SECONDS;
+  const startedWallMs = Date.now();
+  const startedAt = performance.now();
+  const load = users(host, Number(port), size);
+  const until = (seconds: number) =>
+    sleep(Math.max(0, startedAt + seconds * scale * 1000 - performance.now()));
+
+  let stage = 'as they were';
+  const stages = (async () => {
+    for (const next of STAGES) {
+      await until(next.atSeconds);
+      await auditor.enter(next, scale);
+      stage = next.is;
+    }
+  })();
+  const audits: Audit[] = [];
+  const auditing = (async () => {
+    for (let at = AUDIT_EVERY_SECONDS; at <= FULL_SECONDS; at += AUDIT_EVERY_SECONDS) {
+      await until(at);
+      const now = Date.now();
+      const from = now - WINDOW_SECONDS.from * scale * 1000;
+      const books = await auditor.books(from, now - WINDOW_SECONDS.to * scale * 1000);
+      audits.push({ atSeconds: at, disagreementCents: disagreementCents(books), books });
+    }
+  })();
+  const settled: [number, number][] = [];
+  const watch = setInterval(async () => {
+    const left = size.seconds - (performance.now() - startedAt) / 1000;
+    const wrong = audits.filter(audit => audit.disagreementCents > 0).length;
+    progress.update(
+      `scenario  ${clockText(left)} left  ${load.usersNow} users  ${load.accepted} accepted  ` +
+        `${audits.length} audits${wrong > 0 ? `, ${wrong} DISAGREE` : ''}  processors: ${stage}`,
+    );
+  }, 500);
+  const counting = (async () => {
+    for (let second = 1; second <= size.seconds; second++) {
+      await sleep(Math.max(0, startedAt + second * 1000 - performance.now()));
+      settled.push(await auditor.recorded());
+    }
+  })();
+
+  try {
+    await Promise.all([load.done, stages, auditing, counting]);
+  } finally {
+    clearInterval(watch);
+    progress.clear();
+  }
+  const endedAt = performance.now();
+  const everything = () => auditor.books(startedWallMs - START_SLACK_MS, Date.now() + START_SLACK_MS);
+  let books = await everything();
+  while (lagOf(load, books) > 0 && performance.now() - endedAt < SETTLE_MS_MAX) {
+    await sleep(50);
+    books = await everything();
+  }
+  return {
+    size,
+    latency: latencyOf(load.latencyMs),
+    accepted: load.accepted,
+    failed: load.failed,
+    refused: Object.fromEntries(load.refused),
+    audits,
+    books,
+    lag: lagOf(load, books),
+    settledAfterMs: performance.now() - endedAt,
+    timeline: timeline(load, settled),
+  };
+}
+
+/** The same users against something that answers at once: what the load itself costs here. */
+export async function playFloor(
+  door: { host: string; port: number },
+  size: Size,
+  progress: Progress,
+): Promise<Latency> {
+  const startedAt = performance.now();
+  const load = users(door.host, door.port, size);
+  const watch = setInterval(() => {
+    const left = size.seconds - (performance.now() - startedAt) / 1000;
+    progress.update(`floor     ${clockText(left)} left  ${load.usersNow} users  ${load.accepted} answered`);
+  }, 500);
+  await load.done;
+  clearInterval(watch);
+  progress.clear();
+  return latencyOf(load.latencyMs);
+}
+
+const users = (host: string, port: number, { seconds, users: count }: Size): Load =>
+  startUsers({ host, port, users: count, durationMs: seconds * 1000, thinkMs: THINK_MS, cents: CENTS });
+
+const lagOf = (load: Load, { ours }: Books): number =>
+  load.accepted - PROCESSOR_NAMES.reduce((sum, name) => sum + ours[name].requests, 0);
+
+function timeline(load: Load, settled: readonly [number, number][]): Second[] {
+  const seconds: number[][] = settled.map(() => []);
+  const latencies = load.latencyMs.values;
+  for (const [at, answeredAtMs] of load.answeredAtMs.values.entries()) {
+    seconds[Math.floor(answeredAtMs / 1000)]?.push(latencies[at]!);
+  }
+  return seconds.map((values, second) => {
+    const sorted = values.toSorted((a, b) => a - b);
+    return {
+      answered: sorted.length,
+      p50: quantile(sorted, 0.5),
+      p99: quantile(sorted, 0.99),
+      max: quantile(sorted, 1),
+      settled: settled[second]!,
+    };
+  });
+}
+
+export const FULL_SIZE: Size = { seconds: FULL_SECONDS, users: USERS };

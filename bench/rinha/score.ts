@@ -1,0 +1,74 @@
+/** What the outcome is worth, and how to say it. */
+import type { Latency } from '../tools/statistics.ts';
+import { disagreementCents, PROCESSOR_NAMES } from './auditor.ts';
+import type { Outcome } from './scenario.ts';
+import { CENTS } from './stages.ts';
+
+/** Each millisecond of p99 below this is worth 2 % more. */
+const BONUS_BELOW_MS = 11;
+const BONUS_PER_MS = 0.02;
+const DISAGREEMENT_FINE = 0.35;
+const DEFAULT_FEE = 0.05;
+
+const bonus = (p99Ms: number): number => 1 + Math.max(0, (BONUS_BELOW_MS - p99Ms) * BONUS_PER_MS);
+
+export const inconsistencies = ({ audits, books }: Outcome): number =>
+  audits.filter(audit => audit.disagreementCents > 0).length + (disagreementCents(books) > 0 ? 1 : 0);
+
+export const isFlawless = (outcome: Outcome): boolean => outcome.lag === 0 && inconsistencies(outcome) === 0;
+
+/** In the currency of the payments. */
+export function score(outcome: Outcome): number {
+  const { theirs } = outcome.books;
+  const gross = sum(name => outcome.books.ours[name].cents) / 100;
+  const fees = sum(name => theirs[name].feeCents) / 100;
+  const theirGross = sum(name => theirs[name].cents) / 100;
+  const net = theirGross === 0 ? 0 : gross * (1 - fees / theirGross);
+  const fine = inconsistencies(outcome) > 0 ? DISAGREEMENT_FINE * net : 0;
+  return net * bonus(outcome.latency.p99) - fine;
+}
+
+/** With everything that was accepted on the cheap processor. */
+const bestScoreOf = ({ accepted }: Outcome, p99Ms: number): number =>
+  ((accepted * CENTS) / 100) * (1 - DEFAULT_FEE) * bonus(p99Ms);
+
+export const bestScore = (outcome: Outcome, p99Ms: number): string => {
+  const best = bestScoreOf(outcome, p99Ms);
+  return `${money(best)} (${percent(score(outcome) / best)} reached)`;
+};
+
+function sum(of: (name: (typeof PROCESSOR_NAMES)[number]) => number): number {
+  return PROCESSOR_NAMES.reduce((total, name) => total + of(name), 0);
+}
+
+export function outcomeLines(outcome: Outcome): string[] {
+  const { books, accepted, failed, audits, lag, settledAfterMs } = outcome;
+  const refused = Object.entries(outcome.refused).map(([status, count]) => `${count} times ${status}`);
+  const settled = sum(name => books.ours[name].requests);
+  const by = PROCESSOR_NAMES.map(name => {
+    const { requests } = books.ours[name];
+    return `${name} ${requests} (${percent(settled === 0 ? 0 : requests / settled)})`;
+  });
+  const wrong = audits
+    .filter(audit => audit.disagreementCents > 0)
+    .map(audit => `at ${audit.atSeconds} s by ${money(audit.disagreementCents / 100)}`);
+  if (disagreementCents(books) > 0) wrong.push(`at the end by ${money(disagreementCents(books) / 100)}`);
+  return [
+    `POST /payments   ${latencyText(outcome.latency)}`,
+    `accepted         ${accepted}; no answer ${failed}; other answers ${refused.join(', ') || 'none'}`,
+    `settled          ${by.join(', ')}`,
+    `lag              ${lag}${lag === 0 ? ` (all settled ${Math.round(settledAfterMs)} ms after the last payment)` : ''}`,
+    `inconsistencies  ${inconsistencies(outcome)} in ${audits.length + 1} comparisons${wrong.length > 0 ? `: ${wrong.join('; ')}` : ''}`,
+    `score            ${money(score(outcome))}; the best possible at this p99 is ${bestScore(outcome, outcome.latency.p99)}`,
+  ];
+}
+
+export const floorLines = (floor: Latency): string[] => [`constant answer  ${latencyText(floor)}`];
+
+const latencyText = ({ p50, p99, p999, max }: Latency): string =>
+  `p50 ${ms(p50)}  p99 ${ms(p99)}  p99.9 ${ms(p999)}  max ${ms(max)}`;
+
+const ms = (value: number): string => `${value.toFixed(2)} ms`;
+const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
+const money = (value: number): string =>
+  value.toLocaleString('en-US', { minimumFractionDigits: 2, maximumFractionDigits: 2 });

@@ -1,0 +1,141 @@
+/** The real thing, started for a measurement: backends, the door before them, and processors that answer or do not. */
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Child, type Children, freePort, listening, until } from './children.ts';
+import { balancer } from './proxy.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** The bundle where it was built, as `npm start` runs it; the source where it was not. */
+export function entry(bundle: string, source: string): string {
+  const built = join(root, 'dist', bundle);
+  return existsSync(built) ? built : join(root, source);
+}
+
+export interface Processors {
+  readonly urls: readonly [string, string];
+  /** Undefined where nobody listens. */
+  readonly child?: Child;
+}
+
+/** The simulated processors, both in one process. */
+export async function simulatedProcessors(children: Children): Promise<Processors> {
+  const ports = [await freePort(), await freePort()] as const;
+  const child = children.spawn('processors', process.execPath, [
+    entry('processors.js', 'src/simulator/server.ts'),
+    `--default=${ports[0]}`,
+    `--fallback=${ports[1]}`,
+  ]);
+  for (const port of ports) await listening({ host: '127.0.0.1', port }, child);
+  return { urls: [`http://127.0.0.1:${ports[0]}`, `http://127.0.0.1:${ports[1]}`], child };
+}
+
+/** Processors that refuse every connection: so accepting is all there is to do. */
+export async function absentProcessors(): Promise<Processors> {
+  return { urls: [`http://127.0.0.1:${await freePort()}`, `http://127.0.0.1:${await freePort()}`] };
+}
+
+export type Door = 'haproxy http' | 'haproxy tcp' | 'none';
+export type Wire = 'unix' | 'tcp';
+
+export interface SoqueteOptions {
+  readonly processors: Processors;
+  readonly door?: Door;
+  readonly wire?: Wire;
+  readonly backends?: number;
+  readonly environment?: NodeJS.ProcessEnv;
+  readonly storeDirectory?: string;
+  /** Options of Node.js for the backends, to profile them for example. */
+  readonly nodeOptions?: readonly string[];
+}
+
+export interface Soquete {
+  readonly port: number;
+  readonly url: string;
+  readonly backends: readonly Child[];
+  readonly proxy: Child | undefined;
+}
+
+/** Starts the backends and the door, and waits until every backend says that it is ready. */
+export async function startSoquete(children: Children, options: SoqueteOptions): Promise<Soquete> {
+  const { door = 'haproxy http', wire = door === 'none' ? 'tcp' : 'unix', backends = 3 } = options;
+  const started: { child: Child; address: string }[] = [];
+  const sharedPort = await freePort();
+  for (let number = 1; number <= backends; number++) {
+    const name = `backend-${number}`;
+    const path = join(children.directory, `${name}.sock`);
+    const port = door === 'none' ? sharedPort : await freePort();
+    const child = children.spawn(name, process.execPath, backendArguments(options), {
+      INSTANCE: name,
+      LISTEN: wire === 'unix' ? `unix:${path}` : `tcp:127.0.0.1:${port}`,
+      PROCESSOR_DEFAULT_URL: options.processors.urls[0],
+      PROCESSOR_FALLBACK_URL: options.processors.urls[1],
+      STORE_URL: `sqlite:${options.storeDirectory ?? join(children.directory, 'store')}`,
+      LOG_LEVEL: 'info',
+      ...options.environment,
+    });
+    started.push({ child, address: wire === 'unix' ? `unix@${path}` : `127.0.0.1:${port}` });
+  }
+  await Promise.all(
+    started.map(({ child }) => until(child, 60_000, () => /"msg":"ready"|ready/.test(child.said()))),
+  );
+  const proxy =
+    door === 'none'
+      ? undefined
+      : await balancer(
+          children,
+          door === 'haproxy tcp' ? 'tcp' : 'http',
+          started.map(({ address }) => address),
+        );
+  const port = proxy?.port ?? sharedPort;
+  return {
+    port,
+    url: `http://127.0.0.1:${port}`,
+    backends: started.map(({ child }) => child),
+    proxy: proxy?.child,
+  };
+}
+
+const backendArguments = ({ nodeOptions = [] }: SoqueteOptions): string[] => [
+  ...nodeOptions,
+  entry('main.js', 'src/main.ts'),
+];
+
+/** The whole stack as `npm start` runs it, on ports of its own. */
+export async function startStack(
+  children: Children,
+  environment: NodeJS.ProcessEnv = {},
+): Promise<{ child: Child; url: string; processors: readonly [string, string] }> {
+  const [port, byDefault, byFallback] = [await freePort(), await freePort(), await freePort()];
+  const child = children.spawn('stack', process.execPath, [entry('stack.js', 'src/stack.ts')], {
+    PORT: String(port),
+    PROCESSOR_DEFAULT_PORT: String(byDefault),
+    PROCESSOR_FALLBACK_PORT: String(byFallback),
+    RUN_DIR: join(children.directory, 'run'),
+    STORE_URL: `sqlite:${join(children.directory, 'store')}`,
+    ALLOW_PURGE: '1',
+    ...environment,
+  });
+  const url = `http://127.0.0.1:${port}`;
+  await until(child, 60_000, () => healthy(url));
+  return {
+    child,
+    url,
+    processors: [`http://127.0.0.1:${byDefault}`, `http://127.0.0.1:${byFallback}`],
+  };
+}
+
+/** Whether `GET /health` says that payments can be taken there. */
+export const healthy = (url: string): Promise<boolean> =>
+  fetch(`${url}/health`).then(
+    async response => {
+      await response.arrayBuffer();
+      return response.ok;
+    },
+    () => false,
+  );
+
+/** Whether the stack can be started from what is here. */
+export const stackIsThere = (): boolean =>
+  statSync(join(root, 'src/stack.ts'), { throwIfNoEntry: false }) !== undefined;
