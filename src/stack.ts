@@ -170,7 +170,7 @@ function proxyCommand(haproxy: string, settings: Settings, env: NodeJS.ProcessEn
     env: {
       ...env,
       SOQUETE_BIND: `*:${settings.port}`,
-      SOQUETE_STATS: `127.0.0.1:${settings.statsPort}`,
+      SOQUETE_STATS: settings.statsPort === undefined ? 'off' : `127.0.0.1:${settings.statsPort}`,
       SOQUETE_RUN: settings.runDir,
       SOQUETE_ERRORS: join(PROJECT, 'haproxy/errors'),
     },
@@ -250,7 +250,8 @@ function sayReady({ port, statsPort, haproxy, proxy, simulated }: Settings, took
   const front = haproxy === undefined ? 'a shared port' : `HAProxy in ${proxy.toUpperCase()} mode`;
   const ports = Object.values(simulated).filter(processorPort => processorPort !== undefined);
   const processors = ports.length === 0 ? '' : `, simulated processors on ${ports.join(' and ')}`;
-  const stats = haproxy === undefined ? '' : `, statistics on http://127.0.0.1:${statsPort}`;
+  const stats =
+    haproxy === undefined || statsPort === undefined ? '' : `, statistics on http://127.0.0.1:${statsPort}`;
   say(
     `ready on http://localhost:${port} in ${Math.round(tookMs)} ms (${front}, ${BACKENDS.length} backends${processors}${stats})`,
   );

@@ -8,7 +8,8 @@ export type Proxy = (typeof PROXIES)[number];
 
 export interface Settings {
   readonly port: number;
-  readonly statsPort: number;
+  /** Where HAProxy shows its statistics; undefined for nowhere. */
+  readonly statsPort: number | undefined;
   readonly runDir: string;
   readonly proxy: Proxy;
   /** Where HAProxy is; undefined where it is not installed. */
@@ -31,7 +32,8 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
   };
   return {
     port: portIn(env, 'PORT', 9999),
-    statsPort: portIn(env, 'STATS_PORT', 9998),
+    // A second stack on another port is not to stumble over the statistics of the first.
+    statsPort: env['STATS_PORT'] || !env['PORT'] ? portIn(env, 'STATS_PORT', 9998) : undefined,
     runDir: env['RUN_DIR'] || './run',
     proxy,
     haproxy: proxy === 'none' ? undefined : findProgram('haproxy', env['PATH']),
