@@ -19,9 +19,6 @@ const entries = {
   processors: 'src/simulator/server.ts',
 };
 
-if (!process.argv.includes('--bundle-only') && !installed()) install();
-if (!process.argv.includes('--install-only')) await bundle();
-
 /** Whether node_modules holds what package-lock.json asks for, by what npm wrote down when it installed. */
 function installed() {
   if (!existsSync(join(root, 'node_modules/.bin/node'))) return false;
@@ -77,8 +74,8 @@ async function bundle() {
         js: "import { createRequire as soqueteRequire } from 'node:module';\nconst require = soqueteRequire(import.meta.url);",
       },
     });
-  } catch {
-    fail('the build failed: see above');
+  } catch (error) {
+    fail(`the build failed: ${error.message}`);
   }
 }
 
@@ -102,5 +99,5 @@ function fail(reason) {
   process.exit(1);
 }
 
-if (!installed()) install();
+if (!process.argv.includes('--bundle-only') && !installed()) install();
 if (!process.argv.includes('--install-only')) await bundle();
