@@ -154,7 +154,7 @@ export class Parser {
     const stop = Math.min(end, this.#limit);
     if (step === METHOD) {
       while (at < stop && IS_TOKEN[bytes[at]!] === 1) at++;
-      if (at === stop) return stop === this.#limit ? -REFUSE.lineTooLong : this.#wait(at, METHOD);
+      if (at === stop) return stop === this.#limit ? -REFUSE.requestLine : this.#wait(at, METHOD);
       if (bytes[at] !== SP || at === request.start) return -lineRefusal(bytes[at]!);
       request.methodEnd = at;
       request.method = methodNumber(bytes, request.start, at);

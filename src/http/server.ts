@@ -7,7 +7,14 @@
  * all connections.
  */
 import { statSync, unlinkSync } from 'node:fs';
-import { connect, createServer, type ListenOptions, type Server as NetServer, type Socket } from 'node:net';
+import {
+  connect,
+  createServer,
+  type ListenOptions,
+  type Server as NetServer,
+  Socket,
+  type SocketConstructorOpts,
+} from 'node:net';
 import { Connection, type Handler, type Turn } from './connection.ts';
 import { connectionsMax, sweepMs } from './limits.ts';
 import { NO_OBSERVER, type Observer } from './observer.ts';
@@ -85,7 +92,9 @@ export class Server {
     this.#clock = options.clock ?? SYSTEM_CLOCK;
     this.#reusePort = options.reusePort ?? false;
     this.#nowMs = this.#clock.now();
-    this.#net = createServer({ allowHalfOpen: true, noDelay: true }, socket => this.#open(socket));
+    this.#net = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, socket =>
+      this.#open(socket),
+    );
     this.#net.maxConnections = options.connectionsMax ?? connectionsMax;
   }
 
@@ -141,17 +150,17 @@ export class Server {
     await closed;
   }
 
-  #open(socket: Socket): void {
+  #open(accepted: Socket): void {
     const nowMs = this.#clock.now();
     const connection = new Connection(this.#handler, this.#turn, nowMs, this.#observer);
+    const socket = readInto(INPUT, accepted, byteCount => {
+      this.#touch(link);
+      connection.receive(INPUT, 0, byteCount, this.#nowMs);
+    });
     const link: Link = { socket, connection, isTouched: false, isEnded: false };
     this.#links.add(link);
     this.#observer.opened();
     connection.onReady = () => this.#touch(link);
-    socket.on('data', (bytes: Buffer) => {
-      this.#touch(link);
-      connection.receive(bytes, 0, bytes.length, this.#nowMs);
-    });
     socket.on('end', () => {
       this.#touch(link);
       connection.receiveEnd(this.#nowMs);
@@ -273,6 +282,40 @@ export class Server {
     }
   }
 }
+
+/** What is read goes here first, whichever socket it comes from: it is parsed before the next read. */
+const INPUT = Buffer.allocUnsafeSlow(64 * 1024);
+
+/**
+ * A socket that reads into `buffer` and tells how much, in place of `accepted`.
+ *
+ * Left alone, a socket allocates 64 KiB for each read and then cuts it down to what came: of the user CPU of a
+ * server that answers a constant this was one half (3.6 against 1.7 µs for each request). `onread` is documented
+ * for sockets that a program makes itself, so the accepted handle is given to one of those.
+ */
+function readInto(buffer: Buffer, accepted: Socket, onBytes: (byteCount: number) => void): Socket {
+  const inside = accepted as Adoptable;
+  const options: SocketConstructorOpts = {
+    handle: inside._handle as NonNullable<SocketConstructorOpts['handle']>,
+    allowHalfOpen: true,
+    onread: {
+      buffer,
+      callback: byteCount => {
+        onBytes(byteCount);
+        return true;
+      },
+    },
+  };
+  const socket = new Socket(options) as Adoptable;
+  // The server counts its connections through this; see `maxConnections` and `close`.
+  socket._server = inside._server;
+  inside._handle = null;
+  inside._server = null;
+  return socket;
+}
+
+/** What `readInto` moves from one socket to another; not in the types, long in Node. */
+type Adoptable = Socket & { _handle: unknown; _server: unknown };
 
 /** Removes the socket file of a process that is gone. Rejects when a live one serves it. */
 async function removeStaleSocket(path: string): Promise<void> {
