@@ -107,10 +107,12 @@ export function openDatabase(options: SqliteOptions): DatabaseSync {
   let database: DatabaseSync | undefined;
   try {
     mkdirSync(join(directory, logFolder), { recursive: true });
-    database = new DatabaseSync(join(directory, fileName), { timeout: options.busyMs ?? busyMsDefault });
+    // While all backends start at once on a busy disk, one may have to wait longer than any transaction should later.
+    database = new DatabaseSync(join(directory, fileName), { timeout: createMsMax });
     configure(database, options);
     prepareSchema(database, directory);
     syncDirectory(directory);
+    database.exec(`PRAGMA busy_timeout = ${options.busyMs ?? busyMsDefault}`);
     if (options.pagesMax !== undefined) database.exec(`PRAGMA max_page_count = ${options.pagesMax}`);
     return database;
   } catch (error) {
