@@ -5,9 +5,9 @@
  * What a segment holds is kept here, by id, for as long as the file exists: its instance deletes it once the
  * store has everything in it, and from then on the store answers.
  */
-import { closeSync, openSync, readdirSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { hash } from '../payments/queue.ts';
+import { type Files, realFiles } from './files.ts';
 import { logDirectory, segmentOf } from './log.ts';
 import { decodeHeader, decodeRecords, HEADER_BYTES, RECORD_BYTES } from './log-format.ts';
 
@@ -37,13 +37,15 @@ export class Follower {
   readonly #directory: string;
   readonly #instance: string;
   readonly #events: FollowEvents;
-  readonly #files = new Map<string, Followed>();
+  readonly #files: Files;
+  readonly #followed = new Map<string, Followed>();
   /** The latest segment seen of each instance. */
   readonly #latest = new Map<string, number>();
   readonly #buffer = new Uint8Array(READ_BYTES);
   readonly #words = new Int32Array(4);
 
-  constructor(directory: string, instance: string, events: FollowEvents) {
+  constructor(directory: string, instance: string, events: FollowEvents, files: Files = realFiles) {
+    this.#files = files;
     this.#directory = logDirectory(directory);
     this.#instance = instance;
     this.#events = events;
@@ -51,24 +53,24 @@ export class Follower {
 
   /** Reads what is new. Ids of segments of a generation before `generation` are not kept. */
   poll(generation: number): void {
-    const names = new Set(readdirSync(this.#directory));
+    const names = new Set(this.#files.list(this.#directory));
     for (const name of [...names].sort()) {
       const segment = segmentOf(name);
-      if (segment === undefined || segment.instance === this.#instance || this.#files.has(name)) continue;
+      if (segment === undefined || segment.instance === this.#instance || this.#followed.has(name)) continue;
       this.#openFile(name, segment.instance, segment.number);
     }
-    for (const [name, file] of this.#files) {
+    for (const [name, file] of this.#followed) {
       // A file that is gone can still be read to its end.
       this.#read(file, generation);
       if (names.has(name)) continue;
-      closeSync(file.fd);
-      this.#files.delete(name);
+      this.#files.close(file.fd);
+      this.#followed.delete(name);
     }
   }
 
   /** What another instance's log says of an id (four words); undefined: nothing. */
   find(id: ArrayLike<number>): Heard | undefined {
-    for (const { table } of this.#files.values()) {
+    for (const { table } of this.#followed.values()) {
       const place = table.find(id);
       if (place >= 0) return { cents: table.cents[place]!, acceptedAtMs: table.acceptedAtMs[place]! };
     }
@@ -77,19 +79,19 @@ export class Follower {
 
   /** A purge: what was heard before is forgotten. */
   forget(): void {
-    for (const { table } of this.#files.values()) table.clear();
+    for (const { table } of this.#followed.values()) table.clear();
   }
 
   close(): void {
-    for (const { fd } of this.#files.values()) closeSync(fd);
-    this.#files.clear();
+    for (const { fd } of this.#followed.values()) this.#files.close(fd);
+    this.#followed.clear();
   }
 
   #openFile(name: string, instance: string, number: number): void {
     const latest = this.#latest.get(instance);
     let fd: number;
     try {
-      fd = openSync(join(this.#directory, name), 'r');
+      fd = this.#files.open(join(this.#directory, name));
     } catch {
       // Deleted since the directory was read.
       this.#events.missed();
@@ -97,12 +99,12 @@ export class Follower {
     }
     if (latest !== undefined && number > latest + 1) this.#events.missed();
     this.#latest.set(instance, Math.max(latest ?? 0, number));
-    this.#files.set(name, { fd, number, position: 0, generation: undefined, table: new Table() });
+    this.#followed.set(name, { fd, number, position: 0, generation: undefined, table: new Table() });
   }
 
   #read(file: Followed, generation: number): void {
     for (;;) {
-      const length = readSync(file.fd, this.#buffer, 0, READ_BYTES, file.position);
+      const length = this.#files.read(file.fd, this.#buffer, READ_BYTES, file.position);
       let start = 0;
       if (file.generation === undefined) {
         file.generation = decodeHeader(this.#buffer.subarray(0, length));

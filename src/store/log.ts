@@ -6,37 +6,13 @@
  * segment goes once the store has, safe from power loss, everything in it; what is left after a crash is
  * replayed into the store (see `log-format`).
  */
-import {
-  closeSync,
-  fdatasync,
-  fdatasyncSync,
-  fsyncSync,
-  ftruncateSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
 import { join } from 'node:path';
+import { type Files, realFiles } from './files.ts';
 import { encodeHeader, encodeRecord, HEADER_BYTES, RECORD_BYTES, segmentName } from './log-format.ts';
 
 /** Records in a segment: small enough to read back in a moment, large enough to be opened seldom. */
 const SEGMENT_RECORDS = 65_536;
 const BUFFER_RECORDS = 1024;
-
-/** What can go wrong with the files; replaced by tests. */
-export interface Files {
-  write(fd: number, bytes: Uint8Array, length: number, position: number): number;
-  truncate(fd: number, length: number): void;
-  sync(fd: number, done: (error: Error | null) => void): void;
-}
-
-export const realFiles: Files = {
-  write: (fd, bytes, length, position) => writeSync(fd, bytes, 0, length, position),
-  truncate: ftruncateSync,
-  sync: fdatasync,
-};
 
 interface Segment {
   readonly number: number;
@@ -60,6 +36,7 @@ export class Log {
   readonly #files: Files;
   readonly #segments = new Map<number, Segment>();
   readonly #durable: boolean;
+  readonly #segmentRecords: number;
   #generation: number;
   #current!: Segment;
   #fd = -1;
@@ -80,13 +57,15 @@ export class Log {
     generation: number,
     durable: boolean,
     files: Files = realFiles,
+    segmentRecords = SEGMENT_RECORDS,
   ) {
+    this.#segmentRecords = segmentRecords;
     this.#durable = durable;
     this.#directory = logDirectory(directory);
     this.#instance = instance;
     this.#generation = generation;
     this.#files = files;
-    mkdirSync(this.#directory, { recursive: true });
+    files.makeDirectory(this.#directory);
     this.#open(Math.max(0, ...this.#numbers()) + 1);
   }
 
@@ -121,7 +100,7 @@ export class Log {
       return false;
     }
     this.#position += length;
-    if (this.#position >= HEADER_BYTES + SEGMENT_RECORDS * RECORD_BYTES) this.#rotateIfPossible();
+    if (this.#position >= HEADER_BYTES + this.#segmentRecords * RECORD_BYTES) this.#rotateIfPossible();
     return true;
   }
 
@@ -141,7 +120,8 @@ export class Log {
 
   /** Segments of which the store has everything; all but the current one, which is closed first if it is worth it. */
   removable(): number[] {
-    const worthIt = this.#position > HEADER_BYTES + BUFFER_RECORDS * RECORD_BYTES;
+    const worthItRecords = Math.min(BUFFER_RECORDS, this.#segmentRecords / 2);
+    const worthIt = this.#position > HEADER_BYTES + worthItRecords * RECORD_BYTES;
     if (worthIt && this.#current.unstored === 0 && this.#buffered === 0 && this.#waiting.length === 0) {
       this.#rotateIfPossible();
     }
@@ -155,7 +135,7 @@ export class Log {
   /** Deletes segments that `removable` named, once the store is safe from power loss. */
   remove(numbers: readonly number[]): void {
     for (const number of numbers) {
-      rmSync(this.#path(number), { force: true });
+      this.#files.remove(this.#path(number));
       this.#segments.delete(number);
     }
   }
@@ -163,7 +143,7 @@ export class Log {
   /** Deletes all segments from before this one was opened: they have been replayed. */
   removeEarlier(): void {
     for (const number of this.#numbers()) {
-      if (!this.#segments.has(number)) rmSync(this.#path(number), { force: true });
+      if (!this.#segments.has(number)) this.#files.remove(this.#path(number));
     }
   }
 
@@ -176,25 +156,25 @@ export class Log {
     this.#open(this.#current.number + 1);
     // A sync that is asked for from now on goes to the new file, so the old one is synced here, and closed only
     // when no sync holds it.
-    if (this.#durable) fdatasyncSync(fd);
+    if (this.#durable) this.#files.syncNow(fd);
     if (this.#syncing) this.#toClose.push(fd);
-    else closeSync(fd);
+    else this.#files.close(fd);
     if (purged) this.remove([...this.#segments.keys()].filter(number => number !== this.#current.number));
   }
 
   /** Closes the log; `empty`: the store has everything, so nothing needs to stay. */
   close(empty: boolean): void {
     if (this.#fd === -1) return;
-    closeSync(this.#fd);
+    this.#files.close(this.#fd);
     this.#fd = -1;
     if (empty) this.remove([...this.#segments.keys()]);
   }
 
   #open(number: number): void {
-    const fd = openSync(this.#path(number), 'wx+');
+    const fd = this.#files.create(this.#path(number));
     const header = encodeHeader(this.#generation);
-    writeSync(fd, header, 0, header.length, 0);
-    if (this.#durable) syncDirectory(this.#directory);
+    this.#files.write(fd, header, header.length, 0);
+    if (this.#durable) this.#files.syncDirectory(this.#directory);
     this.#fd = fd;
     this.#position = HEADER_BYTES;
     this.#current = { number, unstored: 0 };
@@ -206,7 +186,7 @@ export class Log {
     try {
       this.rotate();
     } catch {
-      rmSync(this.#path(this.#current.number + 1), { force: true });
+      this.#files.remove(this.#path(this.#current.number + 1));
     }
   }
 
@@ -225,14 +205,15 @@ export class Log {
     this.#syncing = true;
     this.#files.sync(this.#fd, error => {
       this.#syncing = false;
-      for (const fd of this.#toClose.splice(0)) closeSync(fd);
+      for (const fd of this.#toClose.splice(0)) this.#files.close(fd);
       for (const resolve of waiting) resolve(error === null);
       if (this.#waiting.length > 0) this.#sync();
     });
   }
 
   #numbers(): number[] {
-    return readdirSync(this.#directory)
+    return this.#files
+      .list(this.#directory)
       .map(segmentOf)
       .filter(segment => segment?.instance === this.#instance)
       .map(segment => segment!.number);
@@ -241,10 +222,4 @@ export class Log {
   #path(number: number): string {
     return join(this.#directory, segmentName(this.#instance, number));
   }
-}
-
-function syncDirectory(path: string): void {
-  const fd = openSync(path, 'r');
-  fsyncSync(fd);
-  closeSync(fd);
 }
