@@ -37,6 +37,9 @@ export const schemaVersion = 1;
 /** Pages of random ids dominate what is written; smaller ones make more work elsewhere (measured). */
 const pageBytes = 4096;
 const busyMsDefault = 2000;
+const cacheKiBDefault = 16 * 1024;
+/** The WAL starts anew long before, unless a disk is full or somebody reads for very long. */
+const walBytesKept = 64 * 1024 * 1024;
 /** Switching a new file to WAL does not wait for the others who do the same, so it is tried again. */
 const createMsMax = 10_000;
 
@@ -124,47 +127,58 @@ export function openDatabase(options: SqliteOptions): DatabaseSync {
 function configure(database: DatabaseSync, options: SqliteOptions): void {
   database.exec(`PRAGMA page_size = ${pageBytes}`);
   const giveUpAt = performance.now() + createMsMax;
-  for (;;) {
-    try {
-      const mode = database.prepare('PRAGMA journal_mode = WAL').get() as { journal_mode: string };
-      if (mode.journal_mode === 'wal') break;
-      throw new StoreOpenError(
-        `STORE_URL: ${options.directory} is on a file system that cannot share memory between processes: take a local directory`,
-      );
-    } catch (error) {
-      if (faultOf(error).reason !== 'busy' || performance.now() > giveUpAt) throw error;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
-    }
+  while (!isWal(database, options.directory)) {
+    if (performance.now() > giveUpAt) throw new StoreFault('busy', 'database is locked');
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
   }
   database.exec(`
     PRAGMA synchronous = ${options.durable === 'power' ? 'FULL' : 'NORMAL'};
     PRAGMA wal_autocheckpoint = 0;
-    PRAGMA journal_size_limit = ${64 * 1024 * 1024};
-    PRAGMA cache_size = -${options.cacheKiB ?? 16 * 1024};
+    PRAGMA journal_size_limit = ${walBytesKept};
+    PRAGMA cache_size = -${options.cacheKiB ?? cacheKiBDefault};
     PRAGMA temp_store = MEMORY;
   `);
 }
 
-/** Makes the tables, or makes sure that they are ours; as a write, so that a read-only file is found out now. */
-function prepareSchema(database: DatabaseSync, directory: string): void {
-  database.exec('BEGIN IMMEDIATE');
+/** Switches to WAL; false while others do the same. What is not ours is refused before it is changed. */
+function isWal(database: DatabaseSync, directory: string): boolean {
+  try {
+    isNew(database, directory);
+    const mode = database.prepare('PRAGMA journal_mode = WAL').get() as { journal_mode: string };
+    if (mode.journal_mode === 'wal') return true;
+  } catch (error) {
+    if (error instanceof StoreOpenError || faultOf(error).reason !== 'busy') throw error;
+    return false;
+  }
+  throw new StoreOpenError(
+    `STORE_URL: ${directory} is on a file system that processes cannot share memory through: take a local directory`,
+  );
+}
+
+/** Whether there is nothing yet. Throws when there is something that we cannot work with. */
+function isNew(database: DatabaseSync, directory: string): boolean {
   const number = (sql: string): number => Number(Object.values(database.prepare(sql).get()!)[0]);
   const version = number('PRAGMA user_version');
   const application = number('PRAGMA application_id');
-  if (application === 0 && version === 0 && number('SELECT count(*) FROM sqlite_schema') === 0) {
-    database.exec(SCHEMA);
-  } else if (application !== applicationId) {
+  if (application === 0 && version === 0 && number('SELECT count(*) FROM sqlite_schema') === 0) return true;
+  if (application !== applicationId) {
     throw new StoreOpenError(
       `STORE_URL: ${directory}/${fileName} is not a soquete store: take another directory`,
     );
-  } else if (version !== schemaVersion) {
+  }
+  if (version !== schemaVersion) {
     throw new StoreOpenError(
       `STORE_URL: ${directory} was written by ${version > schemaVersion ? 'a newer' : 'an older'} soquete ` +
         `(version ${version} of the tables, this one knows ${schemaVersion}): run that one, or take another directory`,
     );
-  } else {
-    database.exec('UPDATE shared SET generation = generation');
   }
+  return false;
+}
+
+/** Makes the tables where there are none; as a write in any case, so that a read-only file is found out now. */
+function prepareSchema(database: DatabaseSync, directory: string): void {
+  database.exec('BEGIN IMMEDIATE');
+  database.exec(isNew(database, directory) ? SCHEMA : 'UPDATE shared SET generation = generation');
   database.exec('COMMIT');
 }
 
@@ -180,8 +194,8 @@ function syncDirectory(directory: string): void {
 
 function mend(directory: string, error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException;
-  const result = resultCode(error);
-  const why = result === undefined ? (code ?? message) : (error as { errstr: string }).errstr;
+  const result = error instanceof StoreFault ? BUSY : resultCode(error);
+  const why = (error as { errstr?: string }).errstr ?? code ?? message ?? 'locked';
   const what = `STORE_URL: cannot use ${directory} (${why})`;
   if (result === NOTADB || result === CORRUPT) {
     return `STORE_URL: ${directory}/${fileName} is damaged or not a store (${why}): move it away or restore it`;

@@ -49,8 +49,8 @@ export class SqliteStore {
   join(instance: string): Joined {
     return this.#transact(() => {
       const row = this.#get<{ number: number; epoch: number; generation: number }>(
-        `INSERT INTO instances (name, epoch, alive, generation)
-         SELECT ?, 1, 1, generation FROM shared WHERE true
+        `INSERT INTO instances (name, epoch, beat, alive, generation)
+         SELECT ?, 1, 1, 1, generation FROM shared WHERE true
          ON CONFLICT DO UPDATE SET epoch = epoch + 1, beat = beat + 1, alive = 1, generation = excluded.generation, figures = ''
          RETURNING number, epoch, generation`,
         instance,

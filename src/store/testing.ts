@@ -14,15 +14,16 @@ type Answer<Call> = Call extends (...values: [...infer Values, reply: infer Repl
 export type Asked = { readonly [Name in keyof Store]: Answer<Store[Name]> };
 
 export function asked(store: Store): Asked {
+  const ask =
+    (name: keyof Store) =>
+    (...values: unknown[]) =>
+      new Promise((resolve, reject) => {
+        const reply = (answer: unknown) => (answer instanceof StoreFault ? reject(answer) : resolve(answer));
+        (store[name] as (...all: unknown[]) => void)(...values, reply);
+      });
+  // `then` has to be missing, or the proxy itself would be waited for.
   return new Proxy(store, {
-    get:
-      (_, name: keyof Store) =>
-      (...values: unknown[]) =>
-        new Promise((resolve, reject) => {
-          const reply = (answer: unknown) =>
-            answer instanceof StoreFault ? reject(answer) : resolve(answer);
-          (store[name] as (...all: unknown[]) => void)(...values, reply);
-        }),
+    get: (_, name) => (name in store ? ask(name as keyof Store) : undefined),
   }) as unknown as Asked;
 }
 

@@ -1,0 +1,36 @@
+/**
+ * A process for tests to kill: joins the store of a directory as an instance and puts and settles payments without end, telling on
+ * its standard output how many the store has acknowledged.
+ *
+ *     node testing-writer.ts DIRECTORY INSTANCE FIRST_ID
+ */
+
+import { Batch } from './batch.ts';
+import { SqliteStore } from './sqlite.ts';
+import { put, settle } from './testing.ts';
+
+const [directory, instance, firstId] = process.argv.slice(2) as [string, string, string];
+const store = new SqliteStore({ directory });
+const { epoch, generation } = store.join(instance);
+const perBatch = 20;
+
+function write(fill: (batch: Batch) => void): Float64Array {
+  const batch = new Batch(epoch, generation);
+  fill(batch);
+  const { results } = store.write(epoch, generation, batch.rows, batch.count);
+  store.checkpoint(false);
+  return results;
+}
+
+console.log('0 0');
+for (let round = 0; ; round++) {
+  const first = Number(firstId) + round * perBatch;
+  const seqs = write(batch => {
+    for (let n = first; n < first + perBatch; n++) put(batch, n, { cents: 100 });
+  });
+  console.log(`${(round + 1) * perBatch} ${round * perBatch}`);
+  write(batch => {
+    for (const seq of seqs) settle(batch, { seq, cents: 100, requestedAtMs: seq, settledAtMs: seq });
+  });
+  console.log(`${(round + 1) * perBatch} ${(round + 1) * perBatch}`);
+}
