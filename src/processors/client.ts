@@ -146,7 +146,7 @@ class Attempt implements Dispatcher.DispatchHandler {
 function reason(error: Error & { code?: string }): 'timed out' | 'reset' | 'garbage' {
   const { code = '' } = error;
   if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT') return 'timed out';
-  return code.startsWith('HPE_') || code === 'UND_ERR_HEADERS_OVERFLOW' ? 'garbage' : 'reset';
+  return error.name === 'HTTPParserError' || code === 'UND_ERR_HEADERS_OVERFLOW' ? 'garbage' : 'reset';
 }
 
 /** A question whose whole answer counts; status 0 stands for none. */

@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ConfigError, readConfig } from './config.ts';
+
+test('an empty environment gives the documented defaults', () => {
+  const config = readConfig({});
+  assert.equal(config.instance, 'backend-1');
+  assert.deepEqual(config.listen, { is: 'unix', path: './run/backend-1.sock' });
+  assert.deepEqual(config.processorUrls, [
+    'http://payment-processor-default:8080',
+    'http://payment-processor-fallback:8080',
+  ]);
+  assert.equal(config.storeDirectory, './data');
+  assert.equal(config.ackAfter, 'commit');
+  assert.equal(config.defaultAttempts, 5);
+  assert.equal(config.allowPurge, false);
+  assert.equal(config.logLevel, 'info');
+  assert.ok(Object.isFrozen(config));
+});
+
+test('an empty value counts as unset', () => {
+  assert.equal(readConfig({ INSTANCE: '', ACK_AFTER: '' }).ackAfter, 'commit');
+});
+
+test('sockets and ports are read as they are written', () => {
+  assert.deepEqual(readConfig({ LISTEN: 'tcp:0.0.0.0:9999' }).listen, {
+    is: 'tcp',
+    host: '0.0.0.0',
+    port: 9999,
+  });
+  assert.deepEqual(readConfig({ LISTEN: 'tcp:[::1]:80' }).listen, { is: 'tcp', host: '::1', port: 80 });
+  assert.deepEqual(readConfig({ LISTEN: 'unix:/tmp/a.sock' }).listen, { is: 'unix', path: '/tmp/a.sock' });
+});
+
+const unusable: readonly [string, string][] = [
+  ['INSTANCE', 'a b'],
+  ['INSTANCE', '../x'],
+  ['LISTEN', '9999'],
+  ['LISTEN', 'unix:'],
+  ['LISTEN', `unix:/${'x'.repeat(107)}`],
+  ['LISTEN', 'tcp:host'],
+  ['LISTEN', 'tcp:host:70000'],
+  ['PROCESSOR_DEFAULT_URL', 'ftp://a'],
+  ['PROCESSOR_FALLBACK_URL', 'nonsense'],
+  ['STORE_URL', 'mysql://a'],
+  ['STORE_URL', 'sqlite:'],
+  ['ACK_AFTER', 'never'],
+  ['QUEUE_CAPACITY', '-1'],
+  ['QUEUE_CAPACITY', '1e9'],
+  ['WORKER_CONCURRENCY', '0'],
+  ['DEFAULT_ATTEMPTS', '0'],
+  ['DEFAULT_ATTEMPTS', '5.5'],
+  ['ATTEMPT_TIMEOUT_MS', 'soon'],
+  ['BACKOFF_MIN_MS', '5000'],
+  ['BACKOFF_MAX_MS', '0'],
+  ['FALLBACK_AFTER_MS', '-5'],
+  ['ALLOW_PURGE', 'yes'],
+  ['LOG_LEVEL', 'loud'],
+];
+for (const [name, value] of unusable) {
+  test(`${name}=${value.slice(0, 20)} stops the start with one line that names it`, () => {
+    assert.throws(
+      () => readConfig({ [name]: value }),
+      (error: Error) => {
+        assert.ok(error instanceof ConfigError);
+        assert.match(error.message, new RegExp(`^${name}=.* cannot be used: it takes .+`));
+        assert.ok(!error.message.includes('\n'));
+        return true;
+      },
+    );
+  });
+}

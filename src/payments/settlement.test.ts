@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { DEFAULT, FALLBACK, PINNED, SENT, SETTLED, WAITING } from './payment.ts';
+import {
+  after,
+  destination,
+  type Permits,
+  type Policy,
+  pauseMs,
+  recovered,
+  triesAfterRefusal,
+  triesAfterSending,
+} from './settlement.ts';
+
+const policy: Policy = { defaultAttempts: 5, backoffMinMs: 100, backoffMaxMs: 1000, fallbackAfterMs: 30_000 };
+const allWork: Permits = { default: true, fallback: true, defaultWorks: true, fallbackHasRoom: true };
+const defaultFails: Permits = { ...allWork, default: false, defaultWorks: false };
+const waiting = (tries: number) => ({ state: WAITING, processor: DEFAULT, tries }) as const;
+
+test('a refusal frees a payment, silence pins it, and no later refusal lifts the pin', () => {
+  assert.equal(after('not processed', false), WAITING);
+  assert.equal(after('unknown', false), PINNED);
+  assert.equal(after('not processed', true), PINNED);
+  assert.equal(after('unknown', true), PINNED);
+  assert.equal(after('processed', true), SETTLED);
+});
+
+test('what was being sent when the process died is pinned, what was not is free', () => {
+  assert.equal(recovered(SENT), PINNED);
+  assert.equal(recovered(PINNED), PINNED);
+  assert.equal(recovered(WAITING), WAITING);
+});
+
+test('a pinned payment goes to its processor or nowhere', () => {
+  for (const processor of [DEFAULT, FALLBACK] as const) {
+    const pinned = { state: PINNED, processor, tries: 5 } as const;
+    assert.equal(destination(pinned, Infinity, allWork, policy), processor);
+    const closed = { ...allWork, [processor === DEFAULT ? 'default' : 'fallback']: false };
+    assert.equal(destination(pinned, Infinity, closed, policy), undefined);
+  }
+});
+
+test('five attempts on default, then one on fallback, then a new round', () => {
+  let tries = 0;
+  const went: number[] = [];
+  for (let attempt = 0; attempt < 13; attempt++) {
+    const to = destination(waiting(tries), 0, allWork, policy);
+    assert.notEqual(to, undefined);
+    went.push(to!);
+    tries = triesAfterRefusal(to!, triesAfterSending(to!, tries));
+  }
+  assert.deepEqual(went, [0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0]);
+});
+
+test('while default fails a payment waits, and takes fallback only after its deadline', () => {
+  assert.equal(destination(waiting(0), 29_999, defaultFails, policy), undefined);
+  assert.equal(destination(waiting(0), 30_000, defaultFails, policy), FALLBACK);
+});
+
+test('a default that is only busy is waited for beyond the deadline', () => {
+  assert.equal(destination(waiting(0), Infinity, { ...allWork, default: false }, policy), undefined);
+});
+
+test('a fallback that is down holds nobody up once default works again', () => {
+  const fallbackFails = { ...allWork, fallback: false };
+  assert.equal(destination(waiting(5), 0, fallbackFails, policy), FALLBACK);
+  assert.equal(destination(waiting(5), 0, { ...fallbackFails, fallbackHasRoom: false }, policy), undefined);
+  assert.equal(destination(waiting(5), 0, { ...defaultFails, fallback: false }, policy), undefined);
+});
+
+test('pauses double between their bounds, and chance spreads them over their upper half', () => {
+  assert.equal(pauseMs(1, 1, policy), 100);
+  assert.equal(pauseMs(1, 0, policy), 50);
+  assert.equal(pauseMs(3, 1, policy), 400);
+  assert.equal(pauseMs(5, 1, policy), 1000);
+  assert.equal(pauseMs(4000, 0, policy), 500);
+});

@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { after, test } from 'node:test';
+import { DEFAULT } from '../payments/payment.ts';
+import { ProcessorsClient } from './client.ts';
+import { type Ending, judge } from './outcome.ts';
+import type { Found } from './processors.ts';
+
+const request = {
+  correlationId: '4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3',
+  cents: 1990,
+  requestedAtMs: Date.UTC(2026, 6, 10, 12, 34, 56, 7),
+};
+
+type Answer = (socket: Socket, received: string) => void;
+
+/** A processor that answers each whole request with raw bytes, and a client of it. */
+async function processor(answer: Answer, attemptTimeoutMs = 5000) {
+  const received: string[] = [];
+  let connections = 0;
+  const server = createServer(socket => {
+    connections += 1;
+    let text = '';
+    socket.on('error', () => {});
+    socket.on('data', bytes => {
+      text += bytes.toString('latin1');
+      if (!text.includes('\r\n\r\n') || (text.startsWith('POST') && !text.endsWith('}'))) return;
+      received.push(text);
+      answer(socket, text);
+      text = '';
+    });
+  });
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const client = new ProcessorsClient({ urls: [url, url], attemptTimeoutMs, connections: 1 });
+  after(async () => {
+    await client.close();
+    server.close();
+  });
+  const post = () => new Promise<Ending>(resolve => client.post(DEFAULT, request, resolve));
+  return { client, post, received, connections: () => connections };
+}
+
+const says =
+  (text: string): Answer =>
+  socket =>
+    socket.write(text);
+const outcomeOf = (ending: Ending): string => judge(ending).outcome;
+
+test('a payment goes out with its id, exact amount and instant', async () => {
+  const { post, received } = await processor(says('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}'));
+  assert.deepEqual(await post(), { status: 200 });
+  const [head, body] = received[0]!.split('\r\n\r\n');
+  assert.match(head!, /^POST \/payments HTTP\/1\.1\r\n/);
+  assert.match(head!, /\r\ncontent-type: application\/json/i);
+  assert.equal(
+    body,
+    '{"correlationId":"4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3","amount":19.90,"requestedAt":"2026-07-10T12:34:56.007Z"}',
+  );
+});
+
+test('a connection is used again after a 200, and not after an error', async () => {
+  const answers = ['200 OK', '200 OK', '500 Internal Server Error', '200 OK'];
+  const { post, connections } = await processor(socket =>
+    socket.write(`HTTP/1.1 ${answers.shift()}\r\nContent-Length: 0\r\n\r\n`),
+  );
+  const statuses: unknown[] = [];
+  for (let attempt = 0; attempt < 4; attempt++) statuses.push(await post());
+  assert.deepEqual(statuses, [{ status: 200 }, { status: 200 }, { status: 500 }, { status: 200 }]);
+  assert.equal(connections(), 2);
+});
+
+test('a whole status line and head decide, even if the body is cut', async () => {
+  const { post } = await processor(socket =>
+    socket.end('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"cut'),
+  );
+  assert.deepEqual(await post(), { status: 200 });
+});
+
+test('interim answers are passed over', async () => {
+  const { post } = await processor(
+    says('HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'),
+  );
+  assert.deepEqual(await post(), { status: 200 });
+});
+
+test('Retry-After comes along, in seconds', async () => {
+  const { post } = await processor(
+    says('HTTP/1.1 429 Too Many Requests\r\nRetry-After: 3\r\nContent-Length: 0\r\n\r\n'),
+  );
+  assert.deepEqual(await post(), { status: 429, retryAfterMs: 3000 });
+});
+
+test('a refused connection proves that nothing was sent', async () => {
+  const server = createServer();
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  await new Promise(resolve => server.close(resolve));
+  const client = new ProcessorsClient({ urls: [url, url], attemptTimeoutMs: 1000, connections: 1 });
+  const ending = await new Promise<Ending>(resolve => client.post(DEFAULT, request, resolve));
+  assert.equal(outcomeOf(ending), 'not connected');
+  await client.close();
+});
+
+test('a reset after the request was sent is unknown', async () => {
+  const { post } = await processor(socket => socket.resetAndDestroy());
+  assert.equal(outcomeOf(await post()), 'reset');
+});
+
+test('a close without a word is unknown', async () => {
+  const { post } = await processor(socket => socket.end());
+  assert.equal(outcomeOf(await post()), 'reset');
+});
+
+test('garbage is unknown', async () => {
+  const { post } = await processor(socket => socket.end('\x00\x01 nonsense\r\n\r\n'));
+  assert.equal(outcomeOf(await post()), 'garbage');
+});
+
+test('silence is unknown', async () => {
+  const { post } = await processor(() => {}, 1);
+  assert.equal(outcomeOf(await post()), 'timed out');
+});
+
+test('a record is read back, a missing Z meaning UTC', async () => {
+  const body = JSON.stringify({ ...request, amount: 19.9, requestedAt: '2026-07-10T12:34:56.007' });
+  const { client, received } = await processor(
+    says(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`),
+  );
+  const found = await new Promise<Found>(resolve => client.find(DEFAULT, request.correlationId, resolve));
+  assert.deepEqual(found, { is: 'there', requestedAtMs: request.requestedAtMs, cents: 1990 });
+  assert.match(received[0]!, new RegExp(`^GET /payments/${request.correlationId} HTTP/1.1`));
+});
+
+test('no record yet is told apart from no answer', async () => {
+  const answers = ['404 Not Found', '500 Internal Server Error'];
+  const { client } = await processor(socket =>
+    socket.write(`HTTP/1.1 ${answers.shift()}\r\nContent-Length: 0\r\n\r\n`),
+  );
+  const find = () => new Promise<Found>(resolve => client.find(DEFAULT, request.correlationId, resolve));
+  assert.deepEqual(await find(), { is: 'absent' });
+  assert.deepEqual(await find(), { is: 'unavailable' });
+});
+
+test('health is read, and nonsense is no health', async () => {
+  const bodies = ['{"failing":true,"minResponseTime":250}', '{"failing":"perhaps"}', '<html>'];
+  const { client } = await processor(socket => {
+    const body = bodies.shift()!;
+    socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+  });
+  const health = () => new Promise(resolve => client.health(DEFAULT, resolve));
+  assert.deepEqual(await health(), { failing: true, minResponseMs: 250 });
+  assert.equal(await health(), undefined);
+  assert.equal(await health(), undefined);
+});
