@@ -6,11 +6,11 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs';
 import { connect, createServer, type NetConnectOpts } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** After this a process that was asked to end is made to. */
-const PATIENCE_MS = 5_000;
+const PATIENCE_MS = 15_000;
 
 export interface Child {
   readonly name: string;
@@ -132,14 +132,21 @@ export function freePort(): Promise<number> {
   });
 }
 
-/** Whether a program of this name can be started here. */
-export function installed(program: string): boolean {
-  return (process.env['PATH'] ?? '').split(':').some(directory => {
-    try {
-      accessSync(join(directory, program), constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
+/** An ordinary user's PATH on Debian lacks the folders where servers are installed. */
+const SERVER_FOLDERS = ['/usr/sbin', '/usr/local/sbin', '/opt/homebrew/bin'];
+
+/** Where a program of this name is; undefined where it is not installed. */
+export function program(name: string): string | undefined {
+  const folders = [...(process.env['PATH'] ?? '').split(delimiter), ...SERVER_FOLDERS];
+  return folders
+    .filter(folder => folder !== '')
+    .map(folder => join(folder, name))
+    .find(file => {
+      try {
+        accessSync(file, constants.X_OK);
+        return true;
+      } catch {
+        return false;
+      }
+    });
 }

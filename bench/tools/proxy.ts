@@ -1,7 +1,7 @@
 /** HAProxy with a configuration made for one measurement, and its constant answer, the floor of everything behind it. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Child, type Children, freePort, listening } from './children.ts';
+import { type Child, type Children, freePort, listening, program } from './children.ts';
 
 /** As in haproxy/haproxy.cfg: so that what is compared differs in nothing but in what is compared. */
 const COMMON = `
@@ -39,7 +39,7 @@ frontend floor
   );
 }
 
-/** HAProxy before servers at `addresses` (\`unix@/path\` or \`host:port\`). */
+/** HAProxy before servers at `addresses` (`unix@/path` or `host:port`). */
 export function balancer(
   children: Children,
   mode: 'http' | 'tcp',
@@ -66,7 +66,7 @@ async function start(children: Children, configuration: (port: number) => string
   const port = await freePort();
   const file = join(children.directory, `haproxy-${port}.cfg`);
   writeFileSync(file, configuration(port));
-  const child = children.spawn('haproxy', 'haproxy', ['-f', file]);
+  const child = children.spawn('haproxy', program('haproxy') ?? 'haproxy', ['-f', file]);
   await listening({ host: '127.0.0.1', port }, child);
   return { port, child };
 }

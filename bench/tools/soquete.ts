@@ -112,6 +112,7 @@ export async function startStack(
     PORT: String(port),
     PROCESSOR_DEFAULT_PORT: String(byDefault),
     PROCESSOR_FALLBACK_PORT: String(byFallback),
+    STATS_PORT: String(await freePort()),
     RUN_DIR: join(children.directory, 'run'),
     STORE_URL: `sqlite:${join(children.directory, 'store')}`,
     ALLOW_PURGE: '1',

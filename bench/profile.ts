@@ -1,0 +1,109 @@
+/**
+ * Where the time of one backend goes: the functions with the most time of their own, by V8's sampling profiler, and the
+ * system calls for each payment, by strace where it is installed.
+ *
+ *   node bench/profile.ts accept          the processors refuse connections, so accepting is all there is to do
+ *   node bench/profile.ts settle          accepts, posts and books
+ *   node bench/profile.ts accept --seconds 5 --connections 64 --ack flush --strace
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { Children } from './tools/children.ts';
+import { load } from './tools/load.ts';
+import { absentProcessors, simulatedProcessors, startSoquete } from './tools/soquete.ts';
+import { table } from './tools/table.ts';
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    seconds: { type: 'string', default: '5' },
+    connections: { type: 'string', default: '64' },
+    ack: { type: 'string', default: 'commit' },
+    strace: { type: 'boolean', default: false },
+    rows: { type: 'string', default: '40' },
+  },
+});
+const settles = positionals[0] === 'settle';
+const seconds = Number(values.seconds);
+
+interface Profile {
+  readonly nodes: readonly {
+    readonly id: number;
+    readonly callFrame: { functionName: string; url: string; lineNumber: number };
+  }[];
+  readonly samples: readonly number[];
+  readonly timeDeltas: readonly number[];
+}
+
+await using children = new Children();
+const profiles = join(children.directory, 'profiles');
+const soquete = await startSoquete(children, {
+  processors: settles ? await simulatedProcessors(children) : await absentProcessors(),
+  environment: { ACK_AFTER: values.ack },
+  nodeOptions: values.strace ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`, '--cpu-prof-interval=200'],
+});
+const options = { url: soquete.url, connections: Number(values.connections) };
+await load(children, { ...options, seconds: 1 });
+const backend = soquete.backends[0]!;
+const tracer = values.strace
+  ? children.spawn('strace', 'strace', ['-f', '-c', '-p', String(backend.pid)])
+  : undefined;
+const cpuBefore = cpuMsOf(backend.pid);
+const result = await load(children, { ...options, seconds });
+console.log(result);
+console.log(
+  `backend-1: ${(((cpuMsOf(backend.pid) - cpuBefore) * 1000) / (result.accepted / 3)).toFixed(1)} us of processor a payment`,
+);
+for (const [thread, ms] of threads(backend.pid)) console.log(`  ${thread}: ${ms} ms since its start`);
+if (tracer !== undefined) {
+  process.kill(tracer.pid, 'SIGINT');
+  await tracer.exited;
+  console.log(`for about ${Math.round(result.accepted / 3)} payments:\n${tracer.said()}`);
+} else {
+  if (settles) await sleep(500);
+  process.kill(backend.pid, 'SIGTERM');
+  await backend.exited;
+  for (const file of readdirSync(profiles)) hottest(file);
+}
+
+/** User and system time of all threads, in ms. */
+function cpuMsOf(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}
+
+function threads(pid: number): [string, number][] {
+  return readdirSync(`/proc/${pid}/task`)
+    .map(task => {
+      const [head, tail] = readFileSync(`/proc/${pid}/task/${task}/stat`, 'utf8').split(') ');
+      const fields = tail!.split(' ');
+      return [`${head!.split('(')[1]} ${task}`, (Number(fields[11]) + Number(fields[12])) * 10] as [
+        string,
+        number,
+      ];
+    })
+    .filter(([, ms]) => ms > 50);
+}
+
+function hottest(file: string): void {
+  const { nodes, samples, timeDeltas } = JSON.parse(readFileSync(join(profiles, file), 'utf8')) as Profile;
+  const frames = new Map(nodes.map(({ id, callFrame }) => [id, callFrame]));
+  const selfUs = new Map<string, number>();
+  let totalUs = 0;
+  for (const [at, id] of samples.entries()) {
+    const { functionName, url, lineNumber } = frames.get(id)!;
+    const place = url === '' ? '' : ` ${url.split('/').slice(-2).join('/')}:${lineNumber + 1}`;
+    const name = `${functionName || '(anonymous)'}${place}`;
+    const us = timeDeltas[at]!;
+    if (name !== '(idle)') totalUs += us;
+    selfUs.set(name, (selfUs.get(name) ?? 0) + us);
+  }
+  const rows = [...selfUs]
+    .sort((a, b) => b[1] - a[1])
+    .slice(0, Number(values.rows))
+    .map(([name, us]) => [name, `${Math.round(us / 1000)}`, `${((us / totalUs) * 100).toFixed(1)} %`]);
+  console.log(`\n${file}`);
+  console.log(table(['function', 'own ms', 'of busy'], rows));
+}
