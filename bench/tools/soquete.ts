@@ -102,6 +102,12 @@ const backendArguments = ({ nodeOptions = [] }: SoqueteOptions): string[] => [
   entry('main.js', 'src/main.ts'),
 ];
 
+/** Lets the backends stop in good order: then the store has all that they accepted. */
+export async function stopBackends(backends: readonly Child[]): Promise<void> {
+  for (const { pid } of backends) process.kill(pid, 'SIGTERM');
+  await Promise.all(backends.map(({ exited }) => exited));
+}
+
 /** The whole stack as `npm start` runs it, on ports of its own. */
 export async function startStack(
   children: Children,

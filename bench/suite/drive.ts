@@ -1,0 +1,82 @@
+/** What several benchmarks do: start constant servers behind HAProxy, drive a load, and check what came of it. */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { fileURLToPath } from 'node:url';
+import { type Children, listening } from '../tools/children.ts';
+import { type Generator, type LoadResult, load } from '../tools/load.ts';
+import { balancer } from '../tools/proxy.ts';
+import type { Figures } from './benchmark.ts';
+
+export const CONNECTIONS = 64;
+/** Long enough for V8 to have compiled what is hot. */
+const WARM_UP_SHARE = 0.35;
+
+/** Three servers without any work to do, behind HAProxy on Unix sockets; the URL to load. */
+export async function constantServers(
+  children: Children,
+  kind: 'raw' | 'node:http',
+  door: 'http' | 'tcp' = 'http',
+): Promise<string> {
+  const script = fileURLToPath(new URL('constant.ts', import.meta.url));
+  const paths = [1, 2, 3].map(number => join(children.directory, `constant-${number}.sock`));
+  await Promise.all(
+    paths.map(path =>
+      listening({ path }, children.spawn('constant server', process.execPath, [script, kind, path])),
+    ),
+  );
+  const { port } = await balancer(
+    children,
+    door,
+    paths.map(path => `unix@${path}`),
+  );
+  return `http://127.0.0.1:${port}`;
+}
+
+export interface Driven extends LoadResult {
+  /** With those of the warm-up. */
+  readonly acceptedInAll: number;
+}
+
+/** Warms up, then measures. Whatever is not a 202 is a failure of the benchmark. */
+export async function drive(
+  children: Children,
+  url: string,
+  seconds: number,
+  { connections = CONNECTIONS, generator }: { connections?: number; generator?: Generator } = {},
+): Promise<Driven> {
+  const options = { url, connections, ...(generator === undefined ? {} : { generator }) };
+  const warmUp = await load(children, { ...options, seconds: seconds * WARM_UP_SHARE });
+  const result = await load(children, { ...options, seconds });
+  for (const { accepted, refused, failed } of [warmUp, result]) {
+    assert.ok(accepted > 0, 'nothing was accepted');
+    assert.equal(refused + failed, 0, 'some requests were not answered with 202');
+  }
+  return { ...result, acceptedInAll: warmUp.accepted + result.accepted };
+}
+
+/** The checksum: every accepted payment is in the store. Ask this after the backends have stopped. */
+export function assertStored(storeDirectory: string, accepted: number, connections = CONNECTIONS): void {
+  const database = new DatabaseSync(join(storeDirectory, 'payments.db'), { readOnly: true });
+  const { count } = database.prepare('SELECT count(*) AS count FROM payments').get() as { count: number };
+  database.close();
+  // The generator may end before it has read the last answer of each connection, twice.
+  assert.ok(
+    count >= accepted && count <= accepted + 2 * connections,
+    `${count} stored of ${accepted} accepted`,
+  );
+}
+
+export const figuresOf = ({ perSecond, p50, p99, p999, max }: LoadResult): Figures => ({
+  perSecond,
+  p50,
+  p99,
+  p999,
+  max,
+});
+
+export const LOAD_COLUMNS = [
+  { figure: 'perSecond', title: 'payments/s', ratio: true },
+  { figure: 'p50', title: 'p50 ms' },
+  { figure: 'p99', title: 'p99 ms' },
+] as const;

@@ -1,0 +1,66 @@
+/**
+ * Measures contenders in interleaved rounds: what disturbs the machine for a while disturbs all of them, and each is compared with
+ * the first one of its own round.
+ */
+import type { Benchmark, Column, Figures } from '../suite/benchmark.ts';
+import { Children } from './children.ts';
+import { median, spread } from './statistics.ts';
+import { number, table } from './table.ts';
+
+export interface Measured {
+  readonly median: number;
+  readonly spread: number;
+  /** Median of the rounds' ratios to the first contender. */
+  readonly ratio: number;
+  readonly values: readonly number[];
+}
+
+/** By contender, then by figure. */
+export type Results = Readonly<Record<string, Readonly<Record<string, Measured>>>>;
+
+export interface Plan {
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly starting?: (round: number, contender: string) => void;
+  readonly ended?: () => void;
+}
+
+export async function measure(benchmark: Benchmark, plan: Plan): Promise<Results> {
+  const runs = new Map<string, Figures[]>(benchmark.contenders.map(({ name }) => [name, []]));
+  for (let round = 0; round < plan.rounds; round++) {
+    // Every other round goes backwards, so that nobody always follows the same neighbour.
+    const turns = round % 2 === 0 ? benchmark.contenders : benchmark.contenders.toReversed();
+    for (const { name, run } of turns) {
+      plan.starting?.(round, name);
+      await using children = new Children();
+      runs.get(name)!.push(await run({ number: round, seconds: plan.seconds, children }));
+      plan.ended?.();
+    }
+  }
+  const baseline = runs.get(benchmark.contenders[0]!.name)!;
+  return Object.fromEntries([...runs].map(([name, rounds]) => [name, summarise(rounds, baseline)]));
+}
+
+function summarise(rounds: readonly Figures[], baseline: readonly Figures[]): Record<string, Measured> {
+  return Object.fromEntries(
+    Object.keys(rounds[0]!).map(figure => {
+      const values = rounds.map(figures => figures[figure] ?? Number.NaN);
+      const ratios = values.map((value, round) => value / (baseline[round]![figure] ?? Number.NaN));
+      return [figure, { median: median(values), spread: spread(values), ratio: median(ratios), values }];
+    }),
+  );
+}
+
+export function resultsTable(columns: readonly Column[], results: Results): string {
+  const head = ['', ...columns.flatMap(({ title, ratio }) => (ratio ? [title, '±', 'ratio'] : [title, '±']))];
+  const rows = Object.entries(results).map(([name, figures]) => [
+    name,
+    ...columns.flatMap(({ figure, ratio }) => {
+      const measured = figures[figure];
+      if (measured === undefined) return ratio ? ['-', '', ''] : ['-', ''];
+      const cells = [number(measured.median), `${Math.round(measured.spread * 100)} %`];
+      return ratio ? [...cells, measured.ratio.toFixed(2)] : cells;
+    }),
+  ]);
+  return table(head, rows);
+}
