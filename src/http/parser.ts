@@ -261,7 +261,8 @@ export class Parser {
     const { flags } = request;
     if ((flags & HAS_HOST) === 0) {
       if (request.minor === 1) return -REFUSE.hostMissing;
-    } else if (request.authorityEnd !== 0 && !authorityIsHost(request)) return -REFUSE.hostDiffers;
+    } else if (request.authorityEnd !== request.authorityStart && !authorityIsHost(request))
+      return -REFUSE.hostDiffers;
     if ((flags & HAS_CODING) !== 0) {
       if ((flags & HAS_LENGTH) !== 0) return -REFUSE.lengthAndCoding;
       if (request.minor === 0) return -REFUSE.codingOld;

@@ -53,7 +53,7 @@ export class Request {
   targetEnd = 0;
   /** The target without scheme and authority, query included: [pathStart, targetEnd). Empty stands for `/`. */
   pathStart = 0;
-  /** The authority of an absolute-form target; both 0 in other forms. */
+  /** The authority of an absolute-form target; empty in other forms. */
   authorityStart = 0;
   authorityEnd = 0;
   hostStart = 0;

@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { routes } from './routes.ts';
+import { answersIn, type Driven, drive, FakePayments } from './testing.ts';
+
+interface Expected {
+  readonly status: number;
+  readonly closes: boolean;
+  readonly isEmpty: boolean;
+  readonly contains: readonly string[];
+}
+
+interface Example {
+  readonly title: string;
+  readonly bytes: Buffer;
+  /** The client ends its side behind the bytes. */
+  readonly ends: boolean;
+  readonly answers: readonly Expected[];
+}
+
+function readExamples(): Example[] {
+  const document = readFileSync(new URL('connection.examples.md', import.meta.url), 'utf8');
+  const examples: Example[] = [];
+  const form = /^### (.+)\n\n```bytes\n([\s\S]*?)\n```\n\n```answers\n([\s\S]*?)\n```$/gm;
+  for (const [, title, bytes, answers] of document.matchAll(form)) {
+    const ends = bytes!.endsWith('\\end');
+    examples.push({
+      title: title!,
+      ends,
+      bytes: bytesOf(ends ? bytes!.slice(0, -4) : bytes!),
+      answers: answers!.split('\n').map(expectedOf),
+    });
+  }
+  assert.equal(examples.length, document.match(/^### /gm)?.length, 'every heading of level 3 is an example');
+  return examples;
+}
+
+const ESCAPED: Readonly<Record<string, string>> = { r: '\r', n: '\n', t: '\t', 0: '\0', '\\': '\\' };
+
+function bytesOf(text: string): Buffer {
+  const plain = (escaped: string): string =>
+    escaped.replace(/\\(?:x([0-9a-f]{2})|([rnt0\\]))/g, (_, hex: string | undefined, letter: string) =>
+      hex === undefined ? ESCAPED[letter]! : String.fromCharCode(Number.parseInt(hex, 16)),
+    );
+  const repeated = text
+    .replaceAll('\n', '')
+    .replace(/\\\{(\d+)\*(.*?)\}/g, (_, times: string, part: string) => part.repeat(Number(times)));
+  return Buffer.from(plain(repeated), 'latin1');
+}
+
+function expectedOf(line: string): Expected {
+  const words = line.replace(/"(?:[^"\\]|\\.)*"/g, '').split(' ');
+  return {
+    status: Number(words[0]),
+    closes: words.includes('close'),
+    isEmpty: words.includes('empty'),
+    contains: [...line.matchAll(/"(?:[^"\\]|\\.)*"/g)].map(([quoted]) => JSON.parse(quoted) as string),
+  };
+}
+
+const run = (pieces: Buffer[], ends = false): Promise<Driven> =>
+  drive(pieces, { handler: routes({ payments: new FakePayments(), allowPurge: false }), ends });
+
+/** The output without interim answers, which may come or not. */
+const final = (driven: Driven): string => driven.output.replaceAll('HTTP/1.1 100 Continue\r\n\r\n', '');
+
+const GOOD = Buffer.from('GET /health?good HTTP/1.1\r\nHost: a\r\n\r\n');
+
+const examples = readExamples();
+
+for (const { title, bytes, ends, answers } of examples) {
+  const closes = answers.at(-1)!.closes;
+  test(`example: ${title}`, async () => {
+    const whole = await run([bytes], ends);
+    const seen = answersIn(final(whole));
+    assert.deepEqual(
+      seen.map(({ status }) => status),
+      answers.map(({ status }) => status),
+      whole.output,
+    );
+    for (const [at, expected] of answers.entries()) {
+      const { head, body } = seen[at]!;
+      assert.equal(/^Connection: close\r$/m.test(head), expected.closes, head);
+      assert.match(head, /^Date: Fri, 10 Jul 2026 12:34:56 GMT\r$/m);
+      if (expected.isEmpty) assert.equal(body, '');
+      for (const part of expected.contains)
+        assert.ok((head + body).includes(part), `${part} in ${head}${body}`);
+      if (expected.status >= 400) {
+        assert.match(head, /^Content-Type: application\/problem\+json\r$/m);
+        const problem = JSON.parse(body) as Record<string, unknown>;
+        assert.deepEqual(Object.keys(problem), ['type', 'title', 'status', 'detail']);
+        assert.equal(problem['status'], expected.status);
+      }
+    }
+    assert.equal(whole.phase, closes || ends ? 'ending' : 'open');
+
+    // Cut in two at every byte; of very long ones, at every byte near an end and at some between.
+    const step = bytes.length > 1000 ? 997 : 1;
+    for (let cut = 1; cut < bytes.length; cut += cut < 100 || bytes.length - cut < 100 ? 1 : step) {
+      const halves = [bytes.subarray(0, cut), bytes.subarray(cut)];
+      assert.equal(final(await run(halves, ends)), final(whole), `cut at byte ${cut}`);
+    }
+    const single = Array.from(bytes, (_, at) => bytes.subarray(at, at + 1));
+    assert.equal(final(await run(single, ends)), final(whole), 'byte by byte');
+
+    const good = (await run([GOOD])).output;
+    assert.equal(
+      final(await run([Buffer.concat([GOOD, bytes])], ends)),
+      good + final(whole),
+      'behind a request',
+    );
+    if (ends) return;
+    const followed = final(await run([Buffer.concat([bytes, GOOD])]));
+    assert.equal(followed, final(whole) + (closes ? '' : good), 'with a request behind it');
+    const later = final(await run([bytes, GOOD]));
+    assert.equal(later, final(whole) + (closes ? '' : good), 'with a later request behind it');
+  });
+}

@@ -1,0 +1,153 @@
+/**
+ * A connection without a socket for tests and the fuzzer: bytes in, the whole output out.
+ */
+import type { Cents } from '../payments/money.ts';
+import { emptyTotal } from '../payments/money.ts';
+import { idText, writeIdBytes } from '../payments/payment.ts';
+import {
+  ACCEPTED,
+  type Acceptance,
+  CONFLICT,
+  type Payments,
+  type PaymentView,
+  type Readiness,
+  type Summary,
+  UNAVAILABLE,
+} from '../payments/payments.ts';
+import { Connection, type Handler, type Phase, type Turn } from './connection.ts';
+import type { Observer } from './observer.ts';
+
+export const DATE = 'Fri, 10 Jul 2026 12:34:56 GMT';
+
+/** Payments in a map. */
+export class FakePayments implements Payments {
+  readonly known = new Map<string, number>();
+  isFull = false;
+  isReady = true;
+  commits = 0;
+  commitResult: boolean | Promise<boolean> = true;
+
+  accept(id: Int32Array, cents: number): Acceptance {
+    if (this.isFull) return UNAVAILABLE;
+    const bytes = new Uint8Array(16);
+    writeIdBytes(id, 0, bytes, 0);
+    const text = idText(bytes);
+    const before = this.known.get(text);
+    if (before !== undefined && before !== cents) return CONFLICT;
+    this.known.set(text, cents);
+    return ACCEPTED;
+  }
+
+  commit(): boolean | Promise<boolean> {
+    this.commits++;
+    return this.commitResult;
+  }
+
+  find(id: Uint8Array): Promise<PaymentView | undefined> {
+    const correlationId = idText(id);
+    const cents = this.known.get(correlationId);
+    if (cents === undefined) return Promise.resolve(undefined);
+    return Promise.resolve({
+      correlationId,
+      cents: cents as Cents,
+      status: 'queued',
+      processor: null,
+      requestedAtMs: null,
+      acceptedAtMs: 1_783_686_896_000,
+      attempts: 0,
+    });
+  }
+
+  summary(): Promise<Summary> {
+    return Promise.resolve({ default: { count: 1, high: 0, low: 1990 }, fallback: emptyTotal() });
+  }
+
+  purge(): Promise<void> {
+    this.known.clear();
+    return Promise.resolve();
+  }
+
+  readiness(): Readiness {
+    return { ready: this.isReady, reasons: this.isReady ? [] : ['the store is away'], instance: 'backend-1' };
+  }
+}
+
+export interface Driven {
+  readonly output: string;
+  readonly phase: Phase;
+}
+
+export interface DriveOptions {
+  readonly handler: Handler;
+  readonly commit?: () => boolean;
+  readonly observer?: Observer;
+  /** Whether the client ends its side after the last piece. */
+  readonly ends?: boolean;
+}
+
+/** Sends `pieces` to a new connection, one in each turn, until nothing more comes out. */
+export async function drive(pieces: Iterable<Buffer>, options: DriveOptions): Promise<Driven> {
+  const turn: Turn = { batch: 1, needsCommit: false };
+  const connection = new Connection(options.handler, turn, 0, options.observer);
+  let output = '';
+  const flush = () => {
+    if (turn.needsCommit) {
+      turn.needsCommit = false;
+      connection.decide(turn.batch++, options.commit?.() ?? true);
+    }
+    for (;;) {
+      const taken = connection.take(DATE, 0);
+      output += taken;
+      if (taken === '' && !connection.resume(0)) break;
+      if (turn.needsCommit) {
+        turn.needsCommit = false;
+        connection.decide(turn.batch++, options.commit?.() ?? true);
+      }
+    }
+  };
+  const settle = async () => {
+    flush();
+    for (let ticks = 0; connection.pending > 0 && connection.phase === 'open' && ticks < 100; ticks++) {
+      await Promise.resolve();
+      flush();
+    }
+  };
+  for (const piece of pieces) {
+    // A copy: chunks are joined in place.
+    const bytes = Buffer.from(piece);
+    connection.receive(bytes, 0, bytes.length, 0);
+    bytes.fill(0x58);
+    await settle();
+  }
+  if (options.ends) {
+    connection.receiveEnd(0);
+    await settle();
+  }
+  return { output, phase: connection.phase };
+}
+
+export interface Seen {
+  readonly status: number;
+  readonly head: string;
+  readonly body: string;
+}
+
+/** The answers in an output. What looks like a further answer is no body, as answers to HEAD have none. */
+export function answersIn(output: string): Seen[] {
+  const answers: Seen[] = [];
+  let at = 0;
+  while (at < output.length) {
+    const end = output.indexOf('\r\n\r\n', at) + 4;
+    if (end < 4) throw new Error(`no end of the head in ${JSON.stringify(output.slice(at, at + 200))}`);
+    const head = output.slice(at, end);
+    const length = Number(/^Content-Length: (\d+)\r$/m.exec(head)?.[1] ?? 0);
+    const hasBody = length > 0 && end < output.length && !output.startsWith('HTTP/1.1 ', end);
+    answers.push({
+      status: Number(/^HTTP\/1\.1 (\d{3}) /.exec(head)?.[1]),
+      head,
+      body: hasBody ? output.slice(end, end + length) : '',
+    });
+    at = hasBody ? end + length : end;
+  }
+  return answers;
+}
