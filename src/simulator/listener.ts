@@ -12,7 +12,7 @@ import type { Request } from '../http/request.ts';
 import { dateText, type Answer as HttpAnswer } from '../http/response.ts';
 import type { ProcessorIndex } from '../payments/payment.ts';
 import { httpAnswer } from './delivery.ts';
-import { Processor } from './processor.ts';
+import { Processor, type ProcessorClock } from './processor.ts';
 import { handle, type Request as PlainRequest } from './routes.ts';
 
 export interface ProcessorServer {
@@ -29,7 +29,7 @@ export async function serveProcessor(
   port: number,
   host = '127.0.0.1',
 ): Promise<ProcessorServer> {
-  const listener = new Listener(new Processor(which, realClock));
+  const listener = new Listener(new Processor(which, CLOCK));
   const bound = await listener.listen(port, host);
   const name = host.includes(':') ? `[${host}]` : host;
   return {
@@ -45,6 +45,15 @@ interface Link {
   /** The connection's end is to be a reset. */
   isReset: boolean;
 }
+
+/** The real clock, with timers that do not keep a process alive once no one listens any more. */
+const CLOCK: ProcessorClock = {
+  monotonicMs: realClock.monotonicMs,
+  after(delayMs, task) {
+    const timeout = setTimeout(task, Math.max(1, Math.ceil(delayMs))).unref();
+    return { cancel: () => clearTimeout(timeout) };
+  },
+};
 
 /** Nothing is stored, so no answer waits for a commit: the same turn for ever. */
 const TURN: Turn = { batch: 1, needsCommit: false };
@@ -185,7 +194,8 @@ class Listener {
       if (link === asked) link.connection.finish(performance.now());
       else link.socket.resetAndDestroy();
     }
-    this.#listenAgain(this.processor.refusingMs);
+    // A timer may be early by a part of a millisecond; the first caller would start it all over.
+    this.#listenAgain(Math.ceil(this.processor.refusingMs) + 1);
   }
 
   #listenAgain(delayMs: number): void {
@@ -196,14 +206,20 @@ class Listener {
   }
 }
 
+const CONTENT_TYPE = /\ncontent-type:[ \t]*([^\r]*)/i;
+const TOKEN = /\nx-rinha-token:[ \t]*([^\r]*)/i;
+
 /** A request as plain values, which last longer than the bytes that it came in. */
 function plainRequest(request: Request): PlainRequest {
-  const { bytes, bodyStart, bodyEnd } = request;
+  const { bodyStart, bodyEnd } = request;
+  const bytes = Buffer.from(request.bytes.buffer, request.bytes.byteOffset);
+  // From the end of the request line on, so that each field stands behind a line's end.
+  const fields = bytes.toString('latin1', request.fieldsStart - 1, bodyStart);
   return {
     method: request.methodName,
-    target: request.query === undefined ? request.path : `${request.path}?${request.query}`,
-    contentType: request.header('content-type') ?? '',
-    token: request.header('x-rinha-token') ?? '',
-    body: Buffer.from(bytes.buffer, bytes.byteOffset + bodyStart, bodyEnd - bodyStart).toString('utf8'),
+    target: bytes.toString('latin1', request.pathStart, request.targetEnd) || '/',
+    contentType: CONTENT_TYPE.exec(fields)?.[1]?.trimEnd() ?? '',
+    token: TOKEN.exec(fields)?.[1]?.trimEnd() ?? '',
+    body: bytes.toString('utf8', bodyStart, bodyEnd),
   };
 }

@@ -4,7 +4,6 @@
  * Under `/admin/` stand, beside what the official service has, three things of our own: the faults, the present
  * state of everything that can be configured, and a list of what was recorded.
  */
-import { idBytes, idWords } from '../payments/payment.ts';
 import { type Answer, answer, message, NOT_FOUND, type Reply } from './answer.ts';
 import { parseWithDigits, roundedCents, roundsSafely } from './decimal.ts';
 import { readFaults } from './faults.ts';
@@ -31,10 +30,10 @@ export function handle(processor: Processor, request: Request, reply: Reply): vo
     if (method === 'GET') processor.health(reply);
     else reply(answer(405));
   } else if (target.startsWith('/payments/')) {
-    const id = idBytes(target.slice('/payments/'.length));
+    const id = readId(target.slice('/payments/'.length));
     if (id === undefined) reply(NOT_FOUND);
     else if (method !== 'GET') reply(answer(405));
-    else processor.lookUp(idWords(id), reply);
+    else processor.lookUp(id, reply);
   } else if (target.startsWith('/admin/')) {
     reply(admin(processor, request));
   } else {
@@ -63,14 +62,29 @@ function readPayment(body: string): Payment | string {
   const value = readObject(body);
   if (value === undefined) return 'the body must be a JSON object';
   const { correlationId, amount, requestedAt } = value;
-  const id = typeof correlationId === 'string' ? idBytes(correlationId) : undefined;
+  const id = typeof correlationId === 'string' ? readId(correlationId) : undefined;
   if (id === undefined) return 'correlationId must be a UUID';
   if (typeof amount !== 'number') return 'amount must be a number';
   const cents = roundsSafely(amount) ? Math.round(amount * 100) : roundedAmount(body);
   if (cents === undefined) return 'amount must be a number from 0 on';
   const requestedAtMs = typeof requestedAt === 'string' ? instantMs(requestedAt) : undefined;
   if (requestedAtMs === undefined) return 'requestedAt must be an ISO 8601 instant';
-  return { id: idWords(id), cents, requestedAtMs };
+  return { id, cents, requestedAtMs };
+}
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+/** The id that was read last: the model takes it in before the next one is read. */
+const idRead = new Int32Array(4);
+
+/** The four words of an id, good until the next is read; undefined for what is no UUID. */
+function readId(text: string): Int32Array | undefined {
+  if (!UUID.test(text)) return undefined;
+  idRead[0] = Number.parseInt(text.slice(0, 8), 16);
+  idRead[1] = Number.parseInt(text.slice(9, 13) + text.slice(14, 18), 16);
+  idRead[2] = Number.parseInt(text.slice(19, 23) + text.slice(24, 28), 16);
+  idRead[3] = Number.parseInt(text.slice(28), 16);
+  return idRead;
 }
 
 /** The cents of the body's amount from its digits, where a double does not tell. */
