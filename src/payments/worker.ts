@@ -13,6 +13,7 @@
 import { Heap } from 'mnemonist';
 import type { Clock, Timer } from '../clock.ts';
 import type { Breaker } from '../processors/breaker.ts';
+import { Limit } from '../processors/limit.ts';
 import { type Ending, judge, OUTCOMES, type Outcome } from '../processors/outcome.ts';
 import type { Found, PaymentRequest, Processors } from '../processors/processors.ts';
 import { PUT, SETTLE } from '../store/batch.ts';
@@ -97,7 +98,7 @@ export class Worker {
   readonly #probing: Uint8Array;
   readonly #parking: Uint8Array;
   readonly #atWork: [number, number] = [0, 0];
-  readonly #atWorkMax: readonly [number, number];
+  readonly #limits: readonly [Limit, Limit];
   readonly #lanesMax: number;
   readonly #permits = {
     default: false,
@@ -130,9 +131,9 @@ export class Worker {
     this.#failures = new Uint16Array(queue.capacity);
     this.#probing = new Uint8Array(queue.capacity);
     this.#parking = new Uint8Array(queue.capacity);
-    // A processor that hangs must not take every place from the other one.
+    // A default that hangs must not take every place from fallback.
     const reserved = Math.floor(concurrency / 8);
-    this.#atWorkMax = [concurrency - reserved, Math.max(1, Math.ceil(concurrency / 2))];
+    this.#limits = [new Limit(concurrency - reserved), new Limit(concurrency)];
     this.#lanesMax = Math.max(1, Math.min(Math.floor(queue.capacity / 4), 16_384));
     this.#storeHasMore = parts.parked;
     this.#generation = generation;
@@ -262,10 +263,9 @@ export class Worker {
 
   #readPermits(nowMs: number): void {
     const { breakers } = this.#parts;
-    const [defaultMax, fallbackMax] = this.#atWorkMax;
     const free = this.atWork < this.#parts.concurrency;
-    const defaultFree = free && this.#atWork[DEFAULT] < defaultMax;
-    const fallbackFree = free && this.#atWork[FALLBACK] < fallbackMax;
+    const defaultFree = free && this.#atWork[DEFAULT] < this.#limits[DEFAULT].value;
+    const fallbackFree = free && this.#atWork[FALLBACK] < this.#limits[FALLBACK].value;
     this.#permits.default = defaultFree && breakers[DEFAULT].allows(nowMs);
     this.#permits.fallback = fallbackFree && breakers[FALLBACK].allows(nowMs);
     this.#permits.defaultWorks = breakers[DEFAULT].circuit === 'closed';
@@ -343,8 +343,8 @@ export class Worker {
     };
     this.#parts.processors.post(flight.to, flight, ending => {
       if (this.#closed) return;
-      this.#atWork[flight.to] -= 1;
       this.#ended(flight, ending);
+      this.#atWork[flight.to] -= 1;
       this.#wake();
     });
   }
@@ -357,6 +357,7 @@ export class Worker {
     const durationMs = nowMs - flight.startedMs;
     const { outcome, verdict } = judge(ending);
     const restMs = outcome === 'overloaded' ? retryAfterMs(ending) : 0;
+    if (outcome === 'processed') this.#limits[to].answered(durationMs, this.#atWork[to], nowMs);
     if (verdict === 'processed') breakers[to].succeeded();
     else if (restMs > 0) breakers[to].overloaded(nowMs, restMs, probe);
     else breakers[to].failed(nowMs, probe);

@@ -61,6 +61,7 @@ export function openSqliteStore(options: ThreadOptions): Promise<Store> {
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   const worker = new Worker(new URL(`./sqlite-thread.${extension}`, import.meta.url), {
     workerData: options,
+    resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 32 },
     name: 'store',
   });
   return new Promise((resolve, reject) => {

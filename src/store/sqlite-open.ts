@@ -37,7 +37,7 @@ export const schemaVersion = 1;
 /** Pages of random ids dominate what is written; smaller ones make more work elsewhere (measured). */
 const pageBytes = 4096;
 const busyMsDefault = 2000;
-const cacheKiBDefault = 16 * 1024;
+const cacheKiBDefault = 4 * 1024;
 /** The WAL starts anew long before, unless a disk is full or somebody reads for very long. */
 const walBytesKept = 64 * 1024 * 1024;
 /** Switching a new file to WAL does not wait for the others who do the same, so it is tried again. */
