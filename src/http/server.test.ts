@@ -1,0 +1,349 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { request as httpRequest } from 'node:http';
+import { connect, createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, type TestContext, test } from 'node:test';
+import { pipelineDepthMax, requestTimeoutMs } from './limits.ts';
+import { Answer, afterCommit, json } from './response.ts';
+import { routes } from './routes.ts';
+import { type Address, parseAddress, Server, type ServerOptions } from './server.ts';
+import { answersIn, FakePayments } from './testing.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'soquete-http-'));
+after(() => rmSync(directory, { recursive: true, force: true }));
+let sockets = 0;
+const freshPath = (): string => join(directory, `${sockets++}.sock`);
+
+async function start(context: TestContext, options: ServerOptions, address: Address = { path: freshPath() }) {
+  const server = new Server(options);
+  const bound = await server.listen(address);
+  context.after(() => server.close(0));
+  return { server, bound };
+}
+
+/** A client that remembers all it got. */
+class Client {
+  readonly socket: Socket;
+  got = '';
+  readonly closed: Promise<void>;
+
+  constructor(address: Address) {
+    this.socket = connect({ ...address, allowHalfOpen: true });
+    this.socket.setEncoding('latin1');
+    this.socket.on('data', (text: string) => {
+      this.got += text;
+    });
+    this.socket.on('end', () => this.socket.end());
+    this.socket.on('error', () => {});
+    this.closed = new Promise(resolve => this.socket.on('close', () => resolve()));
+  }
+
+  send(text: string): this {
+    this.socket.write(text, 'latin1');
+    return this;
+  }
+
+  async until(pattern: RegExp): Promise<void> {
+    await waitFor(() => pattern.test(this.got), `${pattern} in ${JSON.stringify(this.got.slice(0, 500))}`);
+  }
+
+  statuses(): number[] {
+    return answersIn(this.got).map(({ status }) => status);
+  }
+}
+
+async function waitFor(holds: () => boolean, what: string): Promise<void> {
+  const end = Date.now() + 10_000;
+  while (!holds()) {
+    assert.ok(Date.now() < end, `waited in vain for ${what}`);
+    await new Promise(resolve => setTimeout(resolve, 2));
+  }
+}
+
+const get = (path: string, more = ''): string => `GET ${path} HTTP/1.1\r\nHost: a\r\n${more}\r\n`;
+const pay = (place: number, amount = '19.90'): string => {
+  const body = `{"correlationId":"4a7901b8-7d26-4d9d-aa19-${place.toString(16).padStart(12, '0')}","amount":${amount}}`;
+  return `POST /payments HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+};
+const backend = (payments: FakePayments): ServerOptions => ({
+  handler: routes({
+    payments,
+    allowPurge: true,
+    pages: { '/metrics': async () => ({ status: 200, contentType: 'text/plain', body: 'é 1\n' }) },
+  }),
+  commit: () => payments.commit(),
+});
+
+test('an address is a socket path or a host and a port', () => {
+  assert.deepEqual(parseAddress('unix:./run/a.sock'), { path: './run/a.sock' });
+  assert.deepEqual(parseAddress('tcp:127.0.0.1:80'), { host: '127.0.0.1', port: 80 });
+  assert.deepEqual(parseAddress('tcp:[::1]:80'), { host: '::1', port: 80 });
+  assert.deepEqual(parseAddress('tcp::80'), { host: '0.0.0.0', port: 80 });
+  for (const text of ['', 'unix:', 'tcp:a', 'tcp:a:b', 'tcp:a:65536', 'http://a:80', '/run/a.sock']) {
+    assert.equal(parseAddress(text), undefined, text);
+  }
+});
+
+for (const [kind, address] of [
+  ['a Unix socket', () => ({ path: freshPath() })],
+  ['TCP', () => ({ host: '127.0.0.1', port: 0 })],
+] as const) {
+  test(`Node's own client pays, looks up and sums over ${kind}`, async context => {
+    const { bound } = await start(context, backend(new FakePayments()), address());
+    const ask = (method: string, path: string, body?: string) =>
+      new Promise<{ status: number | undefined; type: string | undefined; text: string }>(
+        (resolve, reject) => {
+          const target = 'path' in bound ? { socketPath: bound.path } : bound;
+          const sent = httpRequest({ ...target, method, path, agent: false }, answer => {
+            let text = '';
+            answer.setEncoding('utf8');
+            answer.on('data', (part: string) => {
+              text += part;
+            });
+            answer.on('end', () =>
+              resolve({ status: answer.statusCode, type: answer.headers['content-type'], text }),
+            );
+          });
+          sent.on('error', reject);
+          // Without a length, Node sends chunks.
+          if (body !== undefined) sent.write(body.slice(0, 10));
+          sent.end(body?.slice(10));
+        },
+      );
+    const id = '4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3';
+    assert.equal((await ask('POST', '/payments', `{"correlationId":"${id}","amount":0.1}`)).status, 202);
+    const found = await ask('GET', `/payments/${id}`);
+    assert.equal(
+      found.text,
+      `{"correlationId":"${id}","amount":0.10,"status":"queued","processor":null,"requestedAt":null,` +
+        '"acceptedAt":"2026-07-10T12:34:56.000Z","attempts":0}',
+    );
+    const summary = await ask('GET', '/payments-summary');
+    assert.equal(
+      summary.text,
+      '{"default":{"totalRequests":1,"totalAmount":19.90},"fallback":{"totalRequests":0,"totalAmount":0.00}}',
+    );
+    assert.deepEqual(await ask('GET', '/metrics'), { status: 200, type: 'text/plain', text: 'é 1\n' });
+    assert.equal((await ask('POST', '/purge-payments')).status, 200);
+    assert.equal((await ask('GET', `/payments/${id}`)).status, 404);
+    assert.equal((await ask('HEAD', '/health')).text, '');
+  });
+}
+
+test('all payments of a turn are committed once, and answered only then', async context => {
+  const payments = new FakePayments();
+  let decide: (stored: boolean) => void = () => {};
+  payments.commitResult = new Promise(resolve => {
+    decide = resolve;
+  });
+  const { bound } = await start(context, backend(payments));
+  const one = new Client(bound).send(pay(1) + pay(2) + get('/health') + pay(3));
+  await waitFor(() => payments.known.size === 3, 'three payments');
+  await waitFor(() => payments.commits === 1, 'a commit');
+  assert.equal(one.got, '');
+  decide(true);
+  await one.until(/(?:HTTP\/1.1 [^H]*){4}/s);
+  assert.deepEqual(one.statuses(), [202, 202, 200, 202]);
+  assert.equal(payments.commits, 1);
+});
+
+test('payments that could not be stored are not accepted', async context => {
+  const payments = new FakePayments();
+  payments.commitResult = false;
+  const { bound } = await start(context, backend(payments));
+  const one = new Client(bound).send(pay(1) + get('/health') + pay(2, '0'));
+  await one.until(/422/);
+  assert.deepEqual(one.statuses(), [503, 200, 422]);
+  assert.match(one.got, /Retry-After: 1\r\n/);
+  payments.commit = () => Promise.reject(new Error('disk full'));
+  one.send(pay(4));
+  await one.until(/503.*503 S/s);
+});
+
+test('a client that ended its side still gets its answers, then the end', async context => {
+  const { bound, server } = await start(context, backend(new FakePayments()));
+  const one = new Client(bound);
+  one.socket.end(pay(1) + get('/payments/4a7901b8-7d26-4d9d-aa19-000000000001'));
+  await one.closed;
+  assert.deepEqual(one.statuses(), [202, 200]);
+  await waitFor(() => server.connections === 0, 'the connection to be gone');
+});
+
+test('after a refusal the answer arrives although the client goes on sending', async context => {
+  const { bound, server } = await start(context, backend(new FakePayments()), { host: '127.0.0.1', port: 0 });
+  const one = new Client(bound);
+  const poison = get('/health').repeat(2000);
+  one.send(`POST /payments HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n${poison}`);
+  for (let times = 0; times < 20; times++) one.send(poison);
+  await one.closed;
+  assert.deepEqual(one.statuses(), [413]);
+  await waitFor(() => server.connections === 0, 'the connection to be gone');
+});
+
+test('a socket file that nobody serves is removed, one that is served is not', async context => {
+  const path = freshPath();
+  const { server } = await start(context, backend(new FakePayments()), { path });
+  assert.equal(statSync(path).mode & 0o222, 0o222, 'the proxy is another user');
+  await assert.rejects(new Server(backend(new FakePayments())).listen({ path }), { code: 'EADDRINUSE' });
+  const one = new Client({ path }).send(get('/health', 'Connection: close\r\n'));
+  await one.closed;
+  assert.deepEqual(one.statuses(), [200]);
+  await server.close();
+
+  // A file that no process listens on, as a killed one leaves it.
+  const stale = freshPath();
+  const { spawnSync } = await import('node:child_process');
+  const code = `require('net').createServer().listen(${JSON.stringify(stale)}, () => process.kill(process.pid, 'SIGKILL'))`;
+  spawnSync(process.execPath, ['-e', code]);
+  assert.ok(statSync(stale).isSocket());
+  await start(context, backend(new FakePayments()), { path: stale });
+
+  const file = freshPath();
+  writeFileSync(file, 'precious');
+  await assert.rejects(new Server(backend(new FakePayments())).listen({ path: file }), {
+    code: 'EADDRINUSE',
+  });
+});
+
+test('two servers share a port', async context => {
+  const options = { ...backend(new FakePayments()), reusePort: true };
+  const { bound } = await start(context, options, { host: '127.0.0.1', port: 0 });
+  await start(context, options, bound);
+  const clients = Array.from({ length: 40 }, () =>
+    new Client(bound).send(get('/health', 'Connection: close\r\n')),
+  );
+  await Promise.all(clients.map(({ closed }) => closed));
+  for (const client of clients) assert.deepEqual(client.statuses(), [200]);
+});
+
+test('a port that is taken is an error of listen', async context => {
+  const taken = createServer().listen(0, '127.0.0.1');
+  await new Promise(resolve => taken.once('listening', resolve));
+  context.after(() => taken.close());
+  const { port } = taken.address() as { port: number };
+  await assert.rejects(new Server(backend(new FakePayments())).listen({ host: '127.0.0.1', port }), {
+    code: 'EADDRINUSE',
+  });
+});
+
+test('no more connections than allowed', async context => {
+  const { bound, server } = await start(context, { ...backend(new FakePayments()), connectionsMax: 2 });
+  const [one, two] = [new Client(bound).send(get('/health')), new Client(bound).send(get('/health'))];
+  await one.until(/200/);
+  await two.until(/200/);
+  const three = new Client(bound).send(get('/health'));
+  await three.closed;
+  assert.equal(three.got, '');
+  one.socket.destroy();
+  await waitFor(() => server.connections === 1, 'room');
+  await new Client(bound).send(get('/health')).until(/200/);
+});
+
+test('closing answers what was read, says close, and ends in time', async context => {
+  const answers: ((answer: Answer) => void)[] = [];
+  const { bound, server } = await start(context, {
+    handler: () => new Promise(resolve => answers.push(resolve)),
+  });
+  const [waiting, idle, stuck] = [new Client(bound), new Client(bound), new Client(bound)];
+  waiting.send(get('/'));
+  await waitFor(() => answers.length === 1, 'a request');
+  stuck.send(get('/stuck'));
+  await waitFor(() => answers.length === 2, 'another');
+  await waitFor(() => server.connections === 3, 'all three');
+  const closed = server.close(300);
+  await idle.closed;
+  answers[0]!(json(200, '1'));
+  await waiting.closed;
+  assert.match(waiting.got, /200 OK.*Connection: close/s);
+  const late = new Client(bound);
+  await late.closed;
+  assert.equal(late.got, '');
+  await closed;
+  await stuck.closed;
+  assert.equal(stuck.got, '');
+});
+
+test('a client that sends and never reads is not read either', async context => {
+  let asked = 0;
+  const big = new Answer(200, '', 'x'.repeat(10_000));
+  const { bound, server } = await start(context, {
+    handler: () => {
+      asked++;
+      return big;
+    },
+  });
+  const one = new Client(bound);
+  await waitFor(() => server.connections === 1, 'the connection');
+  one.socket.pause();
+  const total = 4_000;
+  one.send(get('/', `X: ${'x'.repeat(1000)}\r\n`).repeat(total));
+  let before = -1;
+  await waitFor(() => {
+    const rests = asked === before && asked > 0;
+    before = asked;
+    return rests;
+  }, 'the server to rest');
+  // What the kernel holds, what one write holds, and one full pipeline.
+  assert.ok(asked < 100 + pipelineDepthMax * 2, `${asked} requests were answered into the void`);
+  assert.ok(one.socket.writableLength > 0);
+  one.socket.resume();
+  await waitFor(() => asked === total, 'the rest');
+});
+
+test('a request that drips gets 408, and 500 dripping clients do not disturb another', async context => {
+  let nowMs = 0;
+  const { bound, server } = await start(context, {
+    ...backend(new FakePayments()),
+    clock: { now: () => nowMs, wallMs: () => 0 },
+  });
+  const drips = Array.from({ length: 500 }, () => new Client(bound).send('POST /payments HTTP/1.1\r\nHo'));
+  await waitFor(() => server.connections === 500, 'all of them');
+  const one = new Client(bound);
+  for (let place = 0; place < 20; place++) {
+    for (const drip of drips) drip.send('s');
+    one.send(pay(place));
+    await waitFor(() => one.statuses().length === place + 1, 'an answer');
+  }
+  nowMs = requestTimeoutMs;
+  await Promise.all(drips.map(({ closed }) => closed));
+  for (const drip of drips) assert.deepEqual(drip.statuses(), [408]);
+  one.send(pay(99));
+  await waitFor(() => one.statuses().length === 21, 'one more answer');
+});
+
+test('sockets that break at any moment leave nothing behind', async context => {
+  const payments = new FakePayments();
+  let decide: (stored: boolean) => void = () => {};
+  payments.commitResult = new Promise(resolve => {
+    decide = resolve;
+  });
+  const answers: ((answer: Answer) => void)[] = [];
+  let closed = 0;
+  const { bound, server } = await start(
+    context,
+    {
+      handler: request =>
+        request.path === '/late'
+          ? new Promise(resolve => answers.push(resolve))
+          : afterCommit(202, json(503, '1')),
+      commit: () => payments.commit(),
+      observer: { opened() {}, closed: () => closed++, answered() {}, refused() {} },
+    },
+    { host: '127.0.0.1', port: 0 },
+  );
+  const starts = ['', 'G', get('/late'), get('/late') + pay(1), pay(2), pay(3).slice(0, -4), '\0'];
+  const clients = Array.from({ length: 70 }, (_, at) => new Client(bound).send(starts[at % starts.length]!));
+  await waitFor(() => server.connections + closed >= 70, 'all of them');
+  for (const [at, client] of clients.entries()) {
+    if (at % 2 === 0) client.socket.resetAndDestroy();
+    else client.socket.destroy();
+  }
+  decide(true);
+  await waitFor(() => {
+    for (const answer of answers.splice(0)) answer(json(200, '1'));
+    return server.connections === 0;
+  }, 'nothing');
+  assert.equal(closed, 70);
+});
