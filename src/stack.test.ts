@@ -1,0 +1,226 @@
+/** The real stack: processes, sockets, HAProxy, simulated processors, each test on ports and in a folder of its own. */
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { existsSync, readdirSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { readSettings } from './stack/settings.ts';
+import {
+  freePorts,
+  killIfThere,
+  launchStack,
+  type RunningStack,
+  startStack,
+  until,
+} from './stack/testing.ts';
+
+const withoutHaproxy = readSettings(process.env).haproxy === undefined && 'HAProxy is not installed';
+
+interface Total {
+  readonly totalRequests: number;
+  readonly totalAmount: number;
+}
+
+type Books = Readonly<Record<'default' | 'fallback', Total>>;
+
+/** Posts `count` payments of different amounts, `concurrency` at once; returns how many got each status. */
+async function pay(stack: RunningStack, count: number, concurrency = 8): Promise<Record<string, number>> {
+  const answers: Record<string, number> = {};
+  let left = count;
+  const user = async (): Promise<void> => {
+    while (left-- > 0) {
+      const payment = JSON.stringify({ correlationId: randomUUID(), amount: (left + 1) / 100 });
+      const key = await fetch(`${stack.url}/payments`, { method: 'POST', body: payment }).then(
+        async answer => {
+          await answer.arrayBuffer();
+          return String(answer.status);
+        },
+        error => String(error.cause?.code ?? error),
+      );
+      answers[key] = (answers[key] ?? 0) + 1;
+    }
+  };
+  await Promise.all(Array.from({ length: concurrency }, user));
+  return answers;
+}
+
+async function summary(stack: RunningStack): Promise<Books> {
+  return (await (await fetch(`${stack.url}/payments-summary`)).json()) as Books;
+}
+
+/** What the processors themselves have booked. */
+async function booked(stack: RunningStack): Promise<Books> {
+  const ask = async (url: string): Promise<Total> => {
+    const answer = await fetch(`${url}/admin/payments-summary`, { headers: { 'X-Rinha-Token': '123' } });
+    const { totalRequests, totalAmount } = (await answer.json()) as Total;
+    return { totalRequests, totalAmount };
+  };
+  const [first, second] = stack.processorUrls;
+  return { default: await ask(first), fallback: await ask(second) };
+}
+
+/** Waits until `count` payments are settled, then compares the books, to the cent. */
+async function assertSettled(stack: RunningStack, count: number): Promise<void> {
+  await until(async () => {
+    const { default: first, fallback: second } = await summary(stack);
+    return first.totalRequests + second.totalRequests >= count;
+  }, `${count} payments to be settled`);
+  const books = await summary(stack);
+  assert.equal(books.default.totalRequests + books.fallback.totalRequests, count);
+  assert.deepEqual(books, await booked(stack));
+}
+
+/** Sends bytes as they are and returns all that comes until the connection closes. */
+function send(port: number, bytes: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1', () => socket.write(bytes, 'latin1'));
+    let answer = '';
+    socket.setEncoding('latin1').on('data', text => {
+      answer += text;
+    });
+    socket.once('close', () => resolve(answer));
+    socket.once('error', reject);
+    socket.setTimeout(5_000, () => socket.destroy(new Error(`no end of the answer: ${answer}`)));
+  });
+}
+
+test('payments through HAProxy are settled, and all books agree', { skip: withoutHaproxy }, async () => {
+  await using stack = await startStack();
+  assert.deepEqual(await pay(stack, 300), { 202: 300 });
+  await assertSettled(stack, 300);
+});
+
+test('a backend killed under load costs no request and no payment', { skip: withoutHaproxy }, async () => {
+  await using stack = await startStack();
+  const paying = pay(stack, 1500);
+  for (const name of ['backend-2', 'backend-3', 'backend-2']) {
+    const [pid] = stack.pids(`INSTANCE=${name}\0`);
+    assert.ok(pid !== undefined, `${name} runs`);
+    killIfThere(pid);
+    await until(() => {
+      const [again] = stack.pids(`INSTANCE=${name}\0`);
+      return again !== undefined && again !== pid;
+    }, `${name} to be started again`);
+  }
+  assert.deepEqual(await paying, { 202: 1500 });
+  await assertSettled(stack, 1500);
+});
+
+test('what HAProxy cannot read, a backend refuses', { skip: withoutHaproxy }, async () => {
+  await using stack = await startStack();
+  const requests = {
+    'a space in a field name': ['GET /health HTTP/1.1\r\nHost: a\r\nA B: c\r\n\r\n', 400],
+    'no HTTP at all': ['\x16\x03\x01\x02\x00\r\n\r\n', 400],
+    'no Host': ['GET /health HTTP/1.1\r\n\r\n', 400],
+    'both lengths': [
+      'POST /payments HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+      400,
+    ],
+    'an unknown transfer coding': [
+      'POST /payments HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\nConnection: close\r\n\r\n0\r\n\r\n',
+      501,
+    ],
+    'a request line of 9 KiB': [`GET /${'a'.repeat(9_216)} HTTP/1.1\r\nHost: a\r\n\r\n`, 414],
+    'a header section of 40 KiB': [`GET / HTTP/1.1\r\nHost: a\r\nA: ${'a'.repeat(40_960)}\r\n\r\n`, 431],
+    'HTTP/2': ['GET /health HTTP/2.0\r\nHost: a\r\n\r\n', 505],
+  } as const;
+  for (const [name, [bytes, status]] of Object.entries(requests)) {
+    const answer = await send(stack.port, bytes);
+    assert.match(
+      answer,
+      new RegExp(`^HTTP/1\\.1 ${status} [\\s\\S]*\r\ncontent-type: application/problem\\+json`, 'i'),
+      name,
+    );
+  }
+});
+
+test('in TCP mode every byte reaches a backend', { skip: withoutHaproxy }, async () => {
+  await using stack = await startStack({ env: { PROXY: 'tcp' } });
+  assert.deepEqual(await pay(stack, 100), { 202: 100 });
+  await assertSettled(stack, 100);
+  const [good, bad] = [
+    'GET /health HTTP/1.1\r\nHost: a\r\n\r\n',
+    'GET /health HTTP/1.1\r\nHost: a\r\nA B: c\r\n\r\n',
+  ];
+  assert.match(
+    await send(stack.port, good + bad),
+    /^HTTP\/1\.1 200 [\s\S]*HTTP\/1\.1 400 [\s\S]*problem\+json/,
+  );
+});
+
+test('without HAProxy the backends share the port', async () => {
+  await using stack = await startStack({ env: { PROXY: 'none' } });
+  const instances = new Set<string>();
+  await until(async () => {
+    const answer = await fetch(`${stack.url}/health`, { headers: { connection: 'close' } });
+    instances.add(((await answer.json()) as { instance: string }).instance);
+    return instances.size === 3;
+  }, 'each backend to answer');
+  assert.deepEqual(await pay(stack, 100), { 202: 100 });
+  await assertSettled(stack, 100);
+});
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGKILL'] as const) {
+  test(`${signal} to the launcher leaves no process and no socket`, async () => {
+    await using stack = await startStack();
+    await pay(stack, 20);
+    const status = await stack.end(signal);
+    if (signal !== 'SIGKILL') assert.equal(status, 0);
+    await until(() => stack.pids().length === 0, 'every process to end');
+    assert.deepEqual(readdirSync(join(stack.folder, 'run')), []);
+  });
+}
+
+test('payments taken while no processor could be reached survive the death of every process', async () => {
+  const [first, second] = await freePorts(2);
+  const before = await startStack({
+    env: {
+      PROCESSOR_DEFAULT_URL: `http://127.0.0.1:${first}`,
+      PROCESSOR_FALLBACK_URL: `http://127.0.0.1:${second}`,
+    },
+  });
+  assert.deepEqual(await pay(before, 50), { 202: 50 });
+  for (const pid of before.pids()) killIfThere(pid);
+  await until(() => before.pids().length === 0, 'every process to end');
+  await using after = await startStack({ folder: before.folder });
+  assert.deepEqual(await pay(after, 50), { 202: 50 });
+  await assertSettled(after, 100);
+});
+
+test('a busy port is one line, and nothing is started', async () => {
+  const holder = createServer();
+  await new Promise<void>(resolve => holder.listen(0, '0.0.0.0', resolve));
+  const { port } = holder.address() as { port: number };
+  try {
+    await using stack = await launchStack({ env: { PORT: String(port) } });
+    await until(() => stack.launcher.exitCode !== null, 'the launcher to give up');
+    assert.equal(stack.launcher.exitCode, 1);
+    assert.match(stack.output(), new RegExp(`^soquete: port ${port} is in use: [^\n]+PORT=\n$`));
+    assert.equal(existsSync(join(stack.folder, 'run')), false);
+  } finally {
+    holder.close();
+  }
+});
+
+test('a second stack in the same run directory is refused', async () => {
+  await using first = await startStack();
+  await using second = await launchStack({ env: { RUN_DIR: join(first.folder, 'run') } });
+  if (withoutHaproxy) return; // There are no sockets to quarrel about.
+  await until(() => second.launcher.exitCode !== null, 'the launcher to give up');
+  assert.match(second.output(), /^soquete: .+ is served by another stack: [^\n]+\n$/);
+  assert.equal((await fetch(`${first.url}/health`)).status, 200);
+});
+
+test('a setting that a backend cannot use stops the stack with one line', async () => {
+  await using stack = await launchStack({ env: { ACK_AFTER: 'never' } });
+  await until(() => stack.launcher.exitCode !== null, 'the launcher to give up');
+  assert.equal(stack.launcher.exitCode, 78);
+  assert.match(stack.output(), /^(soquete: HAProxy is not [\s\S]*)?soquete: ACK_AFTER=never [^\n]+\n$/);
+});
+
+test('a setting that the launcher cannot use is one line', async () => {
+  await using stack = await launchStack({ env: { PORT: '99999' } });
+  await until(() => stack.launcher.exitCode !== null, 'the launcher to give up');
+  assert.equal(stack.output(), 'soquete: PORT takes a port from 1 to 65535, not "99999"\n');
+});

@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Child, type End, guarded, nextPauseMs } from './child.ts';
+import { until } from './testing.ts';
+
+test('a child that keeps ending is started again at once, then after growing pauses with a bound', () => {
+  const pauses: number[] = [];
+  let pauseMs: number | undefined;
+  for (let starts = 0; starts < 9; starts++) {
+    pauseMs = nextPauseMs(pauseMs, 50);
+    pauses.push(pauseMs);
+  }
+  assert.deepEqual(pauses, [0, 100, 200, 400, 800, 1600, 3200, 5000, 5000]);
+});
+
+test('a child that lived a while is started again at once', () => {
+  assert.equal(nextPauseMs(5000, 60_000), 0);
+});
+
+function shell(script: string, ends: End[] = []): Child {
+  const command = {
+    name: 'child',
+    ...guarded('/bin/sh', ['-c', script]),
+    env: process.env,
+    stopSignal: 'SIGTERM',
+    speaks: false,
+  } as const;
+  return new Child(command, end => ends.push(end));
+}
+
+test('a child that ends is started again, and its end tells how and with which words', async () => {
+  const ends: End[] = [];
+  const child = shell('echo a last word >&2; exit 3', ends);
+  await until(() => ends.length >= 2, 'the second end');
+  await child.stop(1000);
+  const { how, status, lastWords } = ends[0]!;
+  assert.deepEqual(
+    { how, status, lastWords },
+    { how: 'with status 3', status: 3, lastWords: ['a last word'] },
+  );
+});
+
+test('a guarded program gets the signal that stops it', async () => {
+  const ends: End[] = [];
+  const child = shell('trap "exit 0" TERM; while :; do sleep 0.05; done', ends);
+  const startedAt = performance.now();
+  await child.stop(10_000);
+  assert.ok(performance.now() - startedAt < 5_000);
+  assert.deepEqual(ends, []);
+});
+
+test('a program that does not stop is killed, with what it started', async () => {
+  const child = shell('trap "" TERM; while :; do sleep 0.05; done');
+  await new Promise(resolve => setTimeout(resolve, 100));
+  await child.stop(200);
+});

@@ -1,0 +1,113 @@
+/** HAProxy's configuration, with no backend behind it: what it accepts and how it refuses. */
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { type IncomingHttpHeaders, request } from 'node:http';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { readSettings } from './settings.ts';
+import { freePorts, until } from './testing.ts';
+
+const PROJECT = join(import.meta.dirname, '../..');
+const haproxy = readSettings(process.env).haproxy ?? '';
+const skip = haproxy === '' && 'HAProxy is not installed';
+
+for (const file of ['haproxy.cfg', 'tcp.cfg']) {
+  test(`${file} is valid, without a warning`, { skip }, () => {
+    const { status, stderr } = spawnSync(haproxy, ['-c', '-f', join('haproxy', file)], {
+      cwd: PROJECT,
+      encoding: 'utf8',
+    });
+    assert.equal(status, 0, stderr);
+    assert.doesNotMatch(stderr, /WARNING|ALERT/);
+  });
+}
+
+/** Runs HAProxy in HTTP mode in front of a folder without sockets; `use` gets its address and the folder. */
+async function withProxy(use: (url: string, folder: string) => Promise<void>): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'soquete-'));
+  const [port] = await freePorts(1);
+  const proxy = spawn(haproxy, ['-f', join(PROJECT, 'haproxy/haproxy.cfg')], {
+    env: {
+      SOQUETE_BIND: `127.0.0.1:${port}`,
+      SOQUETE_RUN: folder,
+      SOQUETE_STATS: 'off',
+      SOQUETE_ERRORS: join(PROJECT, 'haproxy/errors'),
+    },
+    stdio: 'ignore',
+  });
+  const url = `http://127.0.0.1:${port}`;
+  try {
+    const isUp = (): Promise<boolean> =>
+      fetch(url)
+        .then(answer => answer.arrayBuffer())
+        .then(
+          () => true,
+          () => false,
+        );
+    await until(isUp, 'HAProxy to answer');
+    await use(url, folder);
+  } finally {
+    proxy.kill('SIGKILL');
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+interface Refusal {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: string;
+}
+
+/** Posts on a connection of its own: HAProxy may close one that has had an answer before without a word. */
+function post(url: string): Promise<Refusal> {
+  return new Promise((resolve, reject) => {
+    const posting = request(url, { method: 'POST', agent: false }, answer => {
+      let body = '';
+      answer.setEncoding('utf8').on('data', text => {
+        body += text;
+      });
+      answer.on('end', () => resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body }));
+    });
+    posting.on('error', reject);
+    posting.end('{}');
+  });
+}
+
+function assertProblem({ status, headers, body }: Refusal, wanted: number): void {
+  assert.equal(status, wanted);
+  assert.equal(headers['content-type'], 'application/problem+json');
+  assert.ok(headers.date);
+  const { type, title, status: said, detail } = JSON.parse(body);
+  assert.equal(said, wanted);
+  for (const text of [type, title, detail]) assert.ok(typeof text === 'string' && text !== '');
+}
+
+test('HAProxy without a backend answers 503, as a problem that says when to come again', { skip }, () =>
+  withProxy(async url => {
+    const answer = await post(`${url}/payments`);
+    assert.equal(answer.headers['retry-after'], '1');
+    assertProblem(answer, 503);
+  }),
+);
+
+test('a backend that breaks off its answer is a 502, as a problem', { skip }, () =>
+  withProxy(async (url, folder) => {
+    const backend = createServer(socket => {
+      socket.on('error', () => {});
+      socket.on('data', bytes => {
+        const isCheck = bytes.includes('GET /health');
+        socket.end(isCheck ? 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n' : 'HTTP/1.1 202 Acc');
+      });
+    });
+    await new Promise<void>(resolve => backend.listen(join(folder, 'backend-1.sock'), resolve));
+    try {
+      await until(async () => (await fetch(`${url}/health`)).status === 200, 'HAProxy to find the backend');
+      assertProblem(await post(`${url}/payments`), 502);
+    } finally {
+      backend.close();
+    }
+  }),
+);
