@@ -64,7 +64,9 @@ export function paymentsReport(audit: PaymentsAudit, lines: readonly Line[]): st
     if (count === 0 && cents === 0n) continue;
     report.push(
       `${line.processor}: a difference of ${count} payments, ${money(cents)}, is in none of them` +
-        (count < 0 ? ' (booked by soquete, recorded by no one; --sent FILE finds them)' : ''),
+        (count < 0
+          ? ' (booked by soquete, recorded by no one; --sent FILE finds them)'
+          : ' (settled meanwhile? Ask again at rest, or end the window some seconds ago with --to)'),
     );
   }
   if (audit.agree && report.length === 1) report.push('Each of them agrees.');
