@@ -143,7 +143,13 @@ function configure(database: DatabaseSync, options: SqliteOptions): void {
 /** Switches to WAL; false while others do the same. What is not ours is refused before it is changed. */
 function isWal(database: DatabaseSync, directory: string): boolean {
   try {
-    isNew(database, directory);
+    // In a transaction, so that what is read is of one moment: another backend may make the tables just now.
+    database.exec('BEGIN');
+    try {
+      isNew(database, directory);
+    } finally {
+      database.exec('COMMIT');
+    }
     const mode = database.prepare('PRAGMA journal_mode = WAL').get() as { journal_mode: string };
     if (mode.journal_mode === 'wal') return true;
   } catch (error) {
