@@ -108,7 +108,8 @@ export class Request {
 
   /** A copy of the body. */
   body(): Uint8Array {
-    return this.bytes.slice(this.bodyStart, this.bodyEnd);
+    // Of a Buffer, `slice` would be a view of bytes that the next read overwrites.
+    return Uint8Array.from(this.bytes.subarray(this.bodyStart, this.bodyEnd));
   }
 
   /** Everything moved down by `byteCount`. */
