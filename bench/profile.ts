@@ -12,6 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Children } from './tools/children.ts';
 import { load } from './tools/load.ts';
+import { cpuMs } from './tools/processes.ts';
 import { absentProcessors, simulatedProcessors, startSoquete } from './tools/soquete.ts';
 import { table } from './tools/table.ts';
 
@@ -50,11 +51,11 @@ const backend = soquete.backends[0]!;
 const tracer = values.strace
   ? children.spawn('strace', 'strace', ['-f', '-c', '-p', String(backend.pid)])
   : undefined;
-const cpuBefore = cpuMsOf(backend.pid);
+const cpuBefore = cpuMs(backend.pid);
 const result = await load(children, { ...options, seconds });
 console.log(result);
 console.log(
-  `backend-1: ${(((cpuMsOf(backend.pid) - cpuBefore) * 1000) / (result.accepted / 3)).toFixed(1)} us of processor a payment`,
+  `backend-1: ${(((cpuMs(backend.pid) - cpuBefore) * 1000) / (result.accepted / 3)).toFixed(1)} us of processor a payment`,
 );
 for (const [thread, ms] of threads(backend.pid)) console.log(`  ${thread}: ${ms} ms since its start`);
 if (tracer !== undefined) {
@@ -66,12 +67,6 @@ if (tracer !== undefined) {
   process.kill(backend.pid, 'SIGTERM');
   await backend.exited;
   for (const file of readdirSync(profiles)) hottest(file);
-}
-
-/** User and system time of all threads, in ms. */
-function cpuMsOf(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
-  return (Number(fields[11]) + Number(fields[12])) * 10;
 }
 
 function threads(pid: number): [string, number][] {

@@ -4,6 +4,7 @@
  *
  *   npm run bench:rinha                      starts a stack of its own
  *   npm run bench:rinha -- --with-floor      and plays the same load to HAProxy's constant answer before
+ *   npm run bench:rinha -- --together        or at the same time, where other work disturbs this machine
  *   npm run bench:rinha -- --floor           that alone
  *   npm run bench:rinha -- --url http://localhost:9999 --default http://localhost:8001 --fallback http://localhost:8002
  *   npm run bench:rinha -- --seconds 6       everything ten times as fast
@@ -13,10 +14,11 @@
 import { parseArgs } from 'node:util';
 import type { Places } from './rinha/auditor.ts';
 import { type Outcome, play, playFloor } from './rinha/scenario.ts';
-import { bestScore, floorLines, isFlawless, outcomeLines } from './rinha/score.ts';
+import { bestScore, floorLines, isFlawless, outcomeLines, score } from './rinha/score.ts';
 import { FULL_SECONDS, USERS } from './rinha/stages.ts';
 import { Children } from './tools/children.ts';
-import { Progress } from './tools/progress.ts';
+import { keep } from './tools/keep.ts';
+import { Progress, silence } from './tools/progress.ts';
 import { constantProxy } from './tools/proxy.ts';
 import { startStack } from './tools/soquete.ts';
 import type { Latency } from './tools/statistics.ts';
@@ -30,7 +32,7 @@ const { values } = parseArgs({
     users: { type: 'string', default: String(USERS) },
     floor: { type: 'boolean', default: false },
     'with-floor': { type: 'boolean', default: false },
-    json: { type: 'boolean', default: false },
+    together: { type: 'boolean', default: false },
   },
 });
 const size = { seconds: Number(values.seconds), users: Number(values.users) };
@@ -40,23 +42,26 @@ if (!(size.seconds > 0) || !(size.users >= 1)) {
 }
 
 const progress = new Progress();
-let floor: Latency | undefined;
-if (values.floor || values['with-floor']) {
-  await using children = new Children();
-  const { port } = await constantProxy(children);
-  floor = await playFloor({ host: '127.0.0.1', port }, size, progress);
-}
+await using children = new Children();
+const isFull = size.seconds === FULL_SECONDS && size.users === USERS;
+
 if (values.floor) {
-  console.log(floorLines(floor!).join('\n'));
+  console.log(floorLines(await floor()).join('\n'));
 } else {
-  await using children = new Children();
-  const outcome = await play(await places(children), size, progress);
-  if (values.json) console.log(JSON.stringify({ ...outcome, floor, score: undefined }));
-  else report(outcome);
+  const before = values['with-floor'] && !values.together ? await floor() : undefined;
+  const found = await places();
+  const beside = values.together ? floor(new Progress(silence)) : undefined;
+  const outcome = await play(found, size, progress);
+  report(outcome, before ?? (await beside));
   if (!isFlawless(outcome)) process.exitCode = 1;
 }
 
-async function places(children: Children): Promise<Places> {
+async function floor(shown = progress): Promise<Latency> {
+  const { port } = await constantProxy(children);
+  return await playFloor({ host: '127.0.0.1', port }, size, shown);
+}
+
+async function places(): Promise<Places> {
   if (values.url !== undefined) {
     return { url: values.url, processors: { default: values.default, fallback: values.fallback } };
   }
@@ -64,12 +69,15 @@ async function places(children: Children): Promise<Places> {
   return { url, processors: { default: processors[0], fallback: processors[1] } };
 }
 
-function report(outcome: Outcome): void {
+function report(outcome: Outcome, constant: Latency | undefined): void {
   console.log(outcomeLines(outcome).join('\n'));
-  if (floor === undefined) return;
-  console.log(floorLines(floor).join('\n'));
-  const ratio = outcome.latency.p99 / floor.p99;
-  console.log(
-    `p99 ratio        ${ratio.toFixed(2)} times the floor; with the floor's p99 the best score is ${bestScore(outcome, floor.p99)}`,
-  );
+  if (constant !== undefined) {
+    console.log(floorLines(constant).join('\n'));
+    const ratio = outcome.latency.p99 / constant.p99;
+    console.log(
+      `p99 ratio        ${ratio.toFixed(2)} times that of the constant answer; at that p99 the best score is ${bestScore(outcome, constant.p99)}`,
+    );
+  }
+  const about = 'the challenge: 60 seconds of growing load, failing processors, audits, and a score';
+  if (isFull) keep('rinha', { about, score: score(outcome), constant, ...outcome });
 }

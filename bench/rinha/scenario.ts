@@ -38,6 +38,8 @@ export interface Second {
 export interface Outcome {
   readonly size: Size;
   readonly latency: Latency;
+  /** Requests that were answered. */
+  readonly latencyCount: number;
   readonly accepted: number;
   readonly failed: number;
   readonly refused: Readonly<Record<string, number>>;
@@ -115,6 +117,7 @@ export async function play(places: Places, size: Size, progress: Progress): Prom
   return {
     size,
     latency: latencyOf(load.latencyMs),
+    latencyCount: load.latencyMs.count,
     accepted: load.accepted,
     failed: load.failed,
     refused: Object.fromEntries(load.refused),

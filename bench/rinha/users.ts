@@ -14,6 +14,8 @@ export interface UsersOptions {
   readonly port: number;
   readonly users: number;
   readonly durationMs: number;
+  /** In which their number grows to all; the whole time where it is not given. */
+  readonly rampMs?: number;
   readonly thinkMs: number;
   readonly cents: number;
 }
@@ -76,8 +78,8 @@ class Users implements Load {
   }
 
   #ramp(): void {
-    const { users, durationMs } = this.#options;
-    const share = Math.min(1, (performance.now() - this.#startedAt) / durationMs);
+    const { users, durationMs, rampMs = durationMs } = this.#options;
+    const share = Math.min(1, (performance.now() - this.#startedAt) / rampMs);
     const wanted = 1 + Math.floor((users - 1) * share);
     while (this.#users.length < wanted) this.#users.push(new User(this.#options, this));
   }

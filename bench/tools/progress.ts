@@ -3,12 +3,17 @@
 /** Where lines cannot be rewritten, one every so often is enough. */
 const PLAIN_LINE_MS = 10_000;
 
+/** Where progress may be written that is not to be shown. */
+export const silence: Output = { isTTY: false, columns: 0, write: () => true };
+
+type Output = Pick<NodeJS.WriteStream, 'isTTY' | 'columns'> & { write(text: string): unknown };
+
 export class Progress {
-  readonly #stream: NodeJS.WriteStream;
+  readonly #stream: Output;
   #shown = false;
   #lastMs = -Infinity;
 
-  constructor(stream: NodeJS.WriteStream = process.stderr) {
+  constructor(stream: Output = process.stderr) {
     this.#stream = stream;
   }
 

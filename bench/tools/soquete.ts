@@ -1,5 +1,5 @@
 /** The real thing, started for a measurement: backends, the door before them, and processors that answer or do not. */
-import { existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Child, type Children, freePort, listening, until } from './children.ts';
@@ -108,13 +108,10 @@ export async function stopBackends(backends: readonly Child[]): Promise<void> {
   await Promise.all(backends.map(({ exited }) => exited));
 }
 
-/** The whole stack as `npm start` runs it, on ports of its own. */
-export async function startStack(
-  children: Children,
-  environment: NodeJS.ProcessEnv = {},
-): Promise<{ child: Child; url: string; processors: readonly [string, string] }> {
+/** What lets a stack run beside others: ports and a folder of its own. */
+export async function stackEnvironment(children: Children) {
   const [port, byDefault, byFallback] = [await freePort(), await freePort(), await freePort()];
-  const child = children.spawn('stack', process.execPath, [entry('stack.js', 'src/stack.ts')], {
+  const environment: NodeJS.ProcessEnv = {
     PORT: String(port),
     PROCESSOR_DEFAULT_PORT: String(byDefault),
     PROCESSOR_FALLBACK_PORT: String(byFallback),
@@ -122,19 +119,25 @@ export async function startStack(
     RUN_DIR: join(children.directory, 'run'),
     STORE_URL: `sqlite:${join(children.directory, 'store')}`,
     ALLOW_PURGE: '1',
-    ...environment,
-  });
+  };
+  const processors = [`http://127.0.0.1:${byDefault}`, `http://127.0.0.1:${byFallback}`] as const;
+  return { environment, port, processors };
+}
+
+/** The whole stack as `npm start` runs it. */
+export async function startStack(
+  children: Children,
+): Promise<{ child: Child; url: string; processors: readonly [string, string] }> {
+  const { environment, port, processors } = await stackEnvironment(children);
+  const script = entry('stack.js', 'src/stack.ts');
+  const child = children.spawn('stack', process.execPath, [script], environment);
   const url = `http://127.0.0.1:${port}`;
   await until(child, 60_000, () => healthy(url));
-  return {
-    child,
-    url,
-    processors: [`http://127.0.0.1:${byDefault}`, `http://127.0.0.1:${byFallback}`],
-  };
+  return { child, url, processors };
 }
 
 /** Whether `GET /health` says that payments can be taken there. */
-export const healthy = (url: string): Promise<boolean> =>
+const healthy = (url: string): Promise<boolean> =>
   fetch(`${url}/health`).then(
     async response => {
       await response.arrayBuffer();
@@ -142,7 +145,3 @@ export const healthy = (url: string): Promise<boolean> =>
     },
     () => false,
   );
-
-/** Whether the stack can be started from what is here. */
-export const stackIsThere = (): boolean =>
-  statSync(join(root, 'src/stack.ts'), { throwIfNoEntry: false }) !== undefined;

@@ -1,0 +1,21 @@
+/** Every benchmark runs, small: what it asserts of its own work is the test. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { DEFINITIONS } from './suite/all.ts';
+import { program } from './tools/children.ts';
+import { measure, resultsTable } from './tools/rounds.ts';
+
+/** HAProxy is what they measure; a machine without it has no use for them. */
+const skip = program('haproxy') === undefined ? 'HAProxy is not installed' : false;
+
+for (const { name, about, open } of DEFINITIONS) {
+  test(`${name}: ${about}`, { skip, timeout: 60_000 }, async () => {
+    await using benchmark = open({ small: true, large: false });
+    const results = await measure(benchmark, { rounds: 1, seconds: 0.3 });
+    for (const { name } of benchmark.contenders) {
+      const first = results[name]?.[benchmark.columns[0]!.figure];
+      assert.ok(first !== undefined && first.median > 0, `${name} says nothing`);
+    }
+    assert.match(resultsTable(benchmark.columns, results), /\d/);
+  });
+}

@@ -1,0 +1,94 @@
+/**
+ * The cheap processor fails four payments in ten, then it goes away, then it returns, while 500 payments a second come
+ * in: how many get through, at which price, and how soon everything is as before.
+ */
+import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Auditor, PROCESSOR_NAMES } from '../rinha/auditor.ts';
+import { startUsers } from '../rinha/users.ts';
+import type { Children } from '../tools/children.ts';
+import { simulatedProcessors, startSoquete } from '../tools/soquete.ts';
+import { benchmark, type Definition, type Figures } from './benchmark.ts';
+
+const FLOW = { users: 50, thinkMs: 100, rampMs: 100, cents: 1990 } as const;
+const FAIL_RATE = 0.4;
+/** A backlog has to be gone within this. */
+const PATIENCE_MS = 60_000;
+
+export const faults: Definition = {
+  name: 'faults',
+  about: 'default fails 40 %, then goes away, then returns, while 500 payments a second come in',
+  open: () => {
+    const columns = [
+      { figure: 'settledPerSecond', title: 'settled/s at 40 %' },
+      { figure: 'fallbackShare', title: 'share on fallback' },
+      { figure: 'opensMs', title: 'circuit opens ms' },
+      { figure: 'backlog', title: 'backlog' },
+      { figure: 'goneMs', title: 'gone after ms' },
+    ] as const;
+    return benchmark(columns, [{ name: 'soquete', run: ({ children, seconds }) => play(children, seconds) }]);
+  },
+};
+
+async function play(children: Children, seconds: number): Promise<Figures> {
+  const startedAtMs = Date.now();
+  const processors = await simulatedProcessors(children);
+  const { url, port, backends } = await startSoquete(children, { processors });
+  const [byDefault, byFallback] = processors.urls;
+  const auditor = new Auditor({ url, processors: { default: byDefault, fallback: byFallback } });
+  const settled = async () => (await auditor.recorded()).reduce((sum, count) => sum + count, 0);
+  const flow = startUsers({ host: '127.0.0.1', port, ...FLOW, durationMs: 3 * seconds * 1000 });
+
+  await set(byDefault, 'faults', { failRate: FAIL_RATE });
+  const before = await settled();
+  await sleep(seconds * 1000);
+  const settledPerSecond = ((await settled()) - before) / seconds;
+
+  const heard = backends.map(child => child.said().length);
+  await set(byDefault, 'faults', {});
+  await set(byDefault, 'failure', { failure: true });
+  const goneAtMs = Date.now();
+  await sleep(seconds * 1000);
+  const opened = backends.flatMap((child, at) => openedAtMs(child.said().slice(heard[at])));
+
+  const backlog = flow.accepted - (await settled());
+  await set(byDefault, 'failure', { failure: false });
+  const returnedAt = performance.now();
+  while (flow.accepted - (await settled()) > FLOW.users) {
+    assert.ok(performance.now() - returnedAt < PATIENCE_MS, 'the backlog does not go away');
+    await sleep(10);
+  }
+  const goneMs = performance.now() - returnedAt;
+  await flow.done;
+  while ((await settled()) < flow.accepted) {
+    assert.ok(performance.now() - returnedAt < PATIENCE_MS, 'not all payments were settled');
+    await sleep(10);
+  }
+  const { ours, theirs } = await auditor.books(startedAtMs, Date.now() + 1000);
+  for (const name of PROCESSOR_NAMES) assert.equal(ours[name].cents, theirs[name].cents, 'the books differ');
+  return {
+    settledPerSecond,
+    fallbackShare: ours.fallback.requests / flow.accepted,
+    // NaN where it was open already: four failures in ten may do.
+    opensMs: opened.length === 0 ? Number.NaN : Math.min(...opened) - goneAtMs,
+    backlog,
+    goneMs,
+  };
+}
+
+async function set(url: string, what: 'faults' | 'failure', value: object): Promise<void> {
+  const response = await fetch(`${url}/admin/configurations/${what}`, {
+    method: 'PUT',
+    headers: { 'X-Rinha-Token': '123', 'Content-Type': 'application/json' },
+    body: JSON.stringify(value),
+  });
+  assert.ok(response.ok, await response.text());
+}
+
+/** When a backend said that the circuit of default opened, by its log. */
+function openedAtMs(log: string): number[] {
+  return log
+    .split('\n')
+    .filter(line => line.includes('"circuit":"open"') && line.includes('"default"'))
+    .map(line => Date.parse(/"time":"([^"]+)"/.exec(line)?.[1] ?? ''));
+}

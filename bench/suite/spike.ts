@@ -1,0 +1,60 @@
+/** From 10 connections to 500 at once: what the first second is like for those who come, and what it takes of memory. */
+
+import type { Children } from '../tools/children.ts';
+import { load } from '../tools/load.ts';
+import { residentMiB } from '../tools/processes.ts';
+import { constantProxy } from '../tools/proxy.ts';
+import { simulatedProcessors, startSoquete } from '../tools/soquete.ts';
+import { benchmark, type Definition, type Figures } from './benchmark.ts';
+import { figuresOf } from './drive.ts';
+
+const BEFORE = 10;
+const MORE = 490;
+const SPIKE_SECONDS = 1;
+
+export const spike: Definition = {
+  name: 'spike',
+  about: `the first second of ${MORE} more connections`,
+  open: ({ small }) => {
+    const columns = [
+      { figure: 'p50', title: 'p50 ms' },
+      { figure: 'p99', title: 'p99 ms', ratio: true },
+      { figure: 'perSecond', title: 'payments/s' },
+      { figure: 'grownMiB', title: 'grown by MiB' },
+    ] as const;
+    const contenders = [
+      {
+        name: 'soquete',
+        run: async ({ children, seconds }: { children: Children; seconds: number }) => {
+          const processors = await simulatedProcessors(children);
+          const { url, backends } = await startSoquete(children, { processors });
+          const resident = () => backends.reduce((sum, { pid }) => sum + residentMiB(pid), 0);
+          return await spiked(children, url, seconds, resident);
+        },
+      },
+      {
+        name: 'ceiling: HAProxy alone',
+        run: async ({ children, seconds }: { children: Children; seconds: number }) => {
+          const { port, child } = await constantProxy(children);
+          return await spiked(children, `http://127.0.0.1:${port}`, seconds, () => residentMiB(child.pid));
+        },
+      },
+    ];
+    return benchmark(columns, small ? contenders.slice(0, 1) : contenders);
+  },
+};
+
+async function spiked(
+  children: Children,
+  url: string,
+  seconds: number,
+  resident: () => number,
+): Promise<Figures> {
+  await load(children, { url, connections: BEFORE, seconds });
+  const before = resident();
+  const [result] = await Promise.all([
+    load(children, { url, connections: MORE, seconds: SPIKE_SECONDS }),
+    load(children, { url, connections: BEFORE, seconds: SPIKE_SECONDS }),
+  ]);
+  return { ...figuresOf(result!), grownMiB: resident() - before };
+}

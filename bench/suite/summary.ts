@@ -1,0 +1,81 @@
+/**
+ * How long a summary over a random window takes by how many payments are settled, while payments flow. It must not
+ * depend on how many.
+ */
+import assert from 'node:assert/strict';
+import { Client } from 'undici';
+import { startUsers } from '../rinha/users.ts';
+import { simulatedProcessors, startSoquete } from '../tools/soquete.ts';
+import { latencyOf, Samples } from '../tools/statistics.ts';
+import { benchmark, type Contender, type Definition } from './benchmark.ts';
+import { Fillings } from './fill.ts';
+
+const SIZES = { '10 thousand': 1e4, '100 thousand': 1e5, '1 million': 1e6, '10 million': 1e7 } as const;
+
+/** Together 500 payments a second. */
+const FLOW = { users: 50, thinkMs: 100 } as const;
+
+export const summary: Definition = {
+  name: 'summary',
+  about: 'a summary over a random window, by payments settled, while 500 a second come in',
+  open: ({ small, large }) => {
+    const fillings = new Fillings();
+    const sizes = Object.entries(SIZES).slice(0, small ? 1 : large ? 4 : 3);
+    const contenders = sizes.map(([name, payments]) => asking(`${name} settled`, payments, fillings));
+    const columns = [
+      { figure: 'p50', title: 'p50 ms' },
+      { figure: 'p99', title: 'p99 ms', ratio: true },
+      { figure: 'max', title: 'max ms' },
+    ] as const;
+    return benchmark(columns, contenders, () => fillings.dispose());
+  },
+};
+
+function asking(name: string, payments: number, fillings: Fillings): Contender {
+  return {
+    name,
+    run: async ({ children, seconds }) => {
+      const filled = fillings.of(payments);
+      const processors = await simulatedProcessors(children);
+      const { url, port } = await startSoquete(children, {
+        processors,
+        storeDirectory: filled.directory,
+      });
+      const flow = startUsers({
+        host: '127.0.0.1',
+        port,
+        ...FLOW,
+        durationMs: seconds * 1000,
+        rampMs: 100,
+        cents: 1990,
+      });
+      const samples = new Samples();
+      const client = new Client(url);
+      const ask = async (query: string): Promise<number> => {
+        const { statusCode, body } = await client.request({
+          method: 'GET',
+          path: `/payments-summary${query}`,
+        });
+        assert.equal(statusCode, 200);
+        const told = (await body.json()) as Record<'default' | 'fallback', { totalRequests: number }>;
+        return told.default.totalRequests + told.fallback.totalRequests;
+      };
+      const endAt = performance.now() + seconds * 1000;
+      while (performance.now() < endAt) {
+        const fromMs = filled.firstMs + Math.floor(Math.random() * payments);
+        const toMs = fromMs + Math.floor(Math.random() * (filled.lastMs - fromMs));
+        const askedAt = performance.now();
+        const count = await ask(windowQuery(fromMs, toMs));
+        samples.add(performance.now() - askedAt);
+        assert.equal(count, toMs - fromMs + (toMs < filled.lastMs ? 1 : 0), 'a summary is wrong');
+      }
+      await flow.done;
+      assert.ok((await ask('')) >= payments);
+      await client.close();
+      return { ...latencyOf(samples), perSecond: samples.count / seconds };
+    },
+  };
+}
+
+const windowQuery = (fromMs: number, toMs: number): string =>
+  `?from=${new Date(fromMs).toISOString()}&to=${new Date(toMs).toISOString()}`;

@@ -1,0 +1,32 @@
+/** What a process takes of the machine, by the kernel's own books. */
+import { readFileSync } from 'node:fs';
+
+/** Resident memory, shared pages included, in MiB; 0 of a process that is gone. */
+export function residentMiB(pid: number): number {
+  return statusKiB(pid, 'VmRSS') / 1024;
+}
+
+/** The most that it ever was. */
+export function peakMiB(pid: number): number {
+  return statusKiB(pid, 'VmHWM') / 1024;
+}
+
+function statusKiB(pid: number, field: string): number {
+  try {
+    return Number(
+      new RegExp(`${field}:\\s+(\\d+)`).exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0,
+    );
+  } catch {
+    return 0;
+  }
+}
+
+/** Processor time of all its threads, user and system, in ms. */
+export function cpuMs(pid: number): number {
+  // The name of a program may hold blanks, so what counts comes after its closing bracket.
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * CLOCK_TICK_MS;
+}
+
+/** USER_HZ is 100 on every Linux that Node.js runs on. */
+const CLOCK_TICK_MS = 10;
