@@ -10,7 +10,7 @@ import type { Figures } from './benchmark.ts';
 
 export const CONNECTIONS = 64;
 /** Long enough for V8 to have compiled what is hot. */
-const WARM_UP_SHARE = 0.35;
+const WARM_UP_SECONDS = 1;
 
 /** Three servers without any work to do, behind HAProxy on Unix sockets; the URL to load. */
 export async function constantServers(
@@ -46,7 +46,7 @@ export async function drive(
   { connections = CONNECTIONS, generator }: { connections?: number; generator?: Generator } = {},
 ): Promise<Driven> {
   const options = { url, connections, ...(generator === undefined ? {} : { generator }) };
-  const warmUp = await load(children, { ...options, seconds: seconds * WARM_UP_SHARE });
+  const warmUp = await load(children, { ...options, seconds: Math.min(seconds, WARM_UP_SECONDS) });
   const result = await load(children, { ...options, seconds });
   for (const { accepted, refused, failed } of [warmUp, result]) {
     assert.ok(accepted > 0, 'nothing was accepted');

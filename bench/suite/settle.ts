@@ -32,7 +32,7 @@ const soquete: Contender = {
     const processors = await simulatedProcessors(children);
     const { url } = await startSoquete(children, { processors });
     const options = { url, connections: CONNECTIONS };
-    const warmUp = await load(children, { ...options, seconds: seconds / 3 });
+    const warmUp = await load(children, { ...options, seconds: Math.min(seconds, 1) });
     await settled(processors.urls, warmUp.accepted);
     const before = await recorded(processors.urls);
     const startedAt = performance.now();

@@ -53,8 +53,8 @@ async function spiked(
   await load(children, { url, connections: BEFORE, seconds });
   const before = resident();
   const [result] = await Promise.all([
-    load(children, { url, connections: MORE, seconds: SPIKE_SECONDS }),
-    load(children, { url, connections: BEFORE, seconds: SPIKE_SECONDS }),
+    load(children, { url, connections: MORE, seconds: Math.min(seconds, SPIKE_SECONDS) }),
+    load(children, { url, connections: BEFORE, seconds: Math.min(seconds, SPIKE_SECONDS) }),
   ]);
   return { ...figuresOf(result!), grownMiB: resident() - before };
 }
