@@ -35,6 +35,11 @@ export class ChunkReader {
   #digits = 0;
   #extensionBytes = 0;
 
+  /** A number below 16. */
+  get state(): number {
+    return this.#state;
+  }
+
   reset(): void {
     this.#startSize();
   }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { EXAMPLES, exampleBytes } from './fuzz-inputs.ts';
 import { routes } from './routes.ts';
 import { answersIn, type Driven, drive, FakePayments } from './testing.ts';
 
@@ -20,33 +20,19 @@ interface Example {
 }
 
 function readExamples(): Example[] {
-  const document = readFileSync(new URL('connection.examples.md', import.meta.url), 'utf8');
   const examples: Example[] = [];
   const form = /^### (.+)\n\n```bytes\n([\s\S]*?)\n```\n\n```answers\n([\s\S]*?)\n```$/gm;
-  for (const [, title, bytes, answers] of document.matchAll(form)) {
+  for (const [, title, bytes, answers] of EXAMPLES.matchAll(form)) {
     const ends = bytes!.endsWith('\\end');
     examples.push({
       title: title!,
       ends,
-      bytes: bytesOf(ends ? bytes!.slice(0, -4) : bytes!),
+      bytes: exampleBytes(bytes!),
       answers: answers!.split('\n').map(expectedOf),
     });
   }
-  assert.equal(examples.length, document.match(/^### /gm)?.length, 'every heading of level 3 is an example');
+  assert.equal(examples.length, EXAMPLES.match(/^### /gm)?.length, 'every heading of level 3 is an example');
   return examples;
-}
-
-const ESCAPED: Readonly<Record<string, string>> = { r: '\r', n: '\n', t: '\t', 0: '\0', '\\': '\\' };
-
-function bytesOf(text: string): Buffer {
-  const plain = (escaped: string): string =>
-    escaped.replace(/\\(?:x([0-9a-f]{2})|([rnt0\\]))/g, (_, hex: string | undefined, letter: string) =>
-      hex === undefined ? ESCAPED[letter]! : String.fromCharCode(Number.parseInt(hex, 16)),
-    );
-  const repeated = text
-    .replaceAll('\n', '')
-    .replace(/\\\{(\d+)\*(.*?)\}/g, (_, times: string, part: string) => part.repeat(Number(times)));
-  return Buffer.from(plain(repeated), 'latin1');
 }
 
 function expectedOf(line: string): Expected {

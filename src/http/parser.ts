@@ -83,6 +83,11 @@ export class Parser {
     return this.#step === EMPTY_LINES ? this.at : this.request.start;
   }
 
+  /** Where the parser stands, as a number below 1024: the fuzzer looks for ways to every one of them. */
+  get step(): number {
+    return this.#step + (this.#step === CHUNKS ? this.#chunks.state * 16 : 0);
+  }
+
   /** Whether a request has begun. */
   get isInside(): boolean {
     return this.#step !== EMPTY_LINES;

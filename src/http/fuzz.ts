@@ -1,0 +1,102 @@
+/**
+ * `npm run fuzz [-- --seconds N --seed S]`: spoils requests and JSON texts and looks for one that is read in
+ * two ways.
+ *
+ * An input that reaches a new pair of parser state and byte joins those that are spoiled further. Every input
+ * is read whole and cut at random, by our connection and by Node's server. A disagreement is a fault unless
+ * the tables of `fuzz-oracles.ts` give its reason. The seed replays a run.
+ */
+import { parseArgs } from 'node:util';
+import { chance, exampleInputs, JSON_INPUTS, mutate } from './fuzz-inputs.ts';
+import { compare, compareJson, faultOf, featuresOf, NodeReader, REASONS, readOurs } from './fuzz-oracles.ts';
+
+export interface FuzzOptions {
+  readonly seed: number;
+  /** Whether to go on after so many inputs. */
+  readonly goesOn: (inputs: number) => boolean;
+}
+
+export interface FuzzReport {
+  readonly inputs: number;
+  readonly features: number;
+  /** Disagreements that a table has, by name: how often. */
+  readonly known: ReadonlyMap<string, number>;
+  /** Faults, each with the input that shows it. */
+  readonly faults: readonly string[];
+}
+
+const FAULTS_MAX = 10;
+
+/** Runs until `goesOn` says no or ten faults are found. */
+export async function fuzz({ seed, goesOn }: FuzzOptions): Promise<FuzzReport> {
+  const random = chance(seed);
+  const node = new NodeReader();
+  const requests = exampleInputs();
+  const texts = [...JSON_INPUTS];
+  const features = new Set<number>();
+  const known = new Map<string, number>();
+  const faults: string[] = [];
+  const pick = (inputs: readonly Buffer[]): Buffer => inputs[Math.floor(random() * inputs.length)]!;
+  const note = (what: string, isKnown: boolean, input: Buffer) => {
+    if (isKnown) known.set(what, (known.get(what) ?? 0) + 1);
+    else faults.push(`${what}\n    ${JSON.stringify(input.toString('latin1'))}`);
+  };
+  for (const input of requests) featuresOf(input, feature => features.add(feature));
+
+  let inputs = 0;
+  while (faults.length < FAULTS_MAX && goesOn(inputs)) {
+    const input =
+      inputs < requests.length ? requests[inputs]! : mutate(pick(requests), pick(requests), random, false);
+    inputs++;
+    const before = features.size;
+    featuresOf(input, feature => features.add(feature));
+    if (features.size > before) requests.push(input);
+
+    const ours = readOurs([input]);
+    const fault = faultOf(ours);
+    if (fault !== undefined) note(fault, false, input);
+    const again = readOurs(cut(input, random));
+    if (ours.output !== again.output || ours.requests.join() !== again.requests.join()) {
+      note('cut otherwise, read otherwise', false, input);
+    }
+    const difference = compare(ours, await node.read(Buffer.from(input)));
+    if (difference !== undefined) note(difference.what, difference.isKnown, input);
+
+    const text = mutate(pick(texts), pick(texts), random, true);
+    const jsonDifference = compareJson(text);
+    if (jsonDifference !== undefined) note(jsonDifference.what, jsonDifference.isKnown, text);
+    if (texts.length < 500 && random() < 0.01) texts.push(text);
+  }
+  return { inputs, features: features.size, known, faults };
+}
+
+/** `input` in pieces: two to five, or single bytes. */
+function cut(input: Buffer, random: () => number): Buffer[] {
+  if (random() < 0.2) return Array.from(input, (_, at) => input.subarray(at, at + 1));
+  const places = Array.from({ length: 1 + Math.floor(random() * 4) }, () =>
+    Math.floor(random() * input.length),
+  );
+  const sorted = [0, ...places.toSorted((a, b) => a - b), input.length];
+  return sorted.slice(1).map((end, at) => input.subarray(sorted[at], end));
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: { seconds: { type: 'string', default: '30' }, seed: { type: 'string', default: '' } },
+  });
+  const seed = values.seed === '' ? Date.now() % 2 ** 31 : Number(values.seed);
+  const seconds = Number(values.seconds);
+  console.log(`fuzzing for ${seconds} s with --seed ${seed}`);
+  const end = Date.now() + seconds * 1000;
+  const report = await fuzz({ seed, goesOn: () => Date.now() < end });
+  console.log(
+    `${report.inputs} requests and as many JSON texts, ${report.features} pairs of state and byte reached`,
+  );
+  for (const [what, reason] of Object.entries(REASONS)) {
+    console.log(`${(report.known.get(what) ?? 0).toString().padStart(8)}  ${what} (${reason})`);
+  }
+  for (const fault of report.faults) console.error(`FAULT: ${fault}`);
+  if (report.faults.length > 0) process.exitCode = 1;
+}
+
+if (import.meta.main) await main();
