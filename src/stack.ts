@@ -7,15 +7,10 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Child, type Command, type End, guarded, MISCONFIGURED } from './stack/child.ts';
 import { type Address, accepts, healthyInstance, portProblem } from './stack/ready.ts';
+import { BACKEND_ENVIRONMENT, BACKEND_FLAGS } from './stack/runtime.ts';
 import { readSettings, type Settings, Unusable } from './stack/settings.ts';
 
 const BACKENDS = ['backend-1', 'backend-2', 'backend-3'] as const;
-
-/**
- * Three backends and the proxy share 350 MB. What a backend holds on to is small; with V8's and malloc's own
- * settings it takes 20 MB more for garbage and for arenas (one a thread).
- */
-const BACKEND_FLAGS = ['--max-semi-space-size=4', '--max-old-space-size=128'];
 
 /** This file lies one folder below the project's, as source and as bundle. */
 const PROJECT = join(import.meta.dirname, '..');
@@ -162,7 +157,7 @@ function backendCommand(name: string, settings: Settings, env: NodeJS.ProcessEnv
     name,
     file: process.execPath,
     args: [...BACKEND_FLAGS, join(PROJECT, 'dist/main.js')],
-    env: { MALLOC_ARENA_MAX: '1', ...env, ...own },
+    env: { ...BACKEND_ENVIRONMENT, ...env, ...own },
     stopSignal: 'SIGTERM',
     speaks: true,
   };

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { connect, type NetConnectOpts } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { BACKEND_ENVIRONMENT, BACKEND_FLAGS } from '../../src/stack/runtime.ts';
 import type { Children } from '../tools/children.ts';
 import { absentProcessors, entry, stackEnvironment } from '../tools/soquete.ts';
 import { benchmark, type Contender, type Definition } from './benchmark.ts';
@@ -31,9 +32,15 @@ async function backend(children: Children, payments: number, fillings: Fillings)
     PROCESSOR_DEFAULT_URL: urls[0],
     PROCESSOR_FALLBACK_URL: urls[1],
     STORE_URL: `sqlite:${directoryOf(children, payments, fillings)}`,
+    ...BACKEND_ENVIRONMENT,
   };
   const startedAt = performance.now();
-  children.spawn('backend-1', process.execPath, [entry('main.js', 'src/main.ts')], environment);
+  children.spawn(
+    'backend-1',
+    process.execPath,
+    [...BACKEND_FLAGS, entry('main.js', 'src/main.ts')],
+    environment,
+  );
   await firstAccepted({ path });
   return { ms: performance.now() - startedAt };
 }

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { BACKEND_ENVIRONMENT, BACKEND_FLAGS } from '../../src/stack/runtime.ts';
 import { type Child, type Children, freePort, listening, until } from './children.ts';
 import { balancer } from './proxy.ts';
 
@@ -73,6 +74,7 @@ export async function startSoquete(children: Children, options: SoqueteOptions):
       PROCESSOR_FALLBACK_URL: options.processors.urls[1],
       STORE_URL: `sqlite:${options.storeDirectory ?? join(children.directory, 'store')}`,
       LOG_LEVEL: 'info',
+      ...BACKEND_ENVIRONMENT,
       ...options.environment,
     });
     started.push({ child, address: wire === 'unix' ? `unix@${path}` : `127.0.0.1:${port}` });
@@ -98,6 +100,7 @@ export async function startSoquete(children: Children, options: SoqueteOptions):
 }
 
 const backendArguments = ({ nodeOptions = [] }: SoqueteOptions): string[] => [
+  ...BACKEND_FLAGS,
   ...nodeOptions,
   entry('main.js', 'src/main.ts'),
 ];
