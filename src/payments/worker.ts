@@ -97,6 +97,8 @@ export class Worker {
   readonly #failures: Uint16Array;
   readonly #probing: Uint8Array;
   readonly #parking: Uint8Array;
+  /** 1 from an attempt's start until the store has its intent: it has a place at work, and no answer will free it. */
+  readonly #intending: Uint8Array;
   readonly #atWork: [number, number] = [0, 0];
   readonly #limits: readonly [Limit, Limit];
   readonly #lanesMax: number;
@@ -113,7 +115,7 @@ export class Worker {
   #parkedSince = false;
   #generation: number;
   #refilling = false;
-  /** Every payment of ours in the store with a later seq is parked. */
+  /** While the store has more: every payment of ours that is not held here has a later seq. */
   #cursor = 0;
   #scheduled = false;
   #timer: Timer | undefined;
@@ -131,6 +133,7 @@ export class Worker {
     this.#failures = new Uint16Array(queue.capacity);
     this.#probing = new Uint8Array(queue.capacity);
     this.#parking = new Uint8Array(queue.capacity);
+    this.#intending = new Uint8Array(queue.capacity);
     // A default that hangs must not take every place from fallback.
     const reserved = Math.floor(concurrency / 8);
     this.#limits = [new Limit(concurrency - reserved), new Limit(concurrency)];
@@ -159,7 +162,13 @@ export class Worker {
 
   /** Payments that the store holds and that are ours now, having been another instance's. */
   adopt(payments: readonly StoredPayment[]): void {
-    for (const payment of payments) this.#restore(payment, true);
+    for (const payment of payments) {
+      if (this.#restore(payment, true)) continue;
+      // It is ours in the store now: it has to come back from there when there is room.
+      this.#cursor = Math.min(this.#cursor, payment.seq - 1);
+      this.#storeHasMore = true;
+      this.#parkedSince = true;
+    }
     this.#wake();
   }
 
@@ -194,6 +203,7 @@ export class Worker {
 
   /** Everything accepted before is forgotten; attempts on their way end unheard. */
   forget(generation: number): void {
+    this.#abandonIntents();
     this.#queue.clear();
     this.#lanes = new Lanes(this.#queue, this.#parts.policy);
     this.#due.heap = dueHeap(this.#due.atMs);
@@ -223,7 +233,11 @@ export class Worker {
 
   /** From now on nothing is done and no answer is heard: as if the process had died. */
   close(): void {
+    if (this.#closed) return;
     this.#closed = true;
+    this.#abandonIntents();
+    // The breakers outlive this worker: a probe whose end nobody hears would leave its circuit half-open for ever.
+    for (const breaker of this.#parts.breakers) breaker.abandoned(true);
     this.#ledger.close();
     this.#timer?.cancel();
   }
@@ -287,6 +301,7 @@ export class Worker {
     queue.processor[slot] = to;
     queue.requestedAtMs[slot] = this.#parts.clock.wallMs();
     queue.state[slot] = SENT;
+    this.#intending[slot] = 1;
     this.#ledger.mark(slot);
   }
 
@@ -308,7 +323,7 @@ export class Worker {
         this.#wake();
         return;
       }
-      if (result > this.#cursor) this.#cursor = result;
+      if (result > this.#cursor && !this.#storeHasMore) this.#cursor = result;
     }
     if (kind === SETTLE) queue.free(slot);
     else if (result === KNOWN) this.#notOurs(slot);
@@ -320,17 +335,29 @@ export class Worker {
   #notOurs(slot: number): void {
     const queue = this.#queue;
     if (queue.state[slot] === SENT) {
-      const to = queue.processorOf(slot);
-      this.#atWork[to] -= 1;
-      this.#parts.breakers[to].abandoned(this.#probing[slot] === 1);
+      this.#abandon(slot);
       queue.free(slot);
     } else {
       queue.retire(slot);
     }
   }
 
+  /** An attempt that had begun will not leave. */
+  #abandon(slot: number): void {
+    const to = this.#queue.processorOf(slot);
+    this.#intending[slot] = 0;
+    this.#atWork[to] -= 1;
+    this.#parts.breakers[to].abandoned(this.#probing[slot] === 1);
+  }
+
+  #abandonIntents(): void {
+    const { capacity } = this.#queue;
+    for (let slot = 0; slot < capacity; slot++) if (this.#intending[slot] === 1) this.#abandon(slot);
+  }
+
   #send(slot: number): void {
     const queue = this.#queue;
+    this.#intending[slot] = 0;
     const flight: Flight = {
       slot,
       version: queue.version[slot]!,
@@ -342,7 +369,11 @@ export class Worker {
       requestedAtMs: queue.requestedAtMs[slot]!,
     };
     this.#parts.processors.post(flight.to, flight, ending => {
-      if (this.#closed) return;
+      if (this.#closed) {
+        // The breakers outlive this worker, and one that waits for a probe would wait for ever.
+        this.#parts.breakers[flight.to].abandoned(flight.probe);
+        return;
+      }
       this.#ended(flight, ending);
       this.#atWork[flight.to] -= 1;
       this.#wake();
@@ -438,23 +469,28 @@ export class Worker {
         this.#parts.clock.after(REFILL_RETRY_MS, () => this.#wake());
         return;
       }
-      for (const payment of answer) {
-        this.#restore(payment, false);
-        this.#cursor = payment.seq;
+      let restored = 0;
+      while (restored < answer.length && this.#restore(answer[restored]!, false)) {
+        this.#cursor = answer[restored]!.seq;
+        restored += 1;
       }
-      if (answer.length < limit && !this.#parkedSince) this.#storeHasMore = false;
-      this.#wake();
+      if (restored < answer.length) this.#parts.clock.after(REFILL_RETRY_MS, () => this.#wake());
+      else if (answer.length < limit && !this.#parkedSince) this.#storeHasMore = false;
+      if (restored > 0 || !this.#storeHasMore) this.#wake();
     });
   }
 
-  #restore(payment: StoredPayment, adopted: boolean): void {
+  /** Holds a payment of ours that the store has; false: not now. */
+  #restore(payment: StoredPayment, adopted: boolean): boolean {
     const queue = this.#queue;
     const { clock } = this.#parts;
     const id = idWords(payment.id);
-    if (queue.find(id) !== NONE) return;
+    const held = queue.find(id);
+    // One without a seq came in here a second time, and goes as soon as the store says that it knows it.
+    if (held !== NONE) return queue.seq[held]! > 0;
     const waitedMs = Math.max(0, clock.wallMs() - payment.acceptedAtMs);
     const slot = queue.add(id, payment.cents, payment.acceptedAtMs, clock.monotonicMs() - waitedMs);
-    if (slot === NONE) return;
+    if (slot === NONE) return false;
     queue.seq[slot] = payment.seq;
     queue.requestedAtMs[slot] = payment.requestedAtMs;
     queue.state[slot] = recovered(payment.state);
@@ -464,6 +500,7 @@ export class Worker {
     this.#failures[slot] = 0;
     this.#parking[slot] = 0;
     this.#lanes.enter(slot, adopted);
+    return true;
   }
 
   /** One timer for whatever comes first: a pause that ends, a probe, a deadline. */
