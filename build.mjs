@@ -17,6 +17,8 @@ const entries = {
   'sqlite-thread': 'src/store/sqlite-thread.ts',
   stack: 'src/stack.ts',
   processors: 'src/simulator/server.ts',
+  // What a backend loads when it is first asked for it; see src/observe/lazy.ts.
+  metrics: 'src/observe/metrics.ts',
 };
 
 /** Whether node_modules holds what package-lock.json asks for, by what npm wrote down when it installed. */

@@ -3,10 +3,11 @@
 import { type Clock, realClock } from './clock.ts';
 import type { Config } from './config.ts';
 import type { Logger } from './observe/log.ts';
-import { PROCESSORS } from './payments/payment.ts';
+import { Observation } from './observe/observation.ts';
+import type { Observed } from './observe/observed.ts';
 import { Service } from './payments/service.ts';
 import { Session, type SessionEvents } from './payments/session.ts';
-import { Breaker, type Circuit } from './processors/breaker.ts';
+import { Breaker } from './processors/breaker.ts';
 import { ProcessorsClient } from './processors/client.ts';
 import { Follower } from './store/follow.ts';
 import { Log } from './store/log.ts';
@@ -18,27 +19,37 @@ const REJOIN_MS = 500;
 
 export class Backend {
   readonly service: Service;
+  readonly observation: Observation;
   readonly #config: Config;
   readonly #store: Store;
   readonly #logger: Logger;
   readonly #clock: Clock = realClock;
   readonly #processors: ProcessorsClient;
   readonly #breakers = [new Breaker(), new Breaker()] as const;
-  readonly #circuits: [Circuit, Circuit] = ['closed', 'closed'];
   #faulty = false;
   #stopping = false;
 
   constructor(config: Config, store: Store, logger: Logger) {
     this.#config = config;
-    this.#store = store;
     this.#logger = logger;
+    this.observation = new Observation({
+      instance: config.instance,
+      logger,
+      clock: this.#clock,
+      breakers: this.#breakers,
+      storeDirectory: config.storeDirectory,
+      session: () => this.service.session,
+      reasons: () => this.service.readiness().reasons,
+    });
+    this.#store = this.observation.timed(store);
     this.#processors = new ProcessorsClient({
       urls: config.processorUrls,
       attemptTimeoutMs: config.attemptTimeoutMs,
       connections: config.workerConcurrency,
     });
     const { instance, ackAfter } = config;
-    this.service = new Service({ store, clock: this.#clock, instance, ackAfter, accepted: () => {} });
+    const accepted = (): void => this.observation.figures.accepted();
+    this.service = new Service({ store, clock: this.#clock, instance, ackAfter, accepted });
   }
 
   /** Joins the others. Throws `Unavailable` when the store cannot be asked. */
@@ -61,6 +72,16 @@ export class Backend {
     });
   }
 
+  /** What the pages show. */
+  get observed(): Observed {
+    const { observation, service } = this;
+    return {
+      instances: () => observation.instances(),
+      shared: () => observation.shared(),
+      readiness: () => service.readiness(),
+    };
+  }
+
   /** Says `not ready` from now on, so that the proxy looks elsewhere. */
   announceStop(): void {
     this.#stopping = true;
@@ -72,21 +93,14 @@ export class Backend {
   async stop(): Promise<void> {
     await this.service.session?.stop(this.#clock.monotonicMs() + STOP_MS);
     await this.#processors.close();
+    this.observation.close();
     this.#logger.info('stopped');
   }
 
   #events(): SessionEvents {
     const logger = this.#logger;
     return {
-      settled: () => {},
-      attempted: (correlationId, processor, outcome, durationMs) => {
-        this.#watchCircuit(processor);
-        if (outcome === 'processed') return;
-        logger.debug(
-          { correlationId, processor: PROCESSORS[processor], outcome, durationMs },
-          'attempt failed',
-        );
-      },
+      ...this.observation.events,
       faulty: fault => {
         if ((fault !== undefined) === this.#faulty) return;
         this.#faulty = fault !== undefined;
@@ -95,18 +109,10 @@ export class Backend {
         else logger.error({ reason: fault.reason, detail: fault.detail }, 'the store does not take writes');
       },
       fenced: () => {
-        logger.warn('fenced: the others took this instance for dead, so it joins them anew');
+        this.observation.journal.fenced();
         this.service.session = undefined;
         void this.#rejoin();
       },
-      died: instance => logger.warn({ other: instance }, 'an instance died'),
-      adopted: (instance, count) => logger.info({ other: instance, count }, 'payments adopted'),
-      checking: mine =>
-        logger.info(mine ? 'this instance asks the health now' : 'another one asks the health'),
-      shared: () => {
-        for (const processor of PROCESSORS.keys()) this.#watchCircuit(processor);
-      },
-      figures: () => '{}',
     };
   }
 
@@ -120,13 +126,5 @@ export class Backend {
         await new Promise<void>(resolve => this.#clock.after(REJOIN_MS, resolve));
       }
     }
-  }
-
-  #watchCircuit(processor: number): void {
-    const { circuit } = this.#breakers[processor]!;
-    // Half-open comes and goes with every probe.
-    if (circuit === 'half-open' || circuit === this.#circuits[processor]) return;
-    this.#circuits[processor] = circuit;
-    this.#logger.warn({ processor: PROCESSORS[processor], circuit }, 'circuit');
   }
 }

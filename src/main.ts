@@ -7,6 +7,7 @@ import { ConfigError, readConfig } from './config.ts';
 import { routes } from './http/routes.ts';
 import { Server } from './http/server.ts';
 import { createLogger } from './observe/log.ts';
+import { createPages } from './observe/pages.ts';
 import { openSqliteStore } from './store/remote.ts';
 import { StoreOpenError } from './store/sqlite-open.ts';
 
@@ -25,8 +26,9 @@ async function main(): Promise<void> {
   await backend.begin();
   const payments = backend.service;
   const server = new Server({
-    handler: routes({ payments, allowPurge: config.allowPurge }),
+    handler: routes({ payments, allowPurge: config.allowPurge, ...createPages(backend.observed) }),
     commit: () => payments.commit(),
+    observer: backend.observation.figures,
     // Without a proxy in front, the kernel spreads connections over the backends that share a port.
     reusePort: config.listen.is === 'tcp',
   });

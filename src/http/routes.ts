@@ -52,19 +52,35 @@ const PURGE = 4;
 const HEALTH = 5;
 const PAGE = 6;
 
-/** What an extra page answers. The body is text. */
+/** What an extra page answers. The body is text; `fields` are further field lines, each with its CR LF. */
 export interface Page {
   readonly status: number;
   readonly contentType: string;
   readonly body: string;
+  readonly fields?: string;
 }
+
+/** What an extra page is told of the request: all of it, since the request itself is gone after the first `await`. */
+export interface PageRequest {
+  readonly query: string | undefined;
+  /** Only of a POST. */
+  readonly body: string;
+  /** Those of its fields that pages look at. */
+  readonly fields: Readonly<Record<(typeof PAGE_FIELDS)[number], string | undefined>>;
+}
+
+export const PAGE_FIELDS = ['host', 'origin', 'content-type'] as const;
+
+export type PageHandler = (request: PageRequest) => Promise<Page>;
 
 export interface RouteOptions {
   readonly payments: Payments;
   /** Whether `POST /purge-payments` is allowed. */
   readonly allowPurge: boolean;
   /** Further paths for GET and HEAD, such as `/metrics`. */
-  readonly pages?: Readonly<Record<string, () => Promise<Page>>>;
+  readonly pages?: Readonly<Record<string, PageHandler>>;
+  /** Further paths for POST. */
+  readonly actions?: Readonly<Record<string, PageHandler>>;
 }
 
 const RETRY_AFTER = 'Retry-After: 1\r\n';
@@ -125,7 +141,7 @@ NOT_PAYMENTS[AMOUNT_OVER_MAX] = notAPayment('amount must be at most 9999999999.9
 const PAYMENTS_PATH = latin1('/payments');
 
 /** The handler of a backend. */
-export function routes({ payments, allowPurge, pages = {} }: RouteOptions): Handler {
+export function routes({ payments, allowPurge, pages = {}, actions = {} }: RouteOptions): Handler {
   const fields = new PaymentFields();
 
   const pay = (request: Request): Answer | Promise<Answer> => {
@@ -165,9 +181,9 @@ export function routes({ payments, allowPurge, pages = {} }: RouteOptions): Hand
     );
   };
 
-  const showPage = async (page: () => Promise<Page>): Promise<Answer> => {
-    const { status, contentType, body } = await page();
-    return new Answer(status, `Content-Type: ${contentType}\r\n`, body);
+  const showPage = async (page: PageHandler, request: Request): Promise<Answer> => {
+    const { status, contentType, body, fields: more = '' } = await page(pageRequest(request));
+    return new Answer(status, `Content-Type: ${contentType}\r\n${more}`, body);
   };
 
   return request => {
@@ -200,11 +216,21 @@ export function routes({ payments, allowPurge, pages = {} }: RouteOptions): Hand
       answer = health;
     } else if (Object.hasOwn(pages, path)) {
       request.route = PAGE;
-      answer = () => guarded(showPage(pages[path]!));
+      answer = () => guarded(showPage(pages[path]!, request));
+    } else if (Object.hasOwn(actions, path)) {
+      request.route = PAGE;
+      if (method === POST) return guarded(showPage(actions[path]!, request));
+      return method === OPTIONS ? OPTIONS_POST : ONLY_POST;
     } else return NOT_FOUND;
     if (method === GET || method === HEAD) return answer();
     return method === OPTIONS ? OPTIONS_GET : ONLY_GET;
   };
+}
+
+function pageRequest(request: Request): PageRequest {
+  const fields = Object.fromEntries(PAGE_FIELDS.map(name => [name, request.header(name)]));
+  const body = request.method === POST ? new TextDecoder().decode(request.body()) : '';
+  return { query: request.query, body, fields: fields as PageRequest['fields'] };
 }
 
 /** Whether the target is `/payments` in origin form, without a query. */

@@ -209,6 +209,8 @@ export class Server {
         for (let at = 0; at < links.length; at++) links[at]!.connection.decide(batch, stored);
       } else this.#decideLater(stored, batch, links.slice());
     }
+    // Read again, so that what is observed holds the parsing and the commit of this turn.
+    this.#nowMs = this.#clock.now();
     this.#setDate();
     for (let at = 0; at < links.length; at++) {
       const link = links[at]!;

@@ -8,7 +8,15 @@
  */
 import assert from 'node:assert/strict';
 import { FixedStack } from 'mnemonist';
-import { idText, type ProcessorIndex, type State, WAITING, writeIdBytes } from './payment.ts';
+import {
+  idText,
+  PINNED,
+  type ProcessorIndex,
+  SETTLED,
+  type State,
+  WAITING,
+  writeIdBytes,
+} from './payment.ts';
 
 export const NONE = -1;
 /** In place of a state: found by no search any more, but still in a lane, which frees it when it comes up. */
@@ -20,7 +28,7 @@ export class Queue {
   readonly words: Int32Array;
   readonly cents: Float64Array;
   readonly acceptedAtMs: Float64Array;
-  /** When it was accepted, on the monotonic clock. */
+  /** When it was accepted, on the monotonic clock; Infinity in a free slot. */
   readonly acceptedMonotonicMs: Float64Array;
   /** The store's number of the payment; 0 until the store has it. */
   readonly seq: Float64Array;
@@ -39,6 +47,8 @@ export class Queue {
   readonly #index: Int32Array;
   readonly #mask: number;
   readonly #bytes = new Uint8Array(16);
+  /** No slot from here on was ever used. */
+  #top = 0;
 
   constructor(capacity: number) {
     assert(Number.isInteger(capacity) && capacity > 0 && capacity <= 2 ** 24);
@@ -72,6 +82,7 @@ export class Queue {
   add(id: ArrayLike<number>, cents: number, acceptedAtMs: number, nowMs: number): number {
     const slot = this.#free.pop();
     if (slot === undefined) return NONE;
+    if (slot >= this.#top) this.#top = slot + 1;
     this.words[slot * 4] = id[0]!;
     this.words[slot * 4 + 1] = id[1]!;
     this.words[slot * 4 + 2] = id[2]!;
@@ -117,6 +128,7 @@ export class Queue {
   free(slot: number): void {
     if (this.state[slot] !== RETIRED) this.#unindex(slot);
     this.version[slot]! += 1;
+    this.acceptedMonotonicMs[slot] = Infinity;
     this.#free.push(slot);
   }
 
@@ -129,11 +141,26 @@ export class Queue {
   /** Gives every slot back. */
   clear(): void {
     this.#index.fill(0);
+    this.acceptedMonotonicMs.fill(Infinity, 0, this.#top);
     this.#free.clear();
     for (let slot = this.capacity - 1; slot >= 0; slot--) {
       this.version[slot]! += 1;
       this.#free.push(slot);
     }
+  }
+
+  /** A pass over all that was ever used, for figures: pinned payments, and the earliest acceptance (Infinity: none). */
+  look(): { pinned: number; oldestMs: number } {
+    const { state, acceptedMonotonicMs } = this;
+    let pinned = 0;
+    let oldestMs = Infinity;
+    for (let slot = 0; slot < this.#top; slot++) {
+      const acceptedMs = acceptedMonotonicMs[slot]!;
+      if (acceptedMs === Infinity || state[slot] === SETTLED) continue;
+      if (acceptedMs < oldestMs) oldestMs = acceptedMs;
+      if (state[slot] === PINNED) pinned++;
+    }
+    return { pinned, oldestMs };
   }
 
   stateOf(slot: number): State {

@@ -1,0 +1,137 @@
+/**
+ * What one instance counts of itself: plain numbers, so that counting costs a few additions on the hot path. Read twice a
+ * second, when they are published.
+ */
+import type { Observer } from '../http/observer.ts';
+import { REFUSAL_NAMES } from '../http/refusals.ts';
+import { METHODS } from '../http/request.ts';
+import { ROUTES } from '../http/routes.ts';
+import { STATUS_TEXTS } from '../http/status.ts';
+import type { ProcessorIndex } from '../payments/payment.ts';
+import { OUTCOMES, type Outcome } from '../processors/outcome.ts';
+import { Histogram, MOMENTS_MS, WHILES_MS } from './histogram.ts';
+import type { Published } from './published.ts';
+
+/** Every status that is ever sent; the place in this list, 0 for any other, stands for it in the table. */
+const STATUSES = [0, ...Object.keys(STATUS_TEXTS).map(Number)];
+const PLACE_OF_STATUS = new Uint8Array(1000);
+for (const [place, status] of STATUSES.entries()) PLACE_OF_STATUS[status] = place;
+
+const snake = (text: string): string =>
+  text.replaceAll(' ', '_').replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`);
+const REASON_LABELS = REFUSAL_NAMES.map(snake);
+const OUTCOME_LABELS = OUTCOMES.map(snake);
+/** A route's number stands for its path: the method is a label of its own. */
+const ROUTE_LABELS = ROUTES.map(route => route.slice(route.indexOf('/') === -1 ? 0 : route.indexOf('/')));
+
+interface Answers {
+  readonly method: number;
+  readonly route: number;
+  readonly status: number;
+  readonly took: Histogram;
+}
+
+/** What `Figures` knows by itself; the rest is asked of others when it is published. */
+export type Counted = Pick<
+  Published,
+  | 'connections'
+  | 'answers'
+  | 'refusals'
+  | 'accepted'
+  | 'settled'
+  | 'cents'
+  | 'settling'
+  | 'attempts'
+  | 'commits'
+>;
+
+export class Figures implements Observer {
+  #connections = 0;
+  #accepted = 0;
+  readonly #refusals = new Float64Array(REFUSAL_NAMES.length);
+  /** By method, route and status: the place in `#answers` and 1, or 0 where there was no such answer yet. */
+  readonly #places = new Uint16Array(METHODS.length * ROUTES.length * STATUSES.length);
+  readonly #answers: Answers[] = [];
+  readonly #settled = new Float64Array(2);
+  readonly #cents = new Float64Array(2);
+  readonly #attempts = new Float64Array(2 * OUTCOMES.length);
+  readonly #settling = new Histogram(WHILES_MS);
+  readonly #commits = new Histogram(MOMENTS_MS);
+
+  opened(): void {
+    this.#connections += 1;
+  }
+
+  closed(): void {
+    this.#connections -= 1;
+  }
+
+  answered(method: number, route: number, status: number, durationMs: number): void {
+    const place = (method * ROUTES.length + route) * STATUSES.length + PLACE_OF_STATUS[status]!;
+    const known = this.#places[place]!;
+    if (known === 0) this.#add(place, { method, route, status, took: new Histogram(MOMENTS_MS) }, durationMs);
+    else this.#answers[known - 1]!.took.add(durationMs);
+  }
+
+  refused(reason: number): void {
+    this.#refusals[reason]! += 1;
+  }
+
+  accepted(): void {
+    this.#accepted += 1;
+  }
+
+  settled(processor: ProcessorIndex, cents: number, waitedMs: number): void {
+    this.#settled[processor]! += 1;
+    this.#cents[processor]! += cents;
+    this.#settling.add(waitedMs);
+  }
+
+  attempted(processor: ProcessorIndex, outcome: Outcome): void {
+    this.#attempts[processor * OUTCOMES.length + OUTCOMES.indexOf(outcome)]! += 1;
+  }
+
+  /** The store took `durationMs` over one batch. */
+  committed(durationMs: number): void {
+    this.#commits.add(durationMs);
+  }
+
+  read(): Counted {
+    return {
+      connections: this.#connections,
+      answers: this.#answers.map(({ method, route, status, took }) => [
+        METHODS[method]!,
+        ROUTE_LABELS[route]!,
+        status,
+        took.pack(),
+      ]),
+      refusals: named(REASON_LABELS, this.#refusals, 0),
+      accepted: this.#accepted,
+      settled: [this.#settled[0]!, this.#settled[1]!],
+      cents: [this.#cents[0]!, this.#cents[1]!],
+      settling: this.#settling.pack(),
+      attempts: [
+        named(OUTCOME_LABELS, this.#attempts, 0),
+        named(OUTCOME_LABELS, this.#attempts, OUTCOMES.length),
+      ],
+      commits: this.#commits.pack(),
+    };
+  }
+
+  #add(place: number, answers: Answers, durationMs: number): void {
+    // A status that is not in the table shares a place with its like, and is told as 0.
+    const { status } = answers;
+    this.#answers.push(PLACE_OF_STATUS[status] === 0 ? { ...answers, status: 0 } : answers);
+    this.#places[place] = this.#answers.length;
+    answers.took.add(durationMs);
+  }
+}
+
+/** What is not zero among the values from `start` on, by name. */
+function named(names: readonly string[], values: Float64Array, start: number): Record<string, number> {
+  const result: Record<string, number> = {};
+  for (const [at, name] of names.entries()) {
+    if (values[start + at]! > 0) result[name] = values[start + at]!;
+  }
+  return result;
+}

@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type Logger, pino } from 'pino';
+import { DEFAULT, FALLBACK } from '../payments/payment.ts';
+import { Journal } from './journal.ts';
+import { pretty } from './pretty.ts';
+
+function journal(): { journal: Journal; lines: Record<string, unknown>[] } {
+  const lines: Record<string, unknown>[] = [];
+  const logger: Logger = pino(
+    { level: 'info', base: null, timestamp: false },
+    { write: (line: string) => lines.push(JSON.parse(line)) },
+  );
+  return { journal: new Journal(logger), lines };
+}
+
+test('a payment that goes as it should is not told', () => {
+  const { journal: told, lines } = journal();
+  told.attempted('a', DEFAULT, 'processed', 1);
+  told.attempted('b', DEFAULT, 'failed', 1);
+  assert.deepEqual(lines, []);
+});
+
+test('a pinned payment is told once, and its end', () => {
+  const { journal: told, lines } = journal();
+  told.attempted('a', DEFAULT, 'timed out', 1);
+  told.attempted('a', DEFAULT, 'reset', 1);
+  told.attempted('a', DEFAULT, 'already processed', 1);
+  assert.deepEqual(
+    lines.map(({ msg }) => msg),
+    ['pinned', 'recovered'],
+  );
+});
+
+test('a flood is told as its first lines and a number', () => {
+  const { journal: told, lines } = journal();
+  for (let number = 0; number < 100; number++) told.attempted(`${number}`, FALLBACK, 'processed', 1);
+  told.beat();
+  told.beat();
+  assert.equal(lines.length, 6);
+  assert.equal(lines[5]!['count'], 95);
+  assert.match(String(lines[5]!['msg']), /^moved to fallback: so many more/);
+});
+
+test('a change of readiness is told, not that a start takes a moment', () => {
+  const { journal: told, lines } = journal();
+  for (const reasons of [['joining'], [], [], ['the queue is full'], ['the queue is full'], []]) {
+    told.readiness(reasons);
+  }
+  assert.deepEqual(
+    lines.map(({ msg }) => msg),
+    ['not ready', 'ready again'],
+  );
+});
+
+test('on a terminal a line is for people', () => {
+  const line =
+    '{"level":"warn","time":"2026-07-10T12:34:56.789Z","instance":"backend-1","processor":"default","why":"a b","msg":"circuit open"}\n';
+  // biome-ignore lint/complexity/useRegexLiterals: an escape character in a literal is not allowed either
+  const colours = new RegExp('\\u001b\\[\\d+m', 'g');
+  assert.equal(
+    pretty(line).replace(colours, ''),
+    '12:34:56.789 warn  backend-1 circuit open processor=default why="a b"\n',
+  );
+  assert.equal(pretty('not JSON\n'), 'not JSON\n');
+});

@@ -1,0 +1,105 @@
+/**
+ * What happens, told to the log: a line for each event that an operator would ask about, none for what goes as it should, and
+ * never so many that they flood. Under load a processor that hangs pins payments by the hundred in a second: the first few are
+ * told one by one, the others as a number.
+ */
+import { FALLBACK, PROCESSORS, type ProcessorIndex } from '../payments/payment.ts';
+import { OUTCOMES, type Outcome } from '../processors/outcome.ts';
+import type { Logger } from './log.ts';
+
+/** Lines of one kind between two beats; there are two a second. */
+const LINES_MAX = 5;
+/** Pinned payments whose end is told; of what is beyond, only numbers are. */
+const PINNED_MAX = 4096;
+
+type PaymentEvent = 'pinned' | 'moved to fallback' | 'recovered';
+
+/** Outcomes that leave open whether the payment was processed. */
+const UNKNOWN: ReadonlySet<Outcome> = new Set([
+  'gateway',
+  'timed out',
+  'reset',
+  'garbage',
+] satisfies Outcome[]);
+const IS_UNKNOWN = OUTCOMES.map(outcome => UNKNOWN.has(outcome));
+
+export class Journal {
+  readonly #logger: Logger;
+  readonly #told = new Map<PaymentEvent, number>();
+  readonly #pinned = new Set<string>();
+  #ready: boolean | undefined;
+
+  constructor(logger: Logger) {
+    this.#logger = logger;
+  }
+
+  /** An attempt ended. */
+  attempted(correlationId: string, to: ProcessorIndex, outcome: Outcome, durationMs: number): void {
+    const isProcessed = outcome === 'processed' || outcome === 'already processed';
+    if (isProcessed && to !== FALLBACK && this.#pinned.size === 0) return;
+    const processor = PROCESSORS[to];
+    if (isProcessed) {
+      if (this.#pinned.delete(correlationId)) this.#tell('recovered', { correlationId, processor });
+    } else if (this.#logger.isLevelEnabled('debug')) {
+      const rounded = Math.round(durationMs);
+      this.#logger.debug({ correlationId, processor, outcome, durationMs: rounded }, 'attempt failed');
+    }
+    if (to === FALLBACK) this.#tell('moved to fallback', { correlationId, outcome });
+    if (IS_UNKNOWN[OUTCOMES.indexOf(outcome)] && !this.#pinned.has(correlationId)) {
+      if (this.#pinned.size < PINNED_MAX) this.#pinned.add(correlationId);
+      this.#tell('pinned', { correlationId, processor, outcome });
+    }
+  }
+
+  /** Payments were taken over that were at work when their instance died, or were parked. */
+  adopted(other: string, count: number): void {
+    this.#logger.info({ other, count }, 'payments adopted');
+  }
+
+  died(other: string): void {
+    this.#logger.warn({ other }, 'an instance died');
+  }
+
+  fenced(): void {
+    this.#logger.warn('fenced: the others took this instance for dead, so it joins them anew');
+  }
+
+  circuit(processor: ProcessorIndex, circuit: string): void {
+    const level = circuit === 'open' ? 'warn' : 'info';
+    this.#logger[level]({ processor: PROCESSORS[processor], circuit }, `circuit ${circuit}`);
+  }
+
+  checking(mine: boolean): void {
+    this.#logger.info(
+      mine
+        ? "lease: this instance asks the processors' health now"
+        : "lease: another instance asks the processors' health now",
+    );
+  }
+
+  /** Told whether this instance takes payments, with every beat; a change is news. */
+  readiness(reasons: readonly string[]): void {
+    const ready = reasons.length === 0;
+    const isFirst = this.#ready === undefined;
+    // Until it was ready for the first time, it is starting, which is no news.
+    if (ready === this.#ready || (isFirst && !ready)) return;
+    this.#ready = ready;
+    if (!ready) this.#logger.warn({ reasons }, 'not ready');
+    else if (!isFirst) this.#logger.info('ready again');
+  }
+
+  /** With every beat: tells how many lines were left out, and begins anew. */
+  beat(): void {
+    for (const [event, count] of this.#told) {
+      if (count > LINES_MAX)
+        this.#logger.info({ count: count - LINES_MAX }, `${event}: so many more payments`);
+    }
+    this.#told.clear();
+  }
+
+  #tell(event: PaymentEvent, what: object): void {
+    const count = (this.#told.get(event) ?? 0) + 1;
+    this.#told.set(event, count);
+    if (count <= LINES_MAX) this.#logger.info(what, event);
+  }
+}

@@ -1,0 +1,189 @@
+/**
+ * What one backend knows of itself and makes known: counts as things happen, publishes with each beat, and tells the log.
+ */
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Clock } from '../clock.ts';
+import type { Session, SessionEvents } from '../payments/session.ts';
+import type { Breaker } from '../processors/breaker.ts';
+import { fileName } from '../store/sqlite-open.ts';
+import type { Shared, Store } from '../store/store.ts';
+import { Figures } from './figures.ts';
+import { Journal } from './journal.ts';
+import type { Logger } from './log.ts';
+import type { Seen, SharedHealth } from './metrics.ts';
+import {
+  type Books,
+  type ProcessorFigures,
+  PUBLISHED_VERSION,
+  type Published,
+  readPublished,
+} from './published.ts';
+import { Runtime } from './runtime.ts';
+
+/** Beats between two looks at the size of the store. */
+const STORE_EVERY = 10;
+
+export interface ObservationParts {
+  readonly instance: string;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly breakers: readonly [Breaker, Breaker];
+  readonly storeDirectory: string;
+  /** What is at work at present; undefined between two lives. */
+  readonly session: () => Session | undefined;
+  /** Why this instance does not take payments. */
+  readonly reasons: () => readonly string[];
+}
+
+export class Observation {
+  readonly figures = new Figures();
+  readonly journal: Journal;
+  /** What the comparison of the books found, where this instance is the one that compares. */
+  books: Books | undefined;
+  readonly #parts: ObservationParts;
+  readonly #runtime = new Runtime();
+  readonly #circuits = ['closed', 'closed'];
+  readonly #health = [
+    { version: 0, atMs: 0 },
+    { version: 0, atMs: 0 },
+  ];
+  #beats = 0;
+  #storeBytes = 0;
+
+  constructor(parts: ObservationParts) {
+    this.#parts = parts;
+    this.journal = new Journal(parts.logger);
+  }
+
+  /** What is counted and told of the session's events; what has to be done about them is the backend's. */
+  get events(): Omit<SessionEvents, 'fenced' | 'faulty'> {
+    const { figures, journal } = this;
+    return {
+      settled: (processor, cents, waitedMs) => figures.settled(processor, cents, waitedMs),
+      attempted: (correlationId, processor, outcome, durationMs) => {
+        figures.attempted(processor, outcome);
+        journal.attempted(correlationId, processor, outcome, durationMs);
+        this.#watchCircuits();
+      },
+      died: instance => journal.died(instance),
+      adopted: (instance, count) => journal.adopted(instance, count),
+      checking: mine => journal.checking(mine),
+      shared: shared => this.#learn(shared),
+      figures: () => this.#beat(),
+    };
+  }
+
+  /** The same store, whose commits are timed. */
+  timed(store: Store): Store {
+    const { clock } = this.#parts;
+    const write = store.write.bind(store);
+    store.write = (batch, reply) => {
+      const startedMs = clock.monotonicMs();
+      write(batch, answer => {
+        this.figures.committed(clock.monotonicMs() - startedMs);
+        reply(answer);
+      });
+    };
+    return store;
+  }
+
+  /** The figures of this moment. */
+  read(): Published {
+    const { clock, breakers, session, reasons } = this.#parts;
+    const [nowMs, atMs] = [clock.monotonicMs(), clock.wallMs()];
+    const live = session();
+    const looked = live?.queue.look() ?? { pinned: 0, oldestMs: Infinity };
+    const processor = (index: 0 | 1): ProcessorFigures => {
+      const { circuit, askAgainAtMs } = breakers[index];
+      const isPlanned = circuit !== 'closed' && askAgainAtMs > 0;
+      return {
+        circuit,
+        probeAtMs: isPlanned ? Math.round(atMs + askAgainAtMs - nowMs) : 0,
+        healthAtMs: this.#health[index]!.atMs,
+      };
+    };
+    return {
+      version: PUBLISHED_VERSION,
+      atMs,
+      ...this.figures.read(),
+      queue: {
+        length: live?.queue.size ?? 0,
+        capacity: live?.queue.capacity ?? 0,
+        pinned: looked.pinned,
+        oldestMs: looked.oldestMs === Infinity ? 0 : Math.round(nowMs - looked.oldestMs),
+        atWork: live?.worker.atWork ?? 0,
+      },
+      processors: [processor(0), processor(1)],
+      storeBytes: this.#storeBytes,
+      runtime: this.#runtime.read(),
+      reasons: reasons(),
+      ...(this.books === undefined ? {} : { books: this.books }),
+    };
+  }
+
+  /** All instances that the store knows, by what they last published; this one by its figures of this moment. */
+  instances(): Seen[] {
+    const { instance, session } = this.#parts;
+    const others = session()?.membership.shared?.instances ?? [];
+    const seen = others.map(({ name, alive, unsettled, figures }) => ({
+      name,
+      alive,
+      unsettled,
+      figures: name === instance ? this.read() : readPublished(figures),
+    }));
+    // Between two lives, or before the first look at the others.
+    if (!seen.some(({ name }) => name === instance)) {
+      seen.push({ name: instance, alive: true, unsettled: 0, figures: this.read() });
+    }
+    return seen;
+  }
+
+  shared(): SharedHealth {
+    return this.#parts.session()?.membership.shared ?? { health: [], checker: '' };
+  }
+
+  close(): void {
+    this.#runtime.close();
+  }
+
+  #beat(): string {
+    if (this.#beats++ % STORE_EVERY === 0) void this.#measureStore();
+    this.journal.readiness(this.#parts.reasons());
+    this.journal.beat();
+    return JSON.stringify(this.read());
+  }
+
+  #learn(shared: Shared): void {
+    for (const [index, health] of this.#health.entries()) {
+      const { version } = shared.health[index]!;
+      if (version === health.version) continue;
+      // How old a report is that was there before this instance nobody tells; it counts from now.
+      health.version = version;
+      health.atMs = this.#parts.clock.wallMs();
+    }
+    this.#watchCircuits();
+  }
+
+  #watchCircuits(): void {
+    const { breakers } = this.#parts;
+    for (const index of [0, 1] as const) {
+      const { circuit } = breakers[index];
+      // Half-open comes and goes with every probe.
+      if (circuit === this.#circuits[index] || circuit === 'half-open') continue;
+      this.#circuits[index] = circuit;
+      this.journal.circuit(index, circuit);
+    }
+  }
+
+  async #measureStore(): Promise<void> {
+    const path = join(this.#parts.storeDirectory, fileName);
+    const sizes = [path, `${path}-wal`].map(file =>
+      stat(file).then(
+        ({ size }) => size,
+        () => 0,
+      ),
+    );
+    this.#storeBytes = (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
+  }
+}

@@ -1,0 +1,37 @@
+/** What a backend answers besides payments: for Prometheus, for whoever starts and stops backends, and for people. */
+import type { Page, PageHandler } from '../http/routes.ts';
+import { load } from './lazy.ts';
+import type { Observed } from './observed.ts';
+
+const JSON_TYPE = 'application/json';
+
+export interface Pages {
+  readonly pages: Readonly<Record<string, PageHandler>>;
+  readonly actions: Readonly<Record<string, PageHandler>>;
+}
+
+/** The pages of a backend that knows `observed`. */
+export function createPages(observed: Observed): Pages {
+  return {
+    pages: {
+      '/metrics': async () => {
+        const { renderMetrics, CONTENT_TYPE } = await load('metrics');
+        const body = await renderMetrics(observed.instances(), observed.shared());
+        return { status: 200, contentType: CONTENT_TYPE, body };
+      },
+      // Alive is whoever can say so: a processor that fails or a full queue is no reason to be killed.
+      '/livez': async () => json(200, { status: 'ok' }),
+      '/readyz': async () => {
+        const { ready, reasons, instance } = observed.readiness();
+        return json(ready ? 200 : 503, { status: ready ? 'ok' : 'unavailable', instance, reasons });
+      },
+    },
+    actions: {},
+  };
+}
+
+const json = (status: number, value: unknown): Page => ({
+  status,
+  contentType: JSON_TYPE,
+  body: JSON.stringify(value),
+});

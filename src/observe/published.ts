@@ -1,0 +1,110 @@
+/**
+ * What an instance publishes of itself with each beat, so that whichever instance is asked can speak for all. Compact: it goes
+ * through the store twice a second. Counters count from the start of the process.
+ */
+import type { PackedHistogram } from './histogram.ts';
+
+export interface Published {
+  /** Of this shape; figures of another version are not read. */
+  readonly version: typeof PUBLISHED_VERSION;
+  /** When these figures were taken, on the wall clock. */
+  readonly atMs: number;
+  /** Connections of clients or of the proxy. */
+  readonly connections: number;
+  /** Answers by method, route and status. */
+  readonly answers: readonly (readonly [
+    method: string,
+    route: string,
+    status: number,
+    took: PackedHistogram,
+  ])[];
+  readonly refusals: Readonly<Record<string, number>>;
+  readonly accepted: number;
+  /** By processor, as everything in pairs below. */
+  readonly settled: readonly [number, number];
+  readonly cents: readonly [number, number];
+  readonly settling: PackedHistogram;
+  /** Counts by outcome, in snake case. */
+  readonly attempts: readonly [Readonly<Record<string, number>>, Readonly<Record<string, number>>];
+  readonly queue: QueueFigures;
+  readonly processors: readonly [ProcessorFigures, ProcessorFigures];
+  readonly commits: PackedHistogram;
+  readonly storeBytes: number;
+  readonly runtime: RuntimeFigures;
+  /** Only of the instance that compares the books. */
+  readonly books?: Books;
+  /** Why this instance does not take payments; empty when it does. */
+  readonly reasons: readonly string[];
+}
+
+export const PUBLISHED_VERSION = 1;
+
+export interface QueueFigures {
+  /** Payments in memory, of at most `capacity`. */
+  readonly length: number;
+  readonly capacity: number;
+  readonly pinned: number;
+  readonly oldestMs: number;
+  readonly atWork: number;
+}
+
+export interface ProcessorFigures {
+  readonly circuit: 'closed' | 'open' | 'half-open';
+  /** When the next probe may leave, on the wall clock; 0 when none is planned. */
+  readonly probeAtMs: number;
+  /** When its health was last learnt, on the wall clock; 0 when it never was. */
+  readonly healthAtMs: number;
+}
+
+/** Of the process: memory in bytes, times in seconds. */
+export interface RuntimeFigures {
+  readonly pid: number;
+  readonly node: string;
+  readonly soquete: string;
+  readonly startSeconds: number;
+  readonly cpuUserSeconds: number;
+  readonly cpuSystemSeconds: number;
+  readonly residentBytes: number;
+  readonly heapTotalBytes: number;
+  readonly heapUsedBytes: number;
+  readonly externalBytes: number;
+  readonly openFds: number;
+  readonly maxFds: number;
+  readonly activeResources: number;
+  /** Share of the time in which the event loop was busy, 0 to 1, over the last seconds. */
+  readonly busy: number;
+  /** The event loop's delay over the last seconds: min, max, mean, standard deviation, 50th, 90th, 99th percentile. */
+  readonly lagSeconds: readonly number[];
+  /** Collections by kind: how many, and the seconds they took. */
+  readonly gc: Readonly<Record<string, readonly [count: number, seconds: number]>>;
+}
+
+/** soquete's books beside the processors' own, over a window that is closed; in cents. */
+export interface Books {
+  readonly fromMs: number;
+  readonly toMs: number;
+  /** When this was found; both sides as they were then. */
+  readonly atMs: number;
+  readonly sides: readonly [BooksSide, BooksSide];
+}
+
+export interface BooksSide {
+  readonly count: number;
+  readonly cents: number;
+  /** Of the processor; null when it did not answer. */
+  readonly theirs: { readonly count: number; readonly cents: number; readonly feeShare: number } | null;
+  /** Theirs less ours, where it cannot be a payment on its way between the two. */
+  readonly differenceCents: number;
+  readonly differenceCount: number;
+}
+
+/** The figures in `text`, or undefined when there are none, or those of another version. */
+export function readPublished(text: string): Published | undefined {
+  if (text === '') return undefined;
+  try {
+    const figures = JSON.parse(text) as Partial<Published>;
+    return figures.version === PUBLISHED_VERSION ? (figures as Published) : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,114 @@
+/** What the process tells of itself. Nothing here is asked more often than it is worth: the dear part every few seconds. */
+import { readdir, readFile } from 'node:fs/promises';
+import {
+  constants,
+  monitorEventLoopDelay,
+  type PerformanceEntry,
+  PerformanceObserver,
+  performance,
+} from 'node:perf_hooks';
+import type { RuntimeFigures } from './published.ts';
+import { VERSION } from './version.ts';
+
+/** Readings between two of the dear ones: 5 s at two a second. */
+const DEAR_EVERY = 10;
+const NANO = 1e-9;
+/** One look at the event loop in so many ms. */
+const LAG_RESOLUTION_MS = 20;
+
+const GC_KINDS: Readonly<Record<number, string>> = {
+  [constants.NODE_PERFORMANCE_GC_MAJOR]: 'major',
+  [constants.NODE_PERFORMANCE_GC_MINOR]: 'minor',
+  [constants.NODE_PERFORMANCE_GC_INCREMENTAL]: 'incremental',
+  [constants.NODE_PERFORMANCE_GC_WEAKCB]: 'weakcb',
+};
+
+type Collection = PerformanceEntry & { readonly detail: { readonly kind: number } };
+
+export class Runtime {
+  readonly #lag = monitorEventLoopDelay({ resolution: LAG_RESOLUTION_MS });
+  readonly #gc: Record<string, [count: number, seconds: number]> = {};
+  readonly #observer: PerformanceObserver;
+  #readings = 0;
+  #memory = process.memoryUsage();
+  #activeResources = 0;
+  #lagSeconds: number[] = [0, 0, 0, 0, 0, 0, 0];
+  #utilization = performance.eventLoopUtilization();
+  #busy = 0;
+  #openFds = 0;
+  #maxFds = 0;
+
+  constructor() {
+    this.#lag.enable();
+    this.#observer = new PerformanceObserver(list => {
+      for (const { duration, detail } of list.getEntries() as Collection[]) {
+        const kind = GC_KINDS[detail.kind] ?? 'other';
+        const [count, seconds] = this.#gc[kind] ?? [0, 0];
+        this.#gc[kind] = [count + 1, Math.round(seconds * 1e6 + duration * 1000) / 1e6];
+      }
+    });
+    this.#observer.observe({ entryTypes: ['gc'] });
+    void this.#readLimits();
+  }
+
+  read(): RuntimeFigures {
+    if (this.#readings++ % DEAR_EVERY === 0) this.#readDear();
+    const { user, system } = process.cpuUsage();
+    return {
+      pid: process.pid,
+      node: process.version,
+      soquete: VERSION,
+      startSeconds: Math.round(performance.timeOrigin) / 1000,
+      cpuUserSeconds: user / 1e6,
+      cpuSystemSeconds: system / 1e6,
+      residentBytes: this.#memory.rss,
+      heapTotalBytes: this.#memory.heapTotal,
+      heapUsedBytes: this.#memory.heapUsed,
+      externalBytes: this.#memory.external,
+      openFds: this.#openFds,
+      maxFds: this.#maxFds,
+      activeResources: this.#activeResources,
+      busy: this.#busy,
+      lagSeconds: this.#lagSeconds,
+      gc: this.#gc,
+    };
+  }
+
+  close(): void {
+    this.#lag.disable();
+    this.#observer.disconnect();
+  }
+
+  #readDear(): void {
+    this.#memory = process.memoryUsage();
+    this.#activeResources = process.getActiveResourcesInfo().length;
+    const lag = this.#lag;
+    if (lag.count > 0) {
+      const { min, max, mean, stddev } = lag;
+      const percentiles = [50, 90, 99].map(percentile => lag.percentile(percentile));
+      // What is told is the delay between two looks, of which the resolution is meant.
+      this.#lagSeconds = [min, max, mean, stddev, ...percentiles].map((nanoseconds, at) => {
+        const late = at === 3 ? nanoseconds : Math.max(0, nanoseconds - LAG_RESOLUTION_MS * 1e6);
+        return Math.round(late) * NANO;
+      });
+      lag.reset();
+    }
+    const utilization = performance.eventLoopUtilization();
+    this.#busy = rounded(performance.eventLoopUtilization(utilization, this.#utilization).utilization);
+    this.#utilization = utilization;
+    // Linux alone tells; elsewhere it stays at 0.
+    readdir('/proc/self/fd').then(
+      entries => {
+        this.#openFds = entries.length - 1;
+      },
+      () => {},
+    );
+  }
+
+  async #readLimits(): Promise<void> {
+    const limits = await readFile('/proc/self/limits', 'utf8').catch(() => '');
+    this.#maxFds = Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? 0);
+  }
+}
+
+const rounded = (share: number): number => Math.round(share * 1000) / 1000;
