@@ -10,11 +10,13 @@ import { closeSync, fdatasyncSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { fileName } from './sqlite-open.ts';
+import { StoreFault } from './store.ts';
+import type { Turns } from './turns.ts';
 
 /** Each operation of a batch makes about one page of the WAL: nearly all of them the page of a random id. */
-const passivePages = 2048;
-/** At this length of the WAL (32 MiB of pages) all of it is moved. */
-const restartPages = 8192;
+const passivePages = 4096;
+/** At this length of the WAL (64 MiB of pages) all of it is moved. */
+const restartPages = 16_384;
 /** Less than this is not worth an idle moment. */
 const idlePages = 256;
 
@@ -25,7 +27,10 @@ export class Checkpoints {
   /** An estimate of the pages that this connection wrote since its last checkpoint. */
   #pages = 0;
 
-  constructor(database: DatabaseSync, directory: string) {
+  readonly #turns: Turns;
+
+  constructor(database: DatabaseSync, turns: Turns, directory: string) {
+    this.#turns = turns;
     this.#passive = database.prepare('PRAGMA wal_checkpoint(PASSIVE)');
     this.#restart = database.prepare('PRAGMA wal_checkpoint(RESTART)');
     // Unlike the file itself, the WAL carries no locks that a descriptor of ours could drop; and it stays the same file
@@ -44,10 +49,15 @@ export class Checkpoints {
     this.#pages = 0;
     try {
       const { log } = this.#passive.get() as { log: number };
-      if (log >= restartPages) this.#restart.get();
+      if (log >= restartPages) this.#turns.begin(() => this.#startAnew());
     } catch {
       // A full disk, say: the WAL keeps everything meanwhile.
     }
+  }
+
+  #startAnew(): void {
+    const { busy } = this.#restart.get() as { busy: number };
+    if (busy !== 0) throw new StoreFault('busy', 'the WAL is in use');
   }
 
   /** Everything committed is safe from a power loss when this returns. */

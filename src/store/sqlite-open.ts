@@ -36,7 +36,7 @@ const applicationId = 0x736f7175;
 export const schemaVersion = 1;
 /** Pages of random ids dominate what is written; smaller ones make more work elsewhere (measured). */
 const pageBytes = 4096;
-const busyMsDefault = 2000;
+export const busyMsDefault = 2000;
 const cacheKiBDefault = 4 * 1024;
 /** The WAL starts anew long before, unless a disk is full or somebody reads for very long. */
 const walBytesKept = 64 * 1024 * 1024;
@@ -115,7 +115,8 @@ export function openDatabase(options: SqliteOptions): DatabaseSync {
     configure(database, options);
     prepareSchema(database, directory);
     syncDirectory(directory);
-    database.exec(`PRAGMA busy_timeout = ${options.busyMs ?? busyMsDefault}`);
+    // From here on, waiting for others is a matter of `turns`.
+    database.exec('PRAGMA busy_timeout = 0');
     if (options.pagesMax !== undefined) database.exec(`PRAGMA max_page_count = ${options.pagesMax}`);
     return database;
   } catch (error) {

@@ -11,7 +11,7 @@ import type { ProcessorIndex } from '../payments/payment.ts';
 import type { Summary } from '../payments/payments.ts';
 import { COLUMNS } from './batch.ts';
 import { Checkpoints } from './checkpoints.ts';
-import { openDatabase, type SqliteOptions } from './sqlite-open.ts';
+import { busyMsDefault, openDatabase, type SqliteOptions } from './sqlite-open.ts';
 import { replayLogs } from './sqlite-replay.ts';
 import { BatchWriter } from './sqlite-write.ts';
 import {
@@ -24,10 +24,12 @@ import {
 } from './store.ts';
 import { packRows, STORED_COLUMNS } from './stored-rows.ts';
 import { rangesOf } from './totals.ts';
+import { Turns } from './turns.ts';
 
 export class SqliteStore {
   readonly #database: DatabaseSync;
   readonly #directory: string;
+  readonly #turns: Turns;
   readonly #writer: BatchWriter;
   readonly #checkpoints: Checkpoints;
   readonly #statements = new Map<string, StatementSync>();
@@ -42,8 +44,9 @@ export class SqliteStore {
   constructor(options: SqliteOptions) {
     this.#database = openDatabase(options);
     this.#directory = options.directory;
+    this.#turns = new Turns(options.directory, options.busyMs ?? busyMsDefault);
     this.#writer = new BatchWriter(this.#database);
-    this.#checkpoints = new Checkpoints(this.#database, options.directory);
+    this.#checkpoints = new Checkpoints(this.#database, this.#turns, options.directory);
   }
 
   join(instance: string): Joined {
@@ -58,6 +61,7 @@ export class SqliteStore {
       this.#run("UPDATE shared SET checker = '' WHERE checker = ?", instance);
       this.#instance = instance;
       this.#number = row.number;
+      this.#turns.number = row.number;
       this.#epoch = row.epoch;
       return { epoch: row.epoch, generation: row.generation };
     });
@@ -149,7 +153,10 @@ export class SqliteStore {
   ids(afterSeq: number, limit: number): { ids: Uint8Array; lastSeq: number } {
     const select = this.#prepare('SELECT id, seq FROM payments WHERE seq > ? ORDER BY seq LIMIT ?');
     select.setReturnArrays(true);
-    const rows = select.all(afterSeq, limit) as unknown as [Uint8Array, number][];
+    const rows = this.#turns.patiently(() => select.all(afterSeq, limit)) as unknown as [
+      Uint8Array,
+      number,
+    ][];
     const ids = new Uint8Array(rows.length * 16);
     rows.forEach(([id], index) => {
       ids.set(id, index * 16);
@@ -158,7 +165,9 @@ export class SqliteStore {
   }
 
   look(): Shared {
-    const { data_version: version } = this.#get<{ data_version: number }>('PRAGMA data_version')!;
+    const { data_version: version } = this.#turns.patiently(
+      () => this.#get<{ data_version: number }>('PRAGMA data_version')!,
+    );
     if (this.#shared === undefined || version !== this.#sharedVersion) {
       // The version is that of before reading: what is committed in between is read again next time.
       this.#shared = this.#snapshot(() => this.#readShared());
@@ -257,6 +266,7 @@ export class SqliteStore {
 
   close(): void {
     this.#checkpoints.close();
+    this.#turns.close();
     this.#database.close();
   }
 
@@ -286,7 +296,7 @@ export class SqliteStore {
   }
 
   #transact<T>(work: () => T): T {
-    this.#run('BEGIN IMMEDIATE');
+    this.#turns.begin(() => this.#run('BEGIN IMMEDIATE'));
     this.#sharedVersion = -1; // data_version tells of the others' commits only
     try {
       const result = work();
@@ -301,18 +311,21 @@ export class SqliteStore {
 
   /** A transaction that only reads: one snapshot, which neither waits for writers nor holds them up. */
   #snapshot<T>(read: () => T): T {
-    this.#run('BEGIN');
-    try {
-      return read();
-    } finally {
-      this.#run('COMMIT');
-    }
+    return this.#turns.patiently(() => {
+      this.#run('BEGIN');
+      try {
+        return read();
+      } finally {
+        this.#run('COMMIT');
+      }
+    });
   }
 
   #stored(sql: string, ...values: SQLInputValue[]): Float64Array {
     const select = this.#prepare(sql);
     select.setReturnArrays(true);
-    return packRows(select.all(...values) as unknown as Parameters<typeof packRows>[0]);
+    const rows = this.#turns.patiently(() => select.all(...values));
+    return packRows(rows as unknown as Parameters<typeof packRows>[0]);
   }
 
   #get<Row>(sql: string, ...values: SQLInputValue[]): Row | undefined {
