@@ -160,8 +160,11 @@ export class Ledger {
     for (const waiter of waiters) waiter();
   }
 
+  /** Nothing is written any more; who waited for that waits no longer. */
   close(): void {
     this.#closed = true;
+    const waiters = [...this.#page.waiters, ...(this.#outstanding?.waiters ?? [])];
+    for (const waiter of waiters) waiter();
   }
 
   #newPage(): Page {

@@ -48,6 +48,9 @@ export class Service implements Payments {
   #writeIsDue = false;
   /** The generation in which they were accepted: a purge in between empties the queue under them. */
   #freshGeneration = 0;
+  /** How often something that was accepted could not be kept, and as it was at the first acceptance of this turn. */
+  #refusals = 0;
+  #refusalsAtTurn: number | undefined;
 
   constructor(parts: ServiceParts) {
     this.#parts = parts;
@@ -56,7 +59,7 @@ export class Service implements Payments {
   /** The life that payments go to; undefined between two lives. */
   set session(session: Session | undefined) {
     this.#session = session;
-    this.#fresh = [];
+    this.#drop();
   }
 
   get session(): Session | undefined {
@@ -76,6 +79,7 @@ export class Service implements Payments {
   accept(id: Int32Array, cents: number): Acceptance | Promise<Acceptance> {
     const session = this.#session;
     if (session === undefined) return UNAVAILABLE;
+    this.#refusalsAtTurn ??= this.#refusals;
     const known = this.#known(session, id, cents);
     if (known !== undefined) return known;
     if (session.isNew(id)) return this.#take(session, id, cents);
@@ -83,63 +87,28 @@ export class Service implements Payments {
   }
 
   commit(): boolean | Promise<boolean> {
-    const session = this.#session;
-    const { ackAfter, clock } = this.#parts;
-    if (session === undefined) return false;
-    const generation = this.#freshGeneration;
-    const fresh = this.#fresh;
-    if (fresh.length > 0 && generation !== session.generation) {
-      this.#fresh = [];
-      return false;
-    }
-    if (ackAfter === 'parse') {
-      if (fresh.length === 0) return true;
-      this.#fresh = [];
-      this.#enter(session, fresh);
-      if (!this.#writeIsDue) {
-        this.#writeIsDue = true;
-        clock.after(LAZY_WRITE_MS, () => {
-          this.#writeIsDue = false;
-          session.log.write();
-        });
-      }
-      return true;
-    }
-    if (fresh.length > 0) {
-      this.#fresh = [];
-      if (!session.log.write()) {
-        for (const slot of fresh) session.queue.free(slot);
-        return false;
-      }
-    }
-    if (ackAfter === 'commit') {
-      this.#enter(session, fresh);
-      return true;
-    }
-    return session.log.flushed().then(kept => {
-      if (session !== this.#session || generation !== session.generation) return fresh.length === 0;
-      if (kept) this.#enter(session, fresh);
-      else for (const slot of fresh) session.queue.free(slot);
-      return kept;
-    });
+    const refusals = this.#refusalsAtTurn ?? this.#refusals;
+    this.#refusalsAtTurn = undefined;
+    return this.#keep(refusals);
   }
 
   async find(id: Uint8Array): Promise<PaymentView | undefined> {
     const session = this.#live();
     const words = idWords(id);
     const slot = session.queue.find(words);
-    if (slot !== NONE) return viewOfSlot(session, slot);
+    if (slot !== NONE && session.queue.state[slot] !== SETTLED) return viewOfSlot(session, slot);
+    // What is shown as settled has to be so after a crash, too.
+    if (slot !== NONE) await written(session);
+    // By the time the store has answered, this may be gone from the log and be in the store.
+    const heard = session.follower.find(words);
     const stored = await ask<StoredPayment | undefined>(reply => this.#parts.store.find(id, reply));
     if (stored !== undefined) return viewOfStored(stored);
-    const heard = session.follower.find(words);
     return heard && queuedView(idText(id), heard.cents, heard.acceptedAtMs);
   }
 
   async summary(fromMs: number, toMs: number): Promise<Summary> {
     const session = this.#live();
-    const written = Promise.withResolvers<void>();
-    session.worker.whenWritten(written.resolve);
-    await written.promise;
+    await written(session);
     return ask(reply => this.#parts.store.summary(fromMs, toMs, reply));
   }
 
@@ -173,8 +142,8 @@ export class Service implements Payments {
     const slot = session.queue.find(id);
     if (slot !== NONE) return session.queue.cents[slot] === cents ? ACCEPTED : CONFLICT;
     const heard = session.follower.find(id);
-    if (heard === undefined) return undefined;
-    return heard.cents === cents ? ACCEPTED : CONFLICT;
+    // That another one has logged it is no promise: it may have been refused there all the same, its disk being full.
+    return heard === undefined || heard.cents === cents ? undefined : CONFLICT;
   }
 
   #take(session: Session, id: ArrayLike<number>, cents: number): Acceptance {
@@ -182,11 +151,13 @@ export class Service implements Payments {
     const acceptedAtMs = clock.wallMs();
     const slot = session.queue.add(id, cents, acceptedAtMs, clock.monotonicMs());
     if (slot === NONE) return UNAVAILABLE;
-    session.queue.segment[slot] = session.log.segment;
     session.log.append(id, cents, acceptedAtMs);
+    session.queue.segment[slot] = session.log.segment;
     session.filter.add(id);
-    this.#fresh.push(slot);
+    // A purge in the middle of a turn emptied the queue under those that came before it.
+    if (this.#freshGeneration !== session.generation) this.#drop();
     this.#freshGeneration = session.generation;
+    this.#fresh.push(slot);
     return ACCEPTED;
   }
 
@@ -200,9 +171,67 @@ export class Service implements Payments {
     if (stored === null || session === undefined) return UNAVAILABLE;
     if (stored !== undefined) return stored.cents === cents ? ACCEPTED : CONFLICT;
     // It may have come in by another request meanwhile.
+    const refusals = this.#refusals;
     const acceptance = this.#known(session, id, cents) ?? this.#take(session, id, cents);
     if (acceptance !== ACCEPTED) return acceptance;
-    return (await this.commit()) ? ACCEPTED : UNAVAILABLE;
+    return (await this.#keep(refusals)) ? ACCEPTED : UNAVAILABLE;
+  }
+
+  /**
+   * Has what was accepted kept. False as well if anything could not be kept since there were `refusals` of that: what
+   * is answered now may rest on it.
+   */
+  #keep(refusals: number): boolean | Promise<boolean> {
+    const session = this.#session;
+    if (session === undefined) return false;
+    const { generation } = session;
+    if (this.#freshGeneration !== generation) this.#drop();
+    const fresh = this.#fresh;
+    this.#fresh = [];
+    switch (this.#parts.ackAfter) {
+      case 'parse':
+        this.#enter(session, fresh);
+        if (fresh.length > 0) this.#writeSoon(session);
+        break;
+      case 'commit':
+        if (session.log.write()) this.#enter(session, fresh);
+        else this.#refuse(session, fresh);
+        break;
+      case 'flush':
+        if (session.log.write()) return this.#keepFlushed(session, fresh, refusals);
+        this.#refuse(session, fresh);
+    }
+    return this.#refusals === refusals;
+  }
+
+  async #keepFlushed(session: Session, fresh: readonly number[], refusals: number): Promise<boolean> {
+    const { generation } = session;
+    const isKept = await session.log.flushed();
+    // A later life, or a purge: these slots are not theirs any more.
+    if (session !== this.#session || session.generation !== generation) return false;
+    if (isKept) this.#enter(session, fresh);
+    else this.#refuse(session, fresh);
+    return this.#refusals === refusals;
+  }
+
+  #refuse(session: Session, fresh: readonly number[]): void {
+    for (const slot of fresh) session.queue.free(slot);
+    this.#refusals += 1;
+  }
+
+  /** Forgets what was accepted and not kept: its slots are gone. */
+  #drop(): void {
+    if (this.#fresh.length > 0) this.#refusals += 1;
+    this.#fresh = [];
+  }
+
+  #writeSoon(session: Session): void {
+    if (this.#writeIsDue) return;
+    this.#writeIsDue = true;
+    this.#parts.clock.after(LAZY_WRITE_MS, () => {
+      this.#writeIsDue = false;
+      session.log.write();
+    });
   }
 
   #enter(session: Session, slots: readonly number[]): void {
@@ -211,6 +240,13 @@ export class Service implements Payments {
       this.#parts.accepted();
     }
   }
+}
+
+/** Everything recorded in this instance so far is in the store. */
+function written(session: Session): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  session.worker.whenWritten(resolve);
+  return promise;
 }
 
 function viewOfSlot(session: Session, slot: number): PaymentView {

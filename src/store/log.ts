@@ -38,11 +38,14 @@ export class Log {
   readonly #durable: boolean;
   readonly #segmentRecords: number;
   #generation: number;
+  #generationOfCurrent = 0;
   #current!: Segment;
   #fd = -1;
   #position = 0;
   #buffer = new Uint8Array(BUFFER_RECORDS * RECORD_BYTES);
   #buffered = 0;
+  /** What was written last may not be kept, or not where the next record would go: the next one opens a segment. */
+  #spoilt = false;
   #syncing = false;
   #toClose: number[] = [];
   #waiting: ((kept: boolean) => void)[] = [];
@@ -74,8 +77,9 @@ export class Log {
     return this.#current.number;
   }
 
-  /** Takes one payment into the buffer of this turn. */
+  /** Takes one payment into the buffer of this turn, for the segment that `segment` then names. */
   append(id: ArrayLike<number>, cents: number, acceptedAtMs: number): void {
+    if (this.#spoilt && this.#buffered === 0) this.#rotateIfPossible();
     if (this.#buffered === this.#buffer.length) {
       const grown = new Uint8Array(this.#buffer.length * 2);
       grown.set(this.#buffer);
@@ -91,12 +95,8 @@ export class Log {
     const length = this.#buffered;
     if (length === 0) return true;
     this.#buffered = 0;
-    try {
-      const written = this.#files.write(this.#fd, this.#buffer, length, this.#position);
-      if (written !== length) throw new Error(`wrote ${written} of ${length} bytes`);
-    } catch {
+    if (this.#spoilt || !this.#writeWhole(length)) {
       this.#current.unstored -= length / RECORD_BYTES;
-      this.#cutBack();
       return false;
     }
     this.#position += length;
@@ -107,8 +107,9 @@ export class Log {
   /** Resolves once everything written so far is on the disk; false: the disk refused. Callers share one sync. */
   flushed(): Promise<boolean> {
     const { promise, resolve } = Promise.withResolvers<boolean>();
-    this.#waiting.push(resolve);
-    if (!this.#syncing) this.#sync();
+    if (this.#fd === -1) resolve(false);
+    else this.#waiting.push(resolve);
+    if (!this.#syncing && this.#waiting.length > 0) this.#sync();
     return promise;
   }
 
@@ -149,54 +150,84 @@ export class Log {
 
   /** Goes on in a new segment; with a later generation after a purge, which nothing older survives. */
   rotate(generation = this.#generation): void {
-    const purged = generation !== this.#generation;
-    this.#generation = generation;
-    if (purged) this.#buffered = 0;
-    const fd = this.#fd;
-    this.#open(this.#current.number + 1);
-    // A sync that is asked for from now on goes to the new file, so the old one is synced here, and closed only
-    // when no sync holds it.
-    if (this.#durable) this.#files.syncNow(fd);
-    if (this.#syncing) this.#toClose.push(fd);
-    else this.#files.close(fd);
-    if (purged) this.remove([...this.#segments.keys()].filter(number => number !== this.#current.number));
+    if (generation !== this.#generation) {
+      this.#generation = generation;
+      this.#buffered = 0;
+      this.#spoilt = true;
+      this.remove([...this.#segments.keys()].filter(number => number !== this.#current.number));
+    }
+    this.#rotateIfPossible();
   }
 
   /** Closes the log; `empty`: the store has everything, so nothing needs to stay. */
   close(empty: boolean): void {
     if (this.#fd === -1) return;
-    this.#files.close(this.#fd);
+    if (this.#syncing) this.#toClose.push(this.#fd);
+    else this.#files.close(this.#fd);
     this.#fd = -1;
     if (empty) this.remove([...this.#segments.keys()]);
   }
 
   #open(number: number): void {
-    const fd = this.#files.create(this.#path(number));
-    const header = encodeHeader(this.#generation);
-    this.#files.write(fd, header, header.length, 0);
-    if (this.#durable) this.#files.syncDirectory(this.#directory);
+    const path = this.#path(number);
+    const fd = this.#files.create(path);
+    try {
+      const header = encodeHeader(this.#generation);
+      if (this.#files.write(fd, header, header.length, 0) !== header.length) throw new Error('no space left');
+      if (this.#durable) this.#files.syncDirectory(this.#directory);
+    } catch (error) {
+      this.#files.close(fd);
+      this.#files.remove(path);
+      throw error;
+    }
     this.#fd = fd;
+    this.#generationOfCurrent = this.#generation;
     this.#position = HEADER_BYTES;
     this.#current = { number, unstored: 0 };
     this.#segments.set(number, this.#current);
   }
 
-  /** On a full disk the current segment just grows longer. */
+  /** Goes on in a new segment. On a full disk the current one just grows longer, or nothing is taken if it is spoilt. */
   #rotateIfPossible(): void {
+    const { number } = this.#current;
+    const fd = this.#fd;
+    const purged = this.#generationOfCurrent !== this.#generation;
+    // A sync that is asked for from now on goes to the new file, so the old one is synced here.
+    if (this.#durable && !purged && !this.#syncNow(fd)) return;
     try {
-      this.rotate();
+      this.#open(number + 1);
     } catch {
-      this.#files.remove(this.#path(this.#current.number + 1));
+      return;
+    }
+    this.#spoilt = false;
+    if (this.#syncing) this.#toClose.push(fd);
+    else this.#files.close(fd);
+    if (purged) this.remove([number]);
+  }
+
+  #syncNow(fd: number): boolean {
+    try {
+      this.#files.syncNow(fd);
+      return true;
+    } catch {
+      this.#spoilt = true;
+      for (const resolve of this.#waiting.splice(0)) resolve(false);
+      return false;
     }
   }
 
-  /** A write may have left a part behind: what was refused must not be replayed. */
-  #cutBack(): void {
+  #writeWhole(length: number): boolean {
+    try {
+      if (this.#files.write(this.#fd, this.#buffer, length, this.#position) === length) return true;
+    } catch {}
+    // Others may have read the part that was taken by now, and will not read that place again.
+    this.#spoilt = true;
     try {
       this.#files.truncate(this.#fd, this.#position);
     } catch {
-      // The next write starts at the same place, and a torn record ends a replay.
+      // Then whole records of it are replayed one day: payments that were refused, and are settled once all the same.
     }
+    return false;
   }
 
   #sync(): void {
@@ -206,7 +237,13 @@ export class Log {
     this.#files.sync(this.#fd, error => {
       this.#syncing = false;
       for (const fd of this.#toClose.splice(0)) this.#files.close(fd);
-      for (const resolve of waiting) resolve(error === null);
+      const isClosed = this.#fd === -1;
+      if (error !== null || isClosed) {
+        // A kernel reports a page that it could not write once, and takes it for written afterwards.
+        this.#spoilt = true;
+        waiting.push(...this.#waiting.splice(0));
+      }
+      for (const resolve of waiting) resolve(error === null && !isClosed);
       if (this.#waiting.length > 0) this.#sync();
     });
   }
