@@ -1,0 +1,354 @@
+/**
+ * The promises, checked at every step by someone who sees everything: what clients were told, what left for the
+ * processors, what they recorded, what the store booked.
+ *
+ * A payment is owed from its `202` on. It may leave with a new processor or a new `requestedAt` only when
+ * every attempt so far was refused for certain: that one rule is what `settled exactly once` rests on, and it is
+ * checked when a request leaves, long before two books show what came of it.
+ */
+import {
+  DEFAULT,
+  FALLBACK,
+  idText,
+  PROCESSORS,
+  type ProcessorIndex,
+  SETTLED,
+  type StoredPayment,
+  WAITING,
+} from '../../payments/payment.ts';
+import type { PaymentView } from '../../payments/payments.ts';
+import type { Policy } from '../../payments/settlement.ts';
+import { type Ending, judge } from '../../processors/outcome.ts';
+import type { PaymentRequest } from '../../processors/processors.ts';
+import type { MemoryWorld } from '../../store/memory-world.ts';
+import type { Processor } from '../processor.ts';
+import { nameOf } from './network.ts';
+import { type Process, type Timeline, WALL_START_MS, type WallClock } from './timeline.ts';
+
+export interface Violation {
+  readonly what: string;
+  /** The payment concerned, if it is one. */
+  readonly id: string | undefined;
+  readonly atMs: number;
+}
+
+/** An accepted payment has to be known to every instance this long after its `202`. */
+const KNOWN_AFTER_MS = 100;
+
+interface Acknowledged {
+  readonly cents: number;
+  readonly atMs: number;
+  readonly process: Process;
+}
+
+/** What an attempt carries that the next may only change after a certain refusal. */
+interface Intent {
+  readonly to: ProcessorIndex;
+  readonly requestedAtMs: number;
+}
+
+export interface Attempt extends Intent {
+  readonly payment: Tracked;
+  readonly process: Process;
+  refusedAtMs: number;
+}
+
+/** One correlationId as its client and an all-seeing observer know it. */
+export class Tracked {
+  readonly id: string;
+  readonly firstSentAtMs: number;
+  readonly amounts = new Set<number>();
+  readonly acknowledged: Acknowledged[] = [];
+  /** It has to be settled in the end. */
+  owed = false;
+  /** A purge forgot it: processors may know it from before, and no rule links its attempts any more. */
+  forgotten = false;
+  /** Attempts of the present intent whose outcome is not a certain refusal. */
+  open = 0;
+  last: Attempt | undefined;
+  /** Who sent the first attempt of the present intent: others have to take its outcome for unknown. */
+  intendedBy: Process | undefined;
+  /** Intents for default since the last one for fallback. */
+  tries = 0;
+  storedAtMs = Infinity;
+  recordedBy: ProcessorIndex | undefined;
+  shownSettled: PaymentView | undefined;
+
+  constructor(id: string, firstSentAtMs: number) {
+    this.id = id;
+    this.firstSentAtMs = firstSentAtMs;
+  }
+}
+
+export interface ChecksParts {
+  readonly timeline: Timeline;
+  readonly processors: readonly [Processor, Processor];
+  readonly policy: Policy;
+  /** What an instance accepts is in its log, for the others to read: under `parse` it need not be. */
+  readonly logIsRead: boolean;
+  /** The wall clock of an instance, and since when nobody turned it. */
+  readonly wallOf: (instance: string) => WallClock & { readonly turnedAtMs: number };
+  readonly say: (id: string | undefined, who: string, what: () => string) => void;
+}
+
+export class Checks {
+  readonly violations: Violation[] = [];
+  readonly payments = new Map<string, Tracked>();
+  /** Set once the store exists: it tells the checks what it books. */
+  memory!: MemoryWorld;
+  readonly #parts: ChecksParts;
+  readonly #rows: [number, number] = [0, 0];
+  #generation = 1;
+
+  constructor(parts: ChecksParts) {
+    this.#parts = parts;
+  }
+
+  /** A broken promise. The first one ends the run. */
+  fail(id: string | undefined, what: string): void {
+    this.violations.push({ what, id, atMs: this.#parts.timeline.nowMs });
+    this.#parts.say(id, 'CHECK', () => what);
+  }
+
+  /** A client sends a payment, for the first time or again. */
+  sent(id: string, cents: number): Tracked {
+    let payment = this.payments.get(id);
+    if (payment === undefined) {
+      payment = new Tracked(id, this.#parts.timeline.nowMs);
+      this.payments.set(id, payment);
+    }
+    payment.amounts.add(cents);
+    return payment;
+  }
+
+  /** A client gets its `202` for what arrived at `arrivedAtMs`. */
+  acknowledge(payment: Tracked, cents: number, process: Process, generation: number, arrivedAtMs: number) {
+    const { nowMs } = this.#parts.timeline;
+    // Of two amounts that came at once both may have been accepted; what was said once may be said again.
+    const isNew = !payment.acknowledged.some(earlier => earlier.cents === cents);
+    for (const earlier of payment.acknowledged) {
+      if (!isNew || !payment.owed) continue;
+      const isLate = arrivedAtMs - earlier.atMs >= KNOWN_AFTER_MS && process.awakeSinceMs <= earlier.atMs;
+      // One that nobody was told of, since its process died or refused, may have been stored first.
+      const wasFirst =
+        this.memory.payments.get(payment.id)?.cents === cents &&
+        payment.storedAtMs < earlier.atMs + KNOWN_AFTER_MS;
+      if (isLate && !wasFirst && this.#parts.logIsRead)
+        this.fail(payment.id, `202 for ${cents} cents, ${earlier.cents} had been accepted before`);
+    }
+    payment.acknowledged.push({ cents, atMs: nowMs, process });
+    // Accepted by one that did not yet know of a purge: forgotten by it.
+    if (generation < this.memory.generation) payment.forgotten = true;
+    else payment.owed = true;
+  }
+
+  /** A payment was accepted in memory only, and the process that did it is dead. */
+  lost(payment: Tracked): void {
+    payment.owed = false;
+  }
+
+  /** A request leaves for a processor. */
+  leaves(process: Process, to: ProcessorIndex, request: PaymentRequest): Attempt {
+    const { correlationId, cents, requestedAtMs } = request;
+    const payment = this.payments.get(correlationId);
+    if (payment === undefined) {
+      this.fail(correlationId, 'left for a processor, though no client ever sent it');
+      return this.leaves(process, to, { ...request, correlationId: this.sent(correlationId, cents).id });
+    }
+    const { last } = payment;
+    const attempt: Attempt = { payment, to, requestedAtMs, process, refusedAtMs: -1 };
+    if (!payment.forgotten) {
+      this.#checkStored(attempt);
+      if (!payment.amounts.has(cents)) this.fail(correlationId, `left with ${cents} cents`);
+      const same = last?.to === to && last.requestedAtMs === requestedAtMs;
+      if (last !== undefined && same) this.#checkAgain(attempt, last);
+      else this.#checkAnew(attempt);
+    }
+    payment.open += 1;
+    payment.last = attempt;
+    return attempt;
+  }
+
+  /** What a worker hears of an attempt. */
+  ended(attempt: Attempt, ending: Ending): void {
+    if (judge(ending).verdict !== 'not processed') return;
+    attempt.payment.open -= 1;
+    attempt.refusedAtMs = this.#parts.timeline.nowMs;
+  }
+
+  /** The store has a payment from now on. */
+  stored(id: string): void {
+    const payment = this.payments.get(id);
+    if (payment !== undefined) payment.storedAtMs = this.#parts.timeline.nowMs;
+  }
+
+  /** The store booked a settlement. */
+  booked(row: StoredPayment): void {
+    const id = idText(row.id);
+    const entry = this.#entryOf(row.processor!, id);
+    const name = PROCESSORS[row.processor!];
+    if (entry === undefined) this.fail(id, `booked as settled by ${name}, which does not have it`);
+    else if (entry.requestedAtMs !== row.requestedAtMs) {
+      this.fail(id, `booked as of ${row.requestedAtMs}, in the book of ${name} as of ${entry.requestedAtMs}`);
+    } else if (entry.cents !== row.cents && !this.payments.get(id)?.forgotten) {
+      this.fail(id, `booked with ${row.cents} cents, in the book of ${name} with ${entry.cents}`);
+    }
+  }
+
+  /** An instance showed a payment. */
+  shown(payment: Tracked, view: PaymentView | undefined, process: Process, askedAtMs: number): void {
+    if (view === undefined) {
+      const first = payment.acknowledged[0];
+      const known = first !== undefined && askedAtMs - first.atMs >= KNOWN_AFTER_MS;
+      if (
+        known &&
+        this.#parts.logIsRead &&
+        payment.owed &&
+        !payment.forgotten &&
+        process.awakeSinceMs <= first.atMs
+      ) {
+        this.fail(payment.id, `${nameOf(process)} does not know it`);
+      }
+      return;
+    }
+    const before = payment.shownSettled;
+    if (before !== undefined) {
+      const same = view.status === 'settled' && view.processor === before.processor;
+      if (!same || view.requestedAtMs !== before.requestedAtMs) {
+        this.fail(payment.id, `was shown as settled, is shown as ${view.status} by ${view.processor}`);
+      }
+    } else if (view.status === 'settled' && !payment.forgotten) payment.shownSettled = view;
+  }
+
+  /** Called after every event: looks at what is new. */
+  step(): void {
+    const { processors } = this.#parts;
+    for (const which of [DEFAULT, FALLBACK] as const) {
+      const { book } = processors[which];
+      while (this.#rows[which] < book.size) this.#recorded(which, book.entry(this.#rows[which]++));
+    }
+    if (this.memory.generation !== this.#generation) this.#purged();
+    if (this.memory.bySeq.size !== this.memory.payments.size) {
+      this.fail(undefined, 'the store holds one correlationId twice');
+    }
+  }
+
+  /** Everything has healed and is quiet: nothing may be open any more. */
+  atRest(): void {
+    for (const payment of this.payments.values()) {
+      if (payment.owed) this.#checkSettled(payment);
+    }
+    for (const row of this.memory.payments.values()) {
+      if (row.state !== SETTLED) this.fail(idText(row.id), 'is still unsettled in the store');
+    }
+    for (const payment of this.payments.values()) {
+      if (payment.recordedBy === undefined || payment.forgotten) continue;
+      const row = this.memory.payments.get(payment.id);
+      if (row?.processor !== payment.recordedBy) {
+        this.fail(payment.id, `recorded by ${PROCESSORS[payment.recordedBy]}, not in the summary there`);
+      }
+    }
+  }
+
+  #checkSettled(payment: Tracked): void {
+    const row = this.memory.payments.get(payment.id);
+    if (row === undefined) this.fail(payment.id, 'was accepted, and is lost');
+    else if (!payment.amounts.has(row.cents)) {
+      this.fail(payment.id, `is settled with ${row.cents} cents, which nobody sent`);
+    }
+  }
+
+  /** Nothing may leave that a crash would forget. */
+  #checkStored({ payment, to, requestedAtMs }: Attempt): void {
+    const row = this.memory.payments.get(payment.id);
+    if (row === undefined) this.fail(payment.id, 'left without being in the store');
+    else if (row.state === WAITING) this.fail(payment.id, 'left before the store had its intent');
+    else if (row.state !== SETTLED && (row.processor !== to || row.requestedAtMs !== requestedAtMs)) {
+      this.fail(payment.id, `left for ${PROCESSORS[to]} as of ${requestedAtMs}, which is not its intent`);
+    }
+  }
+
+  /** The same processor and the same instant once more. */
+  #checkAgain({ payment, process }: Attempt, last: Attempt): void {
+    const certain = payment.open === 0 && last.refusedAtMs >= 0 && payment.intendedBy === process;
+    // An instant may come twice if the wall clock was turned back, or if a refusal took less than a millisecond.
+    const { turnedAtMs } = this.#parts.wallOf(process.name);
+    if (certain && !process.rejoined && turnedAtMs < last.refusedAtMs && this.#isStale(last)) {
+      this.fail(payment.id, 'left again with the requestedAt of an attempt that was refused for certain');
+    }
+  }
+
+  #isStale(last: Attempt): boolean {
+    const { offsetMs } = this.#parts.wallOf(last.process.name);
+    return last.requestedAtMs < Math.floor(WALL_START_MS + last.refusedAtMs + offsetMs);
+  }
+
+  /** Another processor, or another instant, or the first attempt. */
+  #checkAnew({ payment, to, requestedAtMs, process }: Attempt): void {
+    const { last } = payment;
+    if (payment.open > 0) {
+      const before = `${PROCESSORS[last!.to]} as of ${last!.requestedAtMs}`;
+      this.fail(payment.id, `left for ${PROCESSORS[to]} as of ${requestedAtMs}; ${before} is unknown`);
+    }
+    const wall = this.#parts.wallOf(process.name);
+    const startedWallMs = WALL_START_MS + process.startedMs + wall.offsetMs;
+    const isOwn = wall.turnedAtMs < process.startedMs && requestedAtMs >= startedWallMs;
+    // An earlier life may have stored this intent, and died before it left.
+    payment.intendedBy = isOwn ? process : undefined;
+    const { policy, timeline } = this.#parts;
+    if (to === DEFAULT) {
+      payment.tries += 1;
+      if (payment.tries > policy.defaultAttempts) {
+        this.fail(payment.id, `attempt ${payment.tries} on default, without one on fallback between`);
+      }
+      return;
+    }
+    payment.tries = 0;
+    // The store counts attempts that were written and never left, too.
+    const tries = this.memory.payments.get(payment.id)?.tries ?? 0;
+    // Whoever takes it over reckons in whole milliseconds of the wall clock.
+    const waitedMs = timeline.nowMs - payment.firstSentAtMs + 2;
+    const turned = wall.turnedAtMs > 0;
+    if (tries < policy.defaultAttempts && waitedMs < policy.fallbackAfterMs && !turned) {
+      this.fail(payment.id, `on fallback after ${tries} attempts on default and ${waitedMs} ms`);
+    }
+  }
+
+  #recorded(which: ProcessorIndex, entry: { correlationId: string; cents: number }): void {
+    const payment = this.payments.get(entry.correlationId);
+    this.#parts.say(entry.correlationId, PROCESSORS[which], () => `records ${entry.cents} cents`);
+    if (payment === undefined) {
+      this.fail(entry.correlationId, 'was recorded, though no client ever sent it');
+      return;
+    }
+    if (payment.recordedBy !== undefined && !payment.forgotten) {
+      this.fail(
+        payment.id,
+        `is settled twice: by ${PROCESSORS[payment.recordedBy]} and ${PROCESSORS[which]}`,
+      );
+    }
+    payment.recordedBy = which;
+    if (!payment.amounts.has(entry.cents)) this.fail(payment.id, `was recorded with ${entry.cents} cents`);
+  }
+
+  #entryOf(which: ProcessorIndex, id: string) {
+    const { book } = this.#parts.processors[which];
+    const row = book.find(wordsOf(id));
+    return row < 0 ? undefined : book.entry(row);
+  }
+
+  #purged(): void {
+    this.#generation = this.memory.generation;
+    this.#parts.say(undefined, 'store', () => `purged, generation ${this.#generation}`);
+    for (const payment of this.payments.values()) {
+      payment.forgotten = true;
+      payment.owed = false;
+      payment.shownSettled = undefined;
+    }
+  }
+}
+
+function wordsOf(id: string): Int32Array {
+  const hex = id.replaceAll('-', '');
+  return Int32Array.from({ length: 4 }, (_, word) => Number.parseInt(hex.slice(word * 8, word * 8 + 8), 16));
+}

@@ -1,0 +1,83 @@
+/** The modelled store of the world: `store/memory`, watched, delayed and made to fail. */
+import { idText, SETTLED, writeIdBytes } from '../../payments/payment.ts';
+import * as column from '../../store/batch.ts';
+import { MemoryStore } from '../../store/memory.ts';
+import { MemoryWorld } from '../../store/memory-world.ts';
+import { DONE, type Store, type StoreFault } from '../../store/store.ts';
+import type { Checks } from './checks.ts';
+import type { Disk } from './disk.ts';
+import type { Process, Timeline } from './timeline.ts';
+import type { Trace } from './trace.ts';
+
+/** Tells the checks of every row that takes effect. */
+export class WatchedWorld extends MemoryWorld {
+  readonly #checks: Checks;
+  readonly #trace: Trace;
+  readonly #id = new Uint8Array(16);
+
+  constructor(checks: Checks, trace: Trace) {
+    super();
+    this.#checks = checks;
+    this.#trace = trace;
+  }
+
+  override put(payment: Parameters<MemoryWorld['put']>[0]): number {
+    const result = super.put(payment);
+    if (result > 0) this.#checks.stored(idText(payment.id));
+    return result;
+  }
+
+  override change(owner: string, rows: Float64Array, start: number): number {
+    const result = super.change(owner, rows, start);
+    const kind = rows[start + column.KIND]!;
+    if (kind !== column.SETTLE && !this.#trace.isOn) return result;
+    const payment = this.bySeq.get(rows[start + column.SEQ]!);
+    this.#trace.say(this.#idOf(rows, start), 'store', () => {
+      const name = ['put', 'mark', 'settle', 'attempt'][kind];
+      const [state, processor, requestedAt] = [column.STATE, column.PROCESSOR, column.REQUESTED_AT].map(
+        at => rows[start + at],
+      );
+      return `${name} by ${owner}: state ${state}, processor ${processor}, as of ${requestedAt} -> ${result}`;
+    });
+    if (kind === column.SETTLE && result === DONE && payment?.state === SETTLED) this.#checks.booked(payment);
+    return result;
+  }
+
+  #idOf(rows: Float64Array, start: number): string | undefined {
+    if (rows[start + column.KIND] === column.PUT) {
+      writeIdBytes(rows, start + column.ID, this.#id, 0);
+      return idText(this.#id);
+    }
+    const payment = this.bySeq.get(rows[start + column.SEQ]!);
+    return payment && idText(payment.id);
+  }
+}
+
+export interface StoreParts {
+  readonly world: MemoryWorld;
+  readonly timeline: Timeline;
+  readonly disk: Disk;
+  /** What was sent is carried out although its sender died or is stopped. */
+  readonly isRemote: boolean;
+  delayMs(): number;
+  fault(name: keyof Store): StoreFault | undefined;
+}
+
+/** One process's connection: calls are carried out in order and answered in order, each after a while. */
+export function connect(parts: StoreParts, process: Process): Store {
+  const { world, timeline, disk, isRemote } = parts;
+  let carriedOutAtMs = 0;
+  let answeredAtMs = 0;
+  return new MemoryStore(world, {
+    schedule: carryOut => {
+      carriedOutAtMs = Math.max(carriedOutAtMs, timeline.nowMs + parts.delayMs());
+      timeline.after(carriedOutAtMs - timeline.nowMs, isRemote ? undefined : process, () => {
+        const deliver = carryOut();
+        answeredAtMs = Math.max(answeredAtMs, timeline.nowMs + parts.delayMs() / 4);
+        timeline.after(answeredAtMs - timeline.nowMs, process, deliver);
+      });
+    },
+    fault: name => parts.fault(name),
+    logged: instance => disk.logged(instance),
+  });
+}
