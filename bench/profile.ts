@@ -92,7 +92,8 @@ function hottest(file: string): void {
     const place = url === '' ? '' : ` ${url.split('/').slice(-2).join('/')}:${lineNumber + 1}`;
     const name = `${functionName || '(anonymous)'}${place}`;
     const us = timeDeltas[at]!;
-    if (name !== '(idle)') totalUs += us;
+    if (name === '(idle)') continue;
+    totalUs += us;
     selfUs.set(name, (selfUs.get(name) ?? 0) + us);
   }
   const rows = [...selfUs]

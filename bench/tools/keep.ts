@@ -1,7 +1,8 @@
-/** Keeps the last results of each benchmark in one file, with what they were measured on. */
+/** Keeps the last results of each benchmark in one file, with what they were measured on, and draws them. */
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { page } from '../report/page.ts';
 
 const folder = fileURLToPath(new URL('../results/', import.meta.url));
 export const latestFile = `${folder}latest.json`;
@@ -26,6 +27,7 @@ export function keep(name: string, measured: Readonly<Record<string, unknown>>):
   // Whole or not at all, should someone end this now.
   writeFileSync(`${latestFile}.tmp`, `${JSON.stringify(kept, undefined, 1)}\n`);
   renameSync(`${latestFile}.tmp`, latestFile);
+  writeFileSync(`${folder}report.html`, page(kept));
 }
 
 const machine = (): Kept['machine'] => ({

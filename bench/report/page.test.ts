@@ -1,0 +1,31 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { page } from './page.ts';
+import { decades, ticks } from './svg.ts';
+
+const machine = { cpu: 'a <fast> one', cores: 2, node: 'v26' };
+const measured = (value: number) => ({ median: value, spread: 0.1, ratio: 1, values: [value, value * 1.1] });
+
+test('the report draws what was kept, and nothing in it is taken for markup', () => {
+  const html = page({
+    sockets: {
+      at: '2026-07-10T12:00:00.000Z',
+      machine,
+      about: 'a & b',
+      rounds: 2,
+      seconds: 1,
+      columns: [{ figure: 'perSecond', title: 'payments/s', ratio: true }],
+      results: { 'Unix <sockets>': { perSecond: measured(20_000), p50: measured(1), p99: measured(9) } },
+    },
+  });
+  assert.equal(html.match(/<svg/g)?.length, 2);
+  assert.match(html, /Unix &#60;sockets&#62;/);
+  assert.doesNotMatch(html, /<fast>|NaN|undefined/);
+});
+
+test('axes have round numbers that reach beyond the greatest value', () => {
+  assert.deepEqual(ticks(23_000), [0, 5000, 10_000, 15_000, 20_000, 25_000]);
+  assert.deepEqual(ticks(1), [0, 0.2, 0.4, 0.6000000000000001, 0.8, 1]);
+  assert.deepEqual(decades([0.3, 0, Number.NaN, 45]), [0.1, 1, 10, 100]);
+  assert.deepEqual(decades([]), [0.1, 1]);
+});

@@ -1,0 +1,112 @@
+/** The challenge's scenario over time: latency, what was accepted and settled where, and what waited. */
+import type { Second } from '../rinha/scenario.ts';
+import { FULL_SECONDS, STAGES } from '../rinha/stages.ts';
+import {
+  box,
+  COLOURS,
+  decades,
+  INK,
+  line,
+  linear,
+  logarithmic,
+  PALE,
+  path,
+  type Scale,
+  svg,
+  text,
+  ticks,
+} from './svg.ts';
+
+const WIDTH = 900;
+const LEFT = 60;
+const RIGHT = 130;
+const HEIGHT = 190;
+const TOP = 34;
+const BOTTOM = 24;
+
+interface Series {
+  readonly title: string;
+  readonly values: readonly number[];
+}
+
+/** Three charts, one above the other, on one axis of time. */
+export function scenarioCharts(timeline: readonly Second[], constantP99: number | undefined): string[] {
+  const perSecond = (processor: 0 | 1): number[] =>
+    timeline.map(({ settled }, at) => settled[processor] - (timeline[at - 1]?.settled[processor] ?? 0));
+  let waiting = 0;
+  const backlog = timeline.map(({ answered }, at) => {
+    waiting += answered - perSecond(0)[at]! - perSecond(1)[at]!;
+    return Math.max(0, waiting);
+  });
+  const latency: Series[] = [
+    { title: 'p50', values: timeline.map(({ p50 }) => p50) },
+    { title: 'p99', values: timeline.map(({ p99 }) => p99) },
+    { title: 'max', values: timeline.map(({ max }) => max) },
+  ];
+  const marks = decades(latency.flatMap(({ values }) => values));
+  const y = logarithmic(marks[0]!, marks.at(-1)!, HEIGHT - BOTTOM, TOP);
+  const floor =
+    constantP99 === undefined
+      ? []
+      : [
+          line(LEFT, y(constantP99), WIDTH - RIGHT, y(constantP99), '#777', 1.2),
+          text(WIDTH - RIGHT + 6, y(constantP99) + 4, 'p99 of a constant'),
+        ];
+  return [
+    chart('latency, ms', latency, marks, y, floor),
+    counted('payments in each second', [
+      { title: 'accepted', values: timeline.map(({ answered }) => answered) },
+      { title: 'settled on default', values: perSecond(0) },
+      { title: 'settled on fallback', values: perSecond(1) },
+    ]),
+    counted('accepted and not yet settled', [{ title: 'waiting', values: backlog }]),
+  ];
+}
+
+function counted(title: string, series: readonly Series[]): string {
+  const marks = ticks(Math.max(...series.flatMap(({ values }) => values)));
+  return chart(title, series, marks, linear(0, marks.at(-1)!, HEIGHT - BOTTOM, TOP));
+}
+
+function chart(
+  title: string,
+  series: readonly Series[],
+  marks: readonly number[],
+  y: Scale,
+  more: readonly string[] = [],
+): string {
+  const seconds = series[0]!.values.length;
+  const x = linear(0, seconds, LEFT, WIDTH - RIGHT);
+  const stageAt = (at: number) => x((STAGES[at]?.atSeconds ?? FULL_SECONDS) * (seconds / FULL_SECONDS));
+  const stages = STAGES.flatMap(({ is }, at) => [
+    box(
+      stageAt(at),
+      TOP,
+      stageAt(at + 1) - stageAt(at),
+      HEIGHT - TOP - BOTTOM,
+      at % 2 === 0 ? '#f4f4f4' : '#fff',
+    ),
+    text(stageAt(at) + 3, TOP - 5, is.replace(/ \(.*/, ''), 'class="tick"'),
+  ]);
+  const grid = marks.flatMap(mark => [
+    line(LEFT, y(mark), WIDTH - RIGHT, y(mark), PALE),
+    text(LEFT - 6, y(mark) + 4, mark.toLocaleString('en-US'), 'class="tick" text-anchor="end"'),
+  ]);
+  const clock = ticks(seconds)
+    .filter(second => second <= seconds)
+    .map(second => text(x(second), HEIGHT - 8, `${second} s`, 'class="tick" text-anchor="middle"'));
+  const drawn = series.map(({ values }, at) =>
+    path(
+      values.flatMap((value, second) =>
+        Number.isFinite(value) ? [[x(second + 0.5), y(value)] as const] : [],
+      ),
+      COLOURS[at]!,
+    ),
+  );
+  const legend = series.flatMap(({ title }, at) => [
+    line(WIDTH - RIGHT + 6, TOP + 6 + at * 18, WIDTH - RIGHT + 22, TOP + 6 + at * 18, COLOURS[at]!, 3),
+    text(WIDTH - RIGHT + 28, TOP + 10 + at * 18, title),
+  ]);
+  const heading = text(LEFT, 12, title, `fill="${INK}" font-weight="600"`);
+  return svg(WIDTH, HEIGHT, title, [...stages, ...grid, ...clock, ...drawn, ...legend, ...more, heading]);
+}
