@@ -49,7 +49,7 @@ export interface SessionEvents extends Pick<WorkerEvents, 'settled' | 'attempted
 const FOLLOW_MS = 25;
 /** How often segments of which the store has everything are looked for. */
 const TIDY_MS = 1000;
-const IDS_BATCH = 16_384;
+const IDS_BATCH = 4096;
 
 export class Session {
   readonly queue: Queue;
