@@ -5,6 +5,7 @@
  *     node testing-writer.ts DIRECTORY INSTANCE FIRST_ID
  */
 
+import { writeSync } from 'node:fs';
 import { Batch } from './batch.ts';
 import { SqliteStore } from './sqlite.ts';
 import { put, settle } from './testing.ts';
@@ -22,15 +23,17 @@ function write(fill: (batch: Batch) => void): Float64Array {
   return results;
 }
 
-console.log('0 0');
+// `console.log` would keep back what the reader is too slow for.
+const tell = (put: number, settled: number): number => writeSync(1, `${put} ${settled}\n`);
+tell(0, 0);
 for (let round = 0; ; round++) {
   const first = Number(firstId) + round * perBatch;
   const seqs = write(batch => {
     for (let n = first; n < first + perBatch; n++) put(batch, n, { cents: 100 });
   });
-  console.log(`${(round + 1) * perBatch} ${round * perBatch}`);
+  tell((round + 1) * perBatch, round * perBatch);
   write(batch => {
     for (const seq of seqs) settle(batch, { seq, cents: 100, requestedAtMs: seq, settledAtMs: seq });
   });
-  console.log(`${(round + 1) * perBatch} ${(round + 1) * perBatch}`);
+  tell((round + 1) * perBatch, (round + 1) * perBatch);
 }
