@@ -121,7 +121,7 @@ export function openDatabase(options: SqliteOptions): DatabaseSync {
     return database;
   } catch (error) {
     database?.close();
-    throw error instanceof StoreOpenError ? error : new StoreOpenError(mend(directory, error));
+    throw refusal(directory, error);
   }
 }
 
@@ -197,6 +197,11 @@ function syncDirectory(directory: string): void {
   } finally {
     closeSync(descriptor);
   }
+}
+
+/** What to say of an error on opening. */
+export function refusal(directory: string, error: unknown): StoreOpenError {
+  return error instanceof StoreOpenError ? error : new StoreOpenError(mend(directory, error));
 }
 
 function mend(directory: string, error: unknown): string {

@@ -3,7 +3,15 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -200,6 +208,10 @@ test('a directory that is none, or may not be written in, is refused', () => {
   const directory = fresh();
   writeFileSync(join(directory, 'file'), '');
   assert.match(refusal(join(directory, 'file')), /has to be a directory/);
+
+  const blocked = fresh();
+  mkdirSync(join(blocked, 'turns'));
+  assert.match(refusal(blocked), /has to be a directory that this user can write in/);
 
   const readOnly = fresh();
   new SqliteStore({ directory: readOnly }).close();

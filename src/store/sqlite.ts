@@ -11,7 +11,7 @@ import type { ProcessorIndex } from '../payments/payment.ts';
 import type { Summary } from '../payments/payments.ts';
 import { COLUMNS } from './batch.ts';
 import { Checkpoints } from './checkpoints.ts';
-import { busyMsDefault, openDatabase, type SqliteOptions } from './sqlite-open.ts';
+import { busyMsDefault, openDatabase, refusal, type SqliteOptions } from './sqlite-open.ts';
 import { replayLogs } from './sqlite-replay.ts';
 import { BatchWriter } from './sqlite-write.ts';
 import {
@@ -44,9 +44,14 @@ export class SqliteStore {
   constructor(options: SqliteOptions) {
     this.#database = openDatabase(options);
     this.#directory = options.directory;
-    this.#turns = new Turns(options.directory, options.busyMs ?? busyMsDefault);
-    this.#writer = new BatchWriter(this.#database);
-    this.#checkpoints = new Checkpoints(this.#database, this.#turns, options.directory);
+    try {
+      this.#turns = new Turns(options.directory, options.busyMs ?? busyMsDefault);
+      this.#writer = new BatchWriter(this.#database);
+      this.#checkpoints = new Checkpoints(this.#database, this.#turns, options.directory);
+    } catch (error) {
+      this.#database.close();
+      throw refusal(options.directory, error);
+    }
   }
 
   join(instance: string): Joined {
