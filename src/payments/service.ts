@@ -95,13 +95,15 @@ export class Service implements Payments {
   async find(id: Uint8Array): Promise<PaymentView | undefined> {
     const session = this.#live();
     const words = idWords(id);
-    const slot = session.queue.find(words);
-    if (slot !== NONE && session.queue.state[slot] !== SETTLED) return viewOfSlot(session, slot);
-    // What is shown as settled has to be so after a crash, too.
-    if (slot !== NONE) await written(session);
     // By the time the store has answered, this may be gone from the log and be in the store.
     const heard = session.follower.find(words);
+    // What is shown as settled has to be so after a crash, too.
+    if (isSettled(session, session.queue.find(words))) await written(session);
+    // Also of what is at work here: another instance may have taken it over while this one was stopped, and settled it.
     const stored = await ask<StoredPayment | undefined>(reply => this.#parts.store.find(id, reply));
+    const slot = session.queue.find(words);
+    if (stored?.state !== SETTLED && slot !== NONE && !isSettled(session, slot))
+      return viewOfSlot(session, slot);
     if (stored !== undefined) return viewOfStored(stored);
     return heard && queuedView(idText(id), heard.cents, heard.acceptedAtMs);
   }
@@ -249,13 +251,16 @@ function written(session: Session): Promise<void> {
   return promise;
 }
 
+const isSettled = ({ queue }: Session, slot: number): boolean =>
+  slot !== NONE && queue.state[slot] === SETTLED;
+
 function viewOfSlot(session: Session, slot: number): PaymentView {
   const { queue } = session;
   const tried = queue.attempts[slot]! > 0;
   return {
     correlationId: queue.textOf(slot),
     cents: queue.cents[slot]! as Cents,
-    status: queue.state[slot] === SETTLED ? 'settled' : 'queued',
+    status: 'queued',
     processor: tried ? PROCESSORS[queue.processorOf(slot)] : null,
     requestedAtMs: tried ? queue.requestedAtMs[slot]! : null,
     acceptedAtMs: queue.acceptedAtMs[slot]!,
