@@ -71,6 +71,7 @@ export class Tracked {
   /** Intents for default since the last one for fallback. */
   tries = 0;
   storedAtMs = Infinity;
+  isBooked = false;
   recordedBy: ProcessorIndex | undefined;
   shownSettled: PaymentView | undefined;
 
@@ -88,6 +89,7 @@ export interface ChecksParts {
   readonly logIsRead: boolean;
   /** The wall clock of an instance, and since when nobody turned it. */
   readonly wallOf: (instance: string) => WallClock & { readonly turnedAtMs: number };
+  readonly anyWallTurned: () => boolean;
   readonly say: (id: string | undefined, who: string, what: () => string) => void;
 }
 
@@ -187,10 +189,13 @@ export class Checks {
     const id = idText(row.id);
     const entry = this.#entryOf(row.processor!, id);
     const name = PROCESSORS[row.processor!];
+    const payment = this.payments.get(id);
+    if (payment?.isBooked) this.fail(id, 'is booked twice');
+    if (payment !== undefined) payment.isBooked = true;
     if (entry === undefined) this.fail(id, `booked as settled by ${name}, which does not have it`);
     else if (entry.requestedAtMs !== row.requestedAtMs) {
       this.fail(id, `booked as of ${row.requestedAtMs}, in the book of ${name} as of ${entry.requestedAtMs}`);
-    } else if (entry.cents !== row.cents && !this.payments.get(id)?.forgotten) {
+    } else if (entry.cents !== row.cents && !payment?.forgotten) {
       this.fail(id, `booked with ${row.cents} cents, in the book of ${name} with ${entry.cents}`);
     }
   }
@@ -308,7 +313,7 @@ export class Checks {
     const tries = this.memory.payments.get(payment.id)?.tries ?? 0;
     // Whoever takes it over reckons in whole milliseconds of the wall clock.
     const waitedMs = timeline.nowMs - payment.firstSentAtMs + 2;
-    const turned = wall.turnedAtMs > 0;
+    const turned = this.#parts.anyWallTurned();
     if (tries < policy.defaultAttempts && waitedMs < policy.fallbackAfterMs && !turned) {
       this.fail(payment.id, `on fallback after ${tries} attempts on default and ${waitedMs} ms`);
     }
@@ -344,6 +349,7 @@ export class Checks {
       payment.forgotten = true;
       payment.owed = false;
       payment.shownSettled = undefined;
+      payment.isBooked = false;
     }
   }
 }

@@ -228,6 +228,9 @@ export class Clients {
     havoc.met('purge');
     const old = [...checks.payments.keys()];
     const { generation } = memory;
+    for (let times = this.#dice.whole(0, 3); times > 0; times--) {
+      this.#later(this.#dice.between(0, 80), () => this.#newPayment());
+    }
     instance.purge(done => {
       if (!done) return;
       // Whoever lives, and has not been taken for dead, has forgotten.

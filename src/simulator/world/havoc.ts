@@ -128,7 +128,7 @@ export class Havoc {
       return true;
     });
     this.#repeat('neverBack', 2500, () => this.#neverBack());
-    this.#repeat('pause', 1500, () => this.#pause(this.#dice.pick([5, 100, 800, 3500, 6000])));
+    this.#repeat('pause', 1500, () => this.#pause(this.#dice.pick([5, 100, 800, 3200, 3500, 5000])));
     this.#repeat('slowTurns', 300, () => this.#pause(this.#dice.between(1, 90)));
     this.#repeat('stopGracefully', 2500, () => this.#anyUp(instance => this.#leave(instance)));
     this.#repeat('rollingRestart', 5000, () => this.#rollOn(0));
@@ -247,8 +247,24 @@ export class Havoc {
       const { process } = instance;
       instance.pause();
       this.#world.timeline.after(durationMs, undefined, () => {
-        if (instance.process === process) instance.resume();
+        if (instance.process !== process) return;
+        instance.resume();
+        this.#killSoon(instance);
       });
+    });
+  }
+
+  /** What a process does in its first moments awake, it may do as one that was taken for dead. */
+  #killSoon(instance: Instance): void {
+    const { rates } = this.#world.plan;
+    const kind = this.#dice.hits(rates.neverBack * 0.3) ? 'neverBack' : 'crash';
+    if (kind === 'crash' && !this.#dice.hits(rates.crash * 0.3)) return;
+    this.#world.timeline.after(this.#dice.between(0, 80), instance.process, () => {
+      const others = this.#world.instances.filter(({ gone, name }) => !gone && name !== instance.name);
+      if (!this.#raging || (kind === 'neverBack' && others.length === 0)) return;
+      instance.gone = kind === 'neverBack';
+      this.met(kind);
+      instance.kill();
     });
   }
 

@@ -161,6 +161,7 @@ export class Instance {
         this.#clock.after(20, drained);
         return;
       }
+      this.#hangUp(process);
       const stopped = this.#session?.stop(this.#clock.monotonicMs() + STOP_MS) ?? Promise.resolve();
       process.promises += 1;
       void stopped.then(() => {
@@ -372,9 +373,16 @@ export class Instance {
     process.alive = false;
     process.held = [];
     this.listening = false;
+    this.#hangUp(process);
+  }
+
+  /** Closes every connection. */
+  #hangUp(process: Process): void {
     const lost = [...this.#open].filter(open => open.process === process);
-    this.#open.clear();
-    for (const open of lost) open.lost();
+    for (const open of lost) {
+      this.#open.delete(open);
+      open.lost();
+    }
   }
 
   #say(what: () => string): void {

@@ -54,6 +54,11 @@ const OWN_KINDS = [
 export const KINDS = [...OWN_KINDS, ...POST_FAULTS, ...OTHER_FAULTS] as const;
 export type Kind = (typeof KINDS)[number];
 
+/** Nothing strikes. */
+export const NO_RATES = Object.freeze(Object.fromEntries(KINDS.map(kind => [kind, 0]))) as Readonly<
+  Record<Kind, number>
+>;
+
 export interface Plan {
   readonly ackAfter: AckAfter;
   readonly policy: Policy;
@@ -93,7 +98,8 @@ export function drawPlan(dice: Dice): Plan {
     concurrency: dice.pick([1, 2, 4, 16, 64]),
     segmentRecords: dice.pick([2, 8, 64, 1024]),
     payments: dice.pick([10, 30, 60, 120]),
-    breakMs: dice.pick([1500, 3000, 6000, 9000]),
+    // Being taken for dead takes three seconds.
+    breakMs: dice.pick(rates.pause > 0 ? [6000, 9000] : [1500, 3000, 6000, 9000]),
     burstMax: crowded ? 40 : dice.pick([1, 3, 12]),
     storeIsRemote: dice.hits(0.3),
     storeDelayMs: dice.pick([0, 0.5, 3]),
@@ -103,7 +109,7 @@ export function drawPlan(dice: Dice): Plan {
 }
 
 function drawRates(dice: Dice, ackAfter: AckAfter): Record<Kind, number> {
-  const rates = Object.fromEntries(KINDS.map(kind => [kind, 0])) as Record<Kind, number>;
+  const rates = { ...NO_RATES };
   const share = dice.pick([0.05, 0.15, 0.3, 0.5]);
   for (const kind of KINDS) if (dice.hits(share)) rates[kind] = dice.pick([0.1, 0.4, 1]);
   // Neither promise is given: only `flush` is said to survive a power loss, and only there a sync is awaited.

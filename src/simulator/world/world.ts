@@ -28,7 +28,7 @@ import { drawPlan, type Kind, type Plan } from './plan.ts';
 import { type Process, Timeline } from './timeline.ts';
 import { Trace } from './trace.ts';
 
-/** A bug planted on purpose: it replaces parts by ones that break a rule. */
+/** What is to be different: another plan, or a bug planted on purpose, a part that breaks a rule. */
 export interface Mutation {
   readonly plan?: (plan: Plan) => Plan;
   readonly memory?: (checks: Checks, trace: Trace) => MemoryWorld;
@@ -74,7 +74,8 @@ export class World {
   constructor(seed: number, isTraced = false, mutation: Mutation = {}) {
     const { timeline } = this;
     const dice = new Dice(seed);
-    const plan = drawPlan(dice.fork());
+    const drawn = drawPlan(dice.fork());
+    const plan = mutation.plan?.(drawn) ?? drawn;
     this.#seed = seed;
     this.plan = plan;
     this.trace = new Trace(isTraced, () => timeline.nowMs);
@@ -89,6 +90,7 @@ export class World {
       policy: plan.policy,
       logIsRead: plan.ackAfter !== 'parse' || plan.rates.logFull + plan.rates.logTorn === 0,
       wallOf: name => this.instances.find(instance => instance.name === name)!.wall,
+      anyWallTurned: () => this.instances.some(({ wall }) => wall.turnedAtMs >= 0),
       say: (id, who, what) => this.trace.say(id, who, what),
     });
     this.memory = mutation.memory?.(this.checks, this.trace) ?? new WatchedWorld(this.checks, this.trace);

@@ -1,0 +1,58 @@
+/** What many seeds really met: each kind of fault and each pair of kinds, so that the generator stays honest. */
+import { KINDS, type Kind } from './plan.ts';
+import type { Report } from './world.ts';
+
+export class Tally {
+  seeds = 0;
+  failed: number[] = [];
+  virtualMs = 0;
+  events = 0;
+  settled = 0;
+  settledInMsMax = 0;
+  /** Seeds that met both kinds, by `row * KINDS.length + column`; on the diagonal those that met the one. */
+  readonly #pairs = new Uint32Array(KINDS.length ** 2);
+
+  add({ seed, violations, virtualMs, events, settled, settledInMs, met }: Report): void {
+    this.seeds += 1;
+    if (violations.length > 0) this.failed.push(seed);
+    this.virtualMs += virtualMs;
+    this.events += events;
+    this.settled += settled;
+    this.settledInMsMax = Math.max(this.settledInMsMax, settledInMs);
+    const places = KINDS.flatMap((kind, place) => (met.has(kind) ? [place] : []));
+    for (const row of places) for (const column of places) this.#pairs[row * KINDS.length + column]! += 1;
+  }
+
+  /** Seeds that met a kind, or both of two kinds. */
+  met(one: Kind, other: Kind = one): number {
+    return this.#pairs[KINDS.indexOf(one) * KINDS.length + KINDS.indexOf(other)]!;
+  }
+
+  /** Pairs that no seed met, and kinds (as pairs with themselves). */
+  get missed(): [Kind, Kind][] {
+    return pairs().filter(([one, other]) => this.met(one, other) === 0);
+  }
+
+  /** The pair that the fewest seeds met. */
+  get rarest(): { readonly pair: [Kind, Kind]; readonly seeds: number } {
+    const pair = pairs().sort((one, other) => this.met(...one) - this.met(...other))[0]!;
+    return { pair, seeds: this.met(...pair) };
+  }
+
+  /**
+   * One line a kind: in how many seeds it struck, then a sign for each pair with the kinds above it and itself: `.` for
+   * never, else the digits of the number of seeds that met both.
+   */
+  table(): string {
+    const lines = KINDS.map((kind, row) => {
+      const signs = KINDS.slice(0, row + 1).map(other => this.met(kind, other));
+      const cells = signs.map(count => (count === 0 ? '.' : String(count).length)).join('');
+      return `${kind.padEnd(17)} ${String(this.met(kind)).padStart(6)}  ${cells}`;
+    });
+    return lines.join('\n');
+  }
+}
+
+function pairs(): [Kind, Kind][] {
+  return KINDS.flatMap((one, row) => KINDS.slice(row).map((other): [Kind, Kind] => [one, other]));
+}
