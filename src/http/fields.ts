@@ -34,8 +34,6 @@ import {
 } from './request.ts';
 
 const HOST = latin1('host');
-const EXPECT = latin1('expect');
-const CONNECTION = latin1('connection');
 const CONTENT_LENGTH = latin1('content-length');
 const TRANSFER_ENCODING = latin1('transfer-encoding');
 
@@ -46,8 +44,39 @@ const CONTINUE = latin1('100-continue');
 
 /** Lengths of the names that `readField` knows: a look at this table spares nearly every field the rest. */
 export const IS_KNOWN_LENGTH = Uint8Array.from({ length: 32 }, (_, length) =>
-  [HOST, EXPECT, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING].some(name => name.length === length) ? 1 : 0,
+  [4, 6, 10, 14, 17].includes(length) ? 1 : 0,
 );
+
+/**
+ * Four bytes as one word, letters in lower case. Names are compared in such words: it halves the time that a
+ * request's known fields take. In bytes that passed as token or value, only a letter has another byte beside it that
+ * differs by 0x20 alone and could be taken for it.
+ */
+function four(bytes: Uint8Array, at: number): number {
+  return bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24) | 0x20202020;
+}
+
+/** The words of a text that `four` finds in it. */
+const words = (name: string): number[] =>
+  Array.from({ length: name.length - 3 }, (_, at) => four(latin1(name), at));
+
+const [HOST_0] = words('host') as [number];
+const [EXPECT_0, , EXPECT_2] = words('expect') as [number, number, number];
+const KEEP_ALIVE_WORDS = words('keep-alive');
+const [KEEP_0, KEEP_4, KEEP_6] = [KEEP_ALIVE_WORDS[0]!, KEEP_ALIVE_WORDS[4]!, KEEP_ALIVE_WORDS[6]!];
+const CONNECTION_WORDS = words('connection');
+const [CONNECTION_0, CONNECTION_4, CONNECTION_6] = [
+  CONNECTION_WORDS[0]!,
+  CONNECTION_WORDS[4]!,
+  CONNECTION_WORDS[6]!,
+];
+const LENGTH_WORDS = words('content-length');
+const [LENGTH_0, LENGTH_4, LENGTH_8, LENGTH_10] = [
+  LENGTH_WORDS[0]!,
+  LENGTH_WORDS[4]!,
+  LENGTH_WORDS[8]!,
+  LENGTH_WORDS[10]!,
+];
 
 /** Fields that a trailer section must not bring (RFC 9110 section 6.5.1): framing, routing, steering, credentials. */
 const NOT_IN_TRAILERS = [
@@ -78,31 +107,40 @@ export function readField(
   valueStart: number,
   valueEnd: number,
 ): number {
-  let start = valueStart;
-  let end = valueEnd;
-  while (start < end && isBlank(bytes[start]!)) start++;
-  while (end > start && isBlank(bytes[end - 1]!)) end--;
+  let at = nameStart;
   switch (nameEnd - nameStart) {
     case 4:
-      return equalsIgnoringCase(bytes, nameStart, nameEnd, HOST) ? readHost(request, bytes, start, end) : 0;
+      if (four(bytes, at) !== HOST_0) return 0;
+      break;
     case 6:
-      return equalsIgnoringCase(bytes, nameStart, nameEnd, EXPECT)
-        ? readExpect(request, bytes, start, end)
-        : 0;
+      if (four(bytes, at) !== EXPECT_0 || four(bytes, at + 2) !== EXPECT_2) return 0;
+      break;
     case 10:
-      return equalsIgnoringCase(bytes, nameStart, nameEnd, CONNECTION)
-        ? readConnection(request, bytes, start, end)
-        : 0;
+      if (four(bytes, at) !== CONNECTION_0 || four(bytes, at + 4) !== CONNECTION_4) return 0;
+      if (four(bytes, at + 6) !== CONNECTION_6) return 0;
+      break;
     case 14:
-      return equalsIgnoringCase(bytes, nameStart, nameEnd, CONTENT_LENGTH)
-        ? readLength(request, bytes, start, end)
-        : 0;
-    case 17:
-      return equalsIgnoringCase(bytes, nameStart, nameEnd, TRANSFER_ENCODING)
-        ? readCoding(request, bytes, start, end)
-        : 0;
+      if (four(bytes, at) !== LENGTH_0 || four(bytes, at + 4) !== LENGTH_4) return 0;
+      if (four(bytes, at + 8) !== LENGTH_8 || four(bytes, at + 10) !== LENGTH_10) return 0;
+      break;
     default:
-      return 0;
+      if (!equalsIgnoringCase(bytes, nameStart, nameEnd, TRANSFER_ENCODING)) return 0;
+  }
+  at = valueStart;
+  let end = valueEnd;
+  while (at < end && (bytes[at] === SP || bytes[at] === TAB)) at++;
+  while (end > at && (bytes[end - 1] === SP || bytes[end - 1] === TAB)) end--;
+  switch (nameEnd - nameStart) {
+    case 4:
+      return readHost(request, bytes, at, end);
+    case 6:
+      return readExpect(request, bytes, at, end);
+    case 10:
+      return readConnection(request, bytes, at, end);
+    case 14:
+      return readLength(request, bytes, at, end);
+    default:
+      return readCoding(request, bytes, at, end);
   }
 }
 
@@ -137,12 +175,11 @@ export function isAuthority(bytes: Uint8Array, start: number, end: number): bool
     if (at === start + 1 || at === end || bytes[at] !== 0x5d) return false;
     at++;
   } else {
-    while (at < end) {
-      const byte = bytes[at]!;
-      if (IS_HOST[byte] === 1) at++;
-      else if (byte === PERCENT && at + 2 < end && HEX[bytes[at + 1]!]! >= 0 && HEX[bytes[at + 2]!]! >= 0)
-        at += 3;
-      else break;
+    for (;;) {
+      while (at < end && IS_HOST[bytes[at]!] === 1) at++;
+      if (at + 2 >= end || bytes[at] !== PERCENT) break;
+      if (HEX[bytes[at + 1]!]! < 0 || HEX[bytes[at + 2]!]! < 0) break;
+      at += 3;
     }
     if (at === start) return false;
   }
@@ -165,6 +202,12 @@ function readExpect(request: Request, bytes: Uint8Array, start: number, end: num
 
 /** RFC 9110 section 7.6.1. A proxy would drop the fields named here, and read another message than we do. */
 function readConnection(request: Request, bytes: Uint8Array, start: number, end: number): number {
+  if (end - start === 10 && four(bytes, start) === KEEP_0 && four(bytes, start + 4) === KEEP_4) {
+    if (four(bytes, start + 6) === KEEP_6) {
+      request.flags |= SAYS_KEEP_ALIVE;
+      return 0;
+    }
+  }
   let at = start;
   while (at < end) {
     while (at < end && (isBlank(bytes[at]!) || bytes[at] === COMMA)) at++;

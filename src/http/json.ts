@@ -6,7 +6,7 @@
  */
 
 import { AMOUNT_TOO_FINE, AMOUNT_TOO_LARGE, AMOUNT_TOO_SMALL, centsOf } from './amount.ts';
-import { BACKSLASH, COLON, COMMA, CR, equals, HEX, LF, latin1, MINUS, QUOTE, SP, TAB } from './bytes.ts';
+import { BACKSLASH, COLON, COMMA, CR, DOT, equals, HEX, LF, latin1, MINUS, QUOTE, SP, TAB } from './bytes.ts';
 import { jsonDepthMax } from './limits.ts';
 
 /** A payment: `into` is filled. The other answers are refusals; MALFORMED alone is a `400`. */
@@ -77,12 +77,13 @@ export function readPayment(bytes: Uint8Array, start: number, end: number, into:
       if (hasId) refusal ||= ID_TWICE;
       hasId = true;
     } else {
-      at = skipValue(bytes, at, end, 1);
+      const plainEnd = known === AMOUNT ? readPlainAmount(bytes, at, end, into) : 0;
+      at = plainEnd > 0 ? plainEnd : skipValue(bytes, at, end, 1);
       if (at < 0) return malformed(into, start, ~at);
       if (known === AMOUNT) {
         if (hasAmount) refusal ||= AMOUNT_TWICE;
         hasAmount = true;
-        refusal ||= readAmount(bytes, valueStart, at, into);
+        if (plainEnd === 0) refusal ||= readAmount(bytes, valueStart, at, into);
       }
     }
     at = blanks(bytes, at, end);
@@ -124,7 +125,8 @@ function atEnd(
 
 function blanks(bytes: Uint8Array, from: number, end: number): number {
   let at = from;
-  while (at < end) {
+  // Every other byte is larger than a space, apart from those that are wrong anyhow.
+  while (at < end && bytes[at]! <= SP) {
     const byte = bytes[at]!;
     if (byte !== SP && byte !== LF && byte !== CR && byte !== TAB) break;
     at++;
@@ -138,19 +140,30 @@ const AMOUNT = 2;
 
 /** Which key begins at `start` and ends with its quote, when it is written without escapes. */
 function keyAt(bytes: Uint8Array, start: number, end: number): number {
-  if (start >= end) return OTHER_KEY;
-  const first = bytes[start];
-  if (first === 0x63) return isKey(bytes, start, end, ID_KEY) ? ID : OTHER_KEY;
-  if (first === 0x61) return isKey(bytes, start, end, AMOUNT_KEY) ? AMOUNT : OTHER_KEY;
+  if (start + ID_KEY.length < end && four(bytes, start) === CORR) {
+    const isId =
+      four(bytes, start + 4) === ELAT &&
+      four(bytes, start + 8) === IONI &&
+      four(bytes, start + 10) === NID_QUOTE;
+    return isId ? ID : OTHER_KEY;
+  }
+  if (start + AMOUNT_KEY.length < end && four(bytes, start) === AMOU) {
+    return four(bytes, start + 3) === UNT_QUOTE ? AMOUNT : OTHER_KEY;
+  }
   return OTHER_KEY;
 }
 
-function isKey(bytes: Uint8Array, start: number, end: number, key: Uint8Array): boolean {
-  const length = key.length;
-  if (start + length >= end || bytes[start + length] !== QUOTE) return false;
-  for (let at = 1; at < length; at++) if (bytes[start + at] !== key[at]) return false;
-  return true;
+/** Four bytes as one word: fewer steps than one by one. */
+function four(bytes: Uint8Array, at: number): number {
+  return bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
 }
+
+const CORR = four(latin1('corr'), 0);
+const ELAT = four(latin1('elat'), 0);
+const IONI = four(latin1('ionI'), 0);
+const NID_QUOTE = four(latin1('nId"'), 0);
+const AMOU = four(latin1('amou'), 0);
+const UNT_QUOTE = four(latin1('unt"'), 0);
 
 /** The same for a key within [start, end) that may hold escapes, already validated. */
 function escapedKey(bytes: Uint8Array, start: number, end: number): number {
@@ -184,21 +197,56 @@ function readWords(bytes: Uint8Array, at: number, id: Int32Array): boolean {
   return true;
 }
 
-/** Four hexadecimal digits, or a negative number: -1 for one wrong digit keeps its sign through every shift. */
+/** Four hexadecimal digits, or a negative number: any wrong digit gives all bits. */
 function hex4(bytes: Uint8Array, at: number): number {
-  return (
-    (HEX[bytes[at]!]! << 12) |
-    (HEX[bytes[at + 1]!]! << 8) |
-    (HEX[bytes[at + 2]!]! << 4) |
-    HEX[bytes[at + 3]!]!
-  );
+  return HEX_12[bytes[at]!]! | HEX_8[bytes[at + 1]!]! | HEX_4[bytes[at + 2]!]! | HEX[bytes[at + 3]!]!;
 }
+
+const shifted = (by: number): Int32Array => Int32Array.from(HEX, digit => (digit < 0 ? -1 : digit << by));
+const HEX_12 = shifted(12);
+const HEX_8 = shifted(8);
+const HEX_4 = shifted(4);
 
 /** The slow way to the same: a validated value in [start, end) that may be a string with escapes. */
 function readEscapedId(bytes: Uint8Array, start: number, end: number, id: Int32Array): boolean {
   if (bytes[start] !== QUOTE) return false;
   const length = decodeAscii(bytes, start + 1, end - 1, ID_LENGTH);
   return length === ID_LENGTH && readWords(UNESCAPED, 0, id);
+}
+
+/**
+ * An amount as nearly all are written, at most nine digits and two decimals and more than 0, into `into.cents`. Answers the
+ * place behind it, or 0 for all others, which are then read the long way.
+ */
+function readPlainAmount(bytes: Uint8Array, start: number, end: number, into: PaymentFields): number {
+  let at = start;
+  let cents = 0;
+  let digit = at < end ? bytes[at]! - 0x30 : -1;
+  if (digit === 0) digit = ++at < end ? bytes[at]! - 0x30 : -1;
+  else {
+    while (digit >= 0 && digit <= 9 && at - start < 9) {
+      cents = cents * 10 + digit;
+      digit = ++at < end ? bytes[at]! - 0x30 : -1;
+    }
+    if (at === start) return 0;
+  }
+  cents *= 100;
+  if (digit === DOT - 0x30 && at + 2 < end) {
+    digit = bytes[++at]! - 0x30;
+    if (digit < 0 || digit > 9) return 0;
+    cents += digit * 10;
+    digit = bytes[++at]! - 0x30;
+    if (digit >= 0 && digit <= 9) {
+      cents += digit;
+      digit = ++at < end ? bytes[at]! - 0x30 : -1;
+    }
+  }
+  // A further digit, point or exponent belongs to the number still.
+  if (at >= end || cents === 0) return 0;
+  const byte = bytes[at]!;
+  if (byte !== COMMA && byte !== CLOSE_OBJECT && byte > SP) return 0;
+  into.cents = cents;
+  return at;
 }
 
 function readAmount(bytes: Uint8Array, start: number, end: number, into: PaymentFields): number {
