@@ -179,9 +179,11 @@ export class Session {
   #forget(generation: number): void {
     this.worker.forget(generation);
     this.log.rotate(generation);
-    this.follower.forget();
     this.filter = new Filter();
     this.#loadedSeq = 0;
+    // Others may have known of the purge sooner, and have accepted payments since.
+    this.follower.forget(generation);
+    this.#load();
   }
 
   #fenced(): void {

@@ -117,6 +117,8 @@ export class Worker {
   #refilling = false;
   /** While the store has more: every payment of ours that is not held here has a later seq. */
   #cursor = 0;
+  /** The first adopted payment that found no room since the store was last asked for some. */
+  #missedSeq = Infinity;
   #scheduled = false;
   #timer: Timer | undefined;
   #timerAtMs = Infinity;
@@ -165,7 +167,7 @@ export class Worker {
     for (const payment of payments) {
       if (this.#restore(payment, true)) continue;
       // It is ours in the store now: it has to come back from there when there is room.
-      this.#cursor = Math.min(this.#cursor, payment.seq - 1);
+      this.#missedSeq = Math.min(this.#missedSeq, payment.seq);
       this.#storeHasMore = true;
       this.#parkedSince = true;
     }
@@ -212,6 +214,7 @@ export class Worker {
     this.#parkingCount = 0;
     this.#storeHasMore = false;
     this.#cursor = 0;
+    this.#missedSeq = Infinity;
   }
 
   /** Starts nothing any more; what is at work may end. Calls `then` when all is written, or at `deadlineMs`. */
@@ -462,6 +465,8 @@ export class Worker {
     this.#refilling = true;
     this.#parkedSince = false;
     const generation = this.#generation;
+    this.#cursor = Math.min(this.#cursor, this.#missedSeq - 1);
+    this.#missedSeq = Infinity;
     this.#parts.store.take(this.#cursor, limit, answer => {
       this.#refilling = false;
       if (this.#closed || generation !== this.#generation) return;

@@ -77,9 +77,12 @@ export class Follower {
     return undefined;
   }
 
-  /** A purge: what was heard before is forgotten. */
-  forget(): void {
-    for (const { table } of this.#followed.values()) table.clear();
+  /** A purge: what was heard of generations before `generation` is forgotten; of the rest `accepted` is told again. */
+  forget(generation: number): void {
+    for (const { table, generation: ofFile } of this.#followed.values()) {
+      if (ofFile !== undefined && ofFile >= generation) table.each(id => this.#events.accepted(id));
+      else table.clear();
+    }
   }
 
   close(): void {
@@ -149,6 +152,13 @@ class Table {
     this.cents[place] = cents;
     this.acceptedAtMs[place] = acceptedAtMs;
     this.#size += 1;
+  }
+
+  /** Calls `told` with each id: four words, valid until it returns. */
+  each(told: (id: Int32Array) => void): void {
+    for (let place = 0; place < this.#used.length; place++) {
+      if (this.#used[place] === 1) told(this.#words.subarray(place * 4, place * 4 + 4));
+    }
   }
 
   find(id: ArrayLike<number>): number {

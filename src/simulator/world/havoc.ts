@@ -259,7 +259,7 @@ export class Havoc {
     const { rates } = this.#world.plan;
     const kind = this.#dice.hits(rates.neverBack * 0.3) ? 'neverBack' : 'crash';
     if (kind === 'crash' && !this.#dice.hits(rates.crash * 0.3)) return;
-    this.#world.timeline.after(this.#dice.between(0, 80), instance.process, () => {
+    this.#world.timeline.after(this.#dice.pick([0, 0.1, 1, 5, 80]), instance.process, () => {
       const others = this.#world.instances.filter(({ gone, name }) => !gone && name !== instance.name);
       if (!this.#raging || (kind === 'neverBack' && others.length === 0)) return;
       instance.gone = kind === 'neverBack';

@@ -278,7 +278,7 @@ export class Instance {
         follower.poll(generation);
       },
       find: id => follower.find(id),
-      forget: () => follower.forget(),
+      forget: generation => follower.forget(generation),
       close: () => follower.close(),
     };
   }
