@@ -43,8 +43,10 @@ export class Membership {
   readonly #instance: string;
   readonly #events: MembershipEvents;
   readonly #seen = new Map<string, Seen>();
-  /** Epochs of dead instances whose log was replayed. */
+  /** Epochs of dead instances whose log was replayed, and holds nothing new since. */
   readonly #replayed = new Map<string, number>();
+  /** Instances whose log had something new since its last replay began. */
+  readonly #heard = new Set<string>();
   readonly #timers = new Map<'look' | 'beat', Timer>();
   #generation: number;
   #shared: Shared | undefined;
@@ -150,14 +152,25 @@ export class Membership {
     if (!other.alive) this.#inherit(other);
   }
 
+  /**
+   * An instance accepted a payment. One that was only stopped when it was taken for dead may do so before it learns of
+   * that, and be killed then: its log has to be replayed once more.
+   */
+  heard(instance: string): void {
+    this.#heard.add(instance);
+    this.#replayed.delete(instance);
+  }
+
   /** What a dead instance accepted but did not store, then what it had stored and did not settle. */
   #inherit(dead: InstanceView): void {
     if (this.#adopting) return;
     if (this.#replayed.get(dead.name) !== dead.epoch) {
       this.#adopting = true;
+      this.#heard.delete(dead.name);
       this.#store.replay(dead.name, answer => {
         this.#adopting = false;
-        if (!(answer instanceof StoreFault)) this.#replayed.set(dead.name, dead.epoch);
+        if (answer instanceof StoreFault || this.#heard.has(dead.name)) return;
+        this.#replayed.set(dead.name, dead.epoch);
       });
       return;
     }

@@ -86,7 +86,10 @@ export class Session {
     this.log = parts.openLog(generation);
     this.log.removeEarlier();
     this.follower = parts.follow({
-      accepted: id => this.filter.add(id),
+      accepted: (id, other) => {
+        this.filter.add(id);
+        this.membership.heard(other);
+      },
       missed: () => this.#load(),
     });
     this.#checker = new HealthChecker(store, parts.processors, clock);

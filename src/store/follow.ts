@@ -20,13 +20,14 @@ export interface Heard {
 
 export interface FollowEvents {
   /** Another instance accepted a payment: four words. */
-  accepted(id: Int32Array): void;
+  accepted(id: Int32Array, instance: string): void;
   /** Segments came and went unseen: ids may be missing, though the store has them by now. */
   missed(): void;
 }
 
 interface Followed {
   readonly fd: number;
+  readonly instance: string;
   readonly number: number;
   position: number;
   generation: number | undefined;
@@ -79,8 +80,8 @@ export class Follower {
 
   /** A purge: what was heard of generations before `generation` is forgotten; of the rest `accepted` is told again. */
   forget(generation: number): void {
-    for (const { table, generation: ofFile } of this.#followed.values()) {
-      if (ofFile !== undefined && ofFile >= generation) table.each(id => this.#events.accepted(id));
+    for (const { table, instance, generation: ofFile } of this.#followed.values()) {
+      if (ofFile !== undefined && ofFile >= generation) table.each(id => this.#events.accepted(id, instance));
       else table.clear();
     }
   }
@@ -102,7 +103,14 @@ export class Follower {
     }
     if (latest !== undefined && number > latest + 1) this.#events.missed();
     this.#latest.set(instance, Math.max(latest ?? 0, number));
-    this.#followed.set(name, { fd, number, position: 0, generation: undefined, table: new Table() });
+    this.#followed.set(name, {
+      fd,
+      instance,
+      number,
+      position: 0,
+      generation: undefined,
+      table: new Table(),
+    });
   }
 
   #read(file: Followed, generation: number): void {
@@ -120,7 +128,7 @@ export class Follower {
         if (!keep) return;
         for (let word = 0; word < 4; word++) words[word] = wordAt(bytes, at + word * 4);
         file.table.add(words, cents, acceptedAtMs);
-        this.#events.accepted(words);
+        this.#events.accepted(words, file.instance);
       });
       file.position += end;
       if (length < READ_BYTES || end === 0) return;

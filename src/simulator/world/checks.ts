@@ -85,8 +85,8 @@ export interface ChecksParts {
   readonly timeline: Timeline;
   readonly processors: readonly [Processor, Processor];
   readonly policy: Policy;
-  /** What an instance accepts is in its log, for the others to read: under `parse` it need not be. */
-  readonly logIsRead: boolean;
+  /** What is acknowledged is in a log, for the others to read; if not, it will be unless the process or its log fails. */
+  readonly logIsWritten: boolean;
   /** The wall clock of an instance, and since when nobody turned it. */
   readonly wallOf: (instance: string) => WallClock & { readonly turnedAtMs: number };
   readonly anyWallTurned: () => boolean;
@@ -135,7 +135,7 @@ export class Checks {
       const wasFirst =
         this.memory.payments.get(payment.id)?.cents === cents &&
         payment.storedAtMs < earlier.atMs + KNOWN_AFTER_MS;
-      if (isLate && !wasFirst && this.#parts.logIsRead)
+      if (isLate && !wasFirst && this.#isLogged(earlier))
         this.fail(payment.id, `202 for ${cents} cents, ${earlier.cents} had been accepted before`);
     }
     payment.acknowledged.push({ cents, atMs: nowMs, process });
@@ -207,7 +207,7 @@ export class Checks {
       const known = first !== undefined && askedAtMs - first.atMs >= KNOWN_AFTER_MS;
       if (
         known &&
-        this.#parts.logIsRead &&
+        this.#isLogged(first) &&
         payment.owed &&
         !payment.forgotten &&
         process.awakeSinceMs <= first.atMs
@@ -253,6 +253,10 @@ export class Checks {
         this.fail(payment.id, `recorded by ${PROCESSORS[payment.recordedBy]}, not in the summary there`);
       }
     }
+  }
+
+  #isLogged({ process }: Acknowledged): boolean {
+    return this.#parts.logIsWritten || (process.alive && !process.logFailed);
   }
 
   #checkSettled(payment: Tracked): void {

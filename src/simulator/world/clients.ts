@@ -76,7 +76,9 @@ export class Clients {
   }
 
   closeAudit(): void {
-    if (this.#unaudited > 0) this.#world.checks.fail(undefined, 'an instance never answered for its summary');
+    const { violations } = this.#world.checks;
+    if (this.#unaudited > 0 && violations.length === 0)
+      this.#world.checks.fail(undefined, 'an instance never answered for its summary');
   }
 
   #later(delayMs: number, task: () => void): void {

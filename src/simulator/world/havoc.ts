@@ -270,6 +270,7 @@ export class Havoc {
 
   #leave(instance: Instance, then: () => void = () => {}): void {
     instance.leave(() => {
+      this.#forgetUnkept(instance);
       this.#startLater(instance);
       then();
     });

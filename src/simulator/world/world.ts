@@ -88,7 +88,7 @@ export class World {
       timeline,
       processors: this.processors,
       policy: plan.policy,
-      logIsRead: plan.ackAfter !== 'parse' || plan.rates.logFull + plan.rates.logTorn === 0,
+      logIsWritten: plan.ackAfter !== 'parse',
       wallOf: name => this.instances.find(instance => instance.name === name)!.wall,
       anyWallTurned: () => this.instances.some(({ wall }) => wall.turnedAtMs >= 0),
       say: (id, who, what) => this.trace.say(id, who, what),
