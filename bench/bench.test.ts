@@ -14,7 +14,7 @@ for (const { name, about, open } of DEFINITIONS) {
     const results = await measure(benchmark, { rounds: 1, seconds: 0.3 });
     for (const { name } of benchmark.contenders) {
       const first = results[name]?.[benchmark.columns[0]!.figure];
-      assert.ok(first !== undefined && first.median > 0, `${name} says nothing`);
+      assert.ok(first !== undefined && first.median >= 0, `${name} says nothing`);
     }
     assert.match(resultsTable(benchmark.columns, results), /\d/);
   });

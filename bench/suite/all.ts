@@ -1,6 +1,7 @@
 /** What `npm run bench` knows. */
 import { accept } from './accept.ts';
 import type { Definition } from './benchmark.ts';
+import { cost } from './cost.ts';
 import { faults } from './faults.ts';
 import { memory } from './memory.ts';
 import { settle } from './settle.ts';
@@ -18,6 +19,7 @@ export const DEFINITIONS: readonly Definition[] = [
   faults,
   spike,
   memory,
+  cost,
 ];
 
 /** Scripts beside bench.ts that measure one part alone. */
