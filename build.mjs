@@ -5,7 +5,7 @@
 //   node build.mjs --install-only   install what is missing
 //   node build.mjs --bundle-only    bundle with what is there
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -18,6 +18,8 @@ const entries = {
   stack: 'src/stack.ts',
   processors: 'src/simulator/server.ts',
   // What a backend loads when it is first asked for it; see src/observe/lazy.ts.
+  books: 'src/observe/books.ts',
+  dashboard: 'src/observe/dashboard.ts',
   metrics: 'src/observe/metrics.ts',
 };
 
@@ -76,6 +78,8 @@ async function bundle() {
         js: "import { createRequire as soqueteRequire } from 'node:module';\nconst require = soqueteRequire(import.meta.url);",
       },
     });
+    const { buildPage } = await import('./src/observe/page/build.mjs');
+    writeFileSync(join(root, 'dist/page.json'), JSON.stringify(await buildPage()));
   } catch (error) {
     fail(`the build failed: ${error.message}`);
   }

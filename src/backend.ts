@@ -5,11 +5,14 @@ import type { Config } from './config.ts';
 import type { Logger } from './observe/log.ts';
 import { Observation } from './observe/observation.ts';
 import type { Observed } from './observe/observed.ts';
+import type { PolicyView } from './observe/view.ts';
+import { ask } from './payments/ask.ts';
 import { Service } from './payments/service.ts';
 import { Session, type SessionEvents } from './payments/session.ts';
 import { Breaker } from './processors/breaker.ts';
 import { ProcessorsClient } from './processors/client.ts';
 import { Follower } from './store/follow.ts';
+import type { Inspection } from './store/inspection.ts';
 import { Log } from './store/log.ts';
 import type { Store } from './store/store.ts';
 
@@ -22,6 +25,7 @@ export class Backend {
   readonly observation: Observation;
   readonly #config: Config;
   readonly #store: Store;
+  readonly #inspection: Inspection;
   readonly #logger: Logger;
   readonly #clock: Clock = realClock;
   readonly #processors: ProcessorsClient;
@@ -29,7 +33,8 @@ export class Backend {
   #faulty = false;
   #stopping = false;
 
-  constructor(config: Config, store: Store, logger: Logger) {
+  constructor(config: Config, store: Store & Inspection, logger: Logger) {
+    this.#inspection = store;
     this.#config = config;
     this.#logger = logger;
     this.observation = new Observation({
@@ -40,6 +45,15 @@ export class Backend {
       storeDirectory: config.storeDirectory,
       session: () => this.service.session,
       reasons: () => this.service.readiness().reasons,
+      books:
+        config.adminToken === undefined
+          ? undefined
+          : {
+              urls: config.processorUrls,
+              token: config.adminToken,
+              fromMs: config.auditFromMs,
+              summary: (fromMs, toMs) => this.service.summary(fromMs, toMs),
+            },
     });
     this.#store = this.observation.timed(store);
     this.#processors = new ProcessorsClient({
@@ -75,10 +89,20 @@ export class Backend {
   /** What the pages show. */
   get observed(): Observed {
     const { observation, service } = this;
+    const { listen, processorUrls: urls, adminToken: token, processorControls } = this.#config;
     return {
+      nowMs: () => this.#clock.wallMs(),
       instances: () => observation.instances(),
       shared: () => observation.shared(),
       readiness: () => service.readiness(),
+      samples: sinceMs => observation.timeline.since(sinceMs),
+      latest: limit => ask(reply => this.#inspection.latest(limit, reply)),
+      history: id => ask(reply => this.#inspection.history(id, reply)),
+      door: listen.is === 'unix' ? 'HAProxy' : 'shared port',
+      policy: policyOf(this.#config),
+      processorUrls: urls,
+      audited: token !== undefined,
+      controls: token !== undefined && processorControls ? { urls, token } : undefined,
     };
   }
 
@@ -128,3 +152,14 @@ export class Backend {
     }
   }
 }
+
+/** What anybody may see of the configuration: no addresses, no token. */
+const policyOf = (config: Config): PolicyView => ({
+  defaultAttempts: config.defaultAttempts,
+  attemptTimeoutMs: config.attemptTimeoutMs,
+  backoffMinMs: config.backoffMinMs,
+  backoffMaxMs: config.backoffMaxMs,
+  fallbackAfterMs: config.fallbackAfterMs,
+  workerConcurrency: config.workerConcurrency,
+  ackAfter: config.ackAfter,
+});

@@ -24,6 +24,12 @@ export interface Config {
   readonly fallbackAfterMs: number;
   readonly allowPurge: boolean;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
+  /** For the processors' own sums, which are compared with ours where it is given. */
+  readonly adminToken: string | undefined;
+  /** Payments requested before are left out of the comparison: a simulated processor begins with empty books. */
+  readonly auditFromMs: number;
+  /** Whether the dashboard may break the processors: only for simulated ones. */
+  readonly processorControls: boolean;
 }
 
 /** A value that cannot be used; the message is the line to print. */
@@ -53,6 +59,8 @@ export function readConfig(environment: Environment): Config {
     });
   const oneOf = <T extends string>(name: string, fallback: T, values: readonly T[]): T =>
     read(name, fallback, values.join(', '), text => values.find(value => value === text));
+  const flag = (name: string): boolean =>
+    read(name, '0', '1 or 0', text => (text === '0' || text === '1' ? text === '1' : undefined));
 
   const config: Config = {
     instance: read('INSTANCE', 'backend-1', '1 to 64 letters, digits, dots, dashes or underscores', text =>
@@ -72,10 +80,19 @@ export function readConfig(environment: Environment): Config {
     backoffMinMs: whole('BACKOFF_MIN_MS', 100, 1, 600_000, 'milliseconds'),
     backoffMaxMs: whole('BACKOFF_MAX_MS', 2000, 1, 600_000, 'milliseconds'),
     fallbackAfterMs: whole('FALLBACK_AFTER_MS', 30_000, 0, 2 ** 31 - 1, 'milliseconds'),
-    allowPurge: read('ALLOW_PURGE', '0', '1 or 0', text =>
-      text === '0' || text === '1' ? text === '1' : undefined,
-    ),
+    allowPurge: flag('ALLOW_PURGE'),
     logLevel: oneOf('LOG_LEVEL', 'info', ['debug', 'info', 'warn', 'error']),
+    adminToken: environment['PROCESSOR_ADMIN_TOKEN'] || undefined,
+    auditFromMs: read(
+      'AUDIT_FROM',
+      '1970-01-01T00:00:00Z',
+      'an instant such as 2026-07-10T12:34:56Z',
+      text => {
+        const ms = /^\d{4}-\d\d-\d\dT/.test(text) ? Date.parse(text) : Number.NaN;
+        return Number.isNaN(ms) ? undefined : ms;
+      },
+    ),
+    processorControls: flag('PROCESSOR_CONTROLS'),
   };
   if (config.backoffMinMs > config.backoffMaxMs) {
     throw new ConfigError(

@@ -15,6 +15,10 @@ const BACKENDS = ['backend-1', 'backend-2', 'backend-3'] as const;
 /** This file lies one folder below the project's, as source and as bundle. */
 const PROJECT = join(import.meta.dirname, '..');
 
+/** What the simulated processors' administration wants at first. */
+const SIMULATED_TOKEN = '123';
+const STARTED_AT = new Date().toISOString();
+
 const POLL_MS = 10;
 /** A port that another stack is just leaving gets this long to become free. */
 const PORT_PATIENCE_MS = 1_000;
@@ -153,6 +157,12 @@ function backendCommand(name: string, settings: Settings, env: NodeJS.ProcessEnv
   if (simulated.default !== undefined) own['PROCESSOR_DEFAULT_URL'] = `http://127.0.0.1:${simulated.default}`;
   if (simulated.fallback !== undefined)
     own['PROCESSOR_FALLBACK_URL'] = `http://127.0.0.1:${simulated.fallback}`;
+  if (simulated.default !== undefined && simulated.fallback !== undefined) {
+    // So the dashboard can compare the books, which begin empty with the simulated processors, and break things.
+    own['PROCESSOR_ADMIN_TOKEN'] = env['PROCESSOR_ADMIN_TOKEN'] || SIMULATED_TOKEN;
+    own['PROCESSOR_CONTROLS'] = env['PROCESSOR_CONTROLS'] || '1';
+    own['AUDIT_FROM'] = env['AUDIT_FROM'] || STARTED_AT;
+  }
   return {
     name,
     file: process.execPath,
@@ -258,6 +268,8 @@ function sayReady({ port, statsPort, haproxy, proxy, simulated }: Settings, took
   );
   const id = randomUUID();
   console.log(`
+  Watch it, and break it, in a browser: http://localhost:${port}
+
   curl -i localhost:${port}/payments -d '{"correlationId":"${id}","amount":19.90}'
   curl localhost:${port}/payments/${id}
   curl localhost:${port}/payments-summary

@@ -7,8 +7,9 @@ import { FALLBACK, PROCESSORS, type ProcessorIndex } from '../payments/payment.t
 import { OUTCOMES, type Outcome } from '../processors/outcome.ts';
 import type { Logger } from './log.ts';
 
-/** Lines of one kind between two beats; there are two a second. */
+/** Lines of one kind within so many beats, of which there are two a second. */
 const LINES_MAX = 5;
+const WINDOW_BEATS = 20;
 /** Pinned payments whose end is told; of what is beyond, only numbers are. */
 const PINNED_MAX = 4096;
 
@@ -28,6 +29,7 @@ export class Journal {
   readonly #told = new Map<PaymentEvent, number>();
   readonly #pinned = new Set<string>();
   #ready: boolean | undefined;
+  #beats = 0;
 
   constructor(logger: Logger) {
     this.#logger = logger;
@@ -88,8 +90,10 @@ export class Journal {
     else if (!isFirst) this.#logger.info('ready again');
   }
 
-  /** With every beat: tells how many lines were left out, and begins anew. */
+  /** With every beat; from time to time it tells how many lines were left out, and begins anew. */
   beat(): void {
+    this.#beats += 1;
+    if (this.#beats % WINDOW_BEATS !== 0) return;
     for (const [event, count] of this.#told) {
       if (count > LINES_MAX)
         this.#logger.info({ count: count - LINES_MAX }, `${event}: so many more payments`);

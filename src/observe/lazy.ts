@@ -8,6 +8,8 @@
 const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
 
 interface Modules {
+  books: typeof import('./books.ts');
+  dashboard: typeof import('./dashboard.ts');
   metrics: typeof import('./metrics.ts');
 }
 

@@ -8,8 +8,10 @@ import type { Session, SessionEvents } from '../payments/session.ts';
 import type { Breaker } from '../processors/breaker.ts';
 import { fileName } from '../store/sqlite-open.ts';
 import type { Shared, Store } from '../store/store.ts';
+import type { BooksParts } from './books.ts';
 import { Figures } from './figures.ts';
 import { Journal } from './journal.ts';
+import { load } from './lazy.ts';
 import type { Logger } from './log.ts';
 import type { Seen, SharedHealth } from './metrics.ts';
 import {
@@ -20,9 +22,12 @@ import {
   readPublished,
 } from './published.ts';
 import { Runtime } from './runtime.ts';
+import { Timeline } from './timeline.ts';
 
-/** Beats between two looks at the size of the store. */
+/** Beats (two a second) between two looks at the size of the store, two comparisons of the books, two samples. */
 const STORE_EVERY = 10;
+const BOOKS_EVERY = 10;
+const SAMPLE_EVERY = 2;
 
 export interface ObservationParts {
   readonly instance: string;
@@ -34,13 +39,14 @@ export interface ObservationParts {
   readonly session: () => Session | undefined;
   /** Why this instance does not take payments. */
   readonly reasons: () => readonly string[];
+  /** What the comparison of the books needs; undefined where no admin token is given. */
+  readonly books: BooksParts | undefined;
 }
 
 export class Observation {
   readonly figures = new Figures();
   readonly journal: Journal;
-  /** What the comparison of the books found, where this instance is the one that compares. */
-  books: Books | undefined;
+  readonly timeline = new Timeline();
   readonly #parts: ObservationParts;
   readonly #runtime = new Runtime();
   readonly #circuits = ['closed', 'closed'];
@@ -48,6 +54,11 @@ export class Observation {
     { version: 0, atMs: 0 },
     { version: 0, atMs: 0 },
   ];
+  /** What each instance last published, read. */
+  readonly #read = new Map<string, { text: string; figures: Published | undefined }>();
+  /** What the comparison of the books found, where this instance is the one that compares. */
+  #books: Books | undefined;
+  #comparing = false;
   #beats = 0;
   #storeBytes = 0;
 
@@ -118,7 +129,7 @@ export class Observation {
       storeBytes: this.#storeBytes,
       runtime: this.#runtime.read(),
       reasons: reasons(),
-      ...(this.books === undefined ? {} : { books: this.books }),
+      ...(this.#books === undefined ? {} : { books: this.#books }),
     };
   }
 
@@ -130,7 +141,7 @@ export class Observation {
       name,
       alive,
       unsettled,
-      figures: name === instance ? this.read() : readPublished(figures),
+      figures: name === instance ? this.read() : this.#published(name, figures),
     }));
     // Between two lives, or before the first look at the others.
     if (!seen.some(({ name }) => name === instance)) {
@@ -148,7 +159,10 @@ export class Observation {
   }
 
   #beat(): string {
-    if (this.#beats++ % STORE_EVERY === 0) void this.#measureStore();
+    const beat = this.#beats++;
+    if (beat % STORE_EVERY === 0) void this.#measureStore();
+    if (beat % BOOKS_EVERY === 0) void this.#compareBooks();
+    if (beat % SAMPLE_EVERY === 0) this.timeline.sample(this.instances(), this.#parts.clock.wallMs());
     this.journal.readiness(this.#parts.reasons());
     this.journal.beat();
     return JSON.stringify(this.read());
@@ -163,6 +177,33 @@ export class Observation {
       health.atMs = this.#parts.clock.wallMs();
     }
     this.#watchCircuits();
+  }
+
+  #published(name: string, text: string): Published | undefined {
+    const read = this.#read.get(name);
+    if (read?.text === text) return read.figures;
+    const figures = readPublished(text);
+    this.#read.set(name, { text, figures });
+    return figures;
+  }
+
+  /** One instance compares for all: the one that asks the processors' health. */
+  async #compareBooks(): Promise<void> {
+    const { books, clock, session } = this.#parts;
+    if (books === undefined || this.#comparing) return;
+    if (session()?.membership.isChecker !== true) {
+      this.#books = undefined;
+      return;
+    }
+    this.#comparing = true;
+    try {
+      const { compareBooks } = await load('books');
+      this.#books = await compareBooks(books, clock.wallMs());
+    } catch {
+      // The store cannot be asked: the last comparison stands, with its age.
+    } finally {
+      this.#comparing = false;
+    }
   }
 
   #watchCircuits(): void {

@@ -3,8 +3,6 @@ import type { Page, PageHandler } from '../http/routes.ts';
 import { load } from './lazy.ts';
 import type { Observed } from './observed.ts';
 
-const JSON_TYPE = 'application/json';
-
 export interface Pages {
   readonly pages: Readonly<Record<string, PageHandler>>;
   readonly actions: Readonly<Record<string, PageHandler>>;
@@ -12,26 +10,33 @@ export interface Pages {
 
 /** The pages of a backend that knows `observed`. */
 export function createPages(observed: Observed): Pages {
-  return {
-    pages: {
-      '/metrics': async () => {
-        const { renderMetrics, CONTENT_TYPE } = await load('metrics');
-        const body = await renderMetrics(observed.instances(), observed.shared());
-        return { status: 200, contentType: CONTENT_TYPE, body };
-      },
-      // Alive is whoever can say so: a processor that fails or a full queue is no reason to be killed.
-      '/livez': async () => json(200, { status: 'ok' }),
-      '/readyz': async () => {
-        const { ready, reasons, instance } = observed.readiness();
-        return json(ready ? 200 : 503, { status: ready ? 'ok' : 'unavailable', instance, reasons });
-      },
+  const dashboard = () => load('dashboard');
+  const pages: Record<string, PageHandler> = {
+    '/': async () => (await dashboard()).showPage(),
+    '/dashboard.json': async request => (await dashboard()).showView(observed, request),
+    '/dashboard/payment.json': async request => (await dashboard()).showStory(observed, request),
+    '/metrics': async () => {
+      const { renderMetrics, CONTENT_TYPE } = await load('metrics');
+      const body = await renderMetrics(observed.instances(), observed.shared());
+      return { status: 200, contentType: CONTENT_TYPE, body };
     },
-    actions: {},
+    // Alive is whoever can say so: a processor that fails or a full queue is no reason to be killed.
+    '/livez': async () => json(200, { status: 'ok' }),
+    '/readyz': async () => {
+      const { ready, reasons, instance } = observed.readiness();
+      return json(ready ? 200 : 503, { status: ready ? 'ok' : 'unavailable', instance, reasons });
+    },
+  };
+  if (observed.controls === undefined) return { pages, actions: {} };
+  pages['/dashboard/processors.json'] = async () => (await dashboard()).showControls(observed);
+  return {
+    pages,
+    actions: { '/dashboard/processors': async request => (await dashboard()).setControl(observed, request) },
   };
 }
 
 const json = (status: number, value: unknown): Page => ({
   status,
-  contentType: JSON_TYPE,
+  contentType: 'application/json',
   body: JSON.stringify(value),
 });

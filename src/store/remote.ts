@@ -4,6 +4,7 @@ import { Worker } from 'node:worker_threads';
 import type { ProcessorIndex, StoredPayment } from '../payments/payment.ts';
 import type { Summary } from '../payments/payments.ts';
 import type { Batch } from './batch.ts';
+import type { History, InspectedPayment, Inspection } from './inspection.ts';
 import { type SqliteOptions, StoreOpenError } from './sqlite-open.ts';
 import {
   type Reply as Callback,
@@ -27,6 +28,8 @@ export type Call =
       readonly values: [epoch: number, generation: number, rows: Float64Array, count: number];
     }
   | { readonly name: 'ids'; readonly values: [afterSeq: number, limit: number] }
+  | { readonly name: 'latest'; readonly values: [limit: number] }
+  | { readonly name: 'history'; readonly values: [id: Uint8Array] }
   | { readonly name: 'take' | 'adopt' | 'find'; readonly values: unknown[] }
   | {
       readonly name:
@@ -56,7 +59,7 @@ export type Reply =
     };
 
 /** Opens the store of `options.directory` in a thread of its own. Rejects with `StoreOpenError`. */
-export function openSqliteStore(options: ThreadOptions): Promise<Store> {
+export function openSqliteStore(options: ThreadOptions): Promise<Store & Inspection> {
   // From source as it is; beside the bundle that this is part of in production.
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   const worker = new Worker(new URL(`./sqlite-thread.${extension}`, import.meta.url), {
@@ -76,7 +79,7 @@ export function openSqliteStore(options: ThreadOptions): Promise<Store> {
 
 type Settle = (answer: unknown, rows?: Float64Array) => void;
 
-class RemoteStore implements Store {
+class RemoteStore implements Store, Inspection {
   readonly #worker: Worker;
   /** Who waits, in the order in which they asked. */
   readonly #waiting: Settle[] = [];
@@ -160,6 +163,14 @@ class RemoteStore implements Store {
 
   leave(reply: Callback<true>): void {
     this.#ask({ name: 'leave', values: [] }, reply);
+  }
+
+  latest(limit: number, reply: Callback<InspectedPayment[]>): void {
+    this.#ask({ name: 'latest', values: [limit] }, reply);
+  }
+
+  history(id: Uint8Array, reply: Callback<History | undefined>): void {
+    this.#ask({ name: 'history', values: [id] }, reply);
   }
 
   #ask<T>(

@@ -7,6 +7,7 @@ import { setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Call, Reply, ThreadOptions } from './remote.ts';
 import { SqliteStore } from './sqlite.ts';
+import { Inspector } from './sqlite-inspect.ts';
 import { faultOf, StoreOpenError } from './sqlite-open.ts';
 
 /** So long after the last call a checkpoint disturbs nobody. */
@@ -22,6 +23,7 @@ try {
 }
 
 const store = open();
+let inspector: Inspector | undefined;
 let idleTimer: NodeJS.Timeout | undefined;
 
 function open(): SqliteStore | undefined {
@@ -38,6 +40,7 @@ function open(): SqliteStore | undefined {
 
 if (store !== undefined) {
   port.on('message', (call: Call) => {
+    if (call.name === 'leave') inspector?.close();
     const [reply, ...handedOver] = carryOut(store, call);
     post(reply, handedOver);
     if (call.name === 'leave') port.close();
@@ -70,6 +73,10 @@ function carryOut(store: SqliteStore, call: Call): [reply: Reply, ...handedOver:
         const page = store.ids(...call.values);
         return [{ is: 'answer', value: page }, page.ids];
       }
+      case 'latest':
+        return [{ is: 'answer', value: inspect().latest(...call.values) }];
+      case 'history':
+        return [{ is: 'answer', value: inspect().history(...call.values) }];
       default: {
         const method = store[call.name] as (...values: unknown[]) => unknown;
         return [{ is: 'answer', value: method.apply(store, call.values) }];
@@ -81,6 +88,11 @@ function carryOut(store: SqliteStore, call: Call): [reply: Reply, ...handedOver:
     const rows = call.values[2];
     return [{ is: 'fault', reason, detail, rows }, rows];
   }
+}
+
+function inspect(): Inspector {
+  inspector ??= new Inspector(options.directory);
+  return inspector;
 }
 
 function post(reply: Reply, handedOver: readonly ArrayBufferView[] = []): void {

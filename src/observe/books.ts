@@ -1,0 +1,88 @@
+/**
+ * The books: soquete's sums beside the processors' own, to the cent.
+ *
+ * Both are asked about a window that closed a moment ago, and soquete is asked before and after the processors. What lies
+ * between its two answers was on its way while they were asked, and is no difference. What remains is one: usually a pinned
+ * payment, which the processor has and soquete does not know of yet.
+ */
+import { totalCents } from '../payments/money.ts';
+import type { Summary } from '../payments/payments.ts';
+import { askAdmin } from './admin.ts';
+import type { Books, BooksSide } from './published.ts';
+
+/** The window ends so long before now: longer than an attempt takes that goes as it should. */
+const SETTLE_DOWN_MS = 3000;
+
+export interface BooksParts {
+  readonly urls: readonly [string, string];
+  readonly token: string;
+  /** Where the window begins, in wall-clock ms. */
+  readonly fromMs: number;
+  readonly summary: (fromMs: number, toMs: number) => Promise<Summary>;
+}
+
+interface Sum {
+  readonly count: number;
+  readonly cents: number;
+}
+
+type Theirs = NonNullable<BooksSide['theirs']>;
+
+/** Compares the books up to a moment before `nowMs`. Rejects when soquete's own sums cannot be asked. */
+export async function compareBooks(parts: BooksParts, nowMs: number): Promise<Books> {
+  const { urls, token, fromMs, summary } = parts;
+  const toMs = Math.max(fromMs, nowMs - SETTLE_DOWN_MS);
+  const before = await summary(fromMs, toMs);
+  const theirs = await Promise.all(urls.map(url => askSum(url, token, fromMs, toMs)));
+  const after = await summary(fromMs, toMs);
+  return {
+    fromMs,
+    toMs,
+    atMs: nowMs,
+    sides: [
+      side(sumOf(before.default), sumOf(after.default), theirs[0]!),
+      side(sumOf(before.fallback), sumOf(after.fallback), theirs[1]!),
+    ],
+  };
+}
+
+const sumOf = (total: Summary['default']): Sum => ({
+  count: total.count,
+  cents: Number(totalCents(total)),
+});
+
+/** One processor's side, from soquete's sums before and after, and the processor's own in between. */
+export function side(before: Sum, after: Sum, theirs: Theirs | null): BooksSide {
+  if (theirs === null) return { ...after, theirs, differenceCents: 0, differenceCount: 0 };
+  const ours = {
+    count: nearest(before.count, after.count, theirs.count),
+    cents: nearest(before.cents, after.cents, theirs.cents),
+  };
+  return {
+    ...ours,
+    theirs,
+    differenceCents: theirs.cents - ours.cents,
+    differenceCount: theirs.count - ours.count,
+  };
+}
+
+/** What lies between `one` and `other` and is nearest to `to`. */
+const nearest = (one: number, other: number, to: number): number =>
+  Math.min(Math.max(to, Math.min(one, other)), Math.max(one, other));
+
+/** What a processor says of a window; null when it does not, or says something else. */
+async function askSum(url: string, token: string, fromMs: number, toMs: number): Promise<Theirs | null> {
+  const query = new URLSearchParams({ from: instant(fromMs), to: instant(toMs) });
+  try {
+    const { status, body } = await askAdmin({ url, token }, 'GET', `/payments-summary?${query}`);
+    if (status !== 200) return null;
+    const { totalRequests, totalAmount, feePerTransaction } = JSON.parse(body);
+    const numbers = [totalRequests, totalAmount, feePerTransaction];
+    if (!numbers.every(Number.isFinite)) return null;
+    return { count: totalRequests, cents: Math.round(totalAmount * 100), feeShare: feePerTransaction };
+  } catch {
+    return null;
+  }
+}
+
+const instant = (ms: number): string => new Date(ms).toISOString();

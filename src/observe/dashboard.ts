@@ -1,0 +1,197 @@
+/** The dashboard's side in a backend: the view of all instances as JSON, one payment's story, and the controls. */
+import { readFile } from 'node:fs/promises';
+import type { Page, PageRequest } from '../http/routes.ts';
+import { idBytes, PROCESSORS, type Processor } from '../payments/payment.ts';
+import { askAdmin } from './admin.ts';
+import type { Seen } from './metrics.ts';
+import type { Observed } from './observed.ts';
+import { paymentLine, tellStory } from './story.ts';
+import type { InstanceState, ProcessorState, View } from './view.ts';
+
+const JSON_TYPE = 'application/json';
+const LATEST = 14;
+const NO_STORE = 'Cache-Control: no-store\r\n';
+
+/** The page itself, whole. */
+export async function showPage(): Promise<Page> {
+  const { html, policy } = await pageText();
+  const fields = `Content-Security-Policy: ${policy}\r\nCache-Control: no-cache\r\nX-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n`;
+  return { status: 200, contentType: 'text/html; charset=utf-8', body: html, fields };
+}
+
+/** The state of everything, as `View`; `since` in the query asks only for later samples. */
+export async function showView(observed: Observed, { query }: PageRequest): Promise<Page> {
+  const since = Number(new URLSearchParams(query).get('since') ?? 0);
+  const latest = await observed.latest(LATEST);
+  const seen = observed.instances();
+  const shared = observed.shared();
+  const nowMs = observed.nowMs();
+  const books = seen.findLast(({ alive, figures }) => alive && figures?.books !== undefined)?.figures?.books;
+  const view: View = {
+    nowMs,
+    answeredBy: observed.readiness().instance,
+    door: observed.door,
+    policy: observed.policy,
+    instances: seen.map(instance => instanceState(instance, shared.checker, nowMs)),
+    processors: PROCESSORS.map((_, index) => processorState(observed, seen, index)),
+    ...(observed.audited ? { books: books ?? null } : {}),
+    latest: latest.map(paymentLine),
+    samples: observed.samples(Number.isFinite(since) ? since : 0),
+    controls: observed.controls !== undefined,
+  };
+  return json(200, view);
+}
+
+/** One payment's `Story`; the query names it by `id`. */
+export async function showStory(observed: Observed, { query }: PageRequest): Promise<Page> {
+  const id = idBytes(new URLSearchParams(query).get('id')?.trim() ?? '');
+  if (id === undefined) return json(400, { detail: 'This is not a correlationId: it takes a UUID.' });
+  const history = await observed.history(id);
+  if (history === undefined)
+    return json(404, { detail: 'No payment with this correlationId has reached the store.' });
+  const owner = observed.instances().find(({ name }) => name === history.payment.owner);
+  const circuits = owner?.alive ? owner.figures?.processors : undefined;
+  return json(200, tellStory(history, circuits, observed.policy));
+}
+
+/** How the simulated processors are set now, by processor. */
+export async function showControls(observed: Observed): Promise<Page> {
+  const { urls, token } = observed.controls!;
+  const states = await Promise.all(
+    urls.map(url =>
+      askAdmin({ url, token }, 'GET', '/configurations').then(
+        ({ status, body }) => (status === 200 ? JSON.parse(body) : null),
+        () => null,
+      ),
+    ),
+  );
+  return json(200, states);
+}
+
+/** What can be set, and by which path of the processor. */
+const CONTROLS = ['delay', 'failure', 'faults'] as const;
+
+/**
+ * Sets a simulated processor: `{"processor":"default","set":"delay","to":{"delay":500}}`. Only for a page of ours: another site's
+ * can send neither this content type without being asked first, which is never granted, nor an `Origin` of ours.
+ */
+export async function setControl(observed: Observed, { body, fields }: PageRequest): Promise<Page> {
+  const { host, origin } = fields;
+  const isJson = fields['content-type']?.toLowerCase().startsWith(JSON_TYPE) ?? false;
+  if (!isJson || (origin !== undefined && originHost(origin) !== host?.toLowerCase())) {
+    return json(403, { detail: "Only the dashboard's own page may do this." });
+  }
+  let wanted: { processor?: unknown; set?: unknown; to?: unknown };
+  try {
+    wanted = JSON.parse(body) ?? {};
+  } catch {
+    return json(400, { detail: 'Send JSON.' });
+  }
+  const index = PROCESSORS.indexOf(wanted.processor as Processor);
+  const control = CONTROLS.find(name => name === wanted.set);
+  if (index < 0 || control === undefined) {
+    return json(422, { detail: `Name a processor, and one of ${CONTROLS.join(', ')} to set.` });
+  }
+  const { urls, token } = observed.controls!;
+  try {
+    const { status, body: said } = await askAdmin(
+      { url: urls[index]!, token },
+      'PUT',
+      `/configurations/${control}`,
+      JSON.stringify(wanted.to),
+    );
+    return {
+      status: status === 200 ? 200 : 422,
+      contentType: JSON_TYPE,
+      body: said || '{}',
+      fields: NO_STORE,
+    };
+  } catch (error) {
+    return json(502, { detail: `The processor does not answer: ${(error as Error).message}.` });
+  }
+}
+
+function originHost(origin: string): string | undefined {
+  return URL.canParse(origin) ? new URL(origin).host : undefined;
+}
+
+function instanceState(instance: Seen, checker: string, nowMs: number): InstanceState {
+  const { name, alive, unsettled, figures } = instance;
+  return {
+    name,
+    alive,
+    reasons: figures?.reasons ?? [],
+    isChecker: alive && checker === name,
+    connections: alive ? (figures?.connections ?? 0) : 0,
+    accepted: figures?.accepted ?? 0,
+    unsettled,
+    queue: alive ? (figures?.queue ?? null) : null,
+    busy: figures?.runtime.busy ?? 0,
+    residentBytes: figures?.runtime.residentBytes ?? 0,
+    startedAtMs: (figures?.runtime.startSeconds ?? 0) * 1000,
+    ageMs: figures === undefined ? 0 : Math.max(0, nowMs - figures.atMs),
+  };
+}
+
+function processorState(observed: Observed, seen: readonly Seen[], index: number): ProcessorState {
+  const report = observed.shared().health[index];
+  const attempts: Record<string, number> = {};
+  const circuits: { instance: string; circuit: string; probeAtMs: number }[] = [];
+  let [settled, cents, healthAtMs] = [0, 0, 0];
+  for (const { name, alive, figures } of seen) {
+    if (figures === undefined) continue;
+    settled += figures.settled[index]!;
+    cents += figures.cents[index]!;
+    for (const [outcome, count] of Object.entries(figures.attempts[index]!)) {
+      attempts[outcome] = (attempts[outcome] ?? 0) + count;
+    }
+    if (!alive) continue;
+    const { circuit, probeAtMs, healthAtMs: heardAtMs } = figures.processors[index]!;
+    circuits.push({ instance: name, circuit, probeAtMs });
+    // Who heard it first says best how old it is.
+    healthAtMs = healthAtMs === 0 ? heardAtMs : Math.min(healthAtMs, heardAtMs || healthAtMs);
+  }
+  return {
+    name: PROCESSORS[index]!,
+    url: shortUrl(observed.processorUrls[index]!),
+    failing: report?.failing ?? false,
+    minResponseMs: report?.minResponseMs ?? 0,
+    healthAgeMs: healthAtMs === 0 ? null : Math.max(0, observed.nowMs() - healthAtMs),
+    circuits,
+    settled,
+    cents,
+    attempts,
+  };
+}
+
+/** Without a password that it may hold. */
+const shortUrl = (url: string): string => {
+  const { host, pathname } = new URL(url);
+  return host + pathname.replace(/\/$/, '');
+};
+
+let page: Promise<{ html: string; policy: string }> | undefined;
+
+/** The page: in production from a file beside this bundle, from source put together now. Kept once read. */
+function pageText(): Promise<{ html: string; policy: string }> {
+  page ??= readPage();
+  page.catch(() => {
+    page = undefined;
+  });
+  return page;
+}
+
+async function readPage(): Promise<{ html: string; policy: string }> {
+  if (import.meta.url.endsWith('.ts')) {
+    const { buildPage } = await import(new URL('./page/build.mjs', import.meta.url).href);
+    return buildPage();
+  }
+  return JSON.parse(await readFile(new URL('./page.json', import.meta.url), 'utf8'));
+}
+
+const json = (status: number, value: unknown): Page => ({
+  status,
+  contentType: JSON_TYPE,
+  body: JSON.stringify(value),
+  fields: NO_STORE,
+});

@@ -1,0 +1,150 @@
+/** The books side by side, the fees, and the policy in words. */
+import type { BooksSide } from '../published.ts';
+import type { PolicyView, View } from '../view.ts';
+import { byId, fill, make } from './dom.ts';
+import { clock, duration, money, plural, whole } from './words.ts';
+
+/** Shows soquete's sums beside the processors' own. */
+export function showBooks({ books, processors }: View): void {
+  const body = byId('books-body');
+  if (books === undefined) {
+    const note =
+      "The processors' own sums are compared where PROCESSOR_ADMIN_TOKEN is given. These are soquete's, since its instances started.";
+    const rows = processors.map(({ name, settled, cents }) => ({ name, count: settled, cents }));
+    fill(body, make('p', { class: 'muted' }, note), simpleTable(rows));
+    return;
+  }
+  if (books === null) {
+    fill(
+      body,
+      make('p', { class: 'muted' }, 'They are compared every five seconds; the first time comes soon.'),
+    );
+    return;
+  }
+  const rows = books.sides.map((side, index) => sideRow(processors[index]!.name, side));
+  const [first, second] = books.sides;
+  const total: BooksSide = {
+    count: first.count + second.count,
+    cents: first.cents + second.cents,
+    theirs:
+      first.theirs === null || second.theirs === null
+        ? null
+        : {
+            count: first.theirs.count + second.theirs.count,
+            cents: first.theirs.cents + second.theirs.cents,
+            feeShare: 0,
+          },
+    differenceCents: first.differenceCents + second.differenceCents,
+    differenceCount: first.differenceCount + second.differenceCount,
+  };
+  const totalRow = sideRow('together', total);
+  totalRow.className = 'total';
+  fill(
+    body,
+    make(
+      'table',
+      { class: 'sums' },
+      make(
+        'caption',
+        {},
+        `Everything requested until ${clock(books.toMs)}, compared at ${clock(books.atMs)}.`,
+      ),
+      make(
+        'thead',
+        {},
+        make(
+          'tr',
+          {},
+          head('Processor', ''),
+          head('soquete', 'number'),
+          head('its own books', 'number'),
+          head('Difference', 'number'),
+        ),
+      ),
+      make('tbody', {}, ...rows, totalRow),
+    ),
+    fees(books.sides),
+  );
+}
+
+const head = (text: string, look: string): HTMLElement => make('th', { scope: 'col', class: look }, text);
+
+function sideRow(name: string, { count, cents, theirs, differenceCents }: BooksSide): HTMLElement {
+  const sum = (value: { count: number; cents: number }): HTMLElement =>
+    make(
+      'td',
+      { class: 'number' },
+      money(value.cents),
+      make('br'),
+      make('small', {}, plural(value.count, 'payment')),
+    );
+  const look = theirs === null ? 'muted' : differenceCents === 0 ? 'good' : 'trouble';
+  return make(
+    'tr',
+    {},
+    make('th', { scope: 'row' }, name),
+    sum({ count, cents }),
+    theirs === null ? make('td', { class: 'number muted' }, 'no answer') : sum(theirs),
+    make('td', { class: `number ${look}` }, theirs === null ? '–' : money(differenceCents)),
+  );
+}
+
+function simpleTable(rows: readonly { name: string; count: number; cents: number }[]): HTMLElement {
+  return make(
+    'table',
+    { class: 'sums' },
+    make(
+      'thead',
+      {},
+      make('tr', {}, head('Processor', ''), head('Payments', 'number'), head('Amount', 'number')),
+    ),
+    make(
+      'tbody',
+      {},
+      ...rows.map(({ name, count, cents }) =>
+        make(
+          'tr',
+          {},
+          make('th', { scope: 'row' }, name),
+          make('td', { class: 'number' }, whole(count)),
+          make('td', { class: 'number' }, money(cents)),
+        ),
+      ),
+    ),
+  );
+}
+
+function fees(sides: readonly BooksSide[]): HTMLElement | false {
+  const told = sides.flatMap(({ theirs }) => theirs ?? []);
+  if (told.length < sides.length) return false;
+  const paid = told.reduce((sum, { cents, feeShare }) => sum + cents * feeShare, 0);
+  const cheapest =
+    Math.min(...told.map(({ feeShare }) => feeShare)) * told.reduce((sum, { cents }) => sum + cents, 0);
+  const more = cheapest === 0 ? 0 : (paid / cheapest - 1) * 100;
+  const excess =
+    more < 0.005
+      ? 'that is the least possible'
+      : `${more.toFixed(2)} % above the least possible, ${money(cheapest)}`;
+  return make('p', { class: 'fees' }, 'Fees paid: ', make('b', {}, money(paid)), ` (${excess}).`);
+}
+
+/** The policy as configured, in words. */
+export function showPolicy(policy: PolicyView): void {
+  const { defaultAttempts, backoffMinMs, backoffMaxMs, fallbackAfterMs, attemptTimeoutMs } = policy;
+  const acknowledged = {
+    parse: 'as soon as they are understood',
+    commit: 'once they survive the death of any process',
+    flush: 'once they survive a power loss',
+  }[policy.ackAfter];
+  fill(
+    byId('policy'),
+    ...[
+      `Payments are acknowledged ${acknowledged ?? 'once they are safe'}.`,
+      `Each gets up to ${plural(defaultAttempts, 'attempt')} on default, then one on fallback, then a new round begins. None is ever given up.`,
+      `Between two attempts it pauses, ${duration(backoffMinMs)} at first, twice as long each time, ${duration(backoffMaxMs)} at most; a part of it is chance.`,
+      `While default's circuit is open a payment waits and spends no attempt. Single probes find out when default is back. After ${duration(fallbackAfterMs)} of waiting, fallback may take it.`,
+      `No answer within ${duration(attemptTimeoutMs)}, or one that proves nothing, pins a payment: only the same processor is asked again, so that it cannot be paid twice.`,
+      `Each backend has at most ${plural(policy.workerConcurrency, 'attempt')} on their way at once.`,
+    ].map(text => make('li', {}, text)),
+  );
+}

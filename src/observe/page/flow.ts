@@ -1,0 +1,200 @@
+/** The way of a payment as a picture: the door, the backends, what waits, the processors, and what moves between them. */
+import type { InstanceState, ProcessorState, Sample, View } from '../view.ts';
+import { byId, fill, make } from './dom.ts';
+import { svg } from './plot.ts';
+import { bytes, duration, plural, rate, whole } from './words.ts';
+
+/** Outcomes in words, in the order in which they are told. */
+const OUTCOME_WORDS: Readonly<Record<string, string>> = {
+  processed: 'processed',
+  already_processed: 'processed before',
+  failed: 'failed',
+  timed_out: 'timed out',
+  reset: 'cut off',
+  not_connected: 'not connected',
+  overloaded: 'overloaded',
+  unavailable: 'unavailable',
+  gateway: 'gateway error',
+  garbage: 'unreadable',
+  rejected: 'rejected',
+};
+
+/** Draws the picture of `view`; `sample` says how much moves. */
+export function drawFlow(view: View, sample: Sample | undefined): void {
+  const { instances, processors } = view;
+  const alive = instances.filter(instance => instance.alive);
+  const connections = alive.reduce((sum, instance) => sum + instance.connections, 0);
+  fill(byId('lane-door'), doorNode(view, connections, sample));
+  fill(byId('lane-backends'), ...instances.map(instance => backendNode(instance)));
+  fill(byId('lane-queue'), queueNode(instances));
+  fill(byId('lane-processors'), ...processors.map(processor => processorNode(processor, view.nowMs)));
+  drawWires(view, sample);
+}
+
+function doorNode(view: View, connections: number, sample: Sample | undefined): HTMLElement {
+  return node(
+    'door',
+    'ok',
+    view.door,
+    location.host,
+    line(make('b', { class: 'big' }, rate(sample?.accepted ?? 0)), ' payments a second'),
+    line(make('b', {}, whole(connections)), ` connection${connections === 1 ? '' : 's'} to the backends`),
+  );
+}
+
+function backendNode(instance: InstanceState): HTMLElement {
+  const { name, alive, reasons, queue, ageMs, isChecker, unsettled } = instance;
+  const isLate = alive && ageMs > 2000;
+  const state = !alive ? 'bad' : reasons.length > 0 || isLate ? 'warn' : 'ok';
+  const note = !alive ? 'gone' : isLate ? `silent for ${duration(ageMs)}` : isChecker ? 'asks health' : '';
+  if (!alive) {
+    const left = unsettled > 0 ? `left ${plural(unsettled, 'payment')}, which the others take over` : '';
+    const gone = node(name, state, name, note, line(left || 'the others have taken over what it had'));
+    gone.classList.add('gone');
+    return gone;
+  }
+  const facts: [string, string][] = [
+    ['connections', whole(instance.connections)],
+    ['queue', whole(queue?.length ?? 0)],
+    ['at work', whole(queue?.atWork ?? 0)],
+    ['busy', `${Math.round(instance.busy * 100)} %`],
+    ['memory', bytes(instance.residentBytes)],
+  ];
+  return node(
+    name,
+    state,
+    name,
+    note,
+    make('p', { class: 'chips' }, ...facts.map(([what, value]) => fact(what, value))),
+    reasons.length > 0 && line(reasons.join('; ')),
+  );
+}
+
+function queueNode(instances: readonly InstanceState[]): HTMLElement {
+  const queues = instances.flatMap(({ queue }) => queue ?? []);
+  const sum = (pick: (queue: (typeof queues)[number]) => number): number =>
+    queues.reduce((so, queue) => so + pick(queue), 0);
+  const oldestMs = queues.reduce((so, queue) => Math.max(so, queue.oldestMs), 0);
+  const waiting = instances.reduce((so, { unsettled }) => so + unsettled, 0);
+  const pinned = sum(queue => queue.pinned);
+  return node(
+    'queue',
+    waiting > 0 && oldestMs > 5000 ? 'warn' : 'ok',
+    'Queue and store',
+    '',
+    line(make('b', { class: 'big' }, whole(waiting)), ' waiting'),
+    make(
+      'p',
+      { class: 'chips' },
+      fact('oldest', oldestMs === 0 ? 'none' : duration(oldestMs)),
+      fact('pinned', whole(pinned)),
+      fact('room in memory', whole(sum(({ capacity, length }) => capacity - length))),
+    ),
+  );
+}
+
+function processorNode(processor: ProcessorState, nowMs: number): HTMLElement {
+  const { name, failing, circuits, attempts, healthAgeMs, minResponseMs } = processor;
+  const open = circuits.filter(({ circuit }) => circuit !== 'closed');
+  const state = open.length > 0 || failing ? (open.length === circuits.length ? 'bad' : 'warn') : 'ok';
+  const circuit =
+    circuits.length === 0
+      ? 'unknown'
+      : open.length === 0
+        ? 'closed'
+        : open.length === circuits.length
+          ? 'open'
+          : `open in ${open.length} of ${circuits.length}`;
+  const probes = open.map(({ probeAtMs }) => probeAtMs).filter(at => at > 0);
+  const probe = probes.length === 0 ? '' : `, next probe ${inTime(Math.min(...probes) - nowMs)}`;
+  const health =
+    healthAgeMs === null
+      ? [make('b', {}, 'not heard of yet')]
+      : [
+          make('b', {}, failing ? 'failing' : 'well'),
+          minResponseMs > 0 ? `, answers take ${duration(minResponseMs)} or more` : '',
+          `, heard ${duration(healthAgeMs)} ago`,
+        ];
+  const outcomes = Object.entries(OUTCOME_WORDS)
+    .filter(([outcome]) => (attempts[outcome] ?? 0) > 0)
+    .map(([outcome, words]) =>
+      fact(words, whole(attempts[outcome]!), outcome.includes('processed') ? 'ok' : 'bad'),
+    );
+  return node(
+    name,
+    state,
+    name,
+    processor.url,
+    line('circuit ', make('b', {}, circuit), probe),
+    line('health ', ...health),
+    make('p', { class: 'chips' }, ...(outcomes.length > 0 ? outcomes : ['no attempts yet'])),
+  );
+}
+
+const inTime = (ms: number): string => (ms <= 50 ? 'now' : `in ${duration(ms)}`);
+
+function fact(what: string, value: string, look = ''): HTMLElement {
+  return make('span', { class: look }, `${what} `, make('b', {}, value));
+}
+
+const line = (...children: (Node | string)[]): HTMLElement => make('p', {}, ...children);
+
+function node(
+  key: string,
+  state: string,
+  title: string,
+  note: string,
+  ...rest: (Node | string | false)[]
+): HTMLElement {
+  const words = { ok: 'working', warn: 'needs attention', bad: 'not working' }[state] ?? state;
+  return make(
+    'div',
+    { class: 'node', 'data-node': key },
+    make(
+      'h3',
+      {},
+      make('span', { class: `dot ${state}`, role: 'img', 'aria-label': words }),
+      title,
+      note !== '' && make('small', {}, note),
+    ),
+    ...rest,
+  );
+}
+
+/** Lines from each node to those that come after it, moving where payments move. */
+function drawWires({ instances, processors }: View, sample: Sample | undefined): void {
+  const wires = byId<SVGSVGElement>('wires');
+  const frame = byId('flow').getBoundingClientRect();
+  const box = (key: string): DOMRect | undefined =>
+    byId('flow').querySelector(`[data-node="${key}"]`)?.getBoundingClientRect();
+  const parts: SVGElement[] = [];
+  const wire = (from: string, to: string, look: string): void => {
+    const [start, end] = [box(from), box(to)];
+    if (start === undefined || end === undefined) return;
+    parts.push(svg('path', { class: `wire ${look}`, d: curve(start, end, frame) }));
+  };
+  const moves = (amount: number | undefined): string => ((amount ?? 0) > 0 ? 'moves' : '');
+  for (const { name, alive } of instances) {
+    wire('door', name, alive ? moves(sample?.accepted) : 'broken');
+    wire(name, 'queue', alive ? moves(sample?.accepted) : 'broken');
+  }
+  for (const { name, circuits } of processors) {
+    const isOpen = circuits.length > 0 && circuits.every(({ circuit }) => circuit !== 'closed');
+    const amount = name === 'default' ? sample?.default : sample?.fallback;
+    wire('queue', name, `${name} ${(amount ?? 0) > 0 ? 'moves' : isOpen ? 'broken' : ''}`);
+  }
+  wires.replaceChildren(...parts);
+}
+
+/** Side by side from edge to edge; one below the other from foot to head. */
+function curve(start: DOMRect, end: DOMRect, frame: DOMRect): string {
+  const at = (x: number, y: number): string => `${(x - frame.left).toFixed(1)},${(y - frame.top).toFixed(1)}`;
+  if (end.left > start.right) {
+    const [y1, y2] = [start.top + start.height / 2, end.top + end.height / 2];
+    const middle = (start.right + end.left) / 2;
+    return `M${at(start.right, y1)}C${at(middle, y1)} ${at(middle, y2)} ${at(end.left, y2)}`;
+  }
+  const [x1, x2] = [start.left + start.width / 2, end.left + end.width / 2];
+  const middle = (start.bottom + end.top) / 2;
+  return `M${at(x1, start.bottom)}C${at(x1, middle)} ${at(x2, middle)} ${at(x2, end.top)}`;
+}

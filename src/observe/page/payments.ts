@@ -1,0 +1,131 @@
+/** The latest payments, the search for one, and its story. */
+import type { PaymentLine, Story, View } from '../view.ts';
+import { byId, fill, make } from './dom.ts';
+import { clock, duration, money } from './words.ts';
+
+const COLOURS: Readonly<Record<string, string>> = { default: 'c-default', fallback: 'c-fallback' };
+
+let wantedId: string | undefined;
+let isDone = false;
+
+/** Makes the search work. */
+export function startPayments(): void {
+  byId<HTMLFormElement>('search').addEventListener('submit', event => {
+    event.preventDefault();
+    void open(byId<HTMLInputElement>('wanted').value.trim());
+  });
+}
+
+/** Shows the latest payments, unless somebody points at them. */
+export function showLatest({ latest }: View): void {
+  const body = byId('latest');
+  byId('latest-none').hidden = latest.length > 0;
+  if (body.matches(':hover') || body.contains(document.activeElement)) return;
+  fill(body, ...latest.map(row));
+}
+
+/** Asks for the story that is open again, as long as it goes on. */
+export async function refreshStory(): Promise<void> {
+  if (wantedId !== undefined && !isDone) await load(wantedId);
+}
+
+function row(payment: PaymentLine): HTMLElement {
+  const { correlationId, cents, acceptedAtMs, settledAtMs } = payment;
+  const id = make(
+    'button',
+    { type: 'button', class: 'id', 'aria-label': `Story of ${correlationId}`, title: correlationId },
+    `${correlationId.slice(0, 8)}…`,
+  );
+  id.addEventListener('click', () => void open(correlationId));
+  const took = settledAtMs === 0 ? '' : duration(settledAtMs - acceptedAtMs);
+  return make(
+    'tr',
+    {},
+    make('td', {}, id),
+    make('td', { class: 'number' }, money(cents)),
+    make('td', {}, stateOf(payment)),
+    make('td', { class: 'wide' }, clock(acceptedAtMs)),
+    make('td', { class: 'number wide' }, took),
+  );
+}
+
+function stateOf({ state, processor, attempts }: PaymentLine): HTMLElement {
+  const colour = state === 'pinned' ? 'c-pinned' : state === 'settled' ? COLOURS[processor ?? ''] : '';
+  const words = {
+    settled: `settled by ${processor}`,
+    pinned: `pinned to ${processor}`,
+    sent: `asking ${processor}`,
+    waiting: attempts > 0 ? `waiting, ${attempts} tried` : 'waiting',
+  }[state];
+  return make('span', { class: `state ${colour}` }, words);
+}
+
+async function open(id: string): Promise<void> {
+  if (id === '') return;
+  wantedId = id;
+  isDone = false;
+  byId<HTMLInputElement>('wanted').value = id;
+  await load(id);
+  byId('story').scrollIntoView({ block: 'nearest' });
+}
+
+async function load(id: string): Promise<void> {
+  const panel = byId('story');
+  let body: Story & { detail?: string };
+  try {
+    const answer = await fetch(`dashboard/payment.json?id=${encodeURIComponent(id)}`);
+    body = await answer.json();
+  } catch {
+    return;
+  }
+  if (id !== wantedId) return;
+  panel.hidden = false;
+  const close = make('button', { type: 'button' }, 'Close');
+  close.addEventListener('click', () => {
+    wantedId = undefined;
+    panel.hidden = true;
+    byId('wanted').focus();
+  });
+  if (body.payment === undefined) {
+    isDone = true;
+    fill(panel, make('h3', {}, id, close), make('p', {}, body.detail ?? 'Nothing is known of it.'));
+    return;
+  }
+  isDone = body.payment.state === 'settled';
+  const focused = panel.contains(document.activeElement);
+  fill(panel, make('h3', {}, body.payment.correlationId, close), ...story(body));
+  if (focused) close.focus();
+}
+
+function story({ payment, events, waits }: Story): HTMLElement[] {
+  const list = make('ol', { tabindex: '0', 'aria-label': 'What happened, oldest first' });
+  let earlierMs = payment.acceptedAtMs;
+  for (const { atMs, kind, processor, durationMs, text } of events) {
+    const colour = kind === 'settled' ? COLOURS[processor ?? ''] : kind === 'accepted' ? 'c-accent' : '';
+    const sinceMs = atMs - earlierMs;
+    earlierMs = atMs;
+    list.append(
+      make(
+        'li',
+        { class: colour ?? '' },
+        make('time', { title: sinceMs > 0 ? `${duration(sinceMs)} later` : '' }, clock(atMs, true)),
+        make('span', {}, text),
+        make('span', { class: 'took' }, durationMs === null ? '' : duration(durationMs)),
+      ),
+    );
+  }
+  const amount = make('p', {}, `${money(payment.cents)}, `, stateOf(payment));
+  if (waits === null) return [amount, list];
+  const until = waits.untilMs > 0 ? ` (${clock(waits.untilMs, true)})` : '';
+  return [
+    amount,
+    list,
+    make('p', { class: 'waits' }, make('b', {}, 'It waits for this: '), waits.why, until, '.'),
+  ];
+}
+
+/** Puts the cursor into the search field. */
+export function focusSearch(): void {
+  byId<HTMLInputElement>('wanted').focus();
+  byId<HTMLInputElement>('wanted').select();
+}

@@ -1,0 +1,168 @@
+/** A plot of the last five minutes in SVG: lines over a common scale, what the pointer is at, and the figures of now. */
+import { fill, make } from './dom.ts';
+
+export interface Line {
+  readonly name: string;
+  /** `accent`, `default`, `fallback`, `pinned` or `muted`. */
+  readonly colour: string;
+  readonly look?: 'area' | 'thin';
+}
+
+export interface PlotOptions {
+  readonly title: string;
+  readonly lines: readonly Line[];
+  /** Values below this make no taller picture. */
+  readonly least: number;
+  readonly scale: (value: number) => string;
+  readonly read: (value: number) => string;
+}
+
+/** A point in time with a value for each line. */
+export interface Point {
+  readonly second: number;
+  readonly values: readonly (number | null)[];
+}
+
+const SPAN_SECONDS = 300;
+const HEIGHT = 170;
+const [LEFT, RIGHT, TOP, BOTTOM] = [40, 6, 8, 20];
+
+export class Plot {
+  readonly #options: PlotOptions;
+  readonly #svg: SVGSVGElement;
+  readonly #legend: HTMLElement;
+  #points: readonly Point[] = [];
+  #nowSecond = 0;
+  /** Where the pointer is, as a share of the width; undefined when it is elsewhere. */
+  #pointed: number | undefined;
+
+  constructor(figure: HTMLElement, options: PlotOptions) {
+    this.#options = options;
+    this.#svg = svg('svg', { class: 'plot', role: 'img' }) as SVGSVGElement;
+    this.#legend = make('div', { class: 'legend' });
+    figure.append(make('figcaption', {}, options.title), this.#legend, this.#svg);
+    this.#svg.addEventListener('pointermove', event => {
+      const { left, width } = this.#svg.getBoundingClientRect();
+      this.#pointed = Math.min(1, Math.max(0, (event.clientX - left - LEFT) / (width - LEFT - RIGHT)));
+      this.draw();
+    });
+    this.#svg.addEventListener('pointerleave', () => {
+      this.#pointed = undefined;
+      this.draw();
+    });
+  }
+
+  show(points: readonly Point[], nowSecond: number): void {
+    this.#points = points;
+    this.#nowSecond = nowSecond;
+    this.draw();
+  }
+
+  draw(): void {
+    const width = Math.max(200, this.#svg.clientWidth);
+    const { lines, least, scale, read } = this.#options;
+    const from = this.#nowSecond - SPAN_SECONDS;
+    const points = this.#points.filter(({ second }) => second >= from && second <= this.#nowSecond);
+    const highest = points.reduce(
+      (so, { values }) => Math.max(so, ...values.map(value => value ?? 0)),
+      least,
+    );
+    const top = niceTop(highest);
+    const x = (second: number): number => LEFT + ((second - from) / SPAN_SECONDS) * (width - LEFT - RIGHT);
+    const y = (value: number): number => TOP + (1 - value / top) * (HEIGHT - TOP - BOTTOM);
+    const parts: SVGElement[] = [];
+    for (const share of [0, 0.5, 1]) {
+      const at = y(top * share);
+      parts.push(svg('line', { class: 'grid', x1: LEFT, x2: width - RIGHT, y1: at, y2: at }));
+      parts.push(label(LEFT - 6, at + 4, 'end', scale(top * share)));
+    }
+    for (const [minutes, anchor] of [
+      [5, 'start'],
+      [3, 'middle'],
+      [1, 'middle'],
+    ] as const) {
+      parts.push(label(x(this.#nowSecond - minutes * 60), HEIGHT - 4, anchor, `${minutes} min ago`));
+    }
+    parts.push(label(width - RIGHT, HEIGHT - 4, 'end', 'now'));
+    for (const [index, { colour, look = '' }] of lines.entries()) {
+      const path = linePath(points, index, x, y);
+      if (path === '') continue;
+      if (look === 'area') {
+        const runs = path.split('M').filter(Boolean);
+        for (const run of runs) {
+          const [first, last] = [run.split('L')[0]!, run.split('L').at(-1)!];
+          const d = `M${run}L${last.split(',')[0]},${y(0)}L${first.split(',')[0]},${y(0)}Z`;
+          parts.push(svg('path', { class: `area c-${colour}`, d }));
+        }
+      }
+      parts.push(svg('path', { class: `${look === 'thin' ? 'thin ' : ''}c-${colour}`, d: path }));
+    }
+    const shown = this.#shown(points, from);
+    if (this.#pointed !== undefined && shown !== undefined) {
+      const at = x(shown.second);
+      parts.push(svg('line', { class: 'cursor', x1: at, x2: at, y1: TOP, y2: HEIGHT - BOTTOM }));
+    }
+    this.#svg.setAttribute('viewBox', `0 0 ${width} ${HEIGHT}`);
+    fill(this.#svg, ...parts);
+    const values = lines.map((line, index) => {
+      const value = shown?.values[index];
+      return [line, value === undefined || value === null ? '–' : read(value)] as const;
+    });
+    fill(
+      this.#legend,
+      ...values.map(([{ name, colour }, text]) =>
+        make('span', { class: `c-${colour}` }, `${name} `, make('b', {}, text)),
+      ),
+      this.#pointed !== undefined && shown !== undefined && `${this.#nowSecond - shown.second} s ago`,
+    );
+    const spoken = values.map(([{ name }, text]) => `${name} ${text}`).join(', ');
+    this.#svg.setAttribute('aria-label', `${this.#options.title}: ${spoken}`);
+  }
+
+  /** The point that the legend tells: where the pointer is, else the last one. */
+  #shown(points: readonly Point[], from: number): Point | undefined {
+    if (this.#pointed === undefined) return points.at(-1);
+    const wanted = from + this.#pointed * SPAN_SECONDS;
+    return points.reduce<Point | undefined>(
+      (best, point) =>
+        best === undefined || Math.abs(point.second - wanted) < Math.abs(best.second - wanted) ? point : best,
+      undefined,
+    );
+  }
+}
+
+/** A line through the values of one index; a gap where there is none for more than three seconds. */
+function linePath(
+  points: readonly Point[],
+  index: number,
+  x: (second: number) => number,
+  y: (value: number) => number,
+): string {
+  let path = '';
+  let lastSecond = -Infinity;
+  for (const { second, values } of points) {
+    const value = values[index];
+    if (value === undefined || value === null) continue;
+    path += `${second - lastSecond > 3 ? 'M' : 'L'}${x(second).toFixed(1)},${y(value).toFixed(1)}`;
+    lastSecond = second;
+  }
+  return path;
+}
+
+/** The next of 1, 2, 4, 5 and 10 times a power of ten. */
+function niceTop(value: number): number {
+  const power = 10 ** Math.floor(Math.log10(value));
+  return [1, 2, 4, 5, 10].map(step => step * power).find(step => step >= value * 0.999) ?? value;
+}
+
+function label(x: number, y: number, anchor: string, text: string): SVGElement {
+  const element = svg('text', { x, y, 'text-anchor': anchor });
+  element.textContent = text;
+  return element;
+}
+
+export function svg(tag: string, attributes: Readonly<Record<string, string | number>>): SVGElement {
+  const element = document.createElementNS('http://www.w3.org/2000/svg', tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
+  return element;
+}

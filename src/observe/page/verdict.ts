@@ -1,0 +1,61 @@
+/** One sentence about everything: what a person wants to know first. */
+import type { View } from '../view.ts';
+import { duration, money, plural, whole } from './words.ts';
+
+export interface Verdict {
+  readonly look: '' | 'warn' | 'bad';
+  readonly text: string;
+}
+
+/** The most urgent thing to say. */
+export function judge({ instances, processors, books, policy }: View): Verdict {
+  const waiting = instances.reduce((sum, { unsettled }) => sum + unsettled, 0);
+  const oldestMs = instances.reduce((so, { queue }) => Math.max(so, queue?.oldestMs ?? 0), 0);
+  const difference =
+    books?.sides.reduce((sum, { differenceCents }) => sum + Math.abs(differenceCents), 0) ?? 0;
+  const pinned = instances.reduce((sum, { queue }) => sum + (queue?.pinned ?? 0), 0);
+  const down = processors.filter(
+    ({ circuits }) => circuits.length > 0 && circuits.every(({ circuit }) => circuit !== 'closed'),
+  );
+  const gone = instances.filter(({ alive }) => !alive).map(({ name }) => name);
+  const refusing = instances.filter(({ alive, reasons }) => alive && reasons.length > 0);
+  if (difference > 0 && pinned === 0) {
+    return {
+      look: 'bad',
+      text: `The books differ by ${money(difference)}, and no pinned payment explains it.`,
+    };
+  }
+  if (refusing.length > 0 && refusing.length === instances.length - gone.length) {
+    return { look: 'bad', text: `No backend takes payments: ${refusing[0]!.reasons.join('; ')}.` };
+  }
+  if (down.length === 2) return { look: 'bad', text: `Both processors fail. ${held(waiting)}` };
+  if (down[0]?.name === 'default') {
+    return {
+      look: 'warn',
+      text: `default fails. ${held(waiting)} After ${duration(policy.fallbackAfterMs)} fallback may take them.`,
+    };
+  }
+  if (gone.length > 0) {
+    const others = `the others carry on${waiting > 0 ? `, ${plural(waiting, 'payment')} on the way` : ''}`;
+    return { look: 'warn', text: `${gone.join(' and ')} is gone; ${others}.` };
+  }
+  if (down[0] !== undefined) return { look: 'warn', text: 'fallback fails; default settles everything.' };
+  if (pinned > 0) {
+    return {
+      look: 'warn',
+      text: `${plural(pinned, 'payment')} pinned: a processor did not say whether it has processed them, so it is asked again.`,
+    };
+  }
+  if (waiting > 0 && oldestMs > 3000) {
+    return { look: 'warn', text: `${whole(waiting)} wait, the oldest for ${duration(oldestMs)}.` };
+  }
+  return {
+    look: '',
+    text: waiting === 0 ? 'Every accepted payment is settled.' : 'Payments are settled as they come.',
+  };
+}
+
+const held = (waiting: number): string =>
+  waiting === 0
+    ? 'Nothing waits yet.'
+    : `${plural(waiting, 'payment')} wait${waiting === 1 ? 's' : ''}, safe.`;

@@ -1,0 +1,142 @@
+/**
+ * The story of one payment in words: what happened to it, and while it is not settled, what it waits for and until when. Told from
+ * what the store holds and what its instance last published, so any instance can tell it.
+ */
+import { DEFAULT, PINNED, PROCESSORS, SENT, SETTLED } from '../payments/payment.ts';
+import { OUTCOMES, type Outcome } from '../processors/outcome.ts';
+import type { History, InspectedPayment } from '../store/inspection.ts';
+import type { ProcessorFigures } from './published.ts';
+import type { PaymentLine, PolicyView, Story, StoryEvent } from './view.ts';
+
+/** What each outcome says, to somebody who has not read the code. */
+const MEANING: Readonly<Record<Outcome, string>> = {
+  processed: 'processed',
+  'already processed': 'processed before; looked for its record',
+  'not connected': 'no connection: nothing was sent',
+  failed: 'refused with 500: not processed',
+  overloaded: 'refused with 429: too busy, not processed',
+  unavailable: 'refused with 503: not processed',
+  rejected: 'refused: not processed',
+  gateway: 'a gateway answered: outcome unknown',
+  'timed out': 'no answer in time: outcome unknown',
+  reset: 'connection lost: outcome unknown',
+  garbage: 'no readable answer: outcome unknown',
+};
+
+const STATES = ['waiting', 'sent', 'pinned', 'settled'] as const;
+
+/** One line of a list of payments. */
+export const paymentLine = (payment: InspectedPayment): PaymentLine => ({
+  correlationId: payment.correlationId,
+  cents: payment.cents,
+  state: STATES[payment.state],
+  processor: payment.processor === undefined ? null : PROCESSORS[payment.processor],
+  acceptedAtMs: payment.acceptedAtMs,
+  settledAtMs: payment.settledAtMs,
+  attempts: payment.attempts,
+  owner: payment.owner,
+});
+
+/** `circuits`: of the instance that has the payment, by processor; undefined when it is not heard of. */
+export function tellStory(
+  { payment, attempts }: History,
+  circuits: readonly [ProcessorFigures, ProcessorFigures] | undefined,
+  policy: PolicyView,
+): Story {
+  const events: StoryEvent[] = [
+    {
+      atMs: payment.acceptedAtMs,
+      kind: 'accepted',
+      processor: null,
+      outcome: null,
+      durationMs: null,
+      text: `accepted; ${payment.owner || 'nobody'} has it in hand`,
+    },
+  ];
+  for (const { number, processor, endedAtMs, durationMs, outcome } of attempts) {
+    const name = OUTCOMES[outcome] ?? 'garbage';
+    events.push({
+      atMs: endedAtMs - durationMs,
+      kind: 'attempt',
+      processor: PROCESSORS[processor],
+      outcome: name,
+      durationMs,
+      text: `attempt ${number} on ${PROCESSORS[processor]}: ${MEANING[name]}`,
+    });
+  }
+  events.push(...present(payment));
+  return { payment: paymentLine(payment), events, waits: waits(payment, attempts, circuits, policy) };
+}
+
+function present(payment: InspectedPayment): StoryEvent[] {
+  const { state, processor, requestedAtMs, settledAtMs, attempts } = payment;
+  if (processor === undefined) return [];
+  const name = PROCESSORS[processor];
+  if (state === SETTLED) {
+    return [
+      {
+        atMs: settledAtMs,
+        kind: 'settled',
+        processor: name,
+        outcome: 'processed',
+        durationMs: Math.max(0, settledAtMs - requestedAtMs),
+        text: `settled by ${name} with attempt ${attempts}; in its books under the instant it was asked`,
+      },
+    ];
+  }
+  if (state !== SENT) return [];
+  return [
+    {
+      atMs: requestedAtMs,
+      kind: 'sent',
+      processor: name,
+      outcome: null,
+      durationMs: null,
+      text: `attempt ${attempts} on ${name} is on its way`,
+    },
+  ];
+}
+
+function waits(
+  payment: InspectedPayment,
+  attempts: History['attempts'],
+  circuits: readonly [ProcessorFigures, ProcessorFigures] | undefined,
+  policy: PolicyView,
+): Story['waits'] {
+  const { state, processor = DEFAULT, tries, acceptedAtMs, requestedAtMs } = payment;
+  if (state === SETTLED) return null;
+  const name = PROCESSORS[processor];
+  if (state === SENT) {
+    const untilMs = requestedAtMs + policy.attemptTimeoutMs;
+    return { why: `${name} has not answered yet; after that time the outcome counts as unknown`, untilMs };
+  }
+  const pauseUntilMs = pauseEnd(attempts, policy);
+  if (state === PINNED) {
+    const circuit = circuits?.[processor];
+    const why = `${name} may have processed it, so only ${name} is asked again until it tells`;
+    return { why, untilMs: Math.max(pauseUntilMs, circuit?.probeAtMs ?? 0) };
+  }
+  if (tries >= policy.defaultAttempts) {
+    const why = `its ${policy.defaultAttempts} attempts on default are used up: fallback is next`;
+    return { why, untilMs: Math.max(pauseUntilMs, circuits?.[1].probeAtMs ?? 0) };
+  }
+  const first = circuits?.[DEFAULT];
+  if (first !== undefined && first.circuit !== 'closed') {
+    const fallbackAtMs = acceptedAtMs + policy.fallbackAfterMs;
+    return {
+      why: "default's circuit is open, and waiting for it costs nothing; from then on fallback may take it",
+      untilMs: fallbackAtMs,
+    };
+  }
+  if (pauseUntilMs > 0)
+    return { why: 'a pause before its next attempt, which ends then at the latest', untilMs: pauseUntilMs };
+  return { why: 'its turn', untilMs: 0 };
+}
+
+/** When the pause after the last attempt is over at the latest: they double between their bounds. */
+function pauseEnd(attempts: History['attempts'], policy: PolicyView): number {
+  const last = attempts.at(-1);
+  if (last === undefined) return 0;
+  const doubled = policy.backoffMinMs * 2 ** Math.min(attempts.length - 1, 30);
+  return last.endedAtMs + Math.min(doubled, policy.backoffMaxMs);
+}

@@ -1,0 +1,102 @@
+/** The last minutes of all instances, second by second, for whoever opens the dashboard now. */
+import { addPacked, MOMENTS_MS, quantileMs, WHILES_MS } from './histogram.ts';
+import type { Seen } from './metrics.ts';
+import type { Published } from './published.ts';
+import type { Sample } from './view.ts';
+
+/** Five minutes. */
+const SAMPLES_MAX = 300;
+/** Figures older than this say nothing about now. */
+const STALE_MS = 3000;
+
+interface Known {
+  readonly figures: Published;
+  readonly rates: Rates;
+}
+
+interface Rates {
+  accepted: number;
+  settled: [number, number];
+}
+
+const NO_RATES: Rates = { accepted: 0, settled: [0, 0] };
+
+export class Timeline {
+  #samples: Sample[] = [];
+  readonly #known = new Map<string, Known>();
+
+  /** Samples later than `sinceMs`, oldest first. */
+  since(sinceMs: number): readonly Sample[] {
+    return this.#samples.filter(({ atMs }) => atMs > sinceMs);
+  }
+
+  /** Adds a sample of this moment. To be called about once a second. */
+  sample(seen: readonly Seen[], nowMs: number): void {
+    const isFirst = this.#known.size === 0;
+    const answers = new Float64Array(MOMENTS_MS.length + 1);
+    const settling = new Float64Array(WHILES_MS.length + 1);
+    const sum = { accepted: 0, default: 0, fallback: 0, waiting: 0, pinned: 0 };
+    for (const { name, alive, figures, unsettled } of seen) {
+      sum.waiting += unsettled;
+      if (!alive || figures === undefined || nowMs - figures.atMs > STALE_MS) continue;
+      const { accepted, settled } = this.#advance(name, figures, answers, settling);
+      sum.accepted += accepted;
+      sum.default += settled[0];
+      sum.fallback += settled[1];
+      sum.pinned += figures.queue.pinned;
+    }
+    // There is nothing yet to compare with.
+    if (isFirst) return;
+    this.#samples.push({
+      atMs: nowMs,
+      accepted: rounded(sum.accepted),
+      default: rounded(sum.default),
+      fallback: rounded(sum.fallback),
+      waiting: sum.waiting,
+      pinned: sum.pinned,
+      answerMs: [0.5, 0.99].map(share => rounded(quantileMs(MOMENTS_MS, answers, share))),
+      settleMs: [0.5, 0.99].map(share => rounded(quantileMs(WHILES_MS, settling, share))),
+    });
+    if (this.#samples.length > SAMPLES_MAX) this.#samples = this.#samples.slice(-SAMPLES_MAX);
+  }
+
+  /** What an instance did since its figures before these, per second; its durations are added up. */
+  #advance(name: string, figures: Published, answers: Float64Array, settling: Float64Array): Rates {
+    const known = this.#known.get(name);
+    const earlier = known?.figures;
+    if (earlier !== undefined && earlier.atMs === figures.atMs) return known!.rates;
+    const isSameLife = earlier?.runtime.startSeconds === figures.runtime.startSeconds;
+    if (!isSameLife) {
+      // What it did before it was first seen, nobody knows when.
+      this.#known.set(name, { figures, rates: NO_RATES });
+      return NO_RATES;
+    }
+    const seconds = Math.max(0.05, (figures.atMs - earlier!.atMs) / 1000);
+    const rates: Rates = {
+      accepted: (figures.accepted - earlier!.accepted) / seconds,
+      settled: [
+        (figures.settled[0] - earlier!.settled[0]) / seconds,
+        (figures.settled[1] - earlier!.settled[1]) / seconds,
+      ],
+    };
+    addPayments(answers, figures, 1);
+    addPayments(answers, earlier!, -1);
+    addPacked(settling, figures.settling, 1);
+    addPacked(settling, earlier!.settling, -1);
+    this.#known.set(name, { figures, rates });
+    return rates;
+  }
+}
+
+/** The durations of the answers to new payments, whatever they said. */
+function addPayments(counts: Float64Array, { answers }: Published, times: 1 | -1): void {
+  for (const [method, route, , took] of answers) {
+    if (method === 'POST' && route === '/payments') addPacked(counts, took, times);
+  }
+}
+
+function rounded(value: number): number;
+function rounded(value: number | undefined): number | null;
+function rounded(value: number | undefined): number | null {
+  return value === undefined ? null : Math.round(value * 100) / 100;
+}

@@ -1,0 +1,105 @@
+/** What the dashboard's page is told: the JSON between a backend and a browser. Times are wall-clock ms, 0 for none. */
+import type { Processor } from '../payments/payment.ts';
+import type { Books, QueueFigures } from './published.ts';
+
+export interface View {
+  readonly nowMs: number;
+  readonly answeredBy: string;
+  /** What spreads connections over the backends. */
+  readonly door: 'HAProxy' | 'shared port';
+  readonly policy: PolicyView;
+  readonly instances: readonly InstanceState[];
+  readonly processors: readonly ProcessorState[];
+  /** Undefined where no admin token is given; null before the first comparison. */
+  readonly books?: Books | null;
+  readonly latest: readonly PaymentLine[];
+  readonly samples: readonly Sample[];
+  /** Whether the processors can be broken from here. */
+  readonly controls: boolean;
+}
+
+export interface PolicyView {
+  readonly defaultAttempts: number;
+  readonly attemptTimeoutMs: number;
+  readonly backoffMinMs: number;
+  readonly backoffMaxMs: number;
+  readonly fallbackAfterMs: number;
+  readonly workerConcurrency: number;
+  readonly ackAfter: string;
+}
+
+export interface InstanceState {
+  readonly name: string;
+  readonly alive: boolean;
+  /** Why it takes no payments. */
+  readonly reasons: readonly string[];
+  readonly isChecker: boolean;
+  readonly connections: number;
+  readonly accepted: number;
+  readonly unsettled: number;
+  readonly queue: QueueFigures | null;
+  readonly busy: number;
+  readonly residentBytes: number;
+  readonly startedAtMs: number;
+  /** How old its figures are. */
+  readonly ageMs: number;
+}
+
+export interface ProcessorState {
+  readonly name: Processor;
+  readonly url: string;
+  readonly failing: boolean;
+  readonly minResponseMs: number;
+  readonly healthAgeMs: number | null;
+  /** The state of the circuit in each living instance. */
+  readonly circuits: readonly {
+    readonly instance: string;
+    readonly circuit: string;
+    readonly probeAtMs: number;
+  }[];
+  readonly settled: number;
+  readonly cents: number;
+  /** By how they ended, since the instances started. */
+  readonly attempts: Readonly<Record<string, number>>;
+}
+
+export interface PaymentLine {
+  readonly correlationId: string;
+  readonly cents: number;
+  readonly state: 'waiting' | 'sent' | 'pinned' | 'settled';
+  readonly processor: Processor | null;
+  readonly acceptedAtMs: number;
+  readonly settledAtMs: number;
+  readonly attempts: number;
+  readonly owner: string;
+}
+
+/** One second; rates in payments a second, durations in ms as [median, 99th percentile], null where there were none. */
+export interface Sample {
+  readonly atMs: number;
+  readonly accepted: number;
+  readonly default: number;
+  readonly fallback: number;
+  readonly waiting: number;
+  readonly pinned: number;
+  readonly answerMs: readonly (number | null)[];
+  readonly settleMs: readonly (number | null)[];
+}
+
+/** The story of one payment, oldest event first. */
+export interface Story {
+  readonly payment: PaymentLine;
+  readonly events: readonly StoryEvent[];
+  /** What it waits for; null when it is settled. */
+  readonly waits: { readonly why: string; readonly untilMs: number } | null;
+}
+
+export interface StoryEvent {
+  readonly atMs: number;
+  readonly kind: 'accepted' | 'attempt' | 'sent' | 'settled';
+  readonly processor: Processor | null;
+  /** How an attempt ended, in words. */
+  readonly outcome: string | null;
+  readonly durationMs: number | null;
+  readonly text: string;
+}
