@@ -19,10 +19,12 @@ type KeptBenchmark = Kept & {
 type KeptScenario = Kept & Outcome & { about: string; constant?: Latency };
 
 export function page(kept: Readonly<Record<string, Kept>>): string {
-  const sections = Object.entries(kept).map(([name, measured]) =>
-    name === 'rinha' ? scenario(measured as KeptScenario) : benchmark(name, measured as KeptBenchmark),
+  // The whole first, then its parts.
+  const names = Object.keys(kept).toSorted((a, b) => rank(a) - rank(b));
+  const sections = names.map(name =>
+    name === 'rinha' ? scenario(kept[name] as KeptScenario) : benchmark(name, kept[name] as KeptBenchmark),
   );
-  const links = Object.keys(kept).map(name => `<a href="#${name}">${name}</a>`);
+  const links = names.map(name => `<a href="#${name}">${name}</a>`);
   return `<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>soquete: measurements</title>
 <meta name="viewport" content="width=device-width">
@@ -35,6 +37,20 @@ ${sections.join('\n')}
 </html>
 `;
 }
+
+const ORDER = [
+  'rinha',
+  'sockets',
+  'accept',
+  'settle',
+  'summary',
+  'start',
+  'faults',
+  'spike',
+  'memory',
+  'cost',
+];
+const rank = (name: string): number => (ORDER.indexOf(name) + ORDER.length + 1) % (ORDER.length + 1);
 
 function benchmark(name: string, kept: KeptBenchmark): string {
   const { about, rounds, seconds, columns, results } = kept;
