@@ -5,13 +5,10 @@ import { simulate, World } from './world/world.ts';
 
 /** Each planted bug has to be found within so many seeds. */
 const SEEDS = 1000;
-/** What takes long to find is looked for from shortly before the seed that finds it at present. */
-const FIRST: Readonly<Record<string, number>> = {};
 
 for (const [bug, mutation] of Object.entries(MUTATIONS)) {
   test(`the simulation finds it if ${bug}`, async () => {
-    const first = FIRST[bug] ?? 1;
-    for (let seed = first; seed < first + SEEDS; seed++) {
+    for (let seed = 1; seed <= SEEDS; seed++) {
       const world = new World(seed, false, mutation);
       const { violations } = await world.run();
       if (violations.length === 0) continue;

@@ -138,10 +138,13 @@ export class Checks {
       if (isLate && !wasFirst && this.#isLogged(earlier))
         this.fail(payment.id, `202 for ${cents} cents, ${earlier.cents} had been accepted before`);
     }
-    payment.acknowledged.push({ cents, atMs: nowMs, process });
     // Accepted by one that did not yet know of a purge: forgotten by it.
-    if (generation < this.memory.generation) payment.forgotten = true;
-    else payment.owed = true;
+    if (generation < this.memory.generation) {
+      payment.forgotten = true;
+      return;
+    }
+    payment.acknowledged.push({ cents, atMs: nowMs, process });
+    payment.owed = true;
   }
 
   /** A payment was accepted in memory only, and the process that did it is dead. */
@@ -352,6 +355,7 @@ export class Checks {
     for (const payment of this.payments.values()) {
       payment.forgotten = true;
       payment.owed = false;
+      payment.acknowledged.length = 0;
       payment.shownSettled = undefined;
       payment.isBooked = false;
     }
