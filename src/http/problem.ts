@@ -26,6 +26,11 @@ const KINDS = {
 
 export type ProblemKind = keyof typeof KINDS;
 
+export const PROBLEM_KINDS = Object.keys(KINDS) as readonly ProblemKind[];
+
+/** The `title` of a kind. */
+export const problemTitle = (kind: ProblemKind): string => KINDS[kind];
+
 /** `fields` are further field lines, each with its CR LF; `ending` says what becomes of the connection. */
 export function problem(
   status: number,
