@@ -159,13 +159,25 @@ export class Log {
     this.#rotateIfPossible();
   }
 
-  /** Closes the log; `empty`: the store has everything, so nothing needs to stay. */
+  /**
+   * Closes the log. `empty`: the store has everything, so no record needs to stay. The last segment's name does: were
+   * the next life to use it again, who followed this file would not look at that one.
+   */
   close(empty: boolean): void {
     if (this.#fd === -1) return;
+    if (empty) this.#clear();
     if (this.#syncing) this.#toClose.push(this.#fd);
     else this.#files.close(this.#fd);
     this.#fd = -1;
-    if (empty) this.remove([...this.#segments.keys()]);
+  }
+
+  #clear(): void {
+    this.remove([...this.#segments.keys()].filter(number => number !== this.#current.number));
+    try {
+      this.#files.truncate(this.#fd, HEADER_BYTES);
+    } catch {
+      // Then the next life replays what the store has.
+    }
   }
 
   #open(number: number): void {

@@ -176,7 +176,9 @@ export class World {
     return this.instances.every(instance => {
       if (instance.gone) return true;
       const { session } = instance;
-      return session !== undefined && session.queue.size === 0 && session.worker.atWork === 0;
+      return (
+        instance.listening && session !== undefined && session.queue.size === 0 && session.worker.atWork === 0
+      );
     });
   }
 
