@@ -21,6 +21,7 @@ const entries = {
   books: 'src/observe/books.ts',
   dashboard: 'src/observe/dashboard.ts',
   metrics: 'src/observe/metrics.ts',
+  reference: 'src/observe/reference.ts',
 };
 
 /** Whether node_modules holds what package-lock.json asks for, by what npm wrote down when it installed. */

@@ -11,6 +11,7 @@ interface Modules {
   books: typeof import('./books.ts');
   dashboard: typeof import('./dashboard.ts');
   metrics: typeof import('./metrics.ts');
+  reference: typeof import('./reference.ts');
 }
 
 /** The module of this name; from source as it is, in production the bundle beside this one. */

@@ -1,4 +1,5 @@
 /** What a backend answers besides payments: for Prometheus, for whoever starts and stops backends, and for people. */
+import { PROBLEM_KINDS } from '../http/problem.ts';
 import type { Page, PageHandler } from '../http/routes.ts';
 import { load } from './lazy.ts';
 import type { Observed } from './observed.ts';
@@ -27,6 +28,11 @@ export function createPages(observed: Observed): Pages {
       return json(ready ? 200 : 503, { status: ready ? 'ok' : 'unavailable', instance, reasons });
     },
   };
+  pages['/openapi.json'] = async () => (await load('reference')).showOpenApi();
+  pages['/problems'] = async () => (await load('reference')).showProblems();
+  for (const kind of PROBLEM_KINDS) {
+    pages[`/problems/${kind}`] = async () => (await load('reference')).showProblem(kind);
+  }
   if (observed.controls === undefined) return { pages, actions: {} };
   pages['/dashboard/processors.json'] = async () => (await dashboard()).showControls(observed);
   return {

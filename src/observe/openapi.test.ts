@@ -1,0 +1,252 @@
+/** Each documented answer is given by the server as it is documented, and nothing is given that is not documented. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { after, before, test } from 'node:test';
+import { requestTimeoutMs } from '../http/limits.ts';
+import { PROBLEM_KINDS } from '../http/problem.ts';
+import { routes } from '../http/routes.ts';
+import { Server } from '../http/server.ts';
+import { FakePayments } from '../http/testing.ts';
+import { Unavailable } from '../payments/payments.ts';
+import type { Observed } from './observed.ts';
+import { OPENAPI } from './openapi.ts';
+import { createPages } from './pages.ts';
+import { VERSION } from './version.ts';
+
+const ID = '4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3';
+const PAYMENT = JSON.stringify({ correlationId: ID, amount: 19.9 });
+
+class Payments extends FakePayments {
+  isAway = false;
+
+  override find(id: Uint8Array) {
+    return this.isAway ? Promise.reject(new Unavailable('away')) : super.find(id);
+  }
+
+  override summary() {
+    return this.isAway ? Promise.reject(new Unavailable('away')) : super.summary();
+  }
+
+  override purge() {
+    return this.isAway ? Promise.reject(new Unavailable('away')) : super.purge();
+  }
+}
+
+const payments = new Payments();
+const allowed = { purge: true };
+let lateMs = 0;
+let port = 0;
+let server: Server;
+
+before(async () => {
+  const observed = {
+    instances: () => [],
+    shared: () => ({ health: [], checker: '' }),
+    readiness: () => payments.readiness(),
+    controls: undefined,
+  } as Partial<Observed> as Observed;
+  const handlers = [true, false].map(allowPurge =>
+    routes({ payments, allowPurge, ...createPages(observed) }),
+  );
+  server = new Server({
+    handler: it => handlers[allowed.purge ? 0 : 1]!(it),
+    commit: () => payments.commit(),
+    clock: { now: () => performance.now() + lateMs, wallMs: () => Date.now() },
+  });
+  const bound = await server.listen({ host: '127.0.0.1', port: 0 });
+  port = 'port' in bound ? bound.port : 0;
+});
+
+after(() => server.close(0));
+
+interface Reply {
+  readonly status: number;
+  readonly type: string;
+  readonly headers: Readonly<Record<string, unknown>>;
+  readonly body: string;
+}
+
+function ask(method: string, path: string, body?: string, unfinished = false): Promise<Reply> {
+  return new Promise((resolve, reject) => {
+    const headers = body === undefined ? {} : { 'content-length': body.length + (unfinished ? 1 : 0) };
+    const asked = request({ port, method, path, headers, agent: false }, answer => {
+      let text = '';
+      answer.setEncoding('utf8');
+      answer.on('data', piece => {
+        text += piece;
+      });
+      answer.on('error', reject);
+      answer.on('end', () => {
+        const type = String(answer.headers['content-type'] ?? '').split(';')[0]!;
+        resolve({ status: answer.statusCode ?? 0, type, headers: answer.headers, body: text });
+        asked.destroy();
+      });
+    });
+    asked.on('error', error => reject(error));
+    if (unfinished) asked.write(body);
+    else asked.end(body);
+  });
+}
+
+const away = (method: string, path: string) => async (): Promise<Reply> => {
+  payments.isAway = true;
+  try {
+    return await ask(method, path);
+  } finally {
+    payments.isAway = false;
+  }
+};
+
+/** How to be given each documented answer. */
+const PROVOKE: Readonly<Record<string, () => Promise<Reply>>> = {
+  'post /payments 202': () => ask('POST', '/payments', PAYMENT),
+  'post /payments 400': () => ask('POST', '/payments', ''),
+  'post /payments 408': async () => {
+    const answer = ask('POST', '/payments', PAYMENT, true);
+    await new Promise(resolve => setTimeout(resolve, 100));
+    lateMs = requestTimeoutMs + 1000;
+    return answer.finally(() => {
+      lateMs = 0;
+    });
+  },
+  'post /payments 409': async () => {
+    await ask('POST', '/payments', PAYMENT);
+    return ask('POST', '/payments', PAYMENT.replace('19.9', '20'));
+  },
+  'post /payments 413': () => ask('POST', '/payments', ' '.repeat(16_385)),
+  'post /payments 422': () => ask('POST', '/payments', PAYMENT.replace('19.9', '0')),
+  'post /payments 503': async () => {
+    payments.isFull = true;
+    return ask('POST', '/payments', PAYMENT).finally(() => {
+      payments.isFull = false;
+    });
+  },
+  'get /payments 405': () => ask('GET', '/payments'),
+  'get /payments/{correlationId} 200': async () => {
+    await ask('POST', '/payments', PAYMENT);
+    return ask('GET', `/payments/${ID}`);
+  },
+  'get /payments/{correlationId} 404': () => ask('GET', '/payments/5a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3'),
+  'get /payments/{correlationId} 503': away('GET', `/payments/${ID}`),
+  'get /payments-summary 200': () => ask('GET', '/payments-summary?from=2026-07-10T12:34:56.000Z'),
+  'get /payments-summary 400': () => ask('GET', '/payments-summary?from=yesterday'),
+  'get /payments-summary 405': () => ask('POST', '/payments-summary', ''),
+  'get /payments-summary 503': away('GET', '/payments-summary'),
+  'post /purge-payments 200': () => ask('POST', '/purge-payments', ''),
+  'post /purge-payments 403': async () => {
+    allowed.purge = false;
+    return ask('POST', '/purge-payments', '').finally(() => {
+      allowed.purge = true;
+    });
+  },
+  'post /purge-payments 503': away('POST', '/purge-payments'),
+  'get /livez 200': () => ask('GET', '/livez'),
+  'get /metrics 200': () => ask('GET', '/metrics'),
+  'get / 200': () => ask('GET', '/'),
+  'get /openapi.json 200': () => ask('GET', '/openapi.json'),
+  'get /problems 200': () => ask('GET', '/problems'),
+  ...Object.fromEntries(
+    ['/health', '/readyz'].flatMap(path => [
+      [`get ${path} 200`, () => ask('GET', path)],
+      [
+        `get ${path} 503`,
+        async () => {
+          payments.isReady = false;
+          return ask('GET', path).finally(() => {
+            payments.isReady = true;
+          });
+        },
+      ],
+    ]),
+  ),
+};
+
+interface Documented {
+  readonly headers?: Readonly<Record<string, unknown>>;
+  readonly content?: Readonly<Record<string, { readonly schema: Schema; readonly example: unknown }>>;
+}
+
+interface Schema {
+  readonly $ref?: string;
+  readonly type?: string | readonly string[];
+  readonly enum?: readonly unknown[];
+  readonly required?: readonly string[];
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly items?: Schema;
+}
+
+const documented = Object.entries(OPENAPI.paths).flatMap(([path, methods]) =>
+  Object.entries(methods).flatMap(([method, { responses }]) =>
+    Object.entries(responses as Record<string, Documented>).map(
+      ([status, answer]) => [`${method} ${path} ${status}`, Number(status), answer] as const,
+    ),
+  ),
+);
+
+for (const [name, status, answer] of documented) {
+  test(`${name} is as documented`, async () => {
+    const provoke = PROVOKE[name];
+    assert.ok(provoke !== undefined, 'nothing here provokes it');
+    const reply = await provoke();
+    assert.equal(reply.status, status);
+    for (const field of Object.keys(answer.headers ?? {}))
+      assert.ok(reply.headers[field.toLowerCase()], field);
+    const [[type, content] = ['', undefined]] = Object.entries(answer.content ?? {});
+    assert.equal(reply.type, type);
+    if (content === undefined) {
+      assert.equal(reply.body, '');
+      return;
+    }
+    if (!type.endsWith('json')) return;
+    const body = JSON.parse(reply.body);
+    assertFits(body, content.schema, 'the answer');
+    assertFits(content.example, content.schema, 'the example');
+    if (type === 'application/problem+json') assert.deepEqual(body, content.example);
+  });
+}
+
+test('every way to provoke an answer belongs to a documented one', () => {
+  const names = new Set<string>(documented.map(([name]) => name));
+  assert.deepEqual(
+    Object.keys(PROVOKE).filter(name => !names.has(name)),
+    [],
+  );
+});
+
+test('the type of every problem is a page', async () => {
+  for (const kind of PROBLEM_KINDS) {
+    const { status, type, body } = await ask('GET', `/problems/${kind}`);
+    assert.deepEqual([status, type], [200, 'text/html'], kind);
+    assert.match(body, /How to mend it/);
+  }
+});
+
+test('the version is that of the package', () => {
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  assert.equal(VERSION, version);
+});
+
+/** As much of JSON Schema as the document uses. */
+function assertFits(value: unknown, schema: Schema, where: string): void {
+  if (schema.$ref !== undefined) {
+    const name = schema.$ref.split('/').at(-1) as keyof typeof OPENAPI.components.schemas;
+    assertFits(value, OPENAPI.components.schemas[name] as Schema, where);
+    return;
+  }
+  const types = [schema.type ?? []].flat();
+  const type = value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value;
+  const isInteger = Number.isInteger(value) && types.includes('integer');
+  assert.ok(isInteger || types.includes(type), `${where} is ${type}, not ${types.join(' or ')}`);
+  if (schema.enum !== undefined) assert.ok(schema.enum.includes(value), `${where} is ${value}`);
+  if (type === 'array') {
+    for (const item of value as unknown[]) assertFits(item, schema.items ?? {}, `${where}[]`);
+  }
+  if (type !== 'object') return;
+  const members = value as Record<string, unknown>;
+  for (const name of schema.required ?? [])
+    assert.ok(Object.hasOwn(members, name), `${where}.${name} is missing`);
+  for (const [name, property] of Object.entries(schema.properties ?? {})) {
+    if (Object.hasOwn(members, name)) assertFits(members[name], property, `${where}.${name}`);
+  }
+}

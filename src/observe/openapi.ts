@@ -1,0 +1,312 @@
+/** The API as OpenAPI 3.1: every path, every answer, each with an example. */
+import { type ProblemKind, problemTitle } from '../http/problem.ts';
+import { VERSION } from './version.ts';
+
+const ID = '4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3';
+const AT = '2026-07-10T12:34:56.000Z';
+
+const PAYMENT_EXAMPLE = { correlationId: ID, amount: 19.9 };
+
+const schema = (name: string) => ({ $ref: `#/components/schemas/${name}` });
+
+const json = (description: string, name: string, example: unknown) => ({
+  description,
+  content: { 'application/json': { schema: schema(name), example } },
+});
+
+const empty = (description: string) => ({ description });
+
+/** An answer of `application/problem+json`. */
+const problem = (status: number, kind: ProblemKind, detail: string, headers?: Record<string, object>) => ({
+  description: problemTitle(kind),
+  ...(headers === undefined ? {} : { headers }),
+  content: {
+    'application/problem+json': {
+      schema: schema('Problem'),
+      example: { type: `/problems/${kind}`, title: problemTitle(kind), status, detail },
+    },
+  },
+});
+
+const RETRY_AFTER = {
+  'Retry-After': { description: 'Seconds to wait.', schema: { type: 'integer' }, example: 1 },
+};
+const ALLOW = {
+  Allow: {
+    description: 'The methods of this path.',
+    schema: { type: 'string' },
+    example: 'GET, HEAD, OPTIONS',
+  },
+};
+const ONLY_GET = problem(405, 'method-not-allowed', 'Use GET on this path.', ALLOW);
+const ONLY_POST = problem(405, 'method-not-allowed', 'Use POST on this path.', {
+  Allow: { ...ALLOW.Allow, example: 'POST, OPTIONS' },
+});
+const MALFORMED = 'Send a body that is valid JSON in UTF-8: the body is empty.';
+const STORE_UNAVAILABLE = problem(
+  503,
+  'unavailable',
+  'The store cannot be asked now; send the request again later.',
+  RETRY_AFTER,
+);
+
+const text = (description: string, type: string, example: string) => ({
+  description,
+  content: { [type]: { schema: { type: 'string' }, example } },
+});
+
+const readiness = (summary: string) => ({
+  get: {
+    summary,
+    tags: ['operating'],
+    responses: {
+      200: json('It can accept payments.', 'Readiness', { status: 'ok', instance: 'backend-1', reasons: [] }),
+      503: json('It cannot, for these reasons.', 'Readiness', {
+        status: 'unavailable',
+        instance: 'backend-1',
+        reasons: ['the queue is full'],
+      }),
+    },
+  },
+});
+
+const instantParameter = (name: string, description: string) => ({
+  name,
+  in: 'query',
+  description,
+  schema: { type: 'string', format: 'date-time' },
+  example: AT,
+});
+
+const total = { totalRequests: 2, totalAmount: 39.8 };
+
+export const OPENAPI = {
+  openapi: '3.1.0',
+  info: {
+    title: 'soquete',
+    version: VERSION,
+    summary: 'Takes payments and settles each exactly once on one of two processors.',
+    description:
+      'A 202 means that the payment is accepted and will be settled. The same payment may be sent again at any time: ' +
+      'it is known by its correlationId and settled once. Money has two decimals and is counted in whole cents.',
+    license: { name: 'MIT', identifier: 'MIT' },
+  },
+  servers: [{ url: '/' }],
+  tags: [
+    { name: 'payments', description: 'What clients use.' },
+    { name: 'operating', description: 'What those use who run soquete.' },
+  ],
+  paths: {
+    '/payments': {
+      post: {
+        summary: 'Pay',
+        tags: ['payments'],
+        requestBody: {
+          required: true,
+          content: { 'application/json': { schema: schema('NewPayment'), example: PAYMENT_EXAMPLE } },
+        },
+        responses: {
+          202: empty('Accepted, now or before: it will be settled, once.'),
+          400: problem(400, 'malformed-json', MALFORMED),
+          408: problem(408, 'request-timeout', 'Send each request whole within 10 seconds.'),
+          409: problem(
+            409,
+            'conflicting-payment',
+            'This correlationId is known with another amount; use a new correlationId, or the amount it was first sent with.',
+          ),
+          413: problem(413, 'body-too-large', 'Keep the body within 16384 bytes.'),
+          422: problem(422, 'not-a-payment', 'amount must be greater than 0.'),
+          503: problem(
+            503,
+            'unavailable',
+            'The payment was not accepted, because the queue or the store cannot take it now; send it again later.',
+            RETRY_AFTER,
+          ),
+        },
+      },
+      get: { summary: 'Not taken', tags: ['payments'], responses: { 405: ONLY_POST } },
+    },
+    '/payments/{correlationId}': {
+      get: {
+        summary: 'How far is a payment?',
+        tags: ['payments'],
+        parameters: [
+          {
+            name: 'correlationId',
+            in: 'path',
+            required: true,
+            schema: { type: 'string', format: 'uuid' },
+            example: ID,
+          },
+        ],
+        responses: {
+          200: json('The payment.', 'Payment', {
+            correlationId: ID,
+            amount: 19.9,
+            status: 'settled',
+            processor: 'default',
+            requestedAt: AT,
+            acceptedAt: AT,
+            attempts: 1,
+          }),
+          404: problem(404, 'not-found', 'No payment with this correlationId is known.'),
+          503: STORE_UNAVAILABLE,
+        },
+      },
+    },
+    '/payments-summary': {
+      get: {
+        summary: 'What was settled, by processor',
+        description:
+          'Both ends are inclusive and compared with the requestedAt in the books of the processor.',
+        tags: ['payments'],
+        parameters: [
+          instantParameter('from', 'Nothing before this; without it, from the beginning.'),
+          instantParameter('to', 'Nothing after this; without it, until now.'),
+        ],
+        responses: {
+          200: json('The sums.', 'Summary', {
+            default: total,
+            fallback: { totalRequests: 0, totalAmount: 0 },
+          }),
+          400: problem(
+            400,
+            'invalid-query',
+            'Give "from" as an ISO 8601 instant such as 2026-07-10T12:34:56.000Z, or leave it out.',
+          ),
+          405: ONLY_GET,
+          503: STORE_UNAVAILABLE,
+        },
+      },
+    },
+    '/purge-payments': {
+      post: {
+        summary: 'Forget everything; only where ALLOW_PURGE=1',
+        tags: ['operating'],
+        responses: {
+          200: json('Everything accepted before is forgotten.', 'Message', {
+            message: 'All payments purged.',
+          }),
+          403: problem(403, 'forbidden', 'Start with ALLOW_PURGE=1 to allow purging.'),
+          503: STORE_UNAVAILABLE,
+        },
+      },
+    },
+    '/health': readiness('Can this backend accept payments?'),
+    '/readyz': readiness('The same, by the name that orchestrators use'),
+    '/livez': {
+      get: {
+        summary: 'Is the process alive? Neither a failing processor nor a full queue changes the answer.',
+        tags: ['operating'],
+        responses: { 200: json('It is.', 'Liveness', { status: 'ok' }) },
+      },
+    },
+    '/metrics': {
+      get: {
+        summary: 'The figures of all backends for Prometheus, whichever one answers',
+        tags: ['operating'],
+        responses: {
+          200: text(
+            'The figures.',
+            'text/plain',
+            'soquete_payments_accepted_total{instance="backend-1"} 2\n',
+          ),
+        },
+      },
+    },
+    '/': {
+      get: {
+        summary: 'The dashboard',
+        tags: ['operating'],
+        responses: { 200: text('A page for people.', 'text/html', '<!doctype html>') },
+      },
+    },
+    '/openapi.json': {
+      get: {
+        summary: 'This document',
+        tags: ['operating'],
+        responses: { 200: json('This document.', 'Document', { openapi: '3.1.0' }) },
+      },
+    },
+    '/problems': {
+      get: {
+        summary: 'The kinds of problems, for people',
+        tags: ['operating'],
+        responses: { 200: text('A page with a link to each.', 'text/html', '<!doctype html>') },
+      },
+    },
+  },
+  components: {
+    schemas: {
+      NewPayment: {
+        type: 'object',
+        required: ['correlationId', 'amount'],
+        properties: {
+          correlationId: { type: 'string', format: 'uuid', description: 'Names the payment; either case.' },
+          amount: {
+            type: 'number',
+            exclusiveMinimum: 0,
+            maximum: 9_999_999_999.99,
+            multipleOf: 0.01,
+            description: 'At most two decimals.',
+          },
+        },
+        description: 'Other members are ignored.',
+      },
+      Payment: {
+        type: 'object',
+        required: ['correlationId', 'amount', 'status', 'processor', 'requestedAt', 'acceptedAt', 'attempts'],
+        properties: {
+          correlationId: { type: 'string', format: 'uuid' },
+          amount: { type: 'number' },
+          status: { type: 'string', enum: ['queued', 'settled'] },
+          processor: { type: ['string', 'null'], enum: ['default', 'fallback', null] },
+          requestedAt: {
+            type: ['string', 'null'],
+            format: 'date-time',
+            description: 'As in the books of the processor; null before the first attempt.',
+          },
+          acceptedAt: { type: 'string', format: 'date-time' },
+          attempts: { type: 'integer', minimum: 0 },
+        },
+      },
+      Total: {
+        type: 'object',
+        required: ['totalRequests', 'totalAmount'],
+        properties: { totalRequests: { type: 'integer' }, totalAmount: { type: 'number' } },
+      },
+      Summary: {
+        type: 'object',
+        required: ['default', 'fallback'],
+        properties: { default: schema('Total'), fallback: schema('Total') },
+      },
+      Readiness: {
+        type: 'object',
+        required: ['status', 'instance', 'reasons'],
+        properties: {
+          status: { type: 'string', enum: ['ok', 'unavailable'] },
+          instance: { type: 'string' },
+          reasons: { type: 'array', items: { type: 'string' } },
+        },
+      },
+      Liveness: {
+        type: 'object',
+        required: ['status'],
+        properties: { status: { type: 'string', enum: ['ok'] } },
+      },
+      Message: { type: 'object', required: ['message'], properties: { message: { type: 'string' } } },
+      Document: { type: 'object', required: ['openapi'], properties: { openapi: { type: 'string' } } },
+      Problem: {
+        type: 'object',
+        description: 'RFC 9457. The type is also the address of a page that explains it.',
+        required: ['type', 'title', 'status', 'detail'],
+        properties: {
+          type: { type: 'string', format: 'uri-reference' },
+          title: { type: 'string' },
+          status: { type: 'integer' },
+          detail: { type: 'string', description: 'What to mend.' },
+        },
+      },
+    },
+  },
+} as const;
