@@ -139,9 +139,13 @@ export function guarded(file: string, args: readonly string[]): { file: string; 
 
 const GUARD = `
 exec 3<&0 </dev/null
+child= asked=
+pass() { asked=$1; [ -z "$child" ] || kill -$1 $child; }
+trap 'pass TERM' TERM INT HUP
+trap 'pass USR1' USR1
 "$@" 3<&- & child=$!
-trap 'kill -TERM $child' TERM INT HUP
-trap 'kill -USR1 $child' USR1
+# A signal that came while there was no child to pass it to.
+[ -z "$asked" ] || kill -$asked $child
 { cat <&3; kill -TERM $child; } >/dev/null 2>&1 & watch=$!
 exec 3<&-
 wait $child; status=$?
