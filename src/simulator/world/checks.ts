@@ -71,6 +71,8 @@ export class Tracked {
   /** Intents for default since the last one for fallback. */
   tries = 0;
   storedAtMs = Infinity;
+  /** The instance whose intent the store has. */
+  intentOf = '';
   isBooked = false;
   recordedBy: ProcessorIndex | undefined;
   shownSettled: PaymentView | undefined;
@@ -85,8 +87,8 @@ export interface ChecksParts {
   readonly timeline: Timeline;
   readonly processors: readonly [Processor, Processor];
   readonly policy: Policy;
-  /** What is acknowledged is in a log, for the others to read; if not, it will be unless the process or its log fails. */
-  readonly logIsWritten: boolean;
+  /** Is what is acknowledged in a log, for the others to read? Under `parse` it soon will be, unless something fails. */
+  readonly logIsWritten: 'always' | 'while alive' | 'perhaps';
   /** The wall clock of an instance, and since when nobody turned it. */
   readonly wallOf: (instance: string) => WallClock & { readonly turnedAtMs: number };
   readonly anyWallTurned: () => boolean;
@@ -187,6 +189,12 @@ export class Checks {
     if (payment !== undefined) payment.storedAtMs = this.#parts.timeline.nowMs;
   }
 
+  /** The store has an intent that `owner` formed. */
+  intended(id: string, owner: string): void {
+    const payment = this.payments.get(id);
+    if (payment !== undefined) payment.intentOf = owner;
+  }
+
   /** The store booked a settlement. */
   booked(row: StoredPayment): void {
     const id = idText(row.id);
@@ -259,7 +267,8 @@ export class Checks {
   }
 
   #isLogged({ process }: Acknowledged): boolean {
-    return this.#parts.logIsWritten || (process.alive && !process.logFailed);
+    const { logIsWritten } = this.#parts;
+    return logIsWritten === 'always' || (logIsWritten === 'while alive' && process.alive);
   }
 
   #checkSettled(payment: Tracked): void {
@@ -304,7 +313,10 @@ export class Checks {
     }
     const wall = this.#parts.wallOf(process.name);
     const startedWallMs = WALL_START_MS + process.startedMs + wall.offsetMs;
-    const isOwn = wall.turnedAtMs < process.startedMs && requestedAtMs >= startedWallMs;
+    const isOwn =
+      payment.intentOf === process.name &&
+      wall.turnedAtMs < process.startedMs &&
+      requestedAtMs >= startedWallMs;
     // An earlier life may have stored this intent, and died before it left.
     payment.intendedBy = isOwn ? process : undefined;
     const { policy, timeline } = this.#parts;

@@ -1,5 +1,5 @@
 /** The modelled store of the world: `store/memory`, watched, delayed and made to fail. */
-import { idText, SETTLED, writeIdBytes } from '../../payments/payment.ts';
+import { idText, SENT, SETTLED, writeIdBytes } from '../../payments/payment.ts';
 import * as column from '../../store/batch.ts';
 import { MemoryStore } from '../../store/memory.ts';
 import { MemoryWorld } from '../../store/memory-world.ts';
@@ -30,6 +30,8 @@ export class WatchedWorld extends MemoryWorld {
   override change(owner: string, rows: Float64Array, start: number): number {
     const result = super.change(owner, rows, start);
     const kind = rows[start + column.KIND]!;
+    const isIntent = kind <= column.MARK && rows[start + column.STATE] === SENT && result > 0;
+    if (isIntent) this.#checks.intended(this.#idOf(rows, start)!, owner);
     if (kind !== column.SETTLE && !this.#trace.isOn) return result;
     const payment = this.bySeq.get(rows[start + column.SEQ]!);
     this.#trace.say(this.#idOf(rows, start), 'store', () => {

@@ -17,8 +17,6 @@ export class Process {
   awakeSinceMs = -Infinity;
   /** It was fenced at least once, and joined anew. */
   rejoined = false;
-  /** Its log refused something. */
-  logFailed = false;
   /** Promises that only its own events can fulfil. */
   promises = 0;
   /** What came due while it was stopped, in the order in which it came due. */

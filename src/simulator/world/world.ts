@@ -88,7 +88,7 @@ export class World {
       timeline,
       processors: this.processors,
       policy: plan.policy,
-      logIsWritten: plan.ackAfter !== 'parse',
+      logIsWritten: logIsWritten(plan),
       wallOf: name => this.instances.find(instance => instance.name === name)!.wall,
       anyWallTurned: () => this.instances.some(({ wall }) => wall.turnedAtMs >= 0),
       say: (id, who, what) => this.trace.say(id, who, what),
@@ -246,6 +246,11 @@ export class World {
       say: (who, what) => trace.say(undefined, who, what),
     });
   }
+}
+
+function logIsWritten({ ackAfter, rates }: Plan): 'always' | 'while alive' | 'perhaps' {
+  if (ackAfter !== 'parse') return 'always';
+  return rates.logFull + rates.logTorn === 0 ? 'while alive' : 'perhaps';
 }
 
 /** Runs one seed; where it breaks a promise, once more with a trace. */
