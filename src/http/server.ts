@@ -70,9 +70,11 @@ export class Server {
   readonly #reusePort: boolean;
   readonly #turn: Turn = { batch: 1, needsCommit: false };
   readonly #links = new Set<Link>();
-  #touched: Link[] = [];
+  /** Who is to be looked after: the first `touchedCount` places. An array that is emptied gives its memory back. */
+  #touched: (Link | undefined)[] = [];
+  #touchedCount = 0;
   /** The other of two arrays that take turns, so that none is made for a turn. */
-  #spare: Link[] = [];
+  #spare: (Link | undefined)[] = [];
   #isScheduled = false;
   #isClosing = false;
   #nowMs: number;
@@ -189,12 +191,14 @@ export class Server {
     }
     if (link.isTouched) return;
     link.isTouched = true;
-    this.#touched.push(link);
+    this.#touched[this.#touchedCount++] = link;
   }
 
   readonly #endTurn = (): void => {
     const links = this.#touched;
+    const count = this.#touchedCount;
     this.#touched = this.#spare;
+    this.#touchedCount = 0;
     this.#spare = links;
     this.#isScheduled = false;
     const turn = this.#turn;
@@ -203,18 +207,18 @@ export class Server {
       const batch = turn.batch++;
       const stored = this.#tryCommit();
       if (typeof stored === 'boolean') {
-        for (let at = 0; at < links.length; at++) links[at]!.connection.decide(batch, stored);
-      } else this.#decideLater(stored, batch, links.slice());
+        for (let at = 0; at < count; at++) links[at]!.connection.decide(batch, stored);
+      } else this.#decideLater(stored, batch, links.slice(0, count) as Link[]);
     }
     // Read again, so that what is observed holds the parsing and the commit of this turn.
     this.#nowMs = this.#clock.now();
     this.#setDate();
-    for (let at = 0; at < links.length; at++) {
+    for (let at = 0; at < count; at++) {
       const link = links[at]!;
+      links[at] = undefined;
       link.isTouched = false;
       this.#flush(link);
     }
-    links.length = 0;
   };
 
   #tryCommit(): boolean | Promise<boolean> {
