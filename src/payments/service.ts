@@ -196,8 +196,9 @@ export class Service implements Payments {
         if (fresh.length > 0) this.#writeSoon(session);
         break;
       case 'commit':
-        if (session.log.write()) this.#enter(session, fresh);
-        else this.#refuse(session, fresh);
+        if (!session.log.write()) this.#refuse(session, fresh);
+        else if (this.#refusals !== refusals) this.#refuseLogged(session, fresh);
+        else this.#enter(session, fresh);
         break;
       case 'flush':
         if (session.log.write()) return this.#keepFlushed(session, fresh, refusals);
@@ -211,14 +212,21 @@ export class Service implements Payments {
     const isKept = await session.log.flushed();
     // A later life, or a purge: these slots are not theirs any more.
     if (session !== this.#session || session.generation !== generation) return false;
-    if (isKept) this.#enter(session, fresh);
-    else this.#refuse(session, fresh);
-    return this.#refusals === refusals;
+    const isRefused = !isKept || this.#refusals !== refusals;
+    if (isRefused) this.#refuseLogged(session, fresh);
+    else this.#enter(session, fresh);
+    return !isRefused;
   }
 
   #refuse(session: Session, fresh: readonly number[]): void {
     for (const slot of fresh) session.queue.free(slot);
     this.#refusals += 1;
+  }
+
+  /** The log has them all the same, and need not keep them; were they held here, they would be in the way of a `409`. */
+  #refuseLogged(session: Session, fresh: readonly number[]): void {
+    for (const slot of fresh) session.log.stored(session.queue.segment[slot]!);
+    this.#refuse(session, fresh);
   }
 
   /** Forgets what was accepted and not kept: its slots are gone. */
