@@ -1,0 +1,48 @@
+/** The alert rules that the documentation offers: they are rules, they fire when they should, and they ask for what is told. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { POST } from '../http/request.ts';
+import { DEFAULT } from '../payments/payment.ts';
+import { Figures } from './figures.ts';
+import { renderMetrics } from './metrics.ts';
+import { published } from './testing.ts';
+
+const docs = join(import.meta.dirname, '../../docs');
+const rules = readFileSync(join(docs, 'alerts.yml'), 'utf8');
+const operating = readFileSync(join(docs, 'operating.md'), 'utf8');
+
+test('every alert asks for metrics that are told', async () => {
+  const figures = new Figures();
+  figures.answered(POST, 1, 202, 1);
+  figures.attempted(DEFAULT, 'processed');
+  const side = { count: 0, cents: 0, theirs: null, differenceCents: 0, differenceCount: 0 };
+  const books = { fromMs: 0, toMs: 0, atMs: 0, sides: [side, side] } as const;
+  const health = [0, 1].map(() => ({ failing: false, minResponseMs: 0 }));
+  const told = await renderMetrics(
+    [{ name: 'backend-1', alive: true, unsettled: 0, figures: published(figures, { books }) }],
+    { health, checker: '' },
+  );
+  const asked = rules.match(/\b(?:soquete|http_server)_\w+/g) ?? [];
+  assert.ok(asked.length > 10);
+  for (const name of asked) assert.ok(told.includes(`\n${name}{`), `${name} is not told`);
+});
+
+test('every alert is explained', () => {
+  for (const [, name] of rules.matchAll(/alert: (\w+)/g)) {
+    assert.ok(operating.includes(`\`${name}\``), `${name} is not in docs/operating.md`);
+  }
+});
+
+const skip = spawnSync('promtool', ['--version']).status !== 0 && 'promtool is not installed';
+for (const args of [
+  ['check', 'rules', 'alerts.yml'],
+  ['test', 'rules', 'alerts.test.yml'],
+]) {
+  test(`promtool ${args.join(' ')}`, { skip }, () => {
+    const { status, stdout, stderr } = spawnSync('promtool', args, { cwd: docs, encoding: 'utf8' });
+    assert.equal(status, 0, `${stdout}${stderr}`);
+  });
+}
