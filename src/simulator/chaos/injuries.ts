@@ -140,7 +140,16 @@ export class Injuries {
 
   #killProxy(): void {
     for (const pid of this.#stack.pids('SOQUETE_BIND=')) {
-      if (readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === 'haproxy') killIfThere(pid);
+      if (nameOf(pid) === 'haproxy') killIfThere(pid);
     }
+  }
+}
+
+/** The name of a process; '' when it has ended meanwhile. */
+function nameOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+  } catch {
+    return '';
   }
 }
