@@ -2,10 +2,10 @@
 import { addTotal, emptyTotal, type Total, totalCents } from '../../payments/money.ts';
 import { idText, idWords, PROCESSORS, SETTLED } from '../../payments/payment.ts';
 import type { Summary } from '../../payments/payments.ts';
-import type { Tracked } from './checks.ts';
 import type { Dice } from './dice.ts';
 import type { Instance } from './instance.ts';
 import { WALL_START_MS } from './timeline.ts';
+import type { Tracked } from './tracked.ts';
 import type { World } from './world.ts';
 
 /** A client gives up after so many answers that were no `202`. */
