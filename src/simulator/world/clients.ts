@@ -66,7 +66,7 @@ export class Clients {
       }
       for (const [fromMs, toMs] of windows) {
         this.#unaudited += 1;
-        instance.summary(fromMs, toMs, summary => {
+        instance.door.summary(fromMs, toMs, summary => {
           this.#unaudited -= 1;
           if (summary !== null) this.#checkExact(instance, summary, fromMs, toMs);
           else this.#world.checks.fail(undefined, `${instance.name} has no summary though all is healed`);
@@ -140,7 +140,7 @@ export class Clients {
     const arrivedAtMs = timeline.nowMs;
     trace.say(id, instance.name, () => `is sent ${cents} cents`);
     this.#pending += 1;
-    instance.pay(wordsOf(id), cents, (told, generation) => {
+    instance.door.pay(wordsOf(id), cents, (told, generation) => {
       this.#pending -= 1;
       trace.say(id, instance.name, () => `tells the client ${told} for ${cents} cents`);
       if (told === 202) checks.acknowledge(payment, cents, process!, generation, arrivedAtMs);
@@ -162,7 +162,7 @@ export class Clients {
     const askedAtMs = timeline.nowMs;
     const generation = this.#world.memory.generation;
     trace.say(id, instance.name, () => 'is asked for it');
-    instance.find(bytesOf(id), view => {
+    instance.door.find(bytesOf(id), view => {
       if (view !== null && generation === this.#world.memory.generation) {
         checks.shown(payment, view, process!, askedAtMs);
       }
@@ -178,7 +178,7 @@ export class Clients {
     const toMs = this.#dice.hits(0.5) ? Infinity : wall(this.#dice.between(0, plan.breakMs)) + HOUR_MS;
     const { generation } = memory;
     const least = this.#booked(fromMs, toMs);
-    instance.summary(fromMs, toMs, summary => {
+    instance.door.summary(fromMs, toMs, summary => {
       if (summary === null || memory.generation !== generation) return;
       for (const [which, name] of PROCESSORS.entries()) {
         const { count } = summary[name];
@@ -233,7 +233,7 @@ export class Clients {
     for (let times = this.#dice.whole(0, 3); times > 0; times--) {
       this.#later(this.#dice.between(0, 80), () => this.#newPayment());
     }
-    instance.purge(done => {
+    instance.door.purge(done => {
       if (!done) return;
       // Whoever lives, and has not been taken for dead, has forgotten.
       for (const { session, name, process } of instances) {

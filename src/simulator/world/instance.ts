@@ -3,15 +3,7 @@
  * resumed and asked to leave. Wires the parts as `backend.ts` does; `arrive` is what `http/server` makes of a request.
  */
 import type { Clock } from '../../clock.ts';
-import {
-  ACCEPTED,
-  type Acceptance,
-  CONFLICT,
-  type PaymentView,
-  type Summary,
-  UNAVAILABLE,
-  Unavailable,
-} from '../../payments/payments.ts';
+import { Unavailable } from '../../payments/payments.ts';
 import { Service } from '../../payments/service.ts';
 import { Session, type SessionParts } from '../../payments/session.ts';
 import { Breaker } from '../../processors/breaker.ts';
@@ -23,15 +15,13 @@ import type { Store } from '../../store/store.ts';
 import type { Dice } from './dice.ts';
 import type { Disk } from './disk.ts';
 import { DiskError } from './disk.ts';
+import { Door } from './door.ts';
 import type { Plan } from './plan.ts';
 import { Process, type Timeline, VirtualClock, type WallClock } from './timeline.ts';
 
 /** As in `backend.ts`. */
 const STOP_MS = 2500;
 const REJOIN_MS = 500;
-
-/** What a client is told: a status, or nothing, because the process died. */
-export type Told = 202 | 409 | 503 | 'nothing';
 
 export interface InstanceParts {
   readonly timeline: Timeline;
@@ -50,20 +40,12 @@ export interface InstanceParts {
   say(who: string, what: () => string): void;
 }
 
-const STATUS = { [ACCEPTED]: 202, [CONFLICT]: 409, [UNAVAILABLE]: 503 } as const;
-
-interface Open {
-  readonly process: Process;
-  readonly lost: () => void;
-}
-
 export class Instance {
   readonly name: string;
   readonly wall: WallClock & { turnedAtMs: number } = { offsetMs: 0, turnedAtMs: -1 };
   process: Process | undefined;
   service: Service | undefined;
-  /** It takes requests. */
-  listening = false;
+  readonly door: Door;
   /** It will not be started again. */
   gone = false;
   readonly #parts: InstanceParts;
@@ -72,15 +54,20 @@ export class Instance {
   #session: Session | undefined;
   #leaving = false;
   #breakers: readonly [Breaker, Breaker] = [new Breaker(), new Breaker()];
-  /** Questions that nobody answered yet. */
-  readonly #open = new Set<Open>();
-  /** What this turn of the event loop will answer when it has committed. */
-  #turn: ((stored: boolean) => void)[] = [];
-  #turnIsDue = false;
 
   constructor(name: string, parts: InstanceParts) {
     this.name = name;
     this.#parts = parts;
+    this.door = new Door({
+      timeline: parts.timeline,
+      dice: parts.dice,
+      crash: (process, error) => this.#crash(process, error),
+    });
+  }
+
+  /** It takes requests. */
+  get listening(): boolean {
+    return this.door.isOpen;
   }
 
   get isUp(): boolean {
@@ -99,8 +86,6 @@ export class Instance {
     this.#leaving = false;
     this.#breakers = [new Breaker(), new Breaker()];
     this.#session = undefined;
-    this.#turn = [];
-    this.#turnIsDue = false;
     this.#clock = new VirtualClock(timeline, process, this.wall);
     const store = this.#parts.connect(process);
     const { name: instance } = this;
@@ -116,7 +101,7 @@ export class Instance {
     const parts = this.#sessionParts(process, service, store);
     this.#begin(process, service, parts).then(
       () => {
-        this.listening = true;
+        this.door.open(process, service);
       },
       error => this.#crash(process, error),
     );
@@ -152,16 +137,16 @@ export class Instance {
     const { process, service } = this;
     if (process?.alive !== true || this.#leaving || service === undefined) return;
     this.#leaving = true;
-    this.listening = false;
+    this.door.close();
     this.#say(() => 'is asked to leave');
     service.announceStop();
     // What was read is answered first.
     const drained = (): void => {
-      if (this.#open.size > 0 && !late()) {
+      if (this.door.waiting > 0 && !late()) {
         this.#clock.after(20, drained);
         return;
       }
-      this.#hangUp(process);
+      this.door.hangUp(process);
       const stopped = this.#session?.stop(this.#clock.monotonicMs() + STOP_MS) ?? Promise.resolve();
       process.promises += 1;
       void stopped.then(() => {
@@ -173,55 +158,7 @@ export class Instance {
     };
     const lateAtMs = this.#clock.monotonicMs() + 1500;
     const late = (): boolean => this.#clock.monotonicMs() >= lateAtMs;
-    this.#deliver(process, drained);
-  }
-
-  /** A `POST /payments` arrives. `generation`: of the session that heard it. */
-  pay(id: Int32Array, cents: number, told: (told: Told, generation: number) => void): void {
-    let generation = 0;
-    this.#ask<Told>(
-      'nothing',
-      status => told(status, generation),
-      (process, service, answer) => {
-        generation = service.session?.generation ?? 0;
-        const tell = (acceptance: Acceptance): void => answer(STATUS[acceptance]);
-        const acceptance = service.accept(id, cents);
-        if (typeof acceptance !== 'number') this.#promise(process, acceptance, tell, () => answer(503));
-        else if (acceptance === ACCEPTED) this.#atEndOfTurn(process, service, tell);
-        else tell(acceptance);
-      },
-    );
-  }
-
-  /** A `GET /payments/{id}` arrives; null: `503`, or the process died. */
-  find(id: Uint8Array, told: (view: PaymentView | undefined | null) => void): void {
-    this.#ask<PaymentView | undefined | null>(null, told, (process, service, answer) => {
-      this.#promise(process, service.find(id), answer, () => answer(null));
-    });
-  }
-
-  /** A `GET /payments-summary` arrives. */
-  summary(fromMs: number, toMs: number, told: (summary: Summary | null) => void): void {
-    this.#ask<Summary | null>(null, told, (process, service, answer) => {
-      this.#promise(process, service.summary(fromMs, toMs), answer, () => answer(null));
-    });
-  }
-
-  /** A `POST /purge-payments` arrives. */
-  purge(told: (done: boolean) => void): void {
-    this.#ask<boolean>(false, told, (process, service, answer) => {
-      this.#promise(
-        process,
-        service.purge(),
-        () => answer(true),
-        () => answer(false),
-      );
-    });
-  }
-
-  /** Questions on their way here. */
-  get open(): number {
-    return this.#open.size;
+    this.door.deliver(process, drained);
   }
 
   async #begin(process: Process, service: Service, parts: SessionParts): Promise<void> {
@@ -299,69 +236,6 @@ export class Instance {
     rejoin();
   }
 
-  /** Has a request heard by the process: at once, or when it goes on. */
-  #deliver(process: Process, task: () => void): void {
-    const { timeline } = this.#parts;
-    if (process.stopped) timeline.after(0, process, task);
-    else {
-      timeline.active = process;
-      task();
-    }
-  }
-
-  /** Has the process answer a question, once; `none` where it dies first or does not listen. */
-  #ask<T>(
-    none: T,
-    told: (answer: T) => void,
-    question: (process: Process, service: Service, answer: (value: T) => void) => void,
-  ): void {
-    const { process, service } = this;
-    if (process?.alive !== true || !this.listening || service === undefined) {
-      told(none);
-      return;
-    }
-    const open: Open = { process, lost: () => told(none) };
-    this.#open.add(open);
-    this.#deliver(process, () =>
-      question(process, service, value => {
-        if (this.#open.delete(open)) told(value);
-      }),
-    );
-  }
-
-  #promise<T>(process: Process, promise: Promise<T>, then: (value: T) => void, failed: () => void): void {
-    process.promises += 1;
-    promise.then(
-      value => {
-        process.promises -= 1;
-        then(value);
-      },
-      error => {
-        process.promises -= 1;
-        if (error instanceof Unavailable) failed();
-        else this.#crash(process, error);
-      },
-    );
-  }
-
-  #atEndOfTurn(process: Process, service: Service, tell: (acceptance: Acceptance) => void): void {
-    this.#turn.push(stored => tell(stored ? ACCEPTED : UNAVAILABLE));
-    if (this.#turnIsDue) return;
-    this.#turnIsDue = true;
-    const { timeline, dice } = this.#parts;
-    timeline.after(dice.between(0, 0.3), process, () => {
-      this.#turnIsDue = false;
-      const turn = this.#turn;
-      this.#turn = [];
-      const stored = service.commit();
-      const decide = (kept: boolean): void => {
-        for (const each of turn) each(kept);
-      };
-      if (typeof stored === 'boolean') decide(stored);
-      else this.#promise(process, stored, decide, () => decide(false));
-    });
-  }
-
   #crash(process: Process, error: unknown): void {
     if (!process.alive) return;
     this.#say(() => (error === undefined ? 'is killed' : `dies of ${error}`));
@@ -372,17 +246,8 @@ export class Instance {
   #end(process: Process): void {
     process.alive = false;
     process.held = [];
-    this.listening = false;
-    this.#hangUp(process);
-  }
-
-  /** Closes every connection. */
-  #hangUp(process: Process): void {
-    const lost = [...this.#open].filter(open => open.process === process);
-    for (const open of lost) {
-      this.#open.delete(open);
-      open.lost();
-    }
+    this.door.close();
+    this.door.hangUp(process);
   }
 
   #say(what: () => string): void {
