@@ -71,11 +71,13 @@ export class Follower {
 
   /** What another instance's log says of an id (four words); undefined: nothing. */
   find(id: ArrayLike<number>): Heard | undefined {
+    let heard: Heard | undefined;
+    // The latest counts: what comes before it may have been refused after it was written.
     for (const { table } of this.#followed.values()) {
       const place = table.find(id);
-      if (place >= 0) return { cents: table.cents[place]!, acceptedAtMs: table.acceptedAtMs[place]! };
+      if (place >= 0) heard = { cents: table.cents[place]!, acceptedAtMs: table.acceptedAtMs[place]! };
     }
-    return undefined;
+    return heard;
   }
 
   /** A purge: what was heard of generations before `generation` is forgotten; of the rest `accepted` is told again. */

@@ -42,6 +42,8 @@ export class Log {
   #current!: Segment;
   #fd = -1;
   #position = 0;
+  /** So much of the current segment is safe from a power loss; used where `flushed` is. */
+  #syncedPosition = HEADER_BYTES;
   #buffer = new Uint8Array(BUFFER_RECORDS * RECORD_BYTES);
   #buffered = 0;
   /** What was written last may not be kept, or not where the next record would go: the next one opens a segment. */
@@ -195,6 +197,7 @@ export class Log {
     this.#fd = fd;
     this.#generationOfCurrent = this.#generation;
     this.#position = HEADER_BYTES;
+    this.#syncedPosition = HEADER_BYTES;
     this.#current = { number, unstored: 0 };
     this.#segments.set(number, this.#current);
   }
@@ -234,19 +237,27 @@ export class Log {
     } catch {}
     // Others may have read the part that was taken by now, and will not read that place again.
     this.#spoilt = true;
+    this.#cutBackTo(this.#position);
+    return false;
+  }
+
+  /** Takes back what was refused. */
+  #cutBackTo(position: number): void {
     try {
-      this.#files.truncate(this.#fd, this.#position);
+      this.#files.truncate(this.#fd, position);
+      this.#position = position;
     } catch {
       // Then whole records of it are replayed one day: payments that were refused, and are settled once all the same.
     }
-    return false;
   }
 
   #sync(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
     this.#syncing = true;
-    this.#files.sync(this.#fd, error => {
+    const fd = this.#fd;
+    const position = this.#position;
+    this.#files.sync(fd, error => {
       this.#syncing = false;
       for (const fd of this.#toClose.splice(0)) this.#files.close(fd);
       const isClosed = this.#fd === -1;
@@ -254,7 +265,8 @@ export class Log {
         // A kernel reports a page that it could not write once, and takes it for written afterwards.
         this.#spoilt = true;
         waiting.push(...this.#waiting.splice(0));
-      }
+        if (fd === this.#fd) this.#cutBackTo(this.#syncedPosition);
+      } else if (fd === this.#fd) this.#syncedPosition = position;
       for (const resolve of waiting) resolve(error === null && !isClosed);
       if (this.#waiting.length > 0) this.#sync();
     });
