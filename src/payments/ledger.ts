@@ -34,8 +34,8 @@ import { NONE, type Queue } from './queue.ts';
  * whether it holds one payment or a hundred. A page that nothing but the look-up by id needs can wait longer, because
  * the others have the payments from the log already.
  */
-const PAGE_MS = 4;
-const LAZY_PAGE_MS = 25;
+const PAGE_MS = 10;
+const LAZY_PAGE_MS = 100;
 
 /** How long to wait before a batch that the store refused is sent again. */
 const RETRY_MS = 200;

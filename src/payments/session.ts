@@ -49,7 +49,8 @@ export interface SessionEvents extends Pick<WorkerEvents, 'settled' | 'attempted
 const FOLLOW_MS = 25;
 /** How often segments of which the store has everything are looked for. */
 const TIDY_MS = 1000;
-const IDS_BATCH = 4096;
+/** A page of known ids: what waits for the store meanwhile waits some 2 ms. */
+const IDS_BATCH = 1024;
 
 export class Session {
   readonly queue: Queue;

@@ -20,6 +20,7 @@ import { PUT, SETTLE } from '../store/batch.ts';
 import { KNOWN, type Store, StoreFault } from '../store/store.ts';
 import { Lanes } from './lanes.ts';
 import { Ledger } from './ledger.ts';
+import { Pace } from './pace.ts';
 import {
   DEFAULT,
   FALLBACK,
@@ -119,6 +120,9 @@ export class Worker {
   #cursor = 0;
   /** The first adopted payment that found no room since the store was last asked for some. */
   #missedSeq = Infinity;
+  readonly #pace = new Pace();
+  /** Starting stopped because of the pace, not for want of payments or places. */
+  #paced = false;
   #scheduled = false;
   #timer: Timer | undefined;
   #timerAtMs = Infinity;
@@ -154,6 +158,7 @@ export class Worker {
   /** A payment was accepted: it has a slot, and the log keeps it. */
   enter(slot: number): void {
     this.#failures[slot] = 0;
+    this.#pace.accepted(this.#parts.clock.monotonicMs());
     this.#ledger.put(slot);
     const park = this.#storeHasMore || this.#parkingCount > 0 || this.#lanes.size >= this.#lanesMax;
     this.#parking[slot] = park ? 1 : 0;
@@ -269,7 +274,13 @@ export class Worker {
   }
 
   #startSome(nowMs: number): void {
+    this.#paced = false;
     for (let started = 0; started < STARTS_A_TURN; started++) {
+      if (this.#lanes.size === 0) return;
+      if (!this.#pace.take(nowMs)) {
+        this.#paced = true;
+        return;
+      }
       this.#readPermits(nowMs);
       const slot = this.#lanes.next(nowMs, this.#permits);
       if (slot === NONE) return;
@@ -517,6 +528,7 @@ export class Worker {
       for (const breaker of breakers) {
         if (breaker.askAgainAtMs > nowMs) atLeastMs = Math.min(atLeastMs, breaker.askAgainAtMs);
       }
+      if (this.#paced) atLeastMs = Math.min(atLeastMs, this.#pace.nextAtMs);
       const deadlineMs = this.#lanes.deadlineMs;
       if (deadlineMs > nowMs) atLeastMs = Math.min(atLeastMs, deadlineMs);
     }
