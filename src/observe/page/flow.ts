@@ -2,6 +2,7 @@
 import type { InstanceState, ProcessorState, Sample, View } from '../view.ts';
 import { byId, fill, make } from './dom.ts';
 import { svg } from './plot.ts';
+import { isDown } from './verdict.ts';
 import { bytes, duration, plural, rate, whole } from './words.ts';
 
 /** Outcomes in words, in the order in which they are told. */
@@ -96,17 +97,11 @@ function queueNode(instances: readonly InstanceState[]): HTMLElement {
 function processorNode(processor: ProcessorState, nowMs: number): HTMLElement {
   const { name, failing, circuits, attempts, healthAgeMs, minResponseMs } = processor;
   const open = circuits.filter(({ circuit }) => circuit !== 'closed');
-  const state = open.length > 0 || failing ? (open.length === circuits.length ? 'bad' : 'warn') : 'ok';
-  const circuit =
-    circuits.length === 0
-      ? 'unknown'
-      : open.length === 0
-        ? 'closed'
-        : open.length === circuits.length
-          ? 'open'
-          : `open in ${open.length} of ${circuits.length}`;
+  const isShut = isDown(processor);
+  const state = isShut ? 'bad' : failing || open.some(({ circuit }) => circuit === 'open') ? 'warn' : 'ok';
+  const circuit = circuitWords(circuits.length, open.length, isShut);
   const probes = open.map(({ probeAtMs }) => probeAtMs).filter(at => at > 0);
-  const probe = probes.length === 0 ? '' : `, next probe ${inTime(Math.min(...probes) - nowMs)}`;
+  const probe = probes.length === 0 || !isShut ? '' : `, next probe ${inTime(Math.min(...probes) - nowMs)}`;
   const health =
     healthAgeMs === null
       ? [make('b', {}, 'not heard of yet')]
@@ -129,6 +124,13 @@ function processorNode(processor: ProcessorState, nowMs: number): HTMLElement {
     line('health ', ...health),
     make('p', { class: 'chips' }, ...(outcomes.length > 0 ? outcomes : ['no attempts yet'])),
   );
+}
+
+function circuitWords(all: number, open: number, isShut: boolean): string {
+  if (all === 0) return 'unknown';
+  if (open === 0) return 'closed';
+  if (isShut) return 'open';
+  return open === all ? 'half-open: the next payment tries it' : `open in ${open} of ${all}`;
 }
 
 const inTime = (ms: number): string => (ms <= 50 ? 'now' : `in ${duration(ms)}`);
@@ -178,10 +180,10 @@ function drawWires({ instances, processors }: View, sample: Sample | undefined):
     wire('door', name, alive ? moves(sample?.accepted) : 'broken');
     wire(name, 'queue', alive ? moves(sample?.accepted) : 'broken');
   }
-  for (const { name, circuits } of processors) {
-    const isOpen = circuits.length > 0 && circuits.every(({ circuit }) => circuit !== 'closed');
+  for (const processor of processors) {
+    const { name } = processor;
     const amount = name === 'default' ? sample?.default : sample?.fallback;
-    wire('queue', name, `${name} ${(amount ?? 0) > 0 ? 'moves' : isOpen ? 'broken' : ''}`);
+    wire('queue', name, `${name} ${(amount ?? 0) > 0 ? 'moves' : isDown(processor) ? 'broken' : ''}`);
   }
   wires.replaceChildren(...parts);
 }

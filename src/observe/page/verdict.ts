@@ -1,10 +1,19 @@
 /** One sentence about everything: what a person wants to know first. */
-import type { View } from '../view.ts';
+import type { ProcessorState, View } from '../view.ts';
 import { duration, money, plural, whole } from './words.ts';
 
 export interface Verdict {
   readonly look: '' | 'warn' | 'bad';
   readonly text: string;
+}
+
+/**
+ * No instance sends payments there now. A circuit that is half-open while the processor says it is well only waits for a payment
+ * to try it.
+ */
+export function isDown({ circuits, failing }: ProcessorState): boolean {
+  const isShut = circuits.length > 0 && circuits.every(({ circuit }) => circuit !== 'closed');
+  return isShut && (failing || circuits.some(({ circuit }) => circuit === 'open'));
 }
 
 /** The most urgent thing to say. */
@@ -14,9 +23,7 @@ export function judge({ instances, processors, books, policy }: View): Verdict {
   const difference =
     books?.sides.reduce((sum, { differenceCents }) => sum + Math.abs(differenceCents), 0) ?? 0;
   const pinned = instances.reduce((sum, { queue }) => sum + (queue?.pinned ?? 0), 0);
-  const down = processors.filter(
-    ({ circuits }) => circuits.length > 0 && circuits.every(({ circuit }) => circuit !== 'closed'),
-  );
+  const down = processors.filter(isDown);
   const gone = instances.filter(({ alive }) => !alive).map(({ name }) => name);
   const refusing = instances.filter(({ alive, reasons }) => alive && reasons.length > 0);
   if (difference > 0 && pinned === 0) {
