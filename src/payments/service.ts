@@ -143,9 +143,8 @@ export class Service implements Payments {
   #known(session: Session, id: ArrayLike<number>, cents: number): Acceptance | undefined {
     const slot = session.queue.find(id);
     if (slot !== NONE) return session.queue.cents[slot] === cents ? ACCEPTED : CONFLICT;
-    const heard = session.follower.find(id);
     // That another one has logged it is no promise: it may have been refused there all the same, its disk being full.
-    return heard === undefined || heard.cents === cents ? undefined : CONFLICT;
+    return session.follower.conflicts(id, cents) ? CONFLICT : undefined;
   }
 
   #take(session: Session, id: ArrayLike<number>, cents: number): Acceptance {

@@ -80,6 +80,18 @@ export class Follower {
     return heard;
   }
 
+  /**
+   * Does any log say another amount of an id? One that was refused after it was written may be among them, but of two
+   * amounts nobody can tell which that was: to refuse the second loses nothing.
+   */
+  conflicts(id: ArrayLike<number>, cents: number): boolean {
+    for (const { table } of this.#followed.values()) {
+      const place = table.find(id);
+      if (place >= 0 && table.cents[place] !== cents) return true;
+    }
+    return false;
+  }
+
   /** A purge: what was heard of generations before `generation` is forgotten; of the rest `accepted` is told again. */
   forget(generation: number): void {
     for (const { table, instance, generation: ofFile } of this.#followed.values()) {

@@ -41,7 +41,7 @@ export interface ChecksParts {
   readonly processors: readonly [Processor, Processor];
   readonly policy: Policy;
   /** Is what is acknowledged in a log, for the others to read? Under `parse` it soon will be, unless something fails. */
-  readonly logIsWritten: 'always' | 'while alive' | 'perhaps';
+  readonly logIsWritten: 'always' | 'while awake' | 'perhaps';
   /** The wall clock of an instance, and since when nobody turned it. */
   readonly wallOf: (instance: string) => WallClock & { readonly turnedAtMs: number };
   readonly anyWallTurned: () => boolean;
@@ -219,9 +219,10 @@ export class Checks {
     }
   }
 
-  #isLogged({ process }: Acknowledged): boolean {
+  #isLogged({ process, atMs }: Acknowledged): boolean {
     const { logIsWritten } = this.#parts;
-    return logIsWritten === 'always' || (logIsWritten === 'while alive' && process.alive);
+    const isAwake = process.alive && !process.stopped && process.awakeSinceMs <= atMs;
+    return logIsWritten === 'always' || (logIsWritten === 'while awake' && isAwake);
   }
 
   #checkSettled(payment: Tracked): void {

@@ -215,6 +215,7 @@ export class Instance {
         follower.poll(generation);
       },
       find: id => follower.find(id),
+      conflicts: (id, cents) => follower.conflicts(id, cents),
       forget: generation => follower.forget(generation),
       close: () => follower.close(),
     };

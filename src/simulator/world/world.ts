@@ -248,9 +248,9 @@ export class World {
   }
 }
 
-function logIsWritten({ ackAfter, rates }: Plan): 'always' | 'while alive' | 'perhaps' {
+function logIsWritten({ ackAfter, rates }: Plan): 'always' | 'while awake' | 'perhaps' {
   if (ackAfter !== 'parse') return 'always';
-  return rates.logFull + rates.logTorn === 0 ? 'while alive' : 'perhaps';
+  return rates.logFull + rates.logTorn === 0 ? 'while awake' : 'perhaps';
 }
 
 /** Runs one seed; where it breaks a promise, once more with a trace. */
