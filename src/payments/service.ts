@@ -195,9 +195,8 @@ export class Service implements Payments {
         if (fresh.length > 0) this.#writeSoon(session);
         break;
       case 'commit':
-        if (!session.log.write()) this.#refuse(session, fresh);
-        else if (this.#refusals !== refusals) this.#refuseLogged(session, fresh);
-        else this.#enter(session, fresh);
+        if (session.log.write()) this.#enter(session, fresh);
+        else this.#refuse(session, fresh);
         break;
       case 'flush':
         if (session.log.write()) return this.#keepFlushed(session, fresh, refusals);
@@ -211,21 +210,19 @@ export class Service implements Payments {
     const isKept = await session.log.flushed();
     // A later life, or a purge: these slots are not theirs any more.
     if (session !== this.#session || session.generation !== generation) return false;
-    const isRefused = !isKept || this.#refusals !== refusals;
-    if (isRefused) this.#refuseLogged(session, fresh);
-    else this.#enter(session, fresh);
-    return !isRefused;
+    if (isKept) this.#enter(session, fresh);
+    else {
+      // The log cuts them off, as far as it can, and waits for the store to have none of them.
+      for (const slot of fresh) session.log.stored(session.queue.segment[slot]!);
+      this.#refuse(session, fresh);
+    }
+    // What the log holds is settled in any case, also where it cannot be told apart from what was refused.
+    return this.#refusals === refusals;
   }
 
   #refuse(session: Session, fresh: readonly number[]): void {
     for (const slot of fresh) session.queue.free(slot);
     this.#refusals += 1;
-  }
-
-  /** The log has them all the same, and need not keep them; were they held here, they would be in the way of a `409`. */
-  #refuseLogged(session: Session, fresh: readonly number[]): void {
-    for (const slot of fresh) session.log.stored(session.queue.segment[slot]!);
-    this.#refuse(session, fresh);
   }
 
   /** Forgets what was accepted and not kept: its slots are gone. */

@@ -48,6 +48,18 @@ export interface ChecksParts {
   readonly say: (id: string | undefined, who: string, what: () => string) => void;
 }
 
+/** What is known of a `202`. */
+export interface Acceptance {
+  readonly cents: number;
+  readonly process: Process;
+  /** Of the session that heard the request. */
+  readonly generation: number;
+  /** When the request arrived. */
+  readonly arrivedAtMs: number;
+  /** When the instance took the payment into its queue, where it still is; else Infinity. */
+  readonly heldSinceMs: number;
+}
+
 export class Checks {
   readonly violations: Violation[] = [];
   readonly payments = new Map<string, Tracked>();
@@ -78,8 +90,9 @@ export class Checks {
     return payment;
   }
 
-  /** A client gets its `202` for what arrived at `arrivedAtMs`. */
-  acknowledge(payment: Tracked, cents: number, process: Process, generation: number, arrivedAtMs: number) {
+  /** A client gets its `202`. */
+  acknowledge(payment: Tracked, acceptance: Acceptance): void {
+    const { cents, process, generation, arrivedAtMs, heldSinceMs } = acceptance;
     const { nowMs } = this.#parts.timeline;
     // Of two amounts that came at once both may have been accepted; what was said once may be said again.
     const isNew = !payment.acknowledged.some(earlier => earlier.cents === cents);
@@ -90,7 +103,8 @@ export class Checks {
       const wasFirst =
         this.memory.payments.get(payment.id)?.cents === cents &&
         payment.storedAtMs < earlier.atMs + KNOWN_AFTER_MS;
-      if (isLate && !wasFirst && this.#isLogged(earlier))
+      const wasAtOnce = heldSinceMs < earlier.atMs + KNOWN_AFTER_MS;
+      if (isLate && !wasFirst && !wasAtOnce && this.#isLogged(earlier))
         this.fail(payment.id, `202 for ${cents} cents, ${earlier.cents} had been accepted before`);
     }
     // Accepted by one that did not yet know of a purge: forgotten by it.

@@ -139,12 +139,15 @@ export class Clients {
     const { process } = instance;
     const arrivedAtMs = timeline.nowMs;
     trace.say(id, instance.name, () => `is sent ${cents} cents`);
+    const words = wordsOf(id);
     this.#pending += 1;
-    instance.door.pay(wordsOf(id), cents, (told, generation) => {
+    instance.door.pay(words, cents, (told, generation) => {
       this.#pending -= 1;
       trace.say(id, instance.name, () => `tells the client ${told} for ${cents} cents`);
-      if (told === 202) checks.acknowledge(payment, cents, process!, generation, arrivedAtMs);
-      else if (told === 409) {
+      if (told === 202) {
+        const heldSinceMs = instance.heldSinceMs(words);
+        checks.acknowledge(payment, { cents, process: process!, generation, arrivedAtMs, heldSinceMs });
+      } else if (told === 409) {
         if (payment.amounts.size === 1) checks.fail(id, '409, though every request had the same amount');
       } else {
         if (told === 503 && (instance.session?.queue.size ?? 0) >= plan.queueCapacity) havoc.met('queueFull');

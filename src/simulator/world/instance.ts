@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../../clock.ts';
 import { Unavailable } from '../../payments/payments.ts';
+import { NONE } from '../../payments/queue.ts';
 import { Service } from '../../payments/service.ts';
 import { Session, type SessionParts } from '../../payments/session.ts';
 import { Breaker } from '../../processors/breaker.ts';
@@ -76,6 +77,12 @@ export class Instance {
 
   get session(): Session | undefined {
     return this.isUp ? this.#session : undefined;
+  }
+
+  /** When it took a payment into its queue; Infinity: it is not there. */
+  heldSinceMs(id: Int32Array): number {
+    const slot = this.session?.queue.find(id) ?? NONE;
+    return slot === NONE ? Infinity : this.session!.queue.acceptedMonotonicMs[slot]!;
   }
 
   /** Starts a process. */
