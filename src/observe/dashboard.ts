@@ -22,7 +22,8 @@ export async function showPage(): Promise<Page> {
 /** The state of everything, as `View`; `since` in the query asks only for later samples. */
 export async function showView(observed: Observed, { query }: PageRequest): Promise<Page> {
   const since = Number(new URLSearchParams(query).get('since') ?? 0);
-  const latest = await observed.latest(LATEST);
+  // A store that cannot be asked is one more thing to show, not a reason to show nothing.
+  const latest = await observed.latest(LATEST).catch(() => []);
   const seen = observed.instances();
   const shared = observed.shared();
   const nowMs = observed.nowMs();

@@ -60,7 +60,9 @@ async function poll(): Promise<void> {
     const since = answers < FULL_ANSWERS ? 0 : lastAtMs - 3000;
     const response = await fetch(`dashboard.json?since=${since}`);
     if (!response.ok) throw new Error(String(response.status));
-    learn(await response.json());
+    const news: View = await response.json();
+    if (isPaused) return;
+    learn(news);
     await refreshStory();
     if (view?.controls && answers % 2 === 1) await refreshControls();
   } catch {
