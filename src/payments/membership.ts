@@ -9,7 +9,7 @@ import type { Clock, Timer } from '../clock.ts';
 import { type InstanceView, type Shared, type Store, StoreFault } from '../store/store.ts';
 import type { StoredPayment } from './payment.ts';
 
-export const LOOK_MS = 50;
+export const LOOK_MS = 100;
 export const BEAT_MS = 500;
 /** Six missed beats. Shorter would fence an instance whose machine is only busy. */
 export const LEASE_MS = 3000;

@@ -46,7 +46,7 @@ export interface SessionEvents extends Pick<WorkerEvents, 'settled' | 'attempted
 }
 
 /** How often the other instances' logs are read: well within the 100 ms in which a payment has to be known. */
-const FOLLOW_MS = 25;
+const FOLLOW_MS = 50;
 /** How often segments of which the store has everything are looked for. */
 const TIDY_MS = 1000;
 /** A page of known ids: what waits for the store meanwhile waits some 2 ms. */
