@@ -15,6 +15,9 @@ test('an empty environment gives the documented defaults', () => {
   assert.equal(config.defaultAttempts, 5);
   assert.equal(config.allowPurge, false);
   assert.equal(config.logLevel, 'info');
+  assert.equal(config.adminToken, undefined);
+  assert.equal(config.processorControls, false);
+  assert.equal(config.auditFromMs, 0);
   assert.ok(Object.isFrozen(config));
 });
 
@@ -56,6 +59,9 @@ const unusable: readonly [string, string][] = [
   ['FALLBACK_AFTER_MS', '-5'],
   ['ALLOW_PURGE', 'yes'],
   ['LOG_LEVEL', 'loud'],
+  ['AUDIT_FROM', 'yesterday'],
+  ['AUDIT_FROM', '2026'],
+  ['PROCESSOR_CONTROLS', 'yes'],
 ];
 for (const [name, value] of unusable) {
   test(`${name}=${value.slice(0, 20)} stops the start with one line that names it`, () => {

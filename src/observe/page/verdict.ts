@@ -50,7 +50,7 @@ export function judge({ instances, processors, books, policy }: View): Verdict {
   if (pinned > 0) {
     return {
       look: 'warn',
-      text: `${plural(pinned, 'payment')} pinned: a processor did not say whether it has processed them, so it is asked again.`,
+      text: `${plural(pinned, 'payment')} pinned: only the processor that was asked can tell whether it is done.`,
     };
   }
   if (waiting > 0 && oldestMs > 3000) {
