@@ -109,7 +109,10 @@ export class Log {
   /** Resolves once everything written so far is on the disk; false: the disk refused. Callers share one sync. */
   flushed(): Promise<boolean> {
     const { promise, resolve } = Promise.withResolvers<boolean>();
-    if (this.#fd === -1) resolve(false);
+    // What was written last may have closed a segment, which then has been synced.
+    const isSynced =
+      this.#fd !== -1 && !this.#syncing && !this.#spoilt && this.#position === this.#syncedPosition;
+    if (this.#fd === -1 || isSynced) resolve(isSynced);
     else this.#waiting.push(resolve);
     if (!this.#syncing && this.#waiting.length > 0) this.#sync();
     return promise;
@@ -243,11 +246,16 @@ export class Log {
 
   /** Takes back what was refused. */
   #cutBackTo(position: number): void {
+    if (this.#truncate(this.#fd, position)) this.#position = position;
+  }
+
+  #truncate(fd: number, length: number): boolean {
     try {
-      this.#files.truncate(this.#fd, position);
-      this.#position = position;
+      this.#files.truncate(fd, length);
+      return true;
     } catch {
       // Then whole records of it are replayed one day: payments that were refused, and are settled once all the same.
+      return false;
     }
   }
 
@@ -257,15 +265,18 @@ export class Log {
     this.#syncing = true;
     const fd = this.#fd;
     const position = this.#position;
+    const syncedPosition = this.#syncedPosition;
     this.#files.sync(fd, error => {
       this.#syncing = false;
-      for (const fd of this.#toClose.splice(0)) this.#files.close(fd);
       const isClosed = this.#fd === -1;
+      // A segment that was left meanwhile has its refused end taken back as well.
+      if (error !== null && fd !== this.#fd && !isClosed) this.#truncate(fd, syncedPosition);
+      for (const done of this.#toClose.splice(0)) this.#files.close(done);
       if (error !== null || isClosed) {
         // A kernel reports a page that it could not write once, and takes it for written afterwards.
         this.#spoilt = true;
         waiting.push(...this.#waiting.splice(0));
-        if (fd === this.#fd) this.#cutBackTo(this.#syncedPosition);
+        if (!isClosed) this.#cutBackTo(this.#syncedPosition);
       } else if (fd === this.#fd) this.#syncedPosition = position;
       for (const resolve of waiting) resolve(error === null && !isClosed);
       if (this.#waiting.length > 0) this.#sync();
