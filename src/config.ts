@@ -74,7 +74,7 @@ export function readConfig(environment: Environment): Config {
     storeDirectory: read('STORE_URL', 'sqlite:./data', 'sqlite:DIR', parseStore),
     ackAfter: oneOf('ACK_AFTER', 'commit', ['parse', 'commit', 'flush']),
     queueCapacity: whole('QUEUE_CAPACITY', 262_144, 16, 2 ** 24, 'payments'),
-    workerConcurrency: whole('WORKER_CONCURRENCY', 256, 1, 1024, 'attempts'),
+    workerConcurrency: whole('WORKER_CONCURRENCY', 64, 1, 1024, 'attempts'),
     defaultAttempts: whole('DEFAULT_ATTEMPTS', 5, 1, 1000, 'attempts'),
     attemptTimeoutMs: whole('ATTEMPT_TIMEOUT_MS', 10_000, 1, 600_000, 'milliseconds'),
     backoffMinMs: whole('BACKOFF_MIN_MS', 100, 1, 600_000, 'milliseconds'),
