@@ -31,8 +31,9 @@ import { NONE, type Queue } from './queue.ts';
 
 /**
  * A page is handed over when it is worth a transaction, which costs some 0.3 ms of CPU whether it holds one payment
- * or a hundred, or when it has waited long enough. What nobody waits for can wait longer: the others have the
- * payments from the log already, and only look-ups by id need them in the store.
+ * or a hundred, or when it has waited long enough. Settlements do not wait. Attempts that left together end
+ * together, so that they share a page all the same. What nobody waits for can wait longer: the others have the payments
+ * from the log already, and only look-ups by id need them in the store.
  */
 const PAGE_ROWS = 32;
 const PAGE_MS = 20;
@@ -61,6 +62,8 @@ interface Page {
   readonly waiters: (() => void)[];
   /** Attempts wait for it, or it says how some ended. */
   urgent: boolean;
+  /** It holds settlements, which the processors' books have already: an auditor may ask any instance now. */
+  settles: boolean;
 }
 
 export class Ledger {
@@ -126,7 +129,7 @@ export class Ledger {
   }
 
   settle(slot: number, settledAtMs: number): void {
-    this.#page.urgent = true;
+    this.#page.settles = true;
     const start = this.#row(SETTLE, slot);
     const { rows } = this.#page.batch;
     this.#fill(start, slot);
@@ -152,7 +155,7 @@ export class Ledger {
     const nowMs = this.#clock.monotonicMs();
     const dueMs = this.#submittedMs + (page.urgent ? PAGE_MS : LAZY_PAGE_MS);
     const isFull = page.batch.count >= (page.urgent ? PAGE_ROWS : LAZY_PAGE_ROWS);
-    if (dueMs > nowMs && !isFull && page.waiters.length === 0) {
+    if (dueMs > nowMs && !isFull && !page.settles && page.waiters.length === 0) {
       this.#submitAt(dueMs, nowMs);
       return;
     }
@@ -204,7 +207,13 @@ export class Ledger {
   }
 
   #newPage(): Page {
-    return { batch: new Batch(this.#epoch, this.#generation), slots: [], waiters: [], urgent: false };
+    return {
+      batch: new Batch(this.#epoch, this.#generation),
+      slots: [],
+      waiters: [],
+      urgent: false,
+      settles: false,
+    };
   }
 
   #row(kind: number, slot: number): number {
