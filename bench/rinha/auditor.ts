@@ -1,8 +1,11 @@
 /** Asks soquete and both processors for their books, and sets the processors' stages. */
+import {
+  PROCESSORS as PROCESSOR_NAMES,
+  type Processor as ProcessorName,
+} from '../../src/payments/payment.ts';
 import type { Stage } from './stages.ts';
 
-export const PROCESSOR_NAMES = ['default', 'fallback'] as const;
-export type ProcessorName = (typeof PROCESSOR_NAMES)[number];
+export { PROCESSOR_NAMES, type ProcessorName };
 
 export interface Places {
   /** Where payments go. */

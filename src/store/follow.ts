@@ -8,8 +8,15 @@
 import { join } from 'node:path';
 import { hash } from '../payments/queue.ts';
 import { type Files, realFiles } from './files.ts';
-import { logDirectory, segmentOf } from './log.ts';
-import { decodeHeader, decodeRecords, HEADER_BYTES, RECORD_BYTES } from './log-format.ts';
+import { logDirectory } from './log.ts';
+import {
+  decodeHeader,
+  decodeRecords,
+  HEADER_BYTES,
+  RECORD_BYTES,
+  segmentOf,
+  word as wordAt,
+} from './log-format.ts';
 
 const READ_BYTES = 4096 * RECORD_BYTES;
 
@@ -149,9 +156,6 @@ export class Follower {
     }
   }
 }
-
-const wordAt = (bytes: Uint8Array, at: number): number =>
-  (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!;
 
 /** Ids of one segment: open addressing in typed arrays, doubled when half full. */
 class Table {

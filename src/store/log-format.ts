@@ -105,11 +105,21 @@ export function segmentName(instance: string, number: number): string {
   return `${instance}.${number.toString().padStart(10, '0')}.log`;
 }
 
+/** Below the store's directory: where the segments of all instances are. */
+export const logFolder = 'log';
+
+const SEGMENT_NAME = /^(?<instance>.+)\.(?<number>\d{1,15})\.log$/;
+
+/** The instance and number of the segment that is called `name`; undefined for any other file. */
+export function segmentOf(name: string): { instance: string; number: number } | undefined {
+  const groups = SEGMENT_NAME.exec(name)?.groups;
+  return groups && { instance: groups['instance']!, number: Number(groups['number']) };
+}
+
 /** The number of the segment of `instance` that is called `name`; undefined for any other file. */
 export function segmentNumber(instance: string, name: string): number | undefined {
-  if (!name.startsWith(`${instance}.`) || !name.endsWith('.log')) return undefined;
-  const digits = name.slice(instance.length + 1, -'.log'.length);
-  return /^\d{1,15}$/.test(digits) ? Number(digits) : undefined;
+  const segment = segmentOf(name);
+  return segment?.instance === instance ? segment.number : undefined;
 }
 
 function checksum(a: number, b: number, c: number, d: number, e: number, f: number, g: number): number {
@@ -129,6 +139,7 @@ function put(bytes: Uint8Array, at: number, value: number): void {
   bytes[at + 3] = value;
 }
 
-function word(bytes: Uint8Array, at: number): number {
+/** The 32-bit word at `at`, big-endian and signed, as the words of an id are. */
+export function word(bytes: Uint8Array, at: number): number {
   return (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!;
 }

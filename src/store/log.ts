@@ -8,7 +8,15 @@
  */
 import { join } from 'node:path';
 import { type Files, realFiles } from './files.ts';
-import { encodeHeader, encodeRecord, HEADER_BYTES, RECORD_BYTES, segmentName } from './log-format.ts';
+import {
+  encodeHeader,
+  encodeRecord,
+  HEADER_BYTES,
+  logFolder,
+  RECORD_BYTES,
+  segmentName,
+  segmentNumber,
+} from './log-format.ts';
 
 /** Records in a segment: small enough to read back in a moment, large enough to be opened seldom. */
 const SEGMENT_RECORDS = 65_536;
@@ -20,15 +28,7 @@ interface Segment {
   unstored: number;
 }
 
-const NAME = /^(?<instance>.+)\.(?<number>\d+)\.log$/;
-
-/** The instance and number of a segment's file name; undefined for any other file. */
-export function segmentOf(file: string): { instance: string; number: number } | undefined {
-  const groups = NAME.exec(file)?.groups;
-  return groups && { instance: groups['instance']!, number: Number(groups['number']) };
-}
-
-export const logDirectory = (directory: string): string => join(directory, 'log');
+export const logDirectory = (directory: string): string => join(directory, logFolder);
 
 export class Log {
   readonly #directory: string;
@@ -286,9 +286,8 @@ export class Log {
   #numbers(): number[] {
     return this.#files
       .list(this.#directory)
-      .map(segmentOf)
-      .filter(segment => segment?.instance === this.#instance)
-      .map(segment => segment!.number);
+      .map(name => segmentNumber(this.#instance, name))
+      .filter(number => number !== undefined);
   }
 
   #path(number: number): string {

@@ -8,6 +8,7 @@
 import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { logFolder } from './log-format.ts';
 import { StoreFault } from './store.ts';
 
 /** The store cannot be used as it is; the message is one line that says what to mend. */
@@ -29,7 +30,6 @@ export interface SqliteOptions {
 }
 
 export const fileName = 'payments.db';
-export const logFolder = 'log';
 /** 'soqu': tells our files from other SQLite files. */
 const applicationId = 0x736f7175;
 /** Rises with every change of the tables. */

@@ -5,8 +5,14 @@ import { join } from 'node:path';
 import { WAITING } from '../payments/payment.ts';
 import * as column from './batch.ts';
 import { Batch, PUT } from './batch.ts';
-import { decodeHeader, decodeRecords, HEADER_BYTES, RECORD_BYTES, segmentNumber } from './log-format.ts';
-import { logFolder } from './sqlite-open.ts';
+import {
+  decodeHeader,
+  decodeRecords,
+  HEADER_BYTES,
+  logFolder,
+  RECORD_BYTES,
+  segmentNumber,
+} from './log-format.ts';
 
 /** Long enough that a transaction's own cost is lost in it, short enough that nobody waits long behind it. */
 const recordsPerTransaction = 4096;

@@ -4,8 +4,7 @@
  */
 import { basename } from 'node:path';
 import type { Files } from '../../store/files.ts';
-import { segmentOf } from '../../store/log.ts';
-import { decodeHeader, decodeRecords, HEADER_BYTES } from '../../store/log-format.ts';
+import { decodeHeader, decodeRecords, HEADER_BYTES, segmentOf } from '../../store/log-format.ts';
 import type { LoggedPayment } from '../../store/memory.ts';
 import type { Dice } from './dice.ts';
 import type { Process, Timeline } from './timeline.ts';
