@@ -32,6 +32,9 @@ const isVisible = (byte: number) => byte >= 0x21 && byte <= 0x7e;
 /** `tchar` of RFC 9110 section 5.6.2: methods, field names, tokens. */
 export const IS_TOKEN = table(byte => isAlpha(byte) || isDigit(byte) || among("!#$%&'*+-.^_`|~")(byte));
 
+/** `VCHAR` of RFC 5234: visible ASCII. */
+export const IS_VISIBLE = table(isVisible);
+
 /** Bytes of a field value (RFC 9110 section 5.5): `VCHAR`, `obs-text`, space and tab. */
 export const IS_VALUE = table(byte => byte === TAB || byte === SP || isVisible(byte) || byte >= 0x80);
 

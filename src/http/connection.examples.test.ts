@@ -9,6 +9,7 @@ interface Expected {
   readonly closes: boolean;
   readonly isEmpty: boolean;
   readonly contains: readonly string[];
+  readonly lacks: readonly string[];
 }
 
 interface Example {
@@ -36,12 +37,18 @@ function readExamples(): Example[] {
 }
 
 function expectedOf(line: string): Expected {
-  const words = line.replace(/"(?:[^"\\]|\\.)*"/g, '').split(' ');
+  const quoted = /(!?)("(?:[^"\\]|\\.)*")/g;
+  const words = line.replace(quoted, '').split(' ');
+  const texts = [...line.matchAll(quoted)].map(([, sign, text]) => ({
+    sign,
+    text: JSON.parse(text!) as string,
+  }));
   return {
     status: Number(words[0]),
     closes: words.includes('close'),
     isEmpty: words.includes('empty'),
-    contains: [...line.matchAll(/"(?:[^"\\]|\\.)*"/g)].map(([quoted]) => JSON.parse(quoted) as string),
+    contains: texts.filter(({ sign }) => sign === '').map(({ text }) => text),
+    lacks: texts.filter(({ sign }) => sign === '!').map(({ text }) => text),
   };
 }
 
@@ -72,6 +79,8 @@ for (const { title, bytes, ends, answers } of examples) {
       if (expected.isEmpty) assert.equal(body, '');
       for (const part of expected.contains)
         assert.ok((head + body).includes(part), `${part} in ${head}${body}`);
+      for (const part of expected.lacks)
+        assert.ok(!(head + body).includes(part), `${part} not in ${head}${body}`);
       if (expected.status >= 400) {
         assert.match(head, /^Content-Type: application\/problem\+json\r$/m);
         const problem = JSON.parse(body) as Record<string, unknown>;

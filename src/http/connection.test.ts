@@ -82,6 +82,32 @@ test('an answer that waits for a commit holds back those behind it and gives way
   assert.deepEqual(one.take(), ['"lost"', '"now"', 202]);
 });
 
+test('each answer echoes the id of its own request, however late it is and whatever it is in the end', async () => {
+  const lost = json(503, '"lost"');
+  const promises: ((answer: Answer) => void)[] = [];
+  const one = open(request => {
+    if (request.path === '/now') return json(200, '"now"');
+    if (request.path === '/pay') return afterCommit(202, lost);
+    return new Promise(resolve => promises.push(resolve));
+  });
+  // More than the ring has places at first; every fifth request has no id.
+  const paths = Array.from({ length: 40 }, (_, at) => ['/late', '/pay', '/now'][at % 3]!);
+  const ids = paths.map((_, at) => (at % 5 === 0 ? undefined : `id-${at}`));
+  for (const [at, path] of paths.entries()) {
+    one.send(get(path, ids[at] === undefined ? '' : `X-Request-Id: ${ids[at]}\r\n`));
+  }
+  one.connection.finish(0);
+  for (const resolve of promises.toReversed()) resolve(json(200, '"late"'));
+  await Promise.resolve();
+  one.connection.decide(1, false);
+  const answers = answersIn(one.connection.take(DATE, 0));
+  assert.deepEqual(
+    answers.map(({ status, head }) => [status, /^X-Request-Id: (.*)\r$/m.exec(head)?.[1]]),
+    paths.map((path, at) => [path === '/pay' ? 503 : 200, ids[at]]),
+  );
+  assert.match(answers.at(-1)!.head, /^Connection: close\r$/m);
+});
+
 test('a handler that throws or rejects becomes 500, and the connection goes on', async () => {
   const one = open(request => {
     if (request.path === '/throw') throw new Error('broken');
@@ -145,7 +171,7 @@ test('a request that is not complete in time gets 408 behind what is owed, and t
   one.send('GET / HT', 1000);
   for (let at = 1; at < 10; at++) one.send('', 1000 + at * 1000);
   one.connection.tick(1000 + requestTimeoutMs - 1);
-  one.send('TP/1.1\r\n', 1000 + requestTimeoutMs - 1);
+  one.send('TP/1.1\r\nX-Request-Id: dripping\r\n', 1000 + requestTimeoutMs - 1);
   one.connection.tick(1000 + requestTimeoutMs);
   one.send(`Host: a\r\n\r\n${get('/now')}`, 1000 + requestTimeoutMs + 1);
   assert.equal(one.connection.phase, 'open');
@@ -155,6 +181,7 @@ test('a request that is not complete in time gets 408 behind what is owed, and t
     answers.map(({ status }) => status),
     [200, 408],
   );
+  assert.match(answers[1]!.head, /^X-Request-Id: dripping\r$/m);
   assert.match(answers[1]!.head, /^Connection: close\r$/m);
   assert.equal(one.connection.phase, 'ending');
 });
@@ -327,6 +354,8 @@ test('any pipeline of good and bad requests means the same however it is cut', a
     'HEAD /health HTTP/1.1\r\nHost: a\r\n\r\n',
     'OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n',
     '\r\n',
+    get('/health', 'X-Request-Id: a\r\n'),
+    get('/payments-summary', 'X-Request-Id: b\r\n'),
     get('/health', 'Connection: close\r\n'),
     get('/health').replace('\r\n', '\n'),
     'GET /x',

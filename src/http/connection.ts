@@ -20,8 +20,8 @@ import { NO_OBSERVER, type Observer } from './observer.ts';
 import { PARTIAL, Parser } from './parser.ts';
 import { problem, refusal } from './problem.ts';
 import { REFUSAL_TEXTS, REFUSE } from './refusals.ts';
-import { HEAD, type Request, SAYS_CLOSE, SAYS_KEEP_ALIVE } from './request.ts';
-import { type Answer, CONTINUE, SAY_CLOSE, SAY_KEEP_ALIVE, WITHOUT_BODY } from './response.ts';
+import { HAS_REQUEST_ID, HEAD, type Request, SAYS_CLOSE, SAYS_KEEP_ALIVE } from './request.ts';
+import { type Answer, CONTINUE, ECHO_ID, SAY_CLOSE, SAY_KEEP_ALIVE, WITHOUT_BODY } from './response.ts';
 
 /**
  * Answers a request. The request is only good until this returns. A rejected promise or a throw becomes `500`.
@@ -84,6 +84,8 @@ export class Connection {
   /** Method and route, packed: `method * 256 + route`. */
   #kinds: number[] = new Array(ringMin).fill(0);
   #startedMs: number[] = new Array(ringMin).fill(0);
+  /** Of the places that wish for ECHO_ID, in their order: most requests have none, so the ring has no column for it. */
+  readonly #requestIds: string[] = [];
   #first = 0;
   #next = 0;
 
@@ -159,7 +161,8 @@ export class Connection {
       if (this.#waits[at] !== READY) break;
       const answer = this.#answers[at]!;
       const wish = this.#wishes[at]!;
-      const piece = answer.render(date, wish);
+      const requestId = (wish & ECHO_ID) !== 0 ? this.#requestIds.shift() : undefined;
+      const piece = answer.render(date, wish, requestId);
       output = output === '' ? piece : output + piece;
       this.#answers[at] = undefined;
       this.#first++;
@@ -225,7 +228,7 @@ export class Connection {
     } else if (this.#isStalled) {
       if (nowMs - this.#phaseMs >= stallTimeoutMs) this.#enter('gone', nowMs);
     } else if (this.#parser.isInside && !this.#isLast && this.wantsBytes) {
-      if (nowMs - this.#requestStartMs >= requestTimeoutMs) this.#refuse(REFUSE.timeout, nowMs);
+      if (nowMs - this.#requestStartMs >= requestTimeoutMs) this.#refuse(REFUSE.timeout, this.#held, nowMs);
     } else if (this.#first === this.#next && nowMs - this.#activeMs >= idleTimeoutMs) {
       this.#enter('ending', nowMs);
     }
@@ -256,10 +259,10 @@ export class Connection {
       const result = parser.parse(bytes, end);
       if (result === PARTIAL) break;
       if (result < 0) {
-        this.#refuse(-result, nowMs);
+        this.#refuse(-result, bytes, nowMs);
         break;
       }
-      this.#handle(parser.request, nowMs);
+      this.#handle(parser.request, bytes, nowMs);
       parser.next(parser.at);
     }
     if (this.#isLast) {
@@ -309,7 +312,7 @@ export class Connection {
     this.#heldEnd = needed;
   }
 
-  #handle(request: Request, nowMs: number): void {
+  #handle(request: Request, bytes: Buffer, nowMs: number): void {
     let wish = request.method === HEAD ? WITHOUT_BODY : 0;
     const { flags } = request;
     const parser = this.#parser;
@@ -320,6 +323,7 @@ export class Connection {
     parser.continueIsDue = false;
     if (this.#isFinishing) wish = (wish & WITHOUT_BODY) | SAY_CLOSE;
     if ((wish & SAY_CLOSE) !== 0) this.#isLast = true;
+    if ((flags & HAS_REQUEST_ID) !== 0) wish |= this.#keepId(request, bytes);
     let answer: Answer | Promise<Answer>;
     try {
       answer = this.#handler(request);
@@ -385,16 +389,25 @@ export class Connection {
     this.#waits = grown(this.#waits, READY);
   }
 
-  /** The last answer of this connection, behind those that are owed. */
-  #refuse(reason: number, nowMs: number): void {
+  /** Keeps the id that the answer will echo, and says the wish for it; 0 where there is none to echo. */
+  #keepId({ requestIdStart, requestIdEnd }: Request, bytes: Buffer): number {
+    if (requestIdStart === requestIdEnd) return 0;
+    this.#requestIds.push(bytes.toString('latin1', requestIdStart, requestIdEnd));
+    return ECHO_ID;
+  }
+
+  /** The last answer of this connection, behind those that are owed. `bytes` hold the request as far as it came. */
+  #refuse(reason: number, bytes: Buffer, nowMs: number): void {
+    const { request } = this.#parser;
+    const echo = (request.flags & HAS_REQUEST_ID) !== 0 ? this.#keepId(request, bytes) : 0;
     this.#isLast = true;
     this.#heldEnd = 0;
     this.#observer.refused(reason);
-    this.#push(REFUSALS[reason]!, READY, SAY_CLOSE, 0, nowMs);
+    this.#push(REFUSALS[reason]!, READY, SAY_CLOSE | echo, 0, nowMs);
   }
 
   #endOfInput(nowMs: number): void {
-    if (this.#parser.isInside) this.#refuse(REFUSE.incomplete, nowMs);
+    if (this.#parser.isInside) this.#refuse(REFUSE.incomplete, this.#held, nowMs);
     else if (this.#first === this.#next) this.#enter('ending', nowMs);
     this.#isLast = true;
   }

@@ -1,5 +1,5 @@
 /**
- * The few fields that frame, route or steer a request. Each rule says 0 or the number of a refusal.
+ * The few fields that frame, route, steer or name a request. Each rule says 0 or the number of a refusal.
  *
  * What could mean two things to two parsers is refused rather than repaired: a proxy in front may have
  * repaired it the other way.
@@ -11,6 +11,7 @@ import {
   HEX,
   IS_HOST,
   IS_TOKEN,
+  IS_VISIBLE,
   LOWER,
   latin1,
   PERCENT,
@@ -18,7 +19,7 @@ import {
   SP,
   TAB,
 } from './bytes.ts';
-import { lengthDigitsMax } from './limits.ts';
+import { lengthDigitsMax, requestIdBytesMax } from './limits.ts';
 import { REFUSE } from './refusals.ts';
 import {
   EXPECTS_CONTINUE,
@@ -26,6 +27,8 @@ import {
   HAS_CODING,
   HAS_HOST,
   HAS_LENGTH,
+  HAS_REQUEST_ID,
+  HAS_TRACE,
   IS_CHUNKED,
   type Request,
   SAYS_CLOSE,
@@ -42,10 +45,22 @@ const CLOSE = latin1('close');
 const KEEP_ALIVE = latin1('keep-alive');
 const CONTINUE = latin1('100-continue');
 
-/** Lengths of the names that `readField` knows: a look at this table spares nearly every field the rest. */
-export const IS_KNOWN_LENGTH = Uint8Array.from({ length: 32 }, (_, length) =>
-  [4, 6, 10, 14, 17].includes(length) ? 1 : 0,
-);
+/**
+ * By its length, the first letter of the one name of that length that `readField` knows, or 0: a look at this table
+ * spares nearly every field the rest. `Content-Type` is as long as `X-Request-Id`, and `User-Agent` as `Connection`.
+ */
+export const KNOWN_FIRST = new Uint8Array(32);
+for (const name of [
+  'host',
+  'expect',
+  'connection',
+  'traceparent',
+  'x-request-id',
+  'content-length',
+  'transfer-encoding',
+]) {
+  KNOWN_FIRST[name.length] = name.charCodeAt(0);
+}
 
 /**
  * Four bytes as one word, letters in lower case. Names are compared in such words: it halves the time that a
@@ -77,6 +92,10 @@ const [LENGTH_0, LENGTH_4, LENGTH_8, LENGTH_10] = [
   LENGTH_WORDS[8]!,
   LENGTH_WORDS[10]!,
 ];
+const TRACEPARENT_WORDS = words('traceparent');
+const [TRACE_0, TRACE_4, TRACE_7] = [TRACEPARENT_WORDS[0]!, TRACEPARENT_WORDS[4]!, TRACEPARENT_WORDS[7]!];
+const REQUEST_ID_WORDS = words('x-request-id');
+const [ID_0, ID_4, ID_8] = [REQUEST_ID_WORDS[0]!, REQUEST_ID_WORDS[4]!, REQUEST_ID_WORDS[8]!];
 
 /** Fields that a trailer section must not bring (RFC 9110 section 6.5.1): framing, routing, steering, credentials. */
 const NOT_IN_TRAILERS = [
@@ -119,6 +138,13 @@ export function readField(
       if (four(bytes, at) !== CONNECTION_0 || four(bytes, at + 4) !== CONNECTION_4) return 0;
       if (four(bytes, at + 6) !== CONNECTION_6) return 0;
       break;
+    case 11:
+      if (four(bytes, at) !== TRACE_0 || four(bytes, at + 4) !== TRACE_4) return 0;
+      if (four(bytes, at + 7) !== TRACE_7) return 0;
+      break;
+    case 12:
+      if (four(bytes, at) !== ID_0 || four(bytes, at + 4) !== ID_4 || four(bytes, at + 8) !== ID_8) return 0;
+      break;
     case 14:
       if (four(bytes, at) !== LENGTH_0 || four(bytes, at + 4) !== LENGTH_4) return 0;
       if (four(bytes, at + 8) !== LENGTH_8 || four(bytes, at + 10) !== LENGTH_10) return 0;
@@ -137,6 +163,10 @@ export function readField(
       return readExpect(request, bytes, at, end);
     case 10:
       return readConnection(request, bytes, at, end);
+    case 11:
+      return readTrace(request, at, end);
+    case 12:
+      return readRequestId(request, bytes, at, end);
     case 14:
       return readLength(request, bytes, at, end);
     default:
@@ -234,6 +264,27 @@ function readConnection(request: Request, bytes: Uint8Array, start: number, end:
       default:
     }
   }
+  return 0;
+}
+
+/** Whether the value means anything is asked only where a payment is accepted; that of one of several would be a guess. */
+function readTrace(request: Request, start: number, end: number): number {
+  const isFirst = (request.flags & HAS_TRACE) === 0;
+  request.flags |= HAS_TRACE;
+  request.traceStart = start;
+  request.traceEnd = isFirst ? end : start;
+  return 0;
+}
+
+/** An id may be anything, so one that is not echoed is no fault: it is passed over as any unknown field is. */
+function readRequestId(request: Request, bytes: Uint8Array, start: number, end: number): number {
+  const isFirst = (request.flags & HAS_REQUEST_ID) === 0;
+  request.flags |= HAS_REQUEST_ID;
+  request.requestIdStart = start;
+  request.requestIdEnd = start;
+  if (!isFirst || end - start > requestIdBytesMax) return 0;
+  for (let at = start; at < end; at++) if (IS_VISIBLE[bytes[at]!] !== 1) return 0;
+  request.requestIdEnd = end;
   return 0;
 }
 

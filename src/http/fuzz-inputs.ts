@@ -74,6 +74,7 @@ const REQUEST_WORDS = [
   'Connection: keep-alive\r\n',
   'Expect: 100-continue\r\n',
   'X-A: b\r\n',
+  'X-Request-Id: c\r\n',
   '0\r\n\r\n',
   '5\r\nhello\r\n',
   ';a=b',

@@ -13,6 +13,8 @@ export const headerCountMax = 100;
 /** A payment has about 70 bytes; unknown fields may be fat. */
 export const bodyBytesMax = 16 * KiB;
 export const chunkExtensionBytesMax = 1 * KiB;
+/** Of an `X-Request-Id` that is echoed: a UUID has 36, and what libraries make up seldom more than 64. */
+export const requestIdBytesMax = 128;
 /** Digits of a `Content-Length` or of a chunk's size, leading zeros included: all of them fit a double exactly. */
 export const lengthDigitsMax = 15;
 /** RFC 9112 section 2.2 wants at least one empty line before a request passed over. */

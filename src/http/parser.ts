@@ -23,7 +23,7 @@ import {
   TAB,
 } from './bytes.ts';
 import { CHUNKS_DONE, ChunkReader } from './chunks.ts';
-import { authorityIsHost, IS_KNOWN_LENGTH, isAuthority, readField, readTrailer } from './fields.ts';
+import { authorityIsHost, isAuthority, KNOWN_FIRST, readField, readTrailer } from './fields.ts';
 import { bodyBytesMax, emptyLinesMax, headerBytesMax, headerCountMax, lineBytesMax } from './limits.ts';
 import { REFUSE } from './refusals.ts';
 import {
@@ -119,6 +119,8 @@ export class Parser {
     this.at = at;
     this.#step = EMPTY_LINES;
     this.#emptyLines = 0;
+    // Here rather than with the other fields: a refusal that comes before them must not see those of the request before.
+    this.request.flags = 0;
   }
 
   /**
@@ -220,7 +222,6 @@ export class Parser {
     request.authorityEnd = 0;
     if (bytes[request.targetStart] !== SLASH && !readTarget(request, bytes)) return -REFUSE.targetForm;
     at++;
-    request.flags = 0;
     request.contentLength = 0;
     request.route = 0;
     request.fieldsStart = at;
@@ -269,7 +270,7 @@ export class Parser {
       if (shift !== 0) {
         const refusal = readTrailer(bytes, mark, nameEnd);
         if (refusal !== 0) return -refusal;
-      } else if (nameEnd - mark < 32 && IS_KNOWN_LENGTH[nameEnd - mark] === 1) {
+      } else if (nameEnd - mark < 32 && KNOWN_FIRST[nameEnd - mark] === (bytes[mark]! | 0x20)) {
         const refusal = readField(this.request, bytes, mark, nameEnd, nameEnd + 1, at);
         if (refusal !== 0) return -refusal;
       }

@@ -38,6 +38,8 @@ export const SAYS_CLOSE = 32;
 export const SAYS_KEEP_ALIVE = 64;
 export const EXPECTS_CONTINUE = 128;
 export const EXPECTS_OTHER = 256;
+export const HAS_REQUEST_ID = 512;
+export const HAS_TRACE = 1024;
 
 export class Request {
   /** Holds every offset below. */
@@ -58,6 +60,12 @@ export class Request {
   authorityEnd = 0;
   hostStart = 0;
   hostEnd = 0;
+  /** With HAS_REQUEST_ID: the id to echo; empty where the field's value is none, or the field came twice. */
+  requestIdStart = 0;
+  requestIdEnd = 0;
+  /** With HAS_TRACE: the value of `traceparent`, not yet looked at; empty where the field came twice. */
+  traceStart = 0;
+  traceEnd = 0;
   /** The field lines stand in [fieldsStart, bodyStart). */
   fieldsStart = 0;
   /** The body, chunks already joined: [bodyStart, bodyEnd). */
@@ -123,6 +131,10 @@ export class Request {
     this.authorityEnd -= byteCount;
     this.hostStart -= byteCount;
     this.hostEnd -= byteCount;
+    this.requestIdStart -= byteCount;
+    this.requestIdEnd -= byteCount;
+    this.traceStart -= byteCount;
+    this.traceEnd -= byteCount;
     this.fieldsStart -= byteCount;
     this.bodyStart -= byteCount;
     this.bodyEnd -= byteCount;

@@ -13,6 +13,7 @@ export type Ending = 'keep' | 'close' | 'destroy';
 export const WITHOUT_BODY = 1;
 export const SAY_CLOSE = 2;
 export const SAY_KEEP_ALIVE = 4;
+export const ECHO_ID = 8;
 
 export class Answer {
   readonly status: number;
@@ -44,8 +45,11 @@ export class Answer {
         : `\r\n${fields}Content-Length: ${this.#body.length}\r\n`;
   }
 
-  /** The whole answer. `date` is an IMF-fixdate (RFC 9110 section 5.6.7). */
-  render(date: string, wish: number): string {
+  /**
+   * The whole answer. `date` is an IMF-fixdate (RFC 9110 section 5.6.7), `requestId` what ECHO_ID wishes to have echoed:
+   * it must be visible ASCII.
+   */
+  render(date: string, wish: number, requestId = ''): string {
     if (wish === 0) {
       if (this.#date !== date) {
         this.#text = this.#raw ?? `${this.#line}${date}${this.#fields}\r\n${this.#body}`;
@@ -60,8 +64,9 @@ export class Answer {
         : (wish & SAY_KEEP_ALIVE) !== 0
           ? 'Connection: keep-alive\r\n'
           : '';
+    const echo = (wish & ECHO_ID) !== 0 ? `X-Request-Id: ${requestId}\r\n` : '';
     const body = (wish & WITHOUT_BODY) !== 0 ? '' : this.#body;
-    return `${this.#line}${date}${this.#fields}${connection}\r\n${body}`;
+    return `${this.#line}${date}${this.#fields}${connection}${echo}\r\n${body}`;
   }
 }
 
