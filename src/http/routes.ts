@@ -13,6 +13,7 @@ import {
   type Summary,
   Unavailable,
 } from '../payments/payments.ts';
+import { readTraceparent, TRACE_WORDS } from '../payments/trace.ts';
 import { equals, latin1 } from './bytes.ts';
 import type { Handler } from './connection.ts';
 import {
@@ -32,7 +33,7 @@ import {
   readPayment,
 } from './json.ts';
 import { problem } from './problem.ts';
-import { GET, HEAD, OPTIONS, OTHER, POST, type Request } from './request.ts';
+import { GET, HAS_TRACE, HEAD, OPTIONS, OTHER, POST, type Request } from './request.ts';
 import { Answer, afterCommit, json } from './response.ts';
 
 /** Names of the routes by the numbers that `request.route` gets: labels for counters. */
@@ -143,13 +144,14 @@ const PAYMENTS_PATH = latin1('/payments');
 /** The handler of a backend. */
 export function routes({ payments, allowPurge, pages = {}, actions = {} }: RouteOptions): Handler {
   const fields = new PaymentFields();
+  const trace = new Int32Array(TRACE_WORDS);
 
   const pay = (request: Request): Answer | Promise<Answer> => {
     const { bytes, bodyStart, bodyEnd } = request;
     const result = readPayment(bytes, bodyStart, bodyEnd, fields);
     if (result === MALFORMED) return malformed(fields.errorAt, bodyEnd - bodyStart);
     if (result !== PAYMENT) return NOT_PAYMENTS[result]!;
-    const acceptance = payments.accept(fields.id, fields.cents);
+    const acceptance = payments.accept(fields.id, fields.cents, traceOf(request, trace));
     if (acceptance === ACCEPTED) return ACCEPTED_ON_COMMIT;
     return typeof acceptance === 'number' ? answerOf(acceptance) : acceptance.then(answerOf);
   };
@@ -236,6 +238,13 @@ function pageRequest(request: Request): PageRequest {
 /** Whether the target is `/payments` in origin form, without a query. */
 function isPayments(request: Request): boolean {
   return equals(request.bytes, request.targetStart, request.targetEnd, PAYMENTS_PATH);
+}
+
+/** `scratch` with the trace that the request belongs to; undefined where it belongs to none. */
+function traceOf(request: Request, scratch: Int32Array): Int32Array | undefined {
+  if ((request.flags & HAS_TRACE) === 0) return undefined;
+  const { bytes, traceStart, traceEnd } = request;
+  return readTraceparent(bytes, traceStart, traceEnd, scratch) ? scratch : undefined;
 }
 
 function answerOf(acceptance: Acceptance): Answer {

@@ -14,27 +14,44 @@ function journal(): { journal: Journal; lines: Record<string, unknown>[] } {
   return { journal: new Journal(logger), lines };
 }
 
+const payment = (correlationId: string) => ({ correlationId });
+
 test('a payment that goes as it should is not told', () => {
   const { journal: told, lines } = journal();
-  told.attempted('a', DEFAULT, 'processed', 1);
-  told.attempted('b', DEFAULT, 'failed', 1);
+  told.attempted(payment('a'), DEFAULT, 'processed', 1);
+  told.attempted(payment('b'), DEFAULT, 'failed', 1);
   assert.deepEqual(lines, []);
 });
 
 test('a pinned payment is told once, and its end', () => {
   const { journal: told, lines } = journal();
-  told.attempted('a', DEFAULT, 'timed out', 1);
-  told.attempted('a', DEFAULT, 'reset', 1);
-  told.attempted('a', DEFAULT, 'already processed', 1);
+  told.attempted(payment('a'), DEFAULT, 'timed out', 1);
+  told.attempted(payment('a'), DEFAULT, 'reset', 1);
+  told.attempted(payment('a'), DEFAULT, 'already processed', 1);
   assert.deepEqual(
     lines.map(({ msg }) => msg),
     ['pinned', 'recovered'],
   );
 });
 
+test('a payment with a trace is told with its id', () => {
+  const { journal: told, lines } = journal();
+  const attempt = (parentId: string) => ({
+    correlationId: 'a',
+    traceparent: `00-0af7651916cd43dd8448eb211c80319c-${parentId}-01`,
+  });
+  told.attempted(attempt('b7ad6b7169203331'), FALLBACK, 'timed out', 1);
+  told.attempted(attempt('00f067aa0ba902b7'), FALLBACK, 'processed', 1);
+  told.attempted(payment('b'), FALLBACK, 'processed', 1);
+  assert.deepEqual(
+    lines.map(({ correlationId, traceId }) => [correlationId, traceId]),
+    [...Array.from({ length: 4 }, () => ['a', '0af7651916cd43dd8448eb211c80319c']), ['b', undefined]],
+  );
+});
+
 test('a flood is told as its first lines and a number', () => {
   const { journal: told, lines } = journal();
-  for (let number = 0; number < 100; number++) told.attempted(`${number}`, FALLBACK, 'processed', 1);
+  for (let number = 0; number < 100; number++) told.attempted(payment(`${number}`), FALLBACK, 'processed', 1);
   for (let beat = 0; beat < 100; beat++) told.beat();
   assert.equal(lines.length, 6);
   assert.equal(lines[5]!['count'], 95);

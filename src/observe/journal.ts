@@ -4,7 +4,9 @@
  * told one by one, the others as a number.
  */
 import { FALLBACK, PROCESSORS, type ProcessorIndex } from '../payments/payment.ts';
+import { traceIdOf } from '../payments/trace.ts';
 import { OUTCOMES, type Outcome } from '../processors/outcome.ts';
+import type { PaymentRequest } from '../processors/processors.ts';
 import type { Logger } from './log.ts';
 
 /** Lines of one kind within so many beats, of which there are two a second. */
@@ -12,6 +14,12 @@ const LINES_MAX = 5;
 const WINDOW_BEATS = 20;
 /** Pinned payments whose end is told; of what is beyond, only numbers are. */
 const PINNED_MAX = 4096;
+
+/** What the log says of a payment besides what happened to it. */
+type Asked = Pick<PaymentRequest, 'correlationId' | 'traceparent'>;
+
+const named = ({ correlationId, traceparent }: Asked): object =>
+  traceparent === undefined ? { correlationId } : { correlationId, traceId: traceIdOf(traceparent) };
 
 type PaymentEvent = 'pinned' | 'moved to fallback' | 'recovered';
 
@@ -36,20 +44,21 @@ export class Journal {
   }
 
   /** An attempt ended. */
-  attempted(correlationId: string, to: ProcessorIndex, outcome: Outcome, durationMs: number): void {
+  attempted(request: Asked, to: ProcessorIndex, outcome: Outcome, durationMs: number): void {
+    const { correlationId } = request;
     const isProcessed = outcome === 'processed' || outcome === 'already processed';
     if (isProcessed && to !== FALLBACK && this.#pinned.size === 0) return;
     const processor = PROCESSORS[to];
     if (isProcessed) {
-      if (this.#pinned.delete(correlationId)) this.#tell('recovered', { correlationId, processor });
+      if (this.#pinned.delete(correlationId)) this.#tell('recovered', { ...named(request), processor });
     } else if (this.#logger.isLevelEnabled('debug')) {
       const rounded = Math.round(durationMs);
-      this.#logger.debug({ correlationId, processor, outcome, durationMs: rounded }, 'attempt failed');
+      this.#logger.debug({ ...named(request), processor, outcome, durationMs: rounded }, 'attempt failed');
     }
-    if (to === FALLBACK) this.#tell('moved to fallback', { correlationId, outcome });
+    if (to === FALLBACK) this.#tell('moved to fallback', { ...named(request), outcome });
     if (IS_UNKNOWN[OUTCOMES.indexOf(outcome)] && !this.#pinned.has(correlationId)) {
       if (this.#pinned.size < PINNED_MAX) this.#pinned.add(correlationId);
-      this.#tell('pinned', { correlationId, processor, outcome });
+      this.#tell('pinned', { ...named(request), processor, outcome });
     }
   }
 

@@ -72,9 +72,9 @@ export class Observation {
     const { figures, journal } = this;
     return {
       settled: (processor, cents, waitedMs) => figures.settled(processor, cents, waitedMs),
-      attempted: (correlationId, processor, outcome, durationMs) => {
+      attempted: (request, processor, outcome, durationMs) => {
         figures.attempted(processor, outcome);
-        journal.attempted(correlationId, processor, outcome, durationMs);
+        journal.attempted(request, processor, outcome, durationMs);
         this.#watchCircuits();
       },
       died: instance => journal.died(instance),

@@ -35,10 +35,11 @@ export interface Readiness {
 export interface Payments {
   /**
    * The hot path: called for each valid payment in the turn of the event loop in which its last byte arrived.
-   * `id` (four words, big-endian) is a scratch array: it is read before this returns. A promise is
-   * returned only where the store has to be asked; `commit()` then need not be awaited for it.
+   * `id` (four words, big-endian) is a scratch array: it is read before this returns, and so is `trace` (see `trace.ts`),
+   * of a payment that belongs to one. A promise is returned only where the store has to be asked; `commit()` then need
+   * not be awaited for it.
    */
-  accept(id: Int32Array, cents: number): Acceptance | Promise<Acceptance>;
+  accept(id: Int32Array, cents: number, trace?: Int32Array): Acceptance | Promise<Acceptance>;
   /**
    * Makes everything accepted since the last call as durable as `ACK_AFTER` asks, once for all connections of
    * a turn. False: none of it was kept, so the waiting `202`s become `503`s.

@@ -33,6 +33,19 @@ test('a freed slot comes back with another version', () => {
   assert.notEqual(queue.version[slot], version);
 });
 
+test('the trace of a payment is gone with it', () => {
+  const queue = new Queue(1);
+  const slot = queue.add([1, 0, 0, 0], 1, 0, 0);
+  queue.traces.set(slot, [1, 2, 3, 4, 1]);
+  assert.match(queue.traces.traceparent(slot, Math.random)!, /^00-00000001000000020000000300000004-.*-01$/);
+  for (const end of [() => queue.free(slot), () => queue.clear()]) {
+    end();
+    assert.equal(queue.add([2, 0, 0, 0], 1, 0, 0), slot);
+    assert.equal(queue.traces.traceparent(slot, Math.random), undefined);
+    queue.traces.set(slot, [1, 2, 3, 4, 1]);
+  }
+});
+
 test('a retired payment is found no more, and its slot is freed once', () => {
   const queue = new Queue(2);
   const slot = queue.add([1, 0, 0, 0], 1, 0, 0);

@@ -17,6 +17,7 @@ import {
   WAITING,
   writeIdBytes,
 } from './payment.ts';
+import { Traces } from './trace.ts';
 
 export const NONE = -1;
 /** In place of a state: found by no search any more, but still in a lane, which frees it when it comes up. */
@@ -42,6 +43,7 @@ export class Queue {
   /** 1 while the store is at work on the payment's first row: until it answers, there is no seq to speak of. */
   readonly storing: Uint8Array;
   readonly version: Uint32Array;
+  readonly traces: Traces;
   readonly #free: FixedStack<number>;
   /** Open addressing, linear probing, at most half full: slot + 1, or 0 for an empty place. */
   readonly #index: Int32Array;
@@ -66,6 +68,7 @@ export class Queue {
     this.segment = new Int32Array(capacity);
     this.storing = new Uint8Array(capacity);
     this.version = new Uint32Array(capacity);
+    this.traces = new Traces(capacity);
     this.#free = new FixedStack(Int32Array, capacity);
     for (let slot = capacity - 1; slot >= 0; slot--) this.#free.push(slot);
     const places = 2 ** Math.ceil(Math.log2(capacity * 2));
@@ -98,6 +101,7 @@ export class Queue {
     this.tries[slot] = 0;
     this.segment[slot] = NONE;
     this.storing[slot] = 0;
+    this.traces.forget(slot);
     let place = hash(id, 0) & this.#mask;
     while (this.#index[place] !== 0) place = (place + 1) & this.#mask;
     this.#index[place] = slot + 1;

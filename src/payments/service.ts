@@ -76,14 +76,14 @@ export class Service implements Payments {
     this.#stopping = true;
   }
 
-  accept(id: Int32Array, cents: number): Acceptance | Promise<Acceptance> {
+  accept(id: Int32Array, cents: number, trace?: Int32Array): Acceptance | Promise<Acceptance> {
     const session = this.#session;
     if (session === undefined) return UNAVAILABLE;
     this.#refusalsAtTurn ??= this.#refusals;
     const known = this.#known(session, id, cents);
     if (known !== undefined) return known;
-    if (session.isNew(id)) return this.#take(session, id, cents);
-    return this.#askThenAccept(Int32Array.from(id), cents);
+    if (session.isNew(id)) return this.#take(session, id, cents, trace);
+    return this.#askThenAccept(Int32Array.from(id), cents, trace && Int32Array.from(trace));
   }
 
   commit(): boolean | Promise<boolean> {
@@ -147,11 +147,17 @@ export class Service implements Payments {
     return session.follower.conflicts(id, cents) ? CONFLICT : undefined;
   }
 
-  #take(session: Session, id: ArrayLike<number>, cents: number): Acceptance {
+  #take(
+    session: Session,
+    id: ArrayLike<number>,
+    cents: number,
+    trace: ArrayLike<number> | undefined,
+  ): Acceptance {
     const { clock } = this.#parts;
     const acceptedAtMs = clock.wallMs();
     const slot = session.queue.add(id, cents, acceptedAtMs, clock.monotonicMs());
     if (slot === NONE) return UNAVAILABLE;
+    if (trace !== undefined) session.queue.traces.set(slot, trace);
     session.log.append(id, cents, acceptedAtMs);
     session.queue.segment[slot] = session.log.segment;
     session.filter.add(id);
@@ -162,7 +168,7 @@ export class Service implements Payments {
     return ACCEPTED;
   }
 
-  async #askThenAccept(id: Int32Array, cents: number): Promise<Acceptance> {
+  async #askThenAccept(id: Int32Array, cents: number, trace: Int32Array | undefined): Promise<Acceptance> {
     const bytes = new Uint8Array(16);
     writeIdBytes(id, 0, bytes, 0);
     const stored = await ask<StoredPayment | undefined>(reply => this.#parts.store.find(bytes, reply)).catch(
@@ -173,7 +179,7 @@ export class Service implements Payments {
     if (stored !== undefined) return stored.cents === cents ? ACCEPTED : CONFLICT;
     // It may have come in by another request meanwhile.
     const refusals = this.#refusals;
-    const acceptance = this.#known(session, id, cents) ?? this.#take(session, id, cents);
+    const acceptance = this.#known(session, id, cents) ?? this.#take(session, id, cents, trace);
     if (acceptance !== ACCEPTED) return acceptance;
     return (await this.#keep(refusals)) ? ACCEPTED : UNAVAILABLE;
   }

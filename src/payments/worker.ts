@@ -73,7 +73,7 @@ export interface WorkerEvents {
   /** The store has a payment that the log segment `segment` was keeping. */
   stored(segment: number): void;
   settled(processor: ProcessorIndex, cents: number, waitedMs: number): void;
-  attempted(correlationId: string, processor: ProcessorIndex, outcome: Outcome, durationMs: number): void;
+  attempted(request: PaymentRequest, processor: ProcessorIndex, outcome: Outcome, durationMs: number): void;
   purged(generation: number): void;
   fenced(): void;
   faulty(fault: StoreFault | undefined): void;
@@ -381,6 +381,7 @@ export class Worker {
       correlationId: queue.textOf(slot),
       cents: queue.cents[slot]!,
       requestedAtMs: queue.requestedAtMs[slot]!,
+      traceparent: queue.traces.traceparent(slot, this.#parts.chance),
     };
     this.#parts.processors.post(flight.to, flight, ending => {
       if (this.#closed) {
@@ -409,7 +410,7 @@ export class Worker {
     if (queue.version[slot] !== flight.version) return;
 
     const pinned = queue.state[slot] === PINNED;
-    events.attempted(flight.correlationId, to, outcome, durationMs);
+    events.attempted(flight, to, outcome, durationMs);
     if (outcome === 'processed') {
       this.#settle(slot, queue.requestedAtMs[slot]!);
       return;
@@ -437,7 +438,7 @@ export class Worker {
     const { processors, policy, chance, clock } = this.#parts;
     const version = queue.version[slot]!;
     this.#atWork[to] += 1;
-    processors.find(to, queue.textOf(slot), (found: Found) => {
+    const heard = (found: Found): void => {
       if (this.#closed) return;
       this.#atWork[to] -= 1;
       this.#wake();
@@ -449,7 +450,8 @@ export class Worker {
       this.#ledger.attempt(slot, OUTCOMES.indexOf(outcome), 0, clock.wallMs());
       this.#failures[slot] = Math.min(this.#failures[slot]! + 1, 1000);
       this.#pause(slot, pauseMs(this.#failures[slot]!, chance(), policy));
-    });
+    };
+    processors.find(to, queue.textOf(slot), heard, queue.traces.traceparent(slot, chance));
   }
 
   #settle(slot: number, requestedAtMs: number): void {

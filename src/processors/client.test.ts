@@ -59,6 +59,27 @@ test('a payment goes out with its id, exact amount and instant', async () => {
   );
 });
 
+test('the trace goes along with the payment and with the look-up, where there is one', async () => {
+  const { client, post, received } = await processor(
+    says('HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n'),
+  );
+  const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+  await post();
+  await new Promise<Ending>(resolve => client.post(DEFAULT, { ...request, traceparent }, resolve));
+  for (const trace of [undefined, traceparent]) {
+    await new Promise<Found>(resolve => client.find(DEFAULT, request.correlationId, resolve, trace));
+  }
+  assert.deepEqual(
+    received.map(text => [text.slice(0, 4), /\r\ntraceparent: (.*)\r\n/.exec(text)?.[1]]),
+    [
+      ['POST', undefined],
+      ['POST', traceparent],
+      ['GET ', undefined],
+      ['GET ', traceparent],
+    ],
+  );
+});
+
 test('a connection is used again after a 200, and not after an error', async () => {
   const answers = ['200 OK', '200 OK', '500 Internal Server Error', '200 OK'];
   const { post, connections } = await processor(socket =>

@@ -28,6 +28,7 @@ const HEALTH_TIMEOUT_MS = 6000;
 const ANSWER_BYTES_MAX = 64 * 1024;
 
 const JSON_HEADERS = ['content-type', 'application/json'];
+const NO_HEADERS: string[] = [];
 
 export class ProcessorsClient implements Processors {
   readonly #pools: readonly [Pool, Pool];
@@ -51,13 +52,13 @@ export class ProcessorsClient implements Processors {
   }
 
   post(processor: ProcessorIndex, request: PaymentRequest, reply: (ending: Ending) => void): void {
-    const { correlationId, cents, requestedAtMs } = request;
+    const { correlationId, cents, requestedAtMs, traceparent } = request;
     const requestedAt = formatInstant(requestedAtMs);
     this.#pools[processor].dispatch(
       {
         method: 'POST',
         path: `${this.#paths[processor]}/payments`,
-        headers: JSON_HEADERS,
+        headers: traced(JSON_HEADERS, traceparent),
         body: `{"correlationId":"${correlationId}","amount":${decimal(cents)},"requestedAt":"${requestedAt}"}`,
         headersTimeout: this.#attemptTimeoutMs,
         bodyTimeout: this.#attemptTimeoutMs,
@@ -66,15 +67,21 @@ export class ProcessorsClient implements Processors {
     );
   }
 
-  find(processor: ProcessorIndex, correlationId: string, reply: (found: Found) => void): void {
-    this.#get(processor, `/payments/${correlationId}`, this.#attemptTimeoutMs, (status, body) => {
+  find(
+    processor: ProcessorIndex,
+    correlationId: string,
+    reply: (found: Found) => void,
+    traceparent?: string,
+  ): void {
+    const headers = traced(NO_HEADERS, traceparent);
+    this.#get(processor, `/payments/${correlationId}`, headers, this.#attemptTimeoutMs, (status, body) => {
       if (status === 404) reply({ is: 'absent' });
       else reply((status === 200 && recordIn(body)) || { is: 'unavailable' });
     });
   }
 
   health(processor: ProcessorIndex, reply: (health: Health | undefined) => void): void {
-    this.#get(processor, '/payments/service-health', HEALTH_TIMEOUT_MS, (status, body) => {
+    this.#get(processor, '/payments/service-health', NO_HEADERS, HEALTH_TIMEOUT_MS, (status, body) => {
       reply(status === 200 ? healthIn(body) : undefined);
     });
   }
@@ -87,6 +94,7 @@ export class ProcessorsClient implements Processors {
   #get(
     processor: ProcessorIndex,
     path: string,
+    headers: string[],
     timeoutMs: number,
     reply: (status: number, body: unknown) => void,
   ): void {
@@ -94,6 +102,7 @@ export class ProcessorsClient implements Processors {
       {
         method: 'GET',
         path: `${this.#paths[processor]}${path}`,
+        headers,
         headersTimeout: timeoutMs,
         bodyTimeout: timeoutMs,
       },
@@ -101,6 +110,10 @@ export class ProcessorsClient implements Processors {
     );
   }
 }
+
+/** `headers`, and the trace where there is one. */
+const traced = (headers: string[], traceparent: string | undefined): string[] =>
+  traceparent === undefined ? headers : [...headers, 'traceparent', traceparent];
 
 /** One attempt: decided by its status line, whatever becomes of the rest. */
 class Attempt implements Dispatcher.DispatchHandler {

@@ -7,6 +7,8 @@ export interface PaymentRequest {
   readonly correlationId: string;
   readonly cents: number;
   readonly requestedAtMs: number;
+  /** The value of the field of that name, where the payment belongs to a trace. */
+  readonly traceparent?: string | undefined;
 }
 
 /** What `GET /payments/{id}` of a processor showed. */
@@ -25,7 +27,12 @@ export interface Processors {
   /** One attempt. Replies exactly once, also after a time-out; never tries again by itself. */
   post(processor: ProcessorIndex, request: PaymentRequest, reply: (ending: Ending) => void): void;
   /** Asks whether a payment is recorded there. */
-  find(processor: ProcessorIndex, correlationId: string, reply: (found: Found) => void): void;
+  find(
+    processor: ProcessorIndex,
+    correlationId: string,
+    reply: (found: Found) => void,
+    traceparent?: string,
+  ): void;
   /** Asks `service-health`; undefined when there was no usable answer. */
   health(processor: ProcessorIndex, reply: (health: Health | undefined) => void): void;
 }
