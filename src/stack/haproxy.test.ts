@@ -62,9 +62,9 @@ interface Refusal {
 }
 
 /** Posts on a connection of its own: HAProxy may close one that has had an answer before without a word. */
-function post(url: string): Promise<Refusal> {
+function post(url: string, headers: Record<string, string | string[]> = {}): Promise<Refusal> {
   return new Promise((resolve, reject) => {
-    const posting = request(url, { method: 'POST', agent: false }, answer => {
+    const posting = request(url, { method: 'POST', agent: false, headers }, answer => {
       let body = '';
       answer.setEncoding('utf8').on('data', text => {
         body += text;
@@ -90,6 +90,21 @@ test('HAProxy without a backend answers 503, as a problem that says when to come
     const answer = await post(`${url}/payments`);
     assert.equal(answer.headers['retry-after'], '1');
     assertProblem(answer, 503);
+  }),
+);
+
+test('a refusal of HAProxy echoes the id of its request, by the rule of the backends', { skip }, () =>
+  withProxy(async url => {
+    const echo = async (id: string | string[]): Promise<unknown> => {
+      const { status, headers } = await post(`${url}/payments`, { 'X-Request-Id': id });
+      assert.equal(status, 503);
+      return headers['x-request-id'];
+    };
+    assert.equal(await echo('7f3e/B:0=_c'), '7f3e/B:0=_c');
+    assert.equal(await echo('~'.repeat(128)), '~'.repeat(128));
+    for (const id of ['~'.repeat(129), 'a b', '\xe9', '', ['a', 'a']])
+      assert.equal(await echo(id), undefined);
+    assert.equal((await post(`${url}/payments`)).headers['x-request-id'], undefined);
   }),
 );
 
