@@ -37,6 +37,26 @@ test('a payment is sent, and its amount as it was written', async () => {
   ]);
 });
 
+test('a payment may be labelled, for each time that it is sent', async () => {
+  const sent: unknown[] = [];
+  const answers = [refused(503), accepted(), accepted()];
+  const { client } = scripted([], {
+    fetch: async (_, init) => {
+      const headers = new Headers(init?.headers);
+      sent.push([headers.get('x-request-id'), headers.get('traceparent')]);
+      return answers.shift()!;
+    },
+  });
+  const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+  await client.pay({ correlationId: ID, amount: 1 }, { requestId: 'a', traceparent });
+  await client.pay({ correlationId: ID, amount: 1 });
+  assert.deepEqual(sent, [
+    ['a', traceparent],
+    ['a', traceparent],
+    [null, null],
+  ]);
+});
+
 test('what fails on the way is sent again, the same, after pauses that double', async () => {
   const { client, requests, pauses } = scripted([
     new TypeError('fetch failed'),

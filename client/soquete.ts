@@ -16,6 +16,14 @@ export interface NewPayment {
   readonly amount: number | string;
 }
 
+/** What a request says of itself, for whoever looks for it later. */
+export interface Label {
+  /** Comes back in the answer: 1 to 128 characters of visible ASCII. */
+  readonly requestId?: string;
+  /** The trace that the payment belongs to (W3C Trace Context); the processors get it, too. */
+  readonly traceparent?: string;
+}
+
 export type Processor = 'default' | 'fallback';
 
 export interface Payment {
@@ -100,9 +108,12 @@ export class Soquete {
   }
 
   /** Has a payment accepted; when this resolves it will be settled. Throws `Refusal` or `Unreachable`. */
-  async pay({ correlationId, amount }: NewPayment): Promise<void> {
+  async pay({ correlationId, amount }: NewPayment, { requestId, traceparent }: Label = {}): Promise<void> {
     const body = `{"correlationId":${JSON.stringify(correlationId)},"amount":${numberText(amount)}}`;
-    await this.#send('/payments', { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+    const headers: Record<string, string> = { 'content-type': 'application/json' };
+    if (requestId !== undefined) headers['x-request-id'] = requestId;
+    if (traceparent !== undefined) headers['traceparent'] = traceparent;
+    await this.#send('/payments', { method: 'POST', headers, body });
   }
 
   /** How far a payment is; undefined when it is not known. Throws `Refusal` or `Unreachable`. */

@@ -15,6 +15,7 @@ import { createPages } from './pages.ts';
 import { VERSION } from './version.ts';
 
 const ID = '4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3';
+const REQUEST_ID = '7f3e9b5c';
 const PAYMENT = JSON.stringify({ correlationId: ID, amount: 19.9 });
 
 class Payments extends FakePayments {
@@ -69,7 +70,10 @@ interface Reply {
 
 function ask(method: string, path: string, body?: string, unfinished = false): Promise<Reply> {
   return new Promise((resolve, reject) => {
-    const headers = body === undefined ? {} : { 'content-length': body.length + (unfinished ? 1 : 0) };
+    const headers = {
+      'x-request-id': REQUEST_ID,
+      ...(body === undefined ? {} : { 'content-length': body.length + (unfinished ? 1 : 0) }),
+    };
     const asked = request({ port, method, path, headers, agent: false }, answer => {
       let text = '';
       answer.setEncoding('utf8');
@@ -192,6 +196,8 @@ for (const [name, status, answer] of documented) {
     assert.equal(reply.status, status);
     for (const field of Object.keys(answer.headers ?? {}))
       assert.ok(reply.headers[field.toLowerCase()], field);
+    assert.ok(Object.hasOwn(answer.headers ?? {}, 'X-Request-Id'));
+    assert.equal(reply.headers['x-request-id'], REQUEST_ID);
     const [[type, content] = ['', undefined]] = Object.entries(answer.content ?? {});
     assert.equal(reply.type, type);
     if (content === undefined) {
@@ -212,6 +218,22 @@ test('every way to provoke an answer belongs to a documented one', () => {
     Object.keys(PROVOKE).filter(name => !names.has(name)),
     [],
   );
+});
+
+test('every operation takes an id, and every reference leads somewhere', () => {
+  const text = JSON.stringify(OPENAPI);
+  const operations = Object.values(OPENAPI.paths).flatMap(methods => Object.values(methods));
+  for (const { summary, parameters } of operations) {
+    const all: readonly { readonly $ref?: string }[] = parameters;
+    assert.ok(
+      all.some(({ $ref }) => $ref === '#/components/parameters/RequestId'),
+      summary,
+    );
+  }
+  for (const [, path] of text.matchAll(/"\$ref":"#\/([^"]+)"/g)) {
+    const place = path!.split('/').reduce<unknown>((at, name) => Reflect.get(Object(at), name), OPENAPI);
+    assert.equal(typeof place, 'object', path!);
+  }
 });
 
 test('the type of every problem is a page', async () => {

@@ -1,5 +1,6 @@
 /** The API as OpenAPI 3.1: every path, every answer, each with an example. */
 import { type ProblemKind, problemTitle } from '../http/problem.ts';
+import { COMPONENTS, schema } from './openapi-components.ts';
 import { VERSION } from './version.ts';
 
 const ID = '4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3';
@@ -7,19 +8,23 @@ const AT = '2026-07-10T12:34:56.000Z';
 
 const PAYMENT_EXAMPLE = { correlationId: ID, amount: 19.9 };
 
-const schema = (name: string) => ({ $ref: `#/components/schemas/${name}` });
+/** What each request may carry, and each answer then echoes. */
+const REQUEST_ID = { $ref: '#/components/parameters/RequestId' };
+const TRACEPARENT = { $ref: '#/components/parameters/Traceparent' };
+const ECHO = { 'X-Request-Id': { $ref: '#/components/headers/RequestId' } };
 
 const json = (description: string, name: string, example: unknown) => ({
   description,
+  headers: ECHO,
   content: { 'application/json': { schema: schema(name), example } },
 });
 
-const empty = (description: string) => ({ description });
+const empty = (description: string) => ({ description, headers: ECHO });
 
 /** An answer of `application/problem+json`. */
 const problem = (status: number, kind: ProblemKind, detail: string, headers?: Record<string, object>) => ({
   description: problemTitle(kind),
-  ...(headers === undefined ? {} : { headers }),
+  headers: { ...headers, ...ECHO },
   content: {
     'application/problem+json': {
       schema: schema('Problem'),
@@ -52,6 +57,7 @@ const STORE_UNAVAILABLE = problem(
 
 const text = (description: string, type: string, example: string) => ({
   description,
+  headers: ECHO,
   content: { [type]: { schema: { type: 'string' }, example } },
 });
 
@@ -59,6 +65,7 @@ const readiness = (summary: string) => ({
   get: {
     summary,
     tags: ['operating'],
+    parameters: [REQUEST_ID],
     responses: {
       200: json('It can accept payments.', 'Readiness', { status: 'ok', instance: 'backend-1', reasons: [] }),
       503: json('It cannot, for these reasons.', 'Readiness', {
@@ -101,6 +108,7 @@ export const OPENAPI = {
       post: {
         summary: 'Pay',
         tags: ['payments'],
+        parameters: [REQUEST_ID, TRACEPARENT],
         requestBody: {
           required: true,
           content: { 'application/json': { schema: schema('NewPayment'), example: PAYMENT_EXAMPLE } },
@@ -124,13 +132,19 @@ export const OPENAPI = {
           ),
         },
       },
-      get: { summary: 'Not taken', tags: ['payments'], responses: { 405: ONLY_POST } },
+      get: {
+        summary: 'Not taken',
+        tags: ['payments'],
+        parameters: [REQUEST_ID],
+        responses: { 405: ONLY_POST },
+      },
     },
     '/payments/{correlationId}': {
       get: {
         summary: 'How far is a payment?',
         tags: ['payments'],
         parameters: [
+          REQUEST_ID,
           {
             name: 'correlationId',
             in: 'path',
@@ -161,6 +175,7 @@ export const OPENAPI = {
           'Both ends are inclusive and compared with the requestedAt in the books of the processor.',
         tags: ['payments'],
         parameters: [
+          REQUEST_ID,
           instantParameter('from', 'Nothing before this; without it, from the beginning.'),
           instantParameter('to', 'Nothing after this; without it, until now.'),
         ],
@@ -183,6 +198,7 @@ export const OPENAPI = {
       post: {
         summary: 'Forget everything; only where ALLOW_PURGE=1',
         tags: ['operating'],
+        parameters: [REQUEST_ID],
         responses: {
           200: json('Everything accepted before is forgotten.', 'Message', {
             message: 'All payments purged.',
@@ -198,6 +214,7 @@ export const OPENAPI = {
       get: {
         summary: 'Is the process alive? Neither a failing processor nor a full queue changes the answer.',
         tags: ['operating'],
+        parameters: [REQUEST_ID],
         responses: { 200: json('It is.', 'Liveness', { status: 'ok' }) },
       },
     },
@@ -205,6 +222,7 @@ export const OPENAPI = {
       get: {
         summary: 'The figures of all backends for Prometheus, whichever one answers',
         tags: ['operating'],
+        parameters: [REQUEST_ID],
         responses: {
           200: text(
             'The figures.',
@@ -218,6 +236,7 @@ export const OPENAPI = {
       get: {
         summary: 'The dashboard',
         tags: ['operating'],
+        parameters: [REQUEST_ID],
         responses: { 200: text('A page for people.', 'text/html', '<!doctype html>') },
       },
     },
@@ -225,6 +244,7 @@ export const OPENAPI = {
       get: {
         summary: 'This document',
         tags: ['operating'],
+        parameters: [REQUEST_ID],
         responses: { 200: json('This document.', 'Document', { openapi: '3.1.0' }) },
       },
     },
@@ -232,81 +252,10 @@ export const OPENAPI = {
       get: {
         summary: 'The kinds of problems, for people',
         tags: ['operating'],
+        parameters: [REQUEST_ID],
         responses: { 200: text('A page with a link to each.', 'text/html', '<!doctype html>') },
       },
     },
   },
-  components: {
-    schemas: {
-      NewPayment: {
-        type: 'object',
-        required: ['correlationId', 'amount'],
-        properties: {
-          correlationId: { type: 'string', format: 'uuid', description: 'Names the payment; either case.' },
-          amount: {
-            type: 'number',
-            exclusiveMinimum: 0,
-            maximum: 9_999_999_999.99,
-            multipleOf: 0.01,
-            description: 'At most two decimals.',
-          },
-        },
-        description: 'Other members are ignored.',
-      },
-      Payment: {
-        type: 'object',
-        required: ['correlationId', 'amount', 'status', 'processor', 'requestedAt', 'acceptedAt', 'attempts'],
-        properties: {
-          correlationId: { type: 'string', format: 'uuid' },
-          amount: { type: 'number' },
-          status: { type: 'string', enum: ['queued', 'settled'] },
-          processor: { type: ['string', 'null'], enum: ['default', 'fallback', null] },
-          requestedAt: {
-            type: ['string', 'null'],
-            format: 'date-time',
-            description: 'As in the books of the processor; null before the first attempt.',
-          },
-          acceptedAt: { type: 'string', format: 'date-time' },
-          attempts: { type: 'integer', minimum: 0 },
-        },
-      },
-      Total: {
-        type: 'object',
-        required: ['totalRequests', 'totalAmount'],
-        properties: { totalRequests: { type: 'integer' }, totalAmount: { type: 'number' } },
-      },
-      Summary: {
-        type: 'object',
-        required: ['default', 'fallback'],
-        properties: { default: schema('Total'), fallback: schema('Total') },
-      },
-      Readiness: {
-        type: 'object',
-        required: ['status', 'instance', 'reasons'],
-        properties: {
-          status: { type: 'string', enum: ['ok', 'unavailable'] },
-          instance: { type: 'string' },
-          reasons: { type: 'array', items: { type: 'string' } },
-        },
-      },
-      Liveness: {
-        type: 'object',
-        required: ['status'],
-        properties: { status: { type: 'string', enum: ['ok'] } },
-      },
-      Message: { type: 'object', required: ['message'], properties: { message: { type: 'string' } } },
-      Document: { type: 'object', required: ['openapi'], properties: { openapi: { type: 'string' } } },
-      Problem: {
-        type: 'object',
-        description: 'RFC 9457. The type is also the address of a page that explains it.',
-        required: ['type', 'title', 'status', 'detail'],
-        properties: {
-          type: { type: 'string', format: 'uri-reference' },
-          title: { type: 'string' },
-          status: { type: 'integer' },
-          detail: { type: 'string', description: 'What to mend.' },
-        },
-      },
-    },
-  },
+  components: COMPONENTS,
 } as const;
