@@ -1,56 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { EXAMPLES, exampleBytes } from './fuzz-inputs.ts';
+import { readExamples } from './examples.ts';
 import { routes } from './routes.ts';
 import { answersIn, type Driven, drive, FakePayments } from './testing.ts';
-
-interface Expected {
-  readonly status: number;
-  readonly closes: boolean;
-  readonly isEmpty: boolean;
-  readonly contains: readonly string[];
-  readonly lacks: readonly string[];
-}
-
-interface Example {
-  readonly title: string;
-  readonly bytes: Buffer;
-  /** The client ends its side behind the bytes. */
-  readonly ends: boolean;
-  readonly answers: readonly Expected[];
-}
-
-function readExamples(): Example[] {
-  const examples: Example[] = [];
-  const form = /^### (.+)\n\n```bytes\n([\s\S]*?)\n```\n\n```answers\n([\s\S]*?)\n```$/gm;
-  for (const [, title, bytes, answers] of EXAMPLES.matchAll(form)) {
-    const ends = bytes!.endsWith('\\end');
-    examples.push({
-      title: title!,
-      ends,
-      bytes: exampleBytes(bytes!),
-      answers: answers!.split('\n').map(expectedOf),
-    });
-  }
-  assert.equal(examples.length, EXAMPLES.match(/^### /gm)?.length, 'every heading of level 3 is an example');
-  return examples;
-}
-
-function expectedOf(line: string): Expected {
-  const quoted = /(!?)("(?:[^"\\]|\\.)*")/g;
-  const words = line.replace(quoted, '').split(' ');
-  const texts = [...line.matchAll(quoted)].map(([, sign, text]) => ({
-    sign,
-    text: JSON.parse(text!) as string,
-  }));
-  return {
-    status: Number(words[0]),
-    closes: words.includes('close'),
-    isEmpty: words.includes('empty'),
-    contains: texts.filter(({ sign }) => sign === '').map(({ text }) => text),
-    lacks: texts.filter(({ sign }) => sign === '!').map(({ text }) => text),
-  };
-}
 
 const run = (pieces: Buffer[], ends = false): Promise<Driven> =>
   drive(pieces, { handler: routes({ payments: new FakePayments(), allowPurge: false }), ends });
@@ -60,11 +12,9 @@ const final = (driven: Driven): string => driven.output.replaceAll('HTTP/1.1 100
 
 const GOOD = Buffer.from('GET /health?good HTTP/1.1\r\nHost: a\r\n\r\n');
 
-const examples = readExamples();
-
-for (const { title, bytes, ends, answers } of examples) {
+for (const { name, bytes, ends, answers } of readExamples()) {
   const closes = answers.at(-1)!.closes;
-  test(`example: ${title}`, async () => {
+  test(`example: ${name}`, async () => {
     const whole = await run([bytes], ends);
     const seen = answersIn(final(whole));
     assert.deepEqual(

@@ -1,7 +1,7 @@
 /**
  * Inputs for the fuzzer: seeded chance, examples to begin with, and ways to spoil them.
  */
-import { readFileSync } from 'node:fs';
+import { readExamples } from './examples.ts';
 
 /** Numbers from 0 up to 1 from a seed (mulberry32): the same seed, the same run. */
 export function chance(seed: number): () => number {
@@ -14,29 +14,11 @@ export function chance(seed: number): () => number {
   };
 }
 
-const ESCAPED: Readonly<Record<string, string>> = { r: '\r', n: '\n', t: '\t', 0: '\0', '\\': '\\' };
-
-/** The bytes of one `bytes` block of the examples; see the head of that document. */
-export function exampleBytes(block: string): Buffer {
-  const repeated = block
-    .replaceAll('\n', '')
-    .replace(/\\end$/, '')
-    .replace(/\\\{(\d+)\*(.*?)\}/g, (_, times: string, part: string) => part.repeat(Number(times)));
-  const plain = repeated.replace(
-    /\\(?:x([0-9a-f]{2})|([rnt0\\]))/g,
-    (_, hex: string | undefined, letter: string) =>
-      hex === undefined ? ESCAPED[letter]! : String.fromCharCode(Number.parseInt(hex, 16)),
-  );
-  return Buffer.from(plain, 'latin1');
-}
-
-export const EXAMPLES = readFileSync(new URL('connection.examples.md', import.meta.url), 'utf8');
-
 /** The bytes of all examples that are short enough to be worth spoiling. */
 export function exampleInputs(): Buffer[] {
-  return [...EXAMPLES.matchAll(/```bytes\n([\s\S]*?)\n```/g)]
-    .map(([, block]) => exampleBytes(block!))
-    .filter(bytes => bytes.length < 2000);
+  return readExamples()
+    .map(({ bytes }) => bytes)
+    .filter(({ length }) => length < 2000);
 }
 
 const REQUEST_WORDS = [
