@@ -2,20 +2,19 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { readSettings } from './stack/settings.ts';
 import {
   freePorts,
   killIfThere,
   launchStack,
   type RunningStack,
+  send,
   startStack,
   until,
+  withoutHaproxy,
 } from './stack/testing.ts';
-
-const withoutHaproxy = readSettings(process.env).haproxy === undefined && 'HAProxy is not installed';
 
 interface Total {
   readonly totalRequests: number;
@@ -71,20 +70,6 @@ async function assertSettled(stack: RunningStack, count: number): Promise<void> 
   assert.deepEqual(books, await booked(stack));
 }
 
-/** Sends bytes as they are and returns all that comes until the connection closes. */
-function send(port: number, bytes: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(port, '127.0.0.1', () => socket.write(bytes, 'latin1'));
-    let answer = '';
-    socket.setEncoding('latin1').on('data', text => {
-      answer += text;
-    });
-    socket.once('close', () => resolve(answer));
-    socket.once('error', reject);
-    socket.setTimeout(5_000, () => socket.destroy(new Error(`no end of the answer: ${answer}`)));
-  });
-}
-
 test('payments through HAProxy are settled, and all books agree', { skip: withoutHaproxy }, async () => {
   await using stack = await startStack();
   assert.deepEqual(await pay(stack, 300), { 202: 300 });
@@ -126,7 +111,7 @@ test('what HAProxy cannot read, a backend refuses', { skip: withoutHaproxy }, as
     'HTTP/2': ['GET /health HTTP/2.0\r\nHost: a\r\n\r\n', 505],
   } as const;
   for (const [name, [bytes, status]] of Object.entries(requests)) {
-    const answer = await send(stack.port, bytes);
+    const answer = await send(stack.port, [bytes]);
     assert.match(
       answer,
       new RegExp(`^HTTP/1\\.1 ${status} [\\s\\S]*\r\ncontent-type: application/problem\\+json`, 'i'),
@@ -144,7 +129,7 @@ test('in TCP mode every byte reaches a backend', { skip: withoutHaproxy }, async
     'GET /health HTTP/1.1\r\nHost: a\r\nA B: c\r\n\r\n',
   ];
   assert.match(
-    await send(stack.port, good + bad),
+    await send(stack.port, [good + bad]),
     /^HTTP\/1\.1 200 [\s\S]*HTTP\/1\.1 400 [\s\S]*problem\+json/,
   );
 });

@@ -1,18 +1,15 @@
 /** HAProxy's configuration, with no backend behind it: what it accepts and how it refuses. */
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { type IncomingHttpHeaders, request } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { readSettings } from './settings.ts';
-import { freePorts, until } from './testing.ts';
+import { haproxy, withoutHaproxy as skip, startProxy, until } from './testing.ts';
 
 const PROJECT = join(import.meta.dirname, '../..');
-const haproxy = readSettings(process.env).haproxy ?? '';
-const skip = haproxy === '' && 'HAProxy is not installed';
 
 for (const file of ['haproxy.cfg', 'tcp.cfg']) {
   test(`${file} is valid, without a warning`, { skip }, () => {
@@ -28,29 +25,10 @@ for (const file of ['haproxy.cfg', 'tcp.cfg']) {
 /** Runs HAProxy in HTTP mode in front of a folder without sockets; `use` gets its address and the folder. */
 async function withProxy(use: (url: string, folder: string) => Promise<void>): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'soquete-'));
-  const [port] = await freePorts(1);
-  const proxy = spawn(haproxy, ['-f', join(PROJECT, 'haproxy/haproxy.cfg')], {
-    env: {
-      SOQUETE_BIND: `127.0.0.1:${port}`,
-      SOQUETE_RUN: folder,
-      SOQUETE_STATS: 'off',
-      SOQUETE_ERRORS: join(PROJECT, 'haproxy/errors'),
-    },
-    stdio: 'ignore',
-  });
-  const url = `http://127.0.0.1:${port}`;
   try {
-    const isUp = (): Promise<boolean> =>
-      fetch(url)
-        .then(answer => answer.arrayBuffer())
-        .then(
-          () => true,
-          () => false,
-        );
-    await until(isUp, 'HAProxy to answer');
-    await use(url, folder);
+    await using proxy = await startProxy('haproxy.cfg', folder);
+    await use(`http://127.0.0.1:${proxy.port}`, folder);
   } finally {
-    proxy.kill('SIGKILL');
     rmSync(folder, { recursive: true, force: true });
   }
 }

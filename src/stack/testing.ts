@@ -1,9 +1,11 @@
 /** The real stack for tests: its own ports, its own folder, its own books; gone when the test is. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { accepts } from './ready.ts';
+import { readSettings } from './settings.ts';
 
 const PROJECT = join(import.meta.dirname, '../..');
 const START_DEADLINE_MS = 20_000;
@@ -84,6 +86,83 @@ export async function launchStack({ env = {}, folder }: StackOptions = {}): Prom
       rmSync(home, { recursive: true, force: true });
     },
   };
+}
+
+/** Where HAProxy is; empty where it is not installed. */
+export const haproxy = readSettings(process.env).haproxy ?? '';
+/** For `skip` of a test that needs it. */
+export const withoutHaproxy = haproxy === '' && 'HAProxy is not installed';
+
+export interface RunningProxy extends AsyncDisposable {
+  readonly port: number;
+}
+
+/** Runs HAProxy in front of the backends whose sockets are in `folder`, and waits until it listens. */
+export async function startProxy(
+  configuration: 'haproxy.cfg' | 'tcp.cfg',
+  folder: string,
+): Promise<RunningProxy> {
+  const [port] = (await freePorts(1)) as [number];
+  const proxy = spawn(haproxy, ['-f', join(PROJECT, 'haproxy', configuration)], {
+    env: {
+      SOQUETE_BIND: `127.0.0.1:${port}`,
+      SOQUETE_RUN: folder,
+      SOQUETE_STATS: 'off',
+      SOQUETE_ERRORS: join(PROJECT, 'haproxy/errors'),
+    },
+    stdio: 'ignore',
+  });
+  const ended = new Promise(resolve => proxy.once('close', resolve));
+  const dispose = async (): Promise<void> => {
+    proxy.kill('SIGKILL');
+    await ended;
+  };
+  try {
+    await until(() => accepts({ host: '127.0.0.1', port }), 'HAProxy to listen');
+  } catch (error) {
+    await dispose();
+    throw error;
+  }
+  return { port, [Symbol.asyncDispose]: dispose };
+}
+
+export interface Sending {
+  /** The client ends its side behind the last piece. */
+  readonly ends?: boolean;
+  /** A request that is answered without a body: sent first, and the pieces once it is answered. */
+  readonly behind?: string;
+}
+
+/**
+ * Sends `pieces` (texts with one character for each byte) as they are, one write for each, to a port or a socket's path.
+ * Returns all that comes until the other side closes.
+ */
+export function send(
+  where: number | string,
+  pieces: readonly (string | Uint8Array)[],
+  { ends = false, behind }: Sending = {},
+): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = typeof where === 'number' ? connect(where, '127.0.0.1') : connect(where);
+    const sendPieces = (): void => {
+      for (const piece of pieces) socket.write(piece, 'latin1');
+      if (ends) socket.end();
+    };
+    let answer = '';
+    let isWaiting = behind !== undefined;
+    socket.setNoDelay();
+    if (behind === undefined) sendPieces();
+    else socket.write(behind, 'latin1');
+    socket.setEncoding('latin1').on('data', text => {
+      answer += text;
+      if (!isWaiting || !answer.endsWith('\r\n\r\n')) return;
+      isWaiting = false;
+      sendPieces();
+    });
+    socket.once('close', () => resolve(answer));
+    socket.once('error', reject);
+    socket.setTimeout(5_000, () => socket.destroy(new Error(`no end of the answer: ${answer}`)));
+  });
 }
 
 /** Waits until `holds`, asking again and again. Throws when it does not by the deadline. */
