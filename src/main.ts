@@ -8,6 +8,7 @@ import { routes } from './http/routes.ts';
 import { Server } from './http/server.ts';
 import { createLogger } from './observe/log.ts';
 import { createPages } from './observe/pages.ts';
+import { letCompilersGiveWay } from './priority.ts';
 import { openSqliteStore } from './store/remote.ts';
 import { StoreOpenError } from './store/sqlite-open.ts';
 
@@ -18,6 +19,7 @@ const EXIT_CONFIG = 78;
 const DRAIN_MS = 1500;
 
 async function main(): Promise<void> {
+  letCompilersGiveWay();
   const config = readConfig(process.env);
   const logger = createLogger(config.logLevel, config.instance);
   const durable = config.ackAfter === 'flush' ? 'power' : 'process';
