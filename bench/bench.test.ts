@@ -1,6 +1,7 @@
 /** Every benchmark runs, small: what it asserts of its own work is the test. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { draw } from './report/picture.ts';
 import { DEFINITIONS } from './suite/all.ts';
 import { program } from './tools/children.ts';
 import { measure, resultsTable } from './tools/rounds.ts';
@@ -10,12 +11,15 @@ const skip = program('haproxy') === undefined ? 'HAProxy is not installed' : fal
 
 for (const { name, about, open } of DEFINITIONS) {
   test(`${name}: ${about}`, { skip, timeout: 60_000 }, async () => {
-    await using benchmark = open({ small: true, large: false });
+    await using benchmark = open({ small: true, large: false, long: false });
     const results = await measure(benchmark, { rounds: 1, seconds: 0.3 });
     for (const { name } of benchmark.contenders) {
       const first = results[name]?.[benchmark.columns[0]!.figure];
       assert.ok(first !== undefined && first.median >= 0, `${name} says nothing`);
     }
     assert.match(resultsTable(benchmark.columns, results), /\d/);
+    for (const picture of benchmark.pictures?.(results) ?? []) {
+      assert.doesNotMatch(draw(picture), /NaN|undefined/, picture.title);
+    }
   });
 }

@@ -5,17 +5,18 @@
  *   npm run bench -- sockets accept         some
  *   npm run bench -- --list                 what there is
  *   npm run bench -- sockets --rounds 7 --seconds 4
- *   npm run bench -- summary --large        with ten million payments, which takes minutes to prepare
+ *   npm run bench -- summary cost --large   with ten million payments too, which takes minutes to prepare
+ *   npm run bench -- growth --long          over ten minutes instead of half of one
  *
- * The last results of each are kept in bench/results/latest.json.
+ * The last results of each are kept in bench/results/latest.json, and drawn in report.html beside it.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { DEFINITIONS, SCRIPTS } from './suite/all.ts';
-import type { Definition, Wishes } from './suite/benchmark.ts';
-import { keep } from './tools/keep.ts';
+import type { Benchmark, Definition, Wishes } from './suite/benchmark.ts';
+import { Forecast, type Run } from './tools/forecast.ts';
+import { keep, keepDurations, readDurations, reportFile } from './tools/keep.ts';
 import { clockText, Progress } from './tools/progress.ts';
 import { measure, resultsTable } from './tools/rounds.ts';
 
@@ -25,68 +26,120 @@ const { values, positionals } = parseArgs({
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '3' },
     large: { type: 'boolean', default: false },
+    long: { type: 'boolean', default: false },
     list: { type: 'boolean', default: false },
   },
 });
-const rounds = Number(values.rounds);
-const seconds = Number(values.seconds);
-const wishes: Wishes = { small: false, large: values.large };
+const size = { rounds: Number(values.rounds), seconds: Number(values.seconds) };
+const wishes: Wishes = { small: false, large: values.large, long: values.long };
 
-/** What starting and stopping takes besides measuring, until we know better. */
-const OVERHEAD_SECONDS_GUESS = 3;
-
-const scripts = Object.entries(SCRIPTS).filter(([name]) => existsSync(scriptPath(name)));
-const known = [...DEFINITIONS.map(({ name }) => name), ...scripts.map(([name]) => name)];
+const known = [...DEFINITIONS.map(({ name }) => name), ...Object.keys(SCRIPTS)];
 const wanted = positionals.length > 0 ? positionals : known;
 const unknown = wanted.filter(name => !known.includes(name));
-if (values.list || unknown.length > 0 || !(rounds >= 1) || !(seconds > 0)) {
+if (values.list || unknown.length > 0 || !(size.rounds >= 1) || !(size.seconds > 0)) {
   const complaint =
     unknown.length > 0 ? `bench: there is no ${unknown.join(', ')}; there is` : 'bench: there is';
   console.log(complaint);
-  for (const { name, about } of DEFINITIONS) console.log(`  ${name.padEnd(14)} ${about}`);
-  for (const [name, about] of scripts) console.log(`  ${name.padEnd(14)} ${about}`);
+  for (const { name, about } of DEFINITIONS) console.log(`  ${name.padEnd(20)} ${about}`);
+  for (const [name, { about }] of Object.entries(SCRIPTS)) console.log(`  ${name.padEnd(20)} ${about}`);
   process.exit(values.list ? 0 : 78);
 }
 
-for (const name of wanted) {
-  const definition = DEFINITIONS.find(known => known.name === name);
-  if (definition === undefined) runScript(name);
-  else await runDefinition(definition);
+interface Planned {
+  readonly definition: Definition;
+  readonly benchmark: Benchmark;
+  readonly rounds: number;
+  readonly seconds: number;
 }
 
-async function runDefinition({ name, about, open }: Definition): Promise<void> {
-  await using benchmark = open(wishes);
-  const progress = new Progress();
-  const runs = rounds * benchmark.contenders.length;
-  const startedAt = performance.now();
-  let done = 0;
-  const starting = (round: number, contender: string): void => {
-    const perRun =
-      done === 0 ? seconds + OVERHEAD_SECONDS_GUESS : (performance.now() - startedAt) / 1000 / done;
-    const left = clockText(perRun * (runs - done));
-    progress.update(`${name}  round ${round + 1} of ${rounds}  about ${left} left  ${contender}`);
+/** What is to be done, in order; a script is known by its name alone. */
+const plan: readonly (Planned | string)[] = wanted.map(name => {
+  const definition = DEFINITIONS.find(known => known.name === name);
+  if (definition === undefined) return name;
+  return { definition, benchmark: definition.open(wishes), ...(definition.size?.(wishes) ?? size) };
+});
+const forecast = new Forecast(plan.flatMap(runsOf), readDurations());
+const progress = new Progress();
+
+for (const [at, planned] of plan.entries()) {
+  const place = `${at + 1} of ${plan.length}`;
+  if (typeof planned === 'string') {
+    runScript(planned, place);
+    continue;
+  }
+  try {
+    await runBenchmark(planned, place);
+  } catch (error) {
+    // What one found wrong is no reason to leave the others out.
+    console.error(`\n${planned.definition.name}: FAILED`, error);
+    forecast.drop(planned.definition.name);
+    process.exitCode = 1;
+  }
+}
+console.log(`\nIn pictures: ${reportFile}`);
+
+function runsOf(planned: Planned | string): Run[] {
+  if (typeof planned === 'string') {
+    return [{ benchmark: planned, contender: '', seconds: SCRIPTS[planned]!.seconds }];
+  }
+  const { definition, benchmark, rounds, seconds } = planned;
+  return Array.from({ length: rounds }, () =>
+    benchmark.contenders
+      .filter(({ isRunWithFirst }) => !isRunWithFirst)
+      .map(({ name }) => ({ benchmark: definition.name, contender: name, seconds })),
+  ).flat();
+}
+
+async function runBenchmark({ definition, benchmark, rounds, seconds }: Planned, place: string) {
+  const { name, about } = definition;
+  const { contenders, columns, notes = [], pictures } = benchmark;
+  await using _ = benchmark;
+  let doing = '';
+  const show = (): void => {
+    const now = performance.now();
+    const [left, inAll] = [forecast.left(now, name), forecast.left(now)].map(clockText);
+    const rest = plan.length === 1 ? '' : `, ${inAll} for all`;
+    progress.update(`${name} (${place})  about ${left} left${rest}  ${doing}`);
   };
+  const ticking = setInterval(show, 1000);
   const results = await measure(benchmark, {
     rounds,
     seconds,
-    starting,
-    ended: () => {
-      done += 1;
+    starting: (round, contender) => {
+      forecast.begin(name, contender, performance.now());
+      doing = `round ${round + 1} of ${rounds}: ${contender}`;
+      show();
     },
-  });
+    tell: what => {
+      doing = `${doing.split(' (')[0]} (${what})`;
+      show();
+    },
+    ended: () => forecast.end(performance.now()),
+  }).finally(() => clearInterval(ticking));
   progress.clear();
-  console.log(`\n${name}: ${about} (medians of ${rounds} rounds of ${seconds} s)`);
-  console.log(resultsTable(benchmark.columns, results));
-  keep(name, { about, rounds, seconds, columns: benchmark.columns, results });
-}
-
-function scriptPath(name: string): string {
-  return fileURLToPath(new URL(`${name}.ts`, import.meta.url));
+  console.log(
+    `\n${name}: ${about} (${rounds === 1 ? '1 round' : `medians of ${rounds} rounds`} of ${seconds} s)`,
+  );
+  console.log(resultsTable(columns, results));
+  for (const note of notes) console.log(note);
+  keep(name, { about, rounds, seconds, columns, results, notes, pictures: pictures?.(results) ?? [] });
+  keepDurations(
+    name,
+    forecast.durationsOf(
+      name,
+      contenders.map(contender => contender.name),
+    ),
+  );
 }
 
 /** Those that measure one part in a way of their own. */
-function runScript(name: string): void {
-  console.log(`\n${name}: ${SCRIPTS[name]}`);
-  const { status } = spawnSync(process.execPath, [scriptPath(name)], { stdio: 'inherit' });
+function runScript(name: string, place: string): void {
+  const left = clockText(forecast.left(performance.now(), name));
+  console.log(`\n${name} (${place}): ${SCRIPTS[name]!.about}; about ${left}`);
+  forecast.begin(name, '', performance.now());
+  const script = fileURLToPath(new URL(`${name}.ts`, import.meta.url));
+  const { status } = spawnSync(process.execPath, [script], { stdio: 'inherit' });
+  forecast.end(performance.now());
+  keepDurations(name, forecast.durationsOf(name, ['']));
   if (status !== 0) process.exitCode = status ?? 1;
 }

@@ -1,7 +1,22 @@
 /** The two charts of a benchmark: how much, as bars, and how long, as dots on a logarithmic scale. */
+import type { Column } from '../suite/benchmark.ts';
 import type { Results } from '../tools/rounds.ts';
 import { number } from '../tools/table.ts';
-import { box, COLOURS, decades, dot, INK, line, linear, logarithmic, PALE, svg, text, ticks } from './svg.ts';
+import {
+  box,
+  COLOURS,
+  decades,
+  dot,
+  INK,
+  line,
+  linear,
+  logarithmic,
+  MUTED,
+  PALE,
+  svg,
+  text,
+  ticks,
+} from './svg.ts';
 
 const WIDTH = 900;
 const LABELS = 290;
@@ -9,8 +24,8 @@ const RIGHT = 130;
 const ROW = 26;
 const TOP = 26;
 
-/** A bar for each contender, with the range of its rounds and its ratio to the first. */
-export function bars(results: Results, figure: string, title: string): string {
+/** A bar for each contender, with the range of its rounds and, where that says something, its ratio to the first. */
+export function bars(results: Results, { figure, title, ratio: isCompared }: Column): string {
   const rows = Object.entries(results).flatMap(([name, figures]) => {
     const measured = figures[figure];
     return measured === undefined || !Number.isFinite(measured.median) ? [] : [{ name, ...measured }];
@@ -24,13 +39,17 @@ export function bars(results: Results, figure: string, title: string): string {
   ]);
   const drawn = rows.flatMap(({ name, median, ratio, values }, at) => {
     const y = TOP + at * ROW;
-    const colour = /ceiling/.test(name) ? '#8a8a8a' : COLOURS[0];
+    const colour = /ceiling/.test(name) ? MUTED : COLOURS[0]!;
     const middle = y + ROW / 2 - 2;
     return [
       text(LABELS - 8, middle + 4, name, 'text-anchor="end"'),
       box(LABELS, y + 3, x(median) - LABELS, ROW - 10, colour),
       line(x(Math.min(...values)), middle, x(Math.max(...values)), middle, INK, 1.6),
-      text(WIDTH - RIGHT + 8, middle + 4, `${number(median)}  ×${ratio.toFixed(2)}`),
+      text(
+        WIDTH - RIGHT + 8,
+        middle + 4,
+        isCompared ? `${number(median)}  ×${number(ratio)}` : number(median),
+      ),
     ];
   });
   return svg(WIDTH, height, title, [...grid, ...drawn]);
@@ -66,7 +85,7 @@ export function percentiles(results: Results): string {
     });
     return [
       text(LABELS - 8, y + 4, name, 'text-anchor="end"'),
-      line(found[0]!.at, y, found.at(-1)!.at, y, '#aaa', 2),
+      line(found[0]!.at, y, found.at(-1)!.at, y, PALE, 2),
       ...found.map(({ at, colour }) => dot(at, y, colour)),
     ];
   });

@@ -3,11 +3,12 @@ import type { Outcome } from '../rinha/scenario.ts';
 import { outcomeLines } from '../rinha/score.ts';
 import type { Column } from '../suite/benchmark.ts';
 import type { Kept } from '../tools/keep.ts';
-import { type Results, resultsTable } from '../tools/rounds.ts';
+import { type Results, resultsCells } from '../tools/rounds.ts';
 import type { Latency } from '../tools/statistics.ts';
 import { bars, percentiles } from './charts.ts';
+import { draw, type Picture } from './picture.ts';
 import { scenarioCharts } from './scenario-chart.ts';
-import { escaped } from './svg.ts';
+import { COLOUR_STYLES, escaped } from './svg.ts';
 
 type KeptBenchmark = Kept & {
   about: string;
@@ -15,6 +16,8 @@ type KeptBenchmark = Kept & {
   seconds: number;
   columns: Column[];
   results: Results;
+  notes?: string[];
+  pictures?: Picture[];
 };
 type KeptScenario = Kept & Outcome & { about: string; constant?: Latency };
 
@@ -28,10 +31,10 @@ export function page(kept: Readonly<Record<string, Kept>>): string {
   return `<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>soquete: measurements</title>
 <meta name="viewport" content="width=device-width">
-<style>${STYLE}</style>
+<style>${COLOUR_STYLES}${STYLE}</style>
 <h1>soquete: measurements</h1>
-<p>Bars and dots are medians of interleaved rounds, the black line across a bar spans the rounds, × is the median of
-the rounds' ratios to the first row. Machines differ: compare the figures with each other.</p>
+<p>Bars and dots are medians of interleaved rounds, the thin line across a bar spans the rounds, ± is half of that span, × and
+<i>ratio</i> are the median of the rounds’ ratios to the first row. Machines differ: compare the figures with each other.</p>
 <nav>${links.join(' ')}</nav>
 ${sections.join('\n')}
 </html>
@@ -42,27 +45,40 @@ const ORDER = [
   'rinha',
   'sockets',
   'accept',
+  'http-ceiling',
+  'http-ceiling-proxied',
   'settle',
   'summary',
+  'cost',
+  'memory',
+  'growth',
   'start',
   'faults',
   'spike',
-  'memory',
-  'cost',
 ];
 const rank = (name: string): number => (ORDER.indexOf(name) + ORDER.length + 1) % (ORDER.length + 1);
 
 function benchmark(name: string, kept: KeptBenchmark): string {
-  const { about, rounds, seconds, columns, results } = kept;
-  const [first] = columns;
-  const charts = first === undefined ? [] : [caption(first.title), bars(results, first.figure, first.title)];
+  const { about, rounds, seconds, columns, results, notes = [], pictures = [] } = kept;
+  const charts = columns
+    .filter(({ bars: isDrawn }, at) => at === 0 || isDrawn)
+    .flatMap(column => [caption(column.title), bars(results, column)]);
   if (Object.values(results).some(figures => figures['p99'] !== undefined)) {
     charts.push(caption('latency'), percentiles(results));
   }
-  return section(name, about, `${rounds} rounds of ${seconds} s, ${measuredOn(kept)}`, [
+  const count = rounds === 1 ? '1 round' : `${rounds} rounds`;
+  return section(name, about, `${count} of ${seconds} s, ${measuredOn(kept)}`, [
+    ...pictures.map(picture => `${caption(picture.title)}${draw(picture)}`),
     ...charts,
-    `<pre>${escaped(resultsTable(columns, results))}</pre>`,
+    grid(resultsCells(columns, results)),
+    ...notes.map(note => `<p><small>${escaped(note)}</small></p>`),
   ]);
+}
+
+function grid([head = [], ...rows]: string[][]): string {
+  const cells = (row: readonly string[], of: 'th' | 'td'): string =>
+    `<tr>${row.map(cell => `<${of}>${escaped(cell)}</${of}>`).join('')}</tr>`;
+  return `<div class="wide"><table><thead>${cells(head, 'th')}</thead><tbody>${rows.map(row => cells(row, 'td')).join('\n')}</tbody></table></div>`;
 }
 
 function scenario(kept: KeptScenario): string {
@@ -83,9 +99,13 @@ function measuredOn({ at, machine }: Kept): string {
 }
 
 const STYLE = `
-body { font: 15px/1.45 system-ui, sans-serif; color: #222; max-width: 960px; margin: 2em auto; padding: 0 1em; background: #fff }
-h2 { margin-top: 2em; border-bottom: 1px solid #ccc } h3 { font-size: 1em; margin: 1em 0 0.2em }
-nav a { margin-right: 0.8em } small { color: #555 } pre { font-size: 12px; overflow-x: auto }
-svg { width: 100%; height: auto; display: block } svg text { font: 12px system-ui, sans-serif; fill: #222 } svg .tick { fill: #555; font-size: 11px }
-@media print { body { margin: 0; max-width: none } nav { display: none } section { break-inside: avoid } pre { white-space: pre-wrap } }
+body { font: 15px/1.45 system-ui, sans-serif; color: var(--ink); max-width: 1020px; margin: 2em auto; padding: 0 1em; background: var(--page) }
+h2 { margin-top: 2em; border-bottom: 1px solid var(--pale) } h3 { font-size: 1em; margin: 1.4em 0 0.3em } a { color: var(--blue) }
+nav a { margin-right: 0.8em } small { color: var(--soft) } pre { font-size: 12px; overflow-x: auto }
+.wide { overflow-x: auto } table { border-collapse: collapse; margin: 1em 0; font-size: 13px; font-variant-numeric: tabular-nums }
+th, td { text-align: right; padding: 0.15em 0.7em; border-bottom: 1px solid var(--pale) } th { font-weight: 600 }
+th:first-child, td:first-child { text-align: left; padding-left: 0 }
+svg { width: 100%; height: auto; display: block } svg text { font: 12px system-ui, sans-serif; fill: var(--ink) } svg .tick { fill: var(--soft); font-size: 11px }
+@media print { @page { margin: 14mm } body { margin: 0; max-width: none; font-size: 11px } nav { display: none } h2, h3, h2 + p { break-after: avoid }
+  svg, table { break-inside: avoid } table { font-size: 10px } pre { white-space: pre-wrap } * { print-color-adjust: exact } }
 `;

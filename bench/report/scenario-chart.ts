@@ -2,16 +2,18 @@
 import type { Second } from '../rinha/scenario.ts';
 import { FULL_SECONDS, STAGES } from '../rinha/stages.ts';
 import {
+  BAND,
   box,
   COLOURS,
   decades,
-  INK,
   line,
   linear,
   logarithmic,
+  PAGE,
   PALE,
   path,
   type Scale,
+  SOFT,
   svg,
   text,
   ticks,
@@ -49,8 +51,8 @@ export function scenarioCharts(timeline: readonly Second[], constantP99: number 
     constantP99 === undefined
       ? []
       : [
-          line(LEFT, y(constantP99), WIDTH - RIGHT, y(constantP99), '#777', 1.2),
-          text(LEFT + 4, y(constantP99) - 4, 'p99 of a constant answer', 'class="tick"'),
+          line(LEFT, y(constantP99), WIDTH - RIGHT, y(constantP99), SOFT, 1.2),
+          text(WIDTH - RIGHT + 6, y(constantP99) + 4, 'a constant answer’s p99', 'class="tick"'),
         ];
   return [
     chart('latency, ms', latency, marks, y, floor),
@@ -79,14 +81,11 @@ function chart(
   const x = linear(0, seconds, LEFT, WIDTH - RIGHT);
   const stageAt = (at: number) => x((STAGES[at]?.atSeconds ?? FULL_SECONDS) * (seconds / FULL_SECONDS));
   const stages = STAGES.flatMap(({ is }, at) => [
-    box(
-      stageAt(at),
-      TOP,
-      stageAt(at + 1) - stageAt(at),
-      HEIGHT - TOP - BOTTOM,
-      at % 2 === 0 ? '#f4f4f4' : '#fff',
-    ),
-    text(stageAt(at) + 3, TOP - 5, is.replace(/ \(.*/, ''), 'class="tick"'),
+    box(stageAt(at), TOP, stageAt(at + 1) - stageAt(at), HEIGHT - TOP - BOTTOM, at % 2 === 0 ? BAND : PAGE),
+    // The last one has a long name and nothing to its left for a while.
+    at === STAGES.length - 1
+      ? text(WIDTH - RIGHT, TOP - 5, is.replace(/ \(.*/, ''), 'class="tick" text-anchor="end"')
+      : text(stageAt(at) + 3, TOP - 5, is.replace(/ \(.*/, ''), 'class="tick"'),
   ]);
   const grid = marks.flatMap(mark => [
     line(LEFT, y(mark), WIDTH - RIGHT, y(mark), PALE),
@@ -107,6 +106,6 @@ function chart(
     line(WIDTH - RIGHT + 6, TOP + 6 + at * 18, WIDTH - RIGHT + 22, TOP + 6 + at * 18, COLOURS[at]!, 3),
     text(WIDTH - RIGHT + 28, TOP + 10 + at * 18, title),
   ]);
-  const heading = text(LEFT, 12, title, `fill="${INK}" font-weight="600"`);
+  const heading = text(LEFT, 12, title, 'font-weight="600"');
   return svg(WIDTH, HEIGHT, title, [...stages, ...grid, ...clock, ...drawn, ...legend, ...more, heading]);
 }

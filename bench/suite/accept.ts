@@ -2,12 +2,12 @@
  * What it costs to accept: `202` when a payment is in memory, when no process's death can lose it, when no power loss can.
  * With the processors away it is accepting alone; with them there, accepting has to go first.
  */
-import { join } from 'node:path';
 import { constantProxy } from '../tools/proxy.ts';
 import { absentProcessors, simulatedProcessors, startSoquete, stopBackends } from '../tools/soquete.ts';
 import { benchmark, type Contender, type Definition } from './benchmark.ts';
-import { assertStored, constantServers, drive, figuresOf, LOAD_COLUMNS } from './drive.ts';
+import { CONNECTIONS, constantServers, drive, figuresOf, LOAD_COLUMNS } from './drive.ts';
 import { ceiling } from './sockets.ts';
+import { assertStored, storeDirectory } from './stored.ts';
 
 export const accept: Definition = {
   name: 'accept',
@@ -37,7 +37,7 @@ function soquete(name: string, ackAfter: string, settling: boolean): Contender {
       const { url, backends } = await startSoquete(children, { processors, environment });
       const driven = await drive(children, url, seconds);
       await stopBackends(backends);
-      assertStored(join(children.directory, 'store'), driven.acceptedInAll);
+      assertStored(storeDirectory(children), driven.acceptedInAll, CONNECTIONS);
       return figuresOf(driven);
     },
   };

@@ -3,6 +3,8 @@ import { accept } from './accept.ts';
 import type { Definition } from './benchmark.ts';
 import { cost } from './cost.ts';
 import { faults } from './faults.ts';
+import { growth } from './growth.ts';
+import { httpCeiling, httpCeilingProxied } from './http-ceiling.ts';
 import { memory } from './memory.ts';
 import { settle } from './settle.ts';
 import { sockets } from './sockets.ts';
@@ -13,20 +15,25 @@ import { summary } from './summary.ts';
 export const DEFINITIONS: readonly Definition[] = [
   sockets,
   accept,
+  httpCeiling,
+  httpCeilingProxied,
   settle,
   summary,
   start,
   faults,
   spike,
   memory,
+  growth,
   cost,
 ];
 
-/** Scripts beside bench.ts that measure one part alone. */
-export const SCRIPTS: Readonly<Record<string, string>> = {
-  parser: 'the HTTP and JSON parsers, in this process',
-  'http-ceiling': 'the HTTP server alone',
-  store: 'the store and the log alone',
-  processors: 'the simulated processors alone',
-  rinha: 'the challenge: 60 seconds of growing load, failing processors, audits, and a score',
+/** Scripts beside bench.ts that measure one part alone, and about how long each takes. */
+export const SCRIPTS: Readonly<Record<string, { readonly about: string; readonly seconds: number }>> = {
+  parser: { about: 'the HTTP and JSON parsers, in this process', seconds: 20 },
+  store: { about: 'the store and the log alone', seconds: 30 },
+  processors: { about: 'the simulated processors alone', seconds: 20 },
+  rinha: {
+    about: 'the challenge: 60 seconds of growing load, failing processors, audits, and a score',
+    seconds: 65,
+  },
 };

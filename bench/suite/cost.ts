@@ -1,67 +1,150 @@
-/** Processor time for a thousand payments, accepted and settled, at one, ten and a hundred times the load; and the memory then. */
+/**
+ * What a thousand payments cost, accepted and settled: processor time and bytes, at one, ten and a hundred times the load,
+ * and with more and more payments in the store.
+ */
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Picture } from '../report/picture.ts';
 import { startUsers } from '../rinha/users.ts';
-import { cpuMs, residentMiB } from '../tools/processes.ts';
-import { simulatedProcessors, startSoquete } from '../tools/soquete.ts';
-import { benchmark, type Contender, type Definition } from './benchmark.ts';
+import type { Child } from '../tools/children.ts';
+import { cpuMs, residentMiB, writtenBytes } from '../tools/processes.ts';
+import type { Results } from '../tools/rounds.ts';
+import { type Processors, type Soquete, simulatedProcessors, startSoquete } from '../tools/soquete.ts';
+import { benchmark, type Contender, type Definition, type Figures } from './benchmark.ts';
+import { Fillings, loadingSeconds } from './fill.ts';
+import { sizeOf, storeDirectory } from './stored.ts';
 
 const RATES = [50, 500, 5000] as const;
+const USUAL_RATE = 500;
+const SIZES = { '100 thousand': 1e5, '1 million': 1e6, '10 million': 1e7 } as const;
 const THINK_MS = 100;
+const KIB = 1024;
+
+const COLUMNS = [
+  { figure: 'backends', title: 'CPU ms: backends', ratio: true, bars: true },
+  { figure: 'proxy', title: 'HAProxy' },
+  { figure: 'processors', title: 'processors' },
+  { figure: 'written', title: 'KiB written' },
+  { figure: 'kept', title: 'KiB kept' },
+  { figure: 'memory', title: 'resident MiB' },
+  { figure: 'idle', title: 'idle ms/s' },
+] as const;
 
 export const cost: Definition = {
   name: 'cost',
-  about: 'processor time in ms for 1,000 payments, accepted and settled, by payments a second',
-  open: ({ small }) => {
-    const columns = [
-      { figure: 'backends', title: 'backends', ratio: true },
-      { figure: 'proxy', title: 'HAProxy' },
-      { figure: 'processors', title: 'processors' },
-      { figure: 'memory', title: 'MiB' },
-      { figure: 'idle', title: 'idle ms/s' },
-    ] as const;
-    return benchmark(columns, (small ? RATES.slice(1, 2) : RATES).map(atRate));
+  about:
+    'processor time and bytes of 1,000 payments, accepted and settled, by load and by the size of the store',
+  open: ({ small, large }) => {
+    const fillings = new Fillings();
+    const byRate = RATES.map(perSecond => contender(rateName(perSecond), perSecond, 0, fillings));
+    const sizes = Object.values(SIZES).slice(0, large ? 3 : 2);
+    const bySize = sizes.map(stored => contender(sizeName(stored), USUAL_RATE, stored, fillings));
+    return benchmark(COLUMNS, small ? byRate.slice(1, 2) : [...byRate, ...bySize], {
+      dispose: () => fillings.dispose(),
+      pictures: small ? () => [] : results => pictures(results, sizes),
+    });
   },
 };
 
-function atRate(perSecond: number): Contender {
+const rateName = (perSecond: number): string => `${perSecond.toLocaleString('en-US')} payments/s`;
+const sizeName = (payments: number): string =>
+  `${rateName(USUAL_RATE)}, ${Object.entries(SIZES).find(([, size]) => size === payments)![0]} stored`;
+
+function contender(name: string, perSecond: number, stored: number, fillings: Fillings): Contender {
   return {
-    name: `${perSecond} payments/s`,
-    run: async ({ children, seconds }) => {
+    name,
+    run: async ({ children, seconds, tell }) => {
+      const filled = stored === 0 ? undefined : (await fillings.of(stored, tell)).directory;
       const processors = await simulatedProcessors(children);
-      const { port, backends, proxy } = await startSoquete(children, { processors });
-      const groups = {
-        backends: backends.map(({ pid }) => pid),
-        proxy: [proxy!.pid],
-        processors: [processors.child!.pid],
-      };
-      const spent = (pids: readonly number[]) => pids.reduce((sum, pid) => sum + cpuMs(pid), 0);
-      const measure = async (users: number) => {
-        const before = Object.values(groups).map(spent);
-        const load = startUsers({
+      const soquete = await startSoquete(children, {
+        processors,
+        ...(filled === undefined ? {} : { storeDirectory: filled }),
+      });
+      const directory = filled ?? storeDirectory(children);
+      const load = async () => {
+        const users = startUsers({
           host: '127.0.0.1',
-          port,
-          users,
+          port: soquete.port,
+          users: Math.ceil((perSecond * THINK_MS) / 1000),
           durationMs: seconds * 1000,
           rampMs: 1,
           thinkMs: THINK_MS,
           cents: 1990,
         });
-        await load.done;
-        assert.equal(load.failed + load.refused.size, 0);
-        return {
-          accepted: load.accepted,
-          ms: Object.values(groups).map((pids, at) => spent(pids) - before[at]!),
-        };
+        await users.done;
+        assert.equal(users.failed + users.refused.size, 0);
+        return users.accepted;
       };
-      const users = Math.ceil((perSecond * THINK_MS) / 1000);
-      await measure(users); // until V8 has compiled what is hot
-      const rest = spent(groups.backends);
-      await new Promise(resolve => setTimeout(resolve, seconds * 1000));
-      const idle = (spent(groups.backends) - rest) / seconds;
-      const { accepted, ms } = await measure(users);
-      const memory = [...groups.backends, ...groups.proxy].reduce((sum, pid) => sum + residentMiB(pid), 0);
-      const [ofBackends, ofProxy, ofProcessors] = ms.map(spentMs => (spentMs / accepted) * 1000);
-      return { backends: ofBackends!, proxy: ofProxy!, processors: ofProcessors!, memory, idle };
+      await load(); // until V8 has compiled what is hot
+      await sleep(loadingSeconds(stored) * 1000);
+      const rest = spentMs(soquete.backends);
+      await sleep(seconds * 1000);
+      const idle = (spentMs(soquete.backends) - rest) / seconds;
+      const before = used(soquete, processors, directory);
+      const accepted = await load();
+      const after = used(soquete, processors, directory);
+      const of = (figure: keyof typeof before): number =>
+        ((after[figure] - before[figure]) / accepted) * 1000;
+      const pids = [...soquete.backends, soquete.proxy!].map(({ pid }) => pid);
+      return {
+        backends: of('backends'),
+        proxy: of('proxy'),
+        processors: of('processors'),
+        written: of('written') / KIB,
+        kept: of('kept') / KIB,
+        memory: pids.reduce((sum, pid) => sum + residentMiB(pid), 0),
+        idle,
+        perSecond: accepted / seconds,
+        payments: after.payments,
+      } satisfies Figures;
     },
   };
+}
+
+const spentMs = (backends: readonly Child[]): number =>
+  backends.reduce((sum, { pid }) => sum + cpuMs(pid), 0);
+
+function used({ backends, proxy }: Soquete, processors: Processors, directory: string) {
+  const { bytes, payments } = sizeOf(directory);
+  return {
+    backends: spentMs(backends),
+    proxy: cpuMs(proxy!.pid),
+    processors: cpuMs(processors.child!.pid),
+    written: backends.reduce((sum, { pid }) => sum + writtenBytes(pid), 0),
+    kept: bytes,
+    payments,
+  };
+}
+
+function pictures(results: Results, sizes: readonly number[]): Picture[] {
+  const median = (name: string, figure: string): number => results[name]![figure]!.median;
+  const byRate = RATES.map(rateName);
+  const bySize = [rateName(USUAL_RATE), ...sizes.map(sizeName)];
+  const lines = (names: readonly string[], across: string, figures: Readonly<Record<string, string>>) =>
+    Object.entries(figures).map(([title, figure]) => ({
+      title,
+      points: names.map(name => [median(name, across), median(name, figure)] as const),
+    }));
+  const time = { 'three backends': 'backends', HAProxy: 'proxy', 'simulated processors': 'processors' };
+  const bytes = { 'written to disk': 'written', 'kept in the store': 'kept' };
+  const rate = { title: 'payments/s', logarithmic: true } as const;
+  const size = { title: `payments in the store, at ${rateName(USUAL_RATE)}`, logarithmic: true } as const;
+  const ms = { title: 'CPU ms', logarithmic: true } as const;
+  const kib = { title: 'KiB', logarithmic: true } as const;
+  return [
+    { title: 'CPU time of 1,000 payments, by load', x: rate, y: ms, lines: lines(byRate, 'perSecond', time) },
+    { title: 'bytes of 1,000 payments, by load', x: rate, y: kib, lines: lines(byRate, 'perSecond', bytes) },
+    {
+      title: 'CPU time of 1,000 payments, by the store',
+      x: size,
+      y: ms,
+      lines: lines(bySize, 'payments', time),
+    },
+    {
+      title: 'bytes of 1,000 payments, by the store',
+      x: size,
+      y: kib,
+      lines: lines(bySize, 'payments', bytes),
+    },
+  ];
 }

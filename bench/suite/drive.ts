@@ -1,7 +1,6 @@
 /** What several benchmarks do: start constant servers behind HAProxy, drive a load, and check what came of it. */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
 import { type Children, listening } from '../tools/children.ts';
 import { type Generator, type LoadResult, load } from '../tools/load.ts';
@@ -53,18 +52,6 @@ export async function drive(
     assert.equal(refused + failed, 0, 'some requests were not answered with 202');
   }
   return { ...result, acceptedInAll: warmUp.accepted + result.accepted };
-}
-
-/** The checksum: every accepted payment is in the store. Ask this after the backends have stopped. */
-export function assertStored(storeDirectory: string, accepted: number, connections = CONNECTIONS): void {
-  const database = new DatabaseSync(join(storeDirectory, 'payments.db'), { readOnly: true });
-  const { count } = database.prepare('SELECT count(*) AS count FROM payments').get() as { count: number };
-  database.close();
-  // The generator may end before it has read the last answer of each connection, twice.
-  assert.ok(
-    count >= accepted && count <= accepted + 2 * connections,
-    `${count} stored of ${accepted} accepted`,
-  );
 }
 
 export const figuresOf = ({ perSecond, p50, p99, p999, max }: LoadResult): Figures => ({

@@ -3,6 +3,7 @@ import { randomFillSync } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { Batch, CENTS, ID, KIND, PUT, REQUESTED_AT, SEQ, SETTLE, SETTLED_AT } from '../../src/store/batch.ts';
 import { SqliteStore } from '../../src/store/sqlite.ts';
 
@@ -13,12 +14,16 @@ export interface Filled {
   readonly payments: number;
 }
 
+/** A backend that has just started loads all ids that were ever accepted: it is measured when it has. */
+export const loadingSeconds = (payments: number): number => (payments < 1e5 ? 0.5 : 1 + payments / 2e5);
+
 const BATCH = 4096;
+const TELL_EVERY = 16;
 /** So many payments have each millisecond of `requestedAt`: one, as at 1,000 payments a second. */
 const PER_MS = 1;
 
-/** Their `requestedAt` end a minute ago. Fit for `removeFilled`. */
-export function fill(payments: number): Filled {
+/** Their `requestedAt` end a minute ago. Fit for `removeFilled`. Tells how far it is, since ten million take minutes. */
+async function fill(payments: number, tell: (what: string) => void): Promise<Filled> {
   const directory = mkdtempSync(join(tmpdir(), 'soquete-filled-'));
   const lastMs = Date.now() - 60_000;
   const firstMs = lastMs - Math.ceil(payments / PER_MS);
@@ -47,13 +52,16 @@ export function fill(payments: number): Filled {
     }
     store.write(epoch, generation, settlements.rows, count);
     store.checkpoint(false);
+    if ((done / BATCH) % TELL_EVERY !== 0) continue;
+    tell(`storing ${payments.toLocaleString('en-US')} payments, ${Math.round((done / payments) * 100)} %`);
+    // So that whoever waits sees it, and may end it.
+    await setImmediate();
   }
   store.leave();
   return { directory, firstMs, lastMs, payments };
 }
 
-export const removeFilled = ({ directory }: Filled): void =>
-  rmSync(directory, { recursive: true, force: true });
+const removeFilled = ({ directory }: Filled): void => rmSync(directory, { recursive: true, force: true });
 
 /** Fills when first asked, once for all rounds. */
 export class Fillings {
@@ -63,9 +71,11 @@ export class Fillings {
     this.#filled.clear();
   };
 
-  of(payments: number): Filled {
+  async of(payments: number, tell: (what: string) => void): Promise<Filled> {
+    const before = this.#filled.get(payments);
+    if (before !== undefined) return before;
     process.once('exit', this.#forget);
-    const filled = this.#filled.get(payments) ?? fill(payments);
+    const filled = await fill(payments, tell);
     this.#filled.set(payments, filled);
     return filled;
   }

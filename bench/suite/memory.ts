@@ -1,43 +1,56 @@
-/** Resident memory of HAProxy and the backends: at rest, under full load, and some time after it. */
+/** Memory of each process, resident and on V8's heap: at rest, under full load, and some time after it. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { residentMiB } from '../tools/processes.ts';
 import { simulatedProcessors, startSoquete } from '../tools/soquete.ts';
-import { benchmark, type Definition } from './benchmark.ts';
+import { TELLING } from '../tools/told.ts';
+import { benchmark, type Definition, type Figures, type Round, together } from './benchmark.ts';
 import { drive } from './drive.ts';
+import { memoryOf, PROCESSES, type ProcessName } from './processes.ts';
+
+const WATCH_MS = 100;
 
 export const memory: Definition = {
   name: 'memory',
-  about: 'resident memory of HAProxy and three backends together, in MiB',
+  about:
+    'memory of each process in MiB, resident and on the heap: at rest, the most under full load, after it',
   open: () => {
     const columns = [
-      { figure: 'idle', title: 'at rest' },
-      { figure: 'loaded', title: 'under load' },
-      { figure: 'after', title: 'after it' },
-      { figure: 'backend', title: 'largest backend' },
-      { figure: 'proxy', title: 'HAProxy' },
+      { figure: 'loaded', title: 'resident under load', bars: true },
+      { figure: 'idle', title: 'resident at rest' },
+      { figure: 'after', title: 'resident after' },
+      { figure: 'heapLoaded', title: 'heap under load', bars: true },
+      { figure: 'heapIdle', title: 'heap at rest' },
+      { figure: 'heapAfter', title: 'heap after' },
     ] as const;
-    return benchmark(columns, [
-      {
-        name: 'soquete',
-        run: async ({ children, seconds }) => {
-          const processors = await simulatedProcessors(children);
-          const { url, backends, proxy } = await startSoquete(children, { processors });
-          const all = [...backends, proxy!].map(({ pid }) => pid);
-          const sum = () => all.reduce((total, pid) => total + residentMiB(pid), 0);
-          const idle = sum();
-          let loaded = 0;
-          let backend = 0;
-          const watch = setInterval(() => {
-            loaded = Math.max(loaded, sum());
-            backend = Math.max(backend, ...backends.map(({ pid }) => residentMiB(pid)));
-          }, 50);
-          await drive(children, url, seconds);
-          clearInterval(watch);
-          const proxyMiB = residentMiB(proxy!.pid);
-          await sleep(seconds * 1000);
-          return { idle, loaded, after: sum(), backend, proxy: proxyMiB };
-        },
-      },
-    ]);
+    return benchmark(columns, together(PROCESSES, watched));
   },
 };
+
+async function watched({ children, seconds }: Round): Promise<Record<ProcessName, Figures>> {
+  const processors = await simulatedProcessors(children, TELLING);
+  const soquete = await startSoquete(children, { processors, nodeOptions: TELLING });
+  const look = () => memoryOf(soquete, processors);
+  const idle = await look();
+  const looks = [idle];
+  let isLoaded = true;
+  const watching = (async () => {
+    while (isLoaded) {
+      looks.push(await look());
+      await sleep(WATCH_MS);
+    }
+  })();
+  await drive(children, soquete.url, seconds).finally(() => {
+    isLoaded = false;
+  });
+  await watching;
+  await sleep(seconds * 1000);
+  const after = await look();
+  const figures = (name: ProcessName): Figures => ({
+    idle: idle[name].residentMiB,
+    loaded: Math.max(...looks.map(at => at[name].residentMiB)),
+    after: after[name].residentMiB,
+    heapIdle: idle[name].heapMiB,
+    heapLoaded: Math.max(...looks.map(at => at[name].heapMiB)),
+    heapAfter: after[name].heapMiB,
+  });
+  return Object.fromEntries(PROCESSES.map(name => [name, figures(name)])) as Record<ProcessName, Figures>;
+}

@@ -4,9 +4,8 @@ import { connect, type NetConnectOpts } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BACKEND_ENVIRONMENT, BACKEND_FLAGS } from '../../src/stack/runtime.ts';
-import type { Children } from '../tools/children.ts';
 import { absentProcessors, entry, stackEnvironment } from '../tools/soquete.ts';
-import { benchmark, type Contender, type Definition } from './benchmark.ts';
+import { benchmark, type Contender, type Definition, type Round } from './benchmark.ts';
 import { Fillings } from './fill.ts';
 
 export const start: Definition = {
@@ -14,16 +13,20 @@ export const start: Definition = {
   about: 'from exec to the first 202',
   open: ({ small }) => {
     const fillings = new Fillings();
+    const directory = async ({ children, tell }: Round, payments: number): Promise<string> =>
+      payments === 0 ? join(children.directory, 'store') : (await fillings.of(payments, tell)).directory;
     const stored = (name: string, payments: number): Contender[] => [
-      { name: `one backend${name}`, run: ({ children }) => backend(children, payments, fillings) },
-      { name: `the stack${name}`, run: ({ children }) => stack(children, payments, fillings) },
+      { name: `one backend${name}`, run: async round => backend(round, await directory(round, payments)) },
+      { name: `the stack${name}`, run: async round => stack(round, await directory(round, payments)) },
     ];
     const contenders = [...stored('', 0), ...(small ? [] : stored(', 1 million payments stored', 1e6))];
-    return benchmark([{ figure: 'ms', title: 'ms', ratio: true }], contenders, () => fillings.dispose());
+    return benchmark([{ figure: 'ms', title: 'ms', ratio: true }], contenders, {
+      dispose: () => fillings.dispose(),
+    });
   },
 };
 
-async function backend(children: Children, payments: number, fillings: Fillings) {
+async function backend({ children }: Round, directory: string) {
   const path = join(children.directory, 'backend-1.sock');
   const { urls } = await absentProcessors();
   const environment = {
@@ -31,7 +34,7 @@ async function backend(children: Children, payments: number, fillings: Fillings)
     LISTEN: `unix:${path}`,
     PROCESSOR_DEFAULT_URL: urls[0],
     PROCESSOR_FALLBACK_URL: urls[1],
-    STORE_URL: `sqlite:${directoryOf(children, payments, fillings)}`,
+    STORE_URL: `sqlite:${directory}`,
     ...BACKEND_ENVIRONMENT,
   };
   const startedAt = performance.now();
@@ -45,20 +48,16 @@ async function backend(children: Children, payments: number, fillings: Fillings)
   return { ms: performance.now() - startedAt };
 }
 
-async function stack(children: Children, payments: number, fillings: Fillings) {
+async function stack({ children }: Round, directory: string) {
   const { environment, port } = await stackEnvironment(children);
-  const store = `sqlite:${directoryOf(children, payments, fillings)}`;
   const startedAt = performance.now();
   children.spawn('stack', process.execPath, [entry('stack.js', 'src/stack.ts')], {
     ...environment,
-    STORE_URL: store,
+    STORE_URL: `sqlite:${directory}`,
   });
   await firstAccepted({ host: '127.0.0.1', port });
   return { ms: performance.now() - startedAt };
 }
-
-const directoryOf = (children: Children, payments: number, fillings: Fillings): string =>
-  payments === 0 ? join(children.directory, 'store') : fillings.of(payments).directory;
 
 const TRY_EVERY_MS = 1;
 const PATIENCE_MS = 60_000;

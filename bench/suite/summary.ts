@@ -5,19 +5,18 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'undici';
+import type { Picture } from '../report/picture.ts';
 import { startUsers } from '../rinha/users.ts';
+import type { Results } from '../tools/rounds.ts';
 import { simulatedProcessors, startSoquete } from '../tools/soquete.ts';
 import { latencyOf, Samples } from '../tools/statistics.ts';
 import { benchmark, type Contender, type Definition } from './benchmark.ts';
-import { Fillings } from './fill.ts';
+import { Fillings, loadingSeconds } from './fill.ts';
 
 const SIZES = { '10 thousand': 1e4, '100 thousand': 1e5, '1 million': 1e6, '10 million': 1e7 } as const;
 
 /** Together 500 payments a second. */
 const FLOW = { users: 50, thinkMs: 100 } as const;
-
-/** A backend that has just started loads all ids that were ever accepted: it is measured when it has. */
-const loadingSeconds = (payments: number): number => (payments < 1e5 ? 0.5 : 1 + payments / 2e5);
 
 export const summary: Definition = {
   name: 'summary',
@@ -31,15 +30,18 @@ export const summary: Definition = {
       { figure: 'p99', title: 'p99 ms', ratio: true },
       { figure: 'max', title: 'max ms' },
     ] as const;
-    return benchmark(columns, contenders, () => fillings.dispose());
+    return benchmark(columns, contenders, {
+      dispose: () => fillings.dispose(),
+      pictures: results => [bySize(results)],
+    });
   },
 };
 
 function asking(name: string, payments: number, fillings: Fillings): Contender {
   return {
     name,
-    run: async ({ children, seconds }) => {
-      const filled = fillings.of(payments);
+    run: async ({ children, seconds, tell }) => {
+      const filled = await fillings.of(payments, tell);
       const processors = await simulatedProcessors(children);
       const { url, port } = await startSoquete(children, {
         processors,
@@ -77,10 +79,20 @@ function asking(name: string, payments: number, fillings: Fillings): Contender {
       await flow.done;
       assert.ok((await ask('')) >= payments);
       await client.close();
-      return { ...latencyOf(samples), perSecond: samples.count / seconds };
+      return { ...latencyOf(samples), perSecond: samples.count / seconds, payments };
     },
   };
 }
+
+const bySize = (results: Results): Picture => ({
+  title: 'by settled payments',
+  x: { title: 'payments settled', logarithmic: true },
+  y: { title: 'ms', logarithmic: true },
+  lines: (['p50', 'p99', 'max'] as const).map(figure => ({
+    title: figure,
+    points: Object.values(results).map(of => [of['payments']!.median, of[figure]!.median]),
+  })),
+});
 
 const windowQuery = (fromMs: number, toMs: number): string =>
   `?from=${new Date(fromMs).toISOString()}&to=${new Date(toMs).toISOString()}`;

@@ -3,9 +3,12 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { page } from '../report/page.ts';
+import type { Durations } from './forecast.ts';
 
 const folder = fileURLToPath(new URL('../results/', import.meta.url));
-export const latestFile = `${folder}latest.json`;
+const latestFile = `${folder}latest.json`;
+const durationsFile = `${folder}durations.json`;
+export const reportFile = `${folder}report.html`;
 
 export interface Kept {
   readonly at: string;
@@ -13,21 +16,34 @@ export interface Kept {
   readonly [what: string]: unknown;
 }
 
-export function readKept(): Record<string, Kept> {
+export function keep(name: string, measured: Readonly<Record<string, unknown>>): void {
+  const before = read<Record<string, Kept>>(latestFile);
+  const kept = { ...before, [name]: { at: new Date().toISOString(), machine: machine(), ...measured } };
+  write(latestFile, `${JSON.stringify(kept, undefined, 1)}\n`);
+  write(reportFile, page(kept));
+}
+
+/** How long each contender took on this machine: the next forecast is better for it. */
+export function keepDurations(name: string, durations: Durations[string]): void {
+  write(durationsFile, `${JSON.stringify({ ...readDurations(), [name]: durations }, undefined, 1)}\n`);
+}
+
+export const readDurations = (): Durations => read<Durations>(durationsFile);
+
+/** What a file holds; nothing where it is not there or cannot be read. */
+function read<Value extends object>(file: string): Value {
   try {
-    return JSON.parse(readFileSync(latestFile, 'utf8')) as Record<string, Kept>;
+    return JSON.parse(readFileSync(file, 'utf8')) as Value;
   } catch {
-    return {};
+    return {} as Value;
   }
 }
 
-export function keep(name: string, measured: Readonly<Record<string, unknown>>): void {
-  const kept = { ...readKept(), [name]: { at: new Date().toISOString(), machine: machine(), ...measured } };
+/** Whole or not at all, should someone end this now. */
+function write(file: string, text: string): void {
   mkdirSync(folder, { recursive: true });
-  // Whole or not at all, should someone end this now.
-  writeFileSync(`${latestFile}.tmp`, `${JSON.stringify(kept, undefined, 1)}\n`);
-  renameSync(`${latestFile}.tmp`, latestFile);
-  writeFileSync(`${folder}report.html`, page(kept));
+  writeFileSync(`${file}.tmp`, text);
+  renameSync(`${file}.tmp`, file);
 }
 
 const machine = (): Kept['machine'] => ({

@@ -21,6 +21,11 @@ function statusKiB(pid: number, field: string): number {
   }
 }
 
+/** What its writes have made or will make the disk take, in bytes, in whole pages. */
+export function writtenBytes(pid: number): number {
+  return Number(/^write_bytes: (\d+)/m.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))?.[1] ?? 0);
+}
+
 /** Processor time of all its threads, user and system, in ms. */
 export function cpuMs(pid: number): number {
   // The name of a program may hold blanks, so what counts comes after its closing bracket.

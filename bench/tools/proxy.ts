@@ -26,18 +26,24 @@ export interface Door {
   readonly child: Child;
 }
 
-/** HAProxy that answers 202 itself: nothing behind it can be faster. */
+/** HAProxy that answers 202 itself, to clients on a port: nothing behind it can be faster. */
 export function constantProxy(children: Children): Promise<Door> {
-  return start(
-    children,
-    port => `${COMMON}
+  return start(children, port => constant(`127.0.0.1:${port}`));
+}
+
+/** The same on Unix sockets, for a proxy in front of it. */
+export async function constantProxyOn(children: Children, paths: readonly string[]): Promise<Child> {
+  const child = spawn(children, 'constant', constant(paths.map(path => `unix@${path}`).join(',')));
+  for (const path of paths) await listening({ path }, child);
+  return child;
+}
+
+const constant = (addresses: string): string => `${COMMON}
 frontend floor
     mode http
-    bind 127.0.0.1:${port}
+    bind ${addresses}
     http-request return status 202
-`,
-  );
-}
+`;
 
 /** HAProxy before servers at `addresses` (`unix@/path` or `host:port`). */
 export function balancer(
@@ -64,9 +70,13 @@ ${servers}
 
 async function start(children: Children, configuration: (port: number) => string): Promise<Door> {
   const port = await freePort();
-  const file = join(children.directory, `haproxy-${port}.cfg`);
-  writeFileSync(file, configuration(port));
-  const child = children.spawn('haproxy', program('haproxy') ?? 'haproxy', ['-f', file]);
+  const child = spawn(children, String(port), configuration(port));
   await listening({ host: '127.0.0.1', port }, child);
   return { port, child };
+}
+
+function spawn(children: Children, name: string, configuration: string): Child {
+  const file = join(children.directory, `haproxy-${name}.cfg`);
+  writeFileSync(file, configuration);
+  return children.spawn('haproxy', program('haproxy') ?? 'haproxy', ['-f', file]);
 }

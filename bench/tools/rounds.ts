@@ -22,6 +22,7 @@ export interface Plan {
   readonly rounds: number;
   readonly seconds: number;
   readonly starting?: (round: number, contender: string) => void;
+  readonly tell?: (what: string) => void;
   readonly ended?: () => void;
 }
 
@@ -29,11 +30,14 @@ export async function measure(benchmark: Benchmark, plan: Plan): Promise<Results
   const runs = new Map<string, Figures[]>(benchmark.contenders.map(({ name }) => [name, []]));
   for (let round = 0; round < plan.rounds; round++) {
     // Every other round goes backwards, so that nobody always follows the same neighbour.
-    const turns = round % 2 === 0 ? benchmark.contenders : benchmark.contenders.toReversed();
+    const { contenders } = benchmark;
+    const isBackwards = round % 2 === 1 && !contenders.some(({ isRunWithFirst }) => isRunWithFirst);
+    const turns = isBackwards ? contenders.toReversed() : contenders;
     for (const { name, run } of turns) {
       plan.starting?.(round, name);
       await using children = new Children();
-      runs.get(name)!.push(await run({ number: round, seconds: plan.seconds, children }));
+      const tell = plan.tell ?? (() => undefined);
+      runs.get(name)!.push(await run({ number: round, seconds: plan.seconds, children, tell }));
       plan.ended?.();
     }
   }
@@ -51,16 +55,30 @@ function summarise(rounds: readonly Figures[], baseline: readonly Figures[]): Re
   );
 }
 
-export function resultsTable(columns: readonly Column[], results: Results): string {
-  const head = ['', ...columns.flatMap(({ title, ratio }) => (ratio ? [title, '±', 'ratio'] : [title, '±']))];
+/** A head and a row for each contender: what is shown of the results, as text. One round has no spread to show. */
+export function resultsCells(columns: readonly Column[], results: Results): string[][] {
+  const hasSpread = Object.values(results).some(figures =>
+    Object.values(figures).some(({ values }) => values.length > 1),
+  );
+  const cells = (column: Column, [value, spread, ratio]: readonly [string, string, string]): string[] => [
+    value,
+    ...(hasSpread ? [spread] : []),
+    ...(column.ratio ? [ratio] : []),
+  ];
+  const head = columns.flatMap(column => cells(column, [column.title, '±', 'ratio']));
   const rows = Object.entries(results).map(([name, figures]) => [
     name,
-    ...columns.flatMap(({ figure, ratio }) => {
-      const measured = figures[figure];
-      if (measured === undefined) return ratio ? ['-', '', ''] : ['-', ''];
-      const cells = [number(measured.median), `${Math.round(measured.spread * 100)} %`];
-      return ratio ? [...cells, measured.ratio.toFixed(2)] : cells;
-    }),
+    ...columns.flatMap(column => cells(column, textsOf(figures[column.figure]))),
   ]);
-  return table(head, rows);
+  return [['', ...head], ...rows];
+}
+
+const textsOf = (measured: Measured | undefined): [string, string, string] =>
+  measured === undefined || !Number.isFinite(measured.median)
+    ? ['-', '', '']
+    : [number(measured.median), `${Math.round(measured.spread * 100)} %`, number(measured.ratio)];
+
+export function resultsTable(columns: readonly Column[], results: Results): string {
+  const [head, ...rows] = resultsCells(columns, results);
+  return table(head!, rows);
 }

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { BACKEND_ENVIRONMENT, BACKEND_FLAGS } from '../../src/stack/runtime.ts';
 import { type Child, type Children, freePort, listening, until } from './children.ts';
-import { balancer } from './proxy.ts';
+import { nginx } from './nginx.ts';
+import { balancer, type Door } from './proxy.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -21,9 +22,13 @@ export interface Processors {
 }
 
 /** The simulated processors, both in one process. */
-export async function simulatedProcessors(children: Children): Promise<Processors> {
+export async function simulatedProcessors(
+  children: Children,
+  nodeOptions: readonly string[] = [],
+): Promise<Processors> {
   const ports = [await freePort(), await freePort()] as const;
   const child = children.spawn('processors', process.execPath, [
+    ...nodeOptions,
     entry('processors.js', 'src/simulator/server.ts'),
     `--default=${ports[0]}`,
     `--fallback=${ports[1]}`,
@@ -37,12 +42,13 @@ export async function absentProcessors(): Promise<Processors> {
   return { urls: [`http://127.0.0.1:${await freePort()}`, `http://127.0.0.1:${await freePort()}`] };
 }
 
-export type Door = 'haproxy http' | 'haproxy tcp' | 'none';
+/** What clients connect to: a proxy, or the backends themselves, which then share a port. */
+export type DoorKind = 'haproxy http' | 'haproxy tcp' | 'nginx' | 'none';
 export type Wire = 'unix' | 'tcp';
 
 export interface SoqueteOptions {
   readonly processors: Processors;
-  readonly door?: Door;
+  readonly door?: DoorKind;
   readonly wire?: Wire;
   readonly backends?: number;
   readonly environment?: NodeJS.ProcessEnv;
@@ -82,14 +88,11 @@ export async function startSoquete(children: Children, options: SoqueteOptions):
   await Promise.all(
     started.map(({ child }) => until(child, 60_000, () => /"msg":"ready"|ready/.test(child.said()))),
   );
-  const proxy =
-    door === 'none'
-      ? undefined
-      : await balancer(
-          children,
-          door === 'haproxy tcp' ? 'tcp' : 'http',
-          started.map(({ address }) => address),
-        );
+  const proxy = await openDoor(
+    children,
+    door,
+    started.map(({ address }) => address),
+  );
   const port = proxy?.port ?? sharedPort;
   return {
     port,
@@ -97,6 +100,23 @@ export async function startSoquete(children: Children, options: SoqueteOptions):
     backends: started.map(({ child }) => child),
     proxy: proxy?.child,
   };
+}
+
+async function openDoor(
+  children: Children,
+  door: DoorKind,
+  addresses: readonly string[],
+): Promise<Door | undefined> {
+  switch (door) {
+    case 'none':
+      return undefined;
+    case 'nginx':
+      return nginx(children, addresses);
+    case 'haproxy http':
+      return balancer(children, 'http', addresses);
+    case 'haproxy tcp':
+      return balancer(children, 'tcp', addresses);
+  }
 }
 
 const backendArguments = ({ nodeOptions = [] }: SoqueteOptions): string[] => [

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { clockText } from './progress.ts';
-import { latencyOf, median, quantile, Samples, spread } from './statistics.ts';
+import { latencyOf, median, quantile, Samples, slope, spread } from './statistics.ts';
 import { number, table } from './table.ts';
 
 test('a quantile is a value that was measured', () => {
@@ -17,6 +17,13 @@ test('the median is in the middle, the spread reaches to both ends', () => {
   assert.equal(median([3, 1, 2]), 2);
   assert.equal(median([4, 1, 2, 3]), 2.5);
   assert.equal(spread([90, 100, 110]), 0.1);
+});
+
+test('the slope is that of the nearest straight line', () => {
+  const points = [0, 1, 2, 3].map(x => [x, 5 - 2 * x] as const);
+  assert.equal(slope(points), -2);
+  assert.ok(Math.abs(slope([...points, [1, 4], [1, 2]]) + 2) < 1e-12);
+  assert.ok(Number.isNaN(slope([[1, 1]])));
 });
 
 test('tables line up and numbers keep what tells them apart', () => {

@@ -1,0 +1,45 @@
+/** The processes of one stack, by name, and what each has of memory: of all of it, and of V8's heap. */
+import type { Child } from '../tools/children.ts';
+import { residentMiB } from '../tools/processes.ts';
+import type { Processors, Soquete } from '../tools/soquete.ts';
+import { ask } from '../tools/told.ts';
+
+export const BACKENDS = ['backend-1', 'backend-2', 'backend-3'] as const;
+export const PROXY = 'HAProxy';
+export const SIMULATED = 'simulated processors';
+/** What a deployment has to pay for: the processors are simulated. */
+export const SUM = 'HAProxy and three backends';
+export const PROCESSES = [SUM, ...BACKENDS, PROXY, SIMULATED] as const;
+export type ProcessName = (typeof PROCESSES)[number];
+
+export interface Memory {
+  readonly residentMiB: number;
+  /** In use on V8's heap, garbage that was not collected yet included; NaN of what is not Node.js. */
+  readonly heapMiB: number;
+}
+
+const MIB = 2 ** 20;
+
+/** Of processes that were started with `TELLING`; the proxy needs none. */
+export async function memoryOf(
+  { backends, proxy }: Soquete,
+  processors: Processors,
+): Promise<Record<ProcessName, Memory>> {
+  const node = async (child: Child): Promise<Memory> => ({
+    residentMiB: residentMiB(child.pid),
+    heapMiB: (await ask(child)).usedBytes / MIB,
+  });
+  const [first, second, third, simulated] = await Promise.all([...backends, processors.child!].map(node));
+  const each = {
+    'backend-1': first!,
+    'backend-2': second!,
+    'backend-3': third!,
+    HAProxy: { residentMiB: residentMiB(proxy!.pid), heapMiB: Number.NaN },
+  };
+  const ours = [first!, second!, third!];
+  const together = {
+    residentMiB: Object.values(each).reduce((sum, memory) => sum + memory.residentMiB, 0),
+    heapMiB: ours.reduce((sum, memory) => sum + memory.heapMiB, 0),
+  };
+  return { [SUM]: together, ...each, [SIMULATED]: simulated! };
+}

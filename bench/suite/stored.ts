@@ -1,0 +1,41 @@
+/** What is in a store, as SQLite says from outside, also while backends write. */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import type { Children } from '../tools/children.ts';
+
+/** Where `startSoquete` has the store if nothing else is asked for. */
+export const storeDirectory = ({ directory }: Children): string => join(directory, 'store');
+
+export interface Size {
+  readonly payments: number;
+  /** Of the pages in use, whether they are in the file yet or in the WAL. */
+  readonly bytes: number;
+}
+
+/** How large a store is, without a look at each payment. */
+export const sizeOf = (directory: string): Size =>
+  ask<Size>(
+    directory,
+    `SELECT (SELECT max(seq) FROM payments) AS payments, (page_count - freelist_count) * page_size AS bytes
+     FROM pragma_page_count, pragma_freelist_count, pragma_page_size`,
+  );
+
+/** The checksum: every accepted payment is in the store. Ask this after the backends have stopped. */
+export function assertStored(directory: string, accepted: number, connections: number): void {
+  const { count } = ask<{ count: number }>(directory, 'SELECT count(*) AS count FROM payments');
+  // The generator may end before it has read the last answer of each connection, twice.
+  assert.ok(
+    count >= accepted && count <= accepted + 2 * connections,
+    `${count} stored of ${accepted} accepted`,
+  );
+}
+
+function ask<Row>(directory: string, sql: string): Row {
+  const database = new DatabaseSync(join(directory, 'payments.db'), { readOnly: true });
+  try {
+    return database.prepare(sql).get() as Row;
+  } finally {
+    database.close();
+  }
+}
