@@ -399,11 +399,12 @@ export class Connection {
   /** The last answer of this connection, behind those that are owed. `bytes` hold the request as far as it came. */
   #refuse(reason: number, bytes: Buffer, nowMs: number): void {
     const { request } = this.#parser;
-    const echo = (request.flags & HAS_REQUEST_ID) !== 0 ? this.#keepId(request, bytes) : 0;
+    let wish = request.method === HEAD ? SAY_CLOSE | WITHOUT_BODY : SAY_CLOSE;
+    if ((request.flags & HAS_REQUEST_ID) !== 0) wish |= this.#keepId(request, bytes);
     this.#isLast = true;
     this.#heldEnd = 0;
     this.#observer.refused(reason);
-    this.#push(REFUSALS[reason]!, READY, SAY_CLOSE | echo, 0, nowMs);
+    this.#push(REFUSALS[reason]!, READY, wish, 0, nowMs);
   }
 
   #endOfInput(nowMs: number): void {

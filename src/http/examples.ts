@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 
 export interface Example {
-  /** Its section, without what stands there in brackets, and its title. */
+  /** Its section and its title, both without what stands behind them in brackets. */
   readonly name: string;
   readonly bytes: Buffer;
   /** The client ends its side behind the bytes. */
@@ -27,12 +27,13 @@ export function readExamples(): Example[] {
   const text = readFileSync(new URL('connection.examples.md', import.meta.url), 'utf8');
   const form = /^## (.+)$|^### (.+)\n\n```bytes\n([\s\S]*?)\n```\n\n```answers\n([\s\S]*?)\n```$/gm;
   const examples: Example[] = [];
+  const plain = (heading: string): string => heading.replace(/ \(.*\)$/, '');
   let section = '';
   for (const [, heading, title, bytes, answers] of text.matchAll(form)) {
-    if (heading !== undefined) section = heading.replace(/ \(.*\)$/, '');
+    if (heading !== undefined) section = plain(heading);
     else
       examples.push({
-        name: `${section}: ${title}`,
+        name: `${section}: ${plain(title!)}`,
         bytes: exampleBytes(bytes!),
         ends: bytes!.endsWith('\\end'),
         answers: answers!.split('\n').map(expectedOf),

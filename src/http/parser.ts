@@ -36,6 +36,7 @@ import {
   IS_CHUNKED,
   methodNumber,
   OPTIONS,
+  OTHER,
   Request,
   UNKNOWN_CODING,
 } from './request.ts';
@@ -119,7 +120,8 @@ export class Parser {
     this.at = at;
     this.#step = EMPTY_LINES;
     this.#emptyLines = 0;
-    // Here rather than with the other fields: a refusal that comes before them must not see those of the request before.
+    // Here rather than where they are read: a refusal that comes before must not see those of the request before.
+    this.request.method = OTHER;
     this.request.flags = 0;
   }
 
