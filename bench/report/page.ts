@@ -62,9 +62,9 @@ function benchmark(name: string, kept: KeptBenchmark): string {
   const { about, rounds, seconds, columns, results, notes = [], pictures = [] } = kept;
   const charts = columns
     .filter(({ bars: isDrawn }, at) => at === 0 || isDrawn)
-    .flatMap(column => [caption(column.title), bars(results, column)]);
+    .map(column => `${caption(column.title)}${bars(results, column)}`);
   if (Object.values(results).some(figures => figures['p99'] !== undefined)) {
-    charts.push(caption('latency'), percentiles(results));
+    charts.push(`${caption('latency')}${percentiles(results)}`);
   }
   const count = rounds === 1 ? '1 round' : `${rounds} rounds`;
   return section(name, about, `${count} of ${seconds} s, ${measuredOn(kept)}`, [
@@ -88,8 +88,11 @@ function scenario(kept: KeptScenario): string {
   ]);
 }
 
-const section = (name: string, about: string, how: string, content: readonly string[]): string =>
-  `<section id="${name}"><h2>${name}</h2><p>${escaped(about)}<br><small>${escaped(how)}</small></p>${content.join('\n')}</section>`;
+/** On paper a heading stays with what it is about. */
+function section(name: string, about: string, how: string, [first, ...rest]: readonly string[]): string {
+  const head = `<h2>${name}</h2><p>${escaped(about)}<br><small>${escaped(how)}</small></p>`;
+  return `<section id="${name}"><div class="whole">${head}${first ?? ''}</div>${rest.join('\n')}</section>`;
+}
 
 const caption = (title: string): string => `<h3>${escaped(title)}</h3>`;
 
@@ -106,6 +109,6 @@ nav a { margin-right: 0.8em } small { color: var(--soft) } pre { font-size: 12px
 th, td { text-align: right; padding: 0.15em 0.7em; border-bottom: 1px solid var(--pale) } th { font-weight: 600 }
 th:first-child, td:first-child { text-align: left; padding-left: 0 }
 svg { width: 100%; height: auto; display: block } svg text { font: 12px system-ui, sans-serif; fill: var(--ink) } svg .tick { fill: var(--soft); font-size: 11px }
-@media print { @page { margin: 14mm } body { margin: 0; max-width: none; font-size: 11px } nav { display: none } h2, h3, h2 + p { break-after: avoid }
-  svg, table { break-inside: avoid } table { font-size: 10px } pre { white-space: pre-wrap } * { print-color-adjust: exact } }
+@media print { @page { margin: 14mm } body { margin: 0; max-width: none; font-size: 11px } nav { display: none } h2, h3 { break-after: avoid }
+  .whole, svg, table { break-inside: avoid } table { font-size: 10px } pre { white-space: pre-wrap } * { print-color-adjust: exact } }
 `;
