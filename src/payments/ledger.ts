@@ -106,6 +106,13 @@ export class Ledger {
     return this.#page.batch.count + (this.#outstanding?.batch.count ?? 0);
   }
 
+  /** Whether `submit` has something to do that no timer and no answer of the store will see to. */
+  get isDue(): boolean {
+    if (this.#outstanding !== undefined) return false;
+    const { batch, urgent } = this.#page;
+    return this.#timer === undefined || batch.count >= (urgent ? PAGE_ROWS : LAZY_PAGE_ROWS);
+  }
+
   /** A payment that the store does not know yet. */
   put(slot: number): void {
     const queue = this.#queue;

@@ -43,8 +43,9 @@ export class Service implements Payments {
   #session: Session | undefined;
   #fault: string | undefined;
   #stopping = false;
-  /** Slots accepted since the last commit. */
-  #fresh: number[] = [];
+  /** Slots accepted since the last commit: the first `#freshCount` places, used again each turn. */
+  #fresh = new Int32Array(64);
+  #freshCount = 0;
   #writeIsDue = false;
   /** The generation in which they were accepted: a purge in between empties the queue under them. */
   #freshGeneration = 0;
@@ -164,7 +165,7 @@ export class Service implements Payments {
     // A purge in the middle of a turn emptied the queue under those that came before it.
     if (this.#freshGeneration !== session.generation) this.#drop();
     this.#freshGeneration = session.generation;
-    this.#fresh.push(slot);
+    this.#pushFresh(slot);
     return ACCEPTED;
   }
 
@@ -194,47 +195,57 @@ export class Service implements Payments {
     const { generation } = session;
     if (this.#freshGeneration !== generation) this.#drop();
     const fresh = this.#fresh;
-    this.#fresh = [];
+    const count = this.#freshCount;
+    this.#freshCount = 0;
     switch (this.#parts.ackAfter) {
       case 'parse':
-        this.#enter(session, fresh);
-        if (fresh.length > 0) this.#writeSoon(session);
+        this.#enter(session, fresh, count);
+        if (count > 0) this.#writeSoon(session);
         break;
       case 'commit':
-        if (session.log.write()) this.#enter(session, fresh);
-        else this.#refuse(session, fresh);
+        if (session.log.write()) this.#enter(session, fresh, count);
+        else this.#refuse(session, fresh, count);
         break;
       case 'flush':
-        if (session.log.write()) return this.#keepFlushed(session, fresh, refusals);
-        this.#refuse(session, fresh);
+        if (session.log.write()) return this.#keepFlushed(session, fresh.slice(0, count), refusals);
+        this.#refuse(session, fresh, count);
     }
     return this.#refusals === refusals;
   }
 
-  async #keepFlushed(session: Session, fresh: readonly number[], refusals: number): Promise<boolean> {
+  async #keepFlushed(session: Session, fresh: Int32Array, refusals: number): Promise<boolean> {
     const { generation } = session;
     const isKept = await session.log.flushed();
     // A later life, or a purge: these slots are not theirs any more.
     if (session !== this.#session || session.generation !== generation) return false;
-    if (isKept) this.#enter(session, fresh);
+    if (isKept) this.#enter(session, fresh, fresh.length);
     else {
       // The log cuts them off, as far as it can, and waits for the store to have none of them.
       for (const slot of fresh) session.log.stored(session.queue.segment[slot]!);
-      this.#refuse(session, fresh);
+      this.#refuse(session, fresh, fresh.length);
     }
     // What the log holds is settled in any case, also where it cannot be told apart from what was refused.
     return this.#refusals === refusals;
   }
 
-  #refuse(session: Session, fresh: readonly number[]): void {
-    for (const slot of fresh) session.queue.free(slot);
+  #pushFresh(slot: number): void {
+    if (this.#freshCount === this.#fresh.length) {
+      const grown = new Int32Array(this.#fresh.length * 2);
+      grown.set(this.#fresh);
+      this.#fresh = grown;
+    }
+    this.#fresh[this.#freshCount++] = slot;
+  }
+
+  #refuse(session: Session, fresh: Int32Array, count: number): void {
+    for (let at = 0; at < count; at++) session.queue.free(fresh[at]!);
     this.#refusals += 1;
   }
 
   /** Forgets what was accepted and not kept: its slots are gone. */
   #drop(): void {
-    if (this.#fresh.length > 0) this.#refusals += 1;
-    this.#fresh = [];
+    if (this.#freshCount > 0) this.#refusals += 1;
+    this.#freshCount = 0;
   }
 
   #writeSoon(session: Session): void {
@@ -246,9 +257,9 @@ export class Service implements Payments {
     });
   }
 
-  #enter(session: Session, slots: readonly number[]): void {
-    for (const slot of slots) {
-      session.worker.enter(slot);
+  #enter(session: Session, slots: Int32Array, count: number): void {
+    for (let at = 0; at < count; at++) {
+      session.worker.enter(slots[at]!);
       this.#parts.accepted();
     }
   }

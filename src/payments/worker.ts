@@ -162,9 +162,12 @@ export class Worker {
     this.#ledger.put(slot);
     const park = this.#storeHasMore || this.#parkingCount > 0 || this.#lanes.size >= this.#lanesMax;
     this.#parking[slot] = park ? 1 : 0;
+    // What keeps an earlier one from leaving keeps this one too, and wakes the worker when it is over. While payments
+    // only pile up, a turn of the worker for each of them would cost as much as reading it.
+    const isHeldUp = park || this.#lanes.fresh > 0;
     if (park) this.#parkingCount += 1;
     else this.#lanes.enter(slot);
-    this.#wake();
+    if (!isHeldUp || this.#ledger.isDue) this.#wake();
   }
 
   /** Payments that the store holds and that are ours now, having been another instance's. */

@@ -47,6 +47,8 @@ export class Follower {
   readonly #events: FollowEvents;
   readonly #files: Files;
   readonly #followed = new Map<string, Followed>();
+  /** The same, for whoever asks for each payment: an array is gone through without an object a step. */
+  #tables: readonly Table[] = [];
   /** The latest segment seen of each instance. */
   readonly #latest = new Map<string, number>();
   readonly #buffer = new Uint8Array(READ_BYTES);
@@ -73,6 +75,7 @@ export class Follower {
       if (names.has(name)) continue;
       this.#files.close(file.fd);
       this.#followed.delete(name);
+      this.#listTables();
     }
   }
 
@@ -80,7 +83,7 @@ export class Follower {
   find(id: ArrayLike<number>): Heard | undefined {
     let heard: Heard | undefined;
     // The latest counts: what comes before it may have been refused after it was written.
-    for (const { table } of this.#followed.values()) {
+    for (const table of this.#tables) {
       const place = table.find(id);
       if (place >= 0) heard = { cents: table.cents[place]!, acceptedAtMs: table.acceptedAtMs[place]! };
     }
@@ -92,7 +95,9 @@ export class Follower {
    * amounts nobody can tell which that was: to refuse the second loses nothing.
    */
   conflicts(id: ArrayLike<number>, cents: number): boolean {
-    for (const { table } of this.#followed.values()) {
+    const tables = this.#tables;
+    for (let at = 0; at < tables.length; at++) {
+      const table = tables[at]!;
       const place = table.find(id);
       if (place >= 0 && table.cents[place] !== cents) return true;
     }
@@ -110,6 +115,11 @@ export class Follower {
   close(): void {
     for (const { fd } of this.#followed.values()) this.#files.close(fd);
     this.#followed.clear();
+    this.#listTables();
+  }
+
+  #listTables(): void {
+    this.#tables = [...this.#followed.values()].map(({ table }) => table);
   }
 
   #openFile(name: string, instance: string, number: number): void {
@@ -132,6 +142,7 @@ export class Follower {
       generation: undefined,
       table: new Table(),
     });
+    this.#listTables();
   }
 
   #read(file: Followed, generation: number): void {
@@ -171,13 +182,7 @@ class Table {
 
   add(id: ArrayLike<number>, cents: number, acceptedAtMs: number): void {
     if (this.#size * 2 >= this.#used.length) this.#grow();
-    const place = this.#place(id, 0);
-    if (this.#used[place] === 1) return;
-    this.#used[place] = 1;
-    for (let word = 0; word < 4; word++) this.#words[place * 4 + word] = id[word]!;
-    this.cents[place] = cents;
-    this.acceptedAtMs[place] = acceptedAtMs;
-    this.#size += 1;
+    this.#put(id, 0, cents, acceptedAtMs);
   }
 
   /** Calls `told` with each id: four words, valid until it returns. */
@@ -191,6 +196,17 @@ class Table {
     if (this.#size === 0) return -1;
     const place = this.#place(id, 0);
     return this.#used[place] === 1 ? place : -1;
+  }
+
+  /** Takes the id whose words begin at `from` of `words`, unless it is there. */
+  #put(words: ArrayLike<number>, from: number, cents: number, acceptedAtMs: number): void {
+    const place = this.#place(words, from);
+    if (this.#used[place] === 1) return;
+    this.#used[place] = 1;
+    for (let word = 0; word < 4; word++) this.#words[place * 4 + word] = words[from + word]!;
+    this.cents[place] = cents;
+    this.acceptedAtMs[place] = acceptedAtMs;
+    this.#size += 1;
   }
 
   /** Where an id is, or where it would be put. */
@@ -219,7 +235,7 @@ class Table {
     const used = this.#used;
     this.#allocate(Math.max(64, used.length * 2));
     for (let old = 0; old < used.length; old++) {
-      if (used[old] === 1) this.add(words.subarray(old * 4, old * 4 + 4), cents[old]!, acceptedAtMs[old]!);
+      if (used[old] === 1) this.#put(words, old * 4, cents[old]!, acceptedAtMs[old]!);
     }
   }
 
