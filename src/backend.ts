@@ -77,8 +77,7 @@ export class Backend {
       chance: Math.random,
       policy: config,
       instance: config.instance,
-      openLog: generation =>
-        new Log(config.storeDirectory, config.instance, generation, config.ackAfter === 'flush'),
+      openLog: joined => new Log(config.storeDirectory, config.instance, joined, config.ackAfter === 'flush'),
       follow: events => new Follower(config.storeDirectory, config.instance, events),
       queueCapacity: config.queueCapacity,
       concurrency: config.workerConcurrency,

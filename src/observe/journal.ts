@@ -67,6 +67,13 @@ export class Journal {
     this.#logger.info({ other, count }, 'payments adopted');
   }
 
+  lostWrites(count: number): void {
+    this.#logger.warn(
+      { count },
+      'the machine lost its power, or the store its disk: what waited may have been sent, and is pinned where it can be',
+    );
+  }
+
   died(other: string): void {
     this.#logger.warn({ other }, 'an instance died');
   }

@@ -77,6 +77,7 @@ export class Observation {
         journal.attempted(request, processor, outcome, durationMs);
         this.#watchCircuits();
       },
+      lostWrites: count => journal.lostWrites(count),
       died: instance => journal.died(instance),
       adopted: (instance, count) => journal.adopted(instance, count),
       checking: mine => journal.checking(mine),

@@ -128,10 +128,14 @@ export class Ledger {
     this.#putRow[slot] = start;
   }
 
-  /** The payment's progress as it stands in the queue now. */
-  mark(slot: number): void {
+  /**
+   * The payment's progress as it stands in the queue now. `isFlushed`: a power loss must not take that back once it is
+   * told to be written.
+   */
+  mark(slot: number, isFlushed = false): void {
     const start = this.#putRow[slot]!;
     this.#page.urgent = true;
+    this.#page.batch.isFlushed ||= isFlushed;
     this.#fill(start === NONE ? this.#row(MARK, slot) : start, slot);
   }
 

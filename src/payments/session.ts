@@ -28,7 +28,7 @@ export interface SessionParts {
   readonly policy: Policy;
   readonly instance: string;
   /** Opens this instance's log; `follow` those of the others. */
-  readonly openLog: (generation: number) => Pick<Log, keyof Log>;
+  readonly openLog: (joined: Joined) => Pick<Log, keyof Log>;
   readonly follow: (events: FollowEvents) => Pick<Follower, keyof Follower>;
   readonly queueCapacity: number;
   readonly concurrency: number;
@@ -36,6 +36,8 @@ export interface SessionParts {
 }
 
 export interface SessionEvents extends Pick<WorkerEvents, 'settled' | 'attempted' | 'faulty'> {
+  /** Writes may have been lost, so `count` payments were pinned that may have been sent. */
+  lostWrites(count: number): void;
   /** This life is over: another has to begin. */
   fenced(): void;
   died(instance: string): void;
@@ -72,19 +74,21 @@ export class Session {
   /** Joins, brings what the log of an earlier life holds into the store, and begins. Throws `Unavailable`. */
   static async begin(parts: SessionParts): Promise<Session> {
     const { store, instance } = parts;
-    const { epoch, generation } = await ask<Joined>(reply => store.join(instance, reply));
+    const joined = await ask<Joined>(reply => store.join(instance, reply));
     await ask<number>(reply => store.replay(instance, reply));
     await ask<true>(reply => store.sync(reply));
     const shared = await ask<Shared>(reply => store.look(reply));
     const unsettled = shared.instances.find(({ name }) => name === instance)?.unsettled ?? 0;
-    return new Session(parts, epoch, generation, unsettled > 0);
+    if (joined.pinned > 0) parts.events.lostWrites(joined.pinned);
+    return new Session(parts, joined, unsettled > 0);
   }
 
-  private constructor(parts: SessionParts, epoch: number, generation: number, parked: boolean) {
+  private constructor(parts: SessionParts, joined: Joined, parked: boolean) {
     const { store, clock, instance, events } = parts;
+    const { epoch, generation } = joined;
     this.#parts = parts;
     this.queue = new Queue(parts.queueCapacity);
-    this.log = parts.openLog(generation);
+    this.log = parts.openLog(joined);
     this.log.removeEarlier();
     this.follower = parts.follow({
       accepted: (id, other) => {

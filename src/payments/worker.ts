@@ -314,12 +314,14 @@ export class Worker {
       this.#send(slot);
       return;
     }
+    // After a power loss the store has to know who can have it, or it would be sent to the other one as well.
+    const isOtherProcessor = to !== queue.processorOf(slot);
     queue.tries[slot] = triesAfterSending(to, queue.tries[slot]!);
     queue.processor[slot] = to;
     queue.requestedAtMs[slot] = this.#parts.clock.wallMs();
     queue.state[slot] = SENT;
     this.#intending[slot] = 1;
-    this.#ledger.mark(slot);
+    this.#ledger.mark(slot, isOtherProcessor);
   }
 
   #written(slot: number, kind: number, result: number, sent: boolean): void {

@@ -31,6 +31,8 @@ export class Batch {
   readonly generation: number;
   rows: Float64Array;
   count = 0;
+  /** The disk has to have it before the reply, however little else is asked of the store. */
+  isFlushed = false;
 
   constructor(epoch: number, generation: number, capacity = 16) {
     this.epoch = epoch;

@@ -150,7 +150,7 @@ export class Follower {
       const length = this.#files.read(file.fd, this.#buffer, READ_BYTES, file.position);
       let start = 0;
       if (file.generation === undefined) {
-        file.generation = decodeHeader(this.#buffer.subarray(0, length));
+        file.generation = decodeHeader(this.#buffer.subarray(0, length))?.generation;
         if (file.generation === undefined) return;
         start = HEADER_BYTES;
       }

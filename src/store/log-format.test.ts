@@ -61,9 +61,10 @@ test('zeros and chance are no records', () => {
   }
 });
 
-test('a header tells its generation, and what is none is told from it', () => {
-  assert.equal(decodeHeader(encodeHeader(4_000_000_000)), 4_000_000_000);
-  assert.equal(decodeHeader(encodeHeader(1).subarray(0, 31)), undefined);
+test('a header tells its generation and term, and what is none is told from it', () => {
+  const header = { generation: 4_000_000_000, term: 3_000_000_000 };
+  assert.deepEqual(decodeHeader(encodeHeader(header)), header);
+  assert.equal(decodeHeader(encodeHeader(header).subarray(0, 31)), undefined);
   assert.equal(decodeHeader(new Uint8Array(32)), undefined);
 });
 

@@ -1,7 +1,7 @@
 /**
  * The bytes of a log segment: what an instance accepted, in the order in which it was accepted.
  *
- *     header   32 bytes   magic 'SOQLOG1\n' · generation u32 · zeros
+ *     header   32 bytes   magic 'SOQLOG1\n' · generation u32 · term u32 · zeros
  *     record   32 bytes   id (16) · cents · accepted at · mark · checksum
  *     record   ...
  *
@@ -25,19 +25,27 @@ const MARK = 0xa5;
 const SEED = 0x5ec0a9e1 | 0;
 const WORD = 2 ** 32;
 
-/** The 32 bytes that open a segment of `generation`. */
-export function encodeHeader(generation: number): Uint8Array {
+/** What a segment says of all its records: the store's generation and term when it was opened. */
+export interface Header {
+  readonly generation: number;
+  readonly term: number;
+}
+
+/** The 32 bytes that open a segment. */
+export function encodeHeader({ generation, term }: Header): Uint8Array {
   const bytes = new Uint8Array(HEADER_BYTES);
   bytes.set(MAGIC);
-  new DataView(bytes.buffer).setUint32(MAGIC.length, generation);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(MAGIC.length, generation);
+  view.setUint32(MAGIC.length + 4, term);
   return bytes;
 }
 
-/** The generation of the segment that opens with `bytes`; undefined where they are not a whole header. */
-export function decodeHeader(bytes: Uint8Array): number | undefined {
+/** What the segment that opens with `bytes` says of itself; undefined where they are not a whole header. */
+export function decodeHeader(bytes: Uint8Array): Header | undefined {
   if (bytes.length < HEADER_BYTES) return undefined;
   for (let at = 0; at < MAGIC.length; at++) if (bytes[at] !== MAGIC[at]) return undefined;
-  return word(bytes, MAGIC.length) >>> 0;
+  return { generation: word(bytes, MAGIC.length) >>> 0, term: word(bytes, MAGIC.length + 4) >>> 0 };
 }
 
 /**

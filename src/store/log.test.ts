@@ -19,6 +19,8 @@ async function inDirectory(use: (directory: string) => void | Promise<void>): Pr
   }
 }
 
+const of = (generation: number) => ({ generation, term: 1 });
+
 const id = (count: number): Int32Array => Int32Array.of(count, 2, 3, 4);
 
 /** The first words of all ids in a segment file. */
@@ -41,12 +43,12 @@ test('one write keeps all payments of a turn, under the generation of the log', 
         return realFiles.write(fd, bytes, length, position);
       },
     };
-    const log = new Log(directory, 'a', 3, false, files);
+    const log = new Log(directory, 'a', of(3), false, files);
     for (let count = 0; count < 1500; count++) log.append(id(count), 1990, ACCEPTED_AT);
     assert.equal(log.write(), true);
     assert.deepEqual(writes, [HEADER_BYTES, 1500 * RECORD_BYTES]);
     const [file] = segments(directory);
-    assert.equal(decodeHeader(readFileSync(join(directory, 'log', file!))), 3);
+    assert.deepEqual(decodeHeader(readFileSync(join(directory, 'log', file!))), of(3));
     assert.equal(recorded(directory, file!).length, 1500);
     log.close(false);
   }));
@@ -62,7 +64,7 @@ test('a write that a full disk cut short leaves nothing behind, and later ones a
         return written;
       },
     };
-    const log = new Log(directory, 'a', 1, false, files);
+    const log = new Log(directory, 'a', of(1), false, files);
     log.append(id(1), 1990, ACCEPTED_AT);
     assert.equal(log.write(), true);
     full = true;
@@ -82,7 +84,7 @@ test('a write that a full disk cut short leaves nothing behind, and later ones a
 test('`flushed` answers only after a sync that began after the write, and writers share one', () =>
   inDirectory(async directory => {
     const syncs: ((error: Error | null) => void)[] = [];
-    const log = new Log(directory, 'a', 1, true, { ...realFiles, sync: (_fd, done) => syncs.push(done) });
+    const log = new Log(directory, 'a', of(1), true, { ...realFiles, sync: (_fd, done) => syncs.push(done) });
     const events: string[] = [];
     log.append(id(1), 1, ACCEPTED_AT);
     log.write();
@@ -104,7 +106,7 @@ test('`flushed` answers only after a sync that began after the write, and writer
 
 test('a segment may go once the store has all of it, and not before', () =>
   inDirectory(directory => {
-    const log = new Log(directory, 'a', 1, false);
+    const log = new Log(directory, 'a', of(1), false);
     const { segment } = log;
     for (let count = 0; count < 2000; count++) log.append(id(count), 1, ACCEPTED_AT);
     log.write();
@@ -124,11 +126,11 @@ test('a segment may go once the store has all of it, and not before', () =>
 
 test('a new life writes behind the segments of the one before, and removes them when told', () =>
   inDirectory(directory => {
-    const before = new Log(directory, 'a', 1, false);
+    const before = new Log(directory, 'a', of(1), false);
     before.append(id(1), 1, ACCEPTED_AT);
     before.write();
     before.close(false);
-    const now = new Log(directory, 'a', 1, false);
+    const now = new Log(directory, 'a', of(1), false);
     assert.ok(now.segment > before.segment);
     assert.equal(segments(directory).length, 2);
     now.removeEarlier();
@@ -138,7 +140,7 @@ test('a new life writes behind the segments of the one before, and removes them 
 
 test('a purge leaves a single empty segment of the later generation', () =>
   inDirectory(directory => {
-    const log = new Log(directory, 'a', 1, false);
+    const log = new Log(directory, 'a', of(1), false);
     log.append(id(1), 1, ACCEPTED_AT);
     log.write();
     log.append(id(2), 1, ACCEPTED_AT);
@@ -147,19 +149,19 @@ test('a purge leaves a single empty segment of the later generation', () =>
     const [file, ...more] = segments(directory);
     assert.deepEqual(more, []);
     assert.deepEqual(recorded(directory, file!), []);
-    assert.equal(decodeHeader(readFileSync(join(directory, 'log', file!))), 2);
+    assert.deepEqual(decodeHeader(readFileSync(join(directory, 'log', file!))), of(2));
     log.close(true);
   }));
 
 test('followers hear what others accept, find it by id, and forget it with its segment', () =>
   inDirectory(directory => {
-    const other = new Log(directory, 'b', 1, false);
+    const other = new Log(directory, 'b', of(1), false);
     const heard: number[] = [];
     const follower = new Follower(directory, 'a', {
       accepted: words => heard.push(words[0]!),
       missed: () => assert.fail('nothing was missed'),
     });
-    const own = new Log(directory, 'a', 1, false);
+    const own = new Log(directory, 'a', of(1), false);
     own.append(id(9999), 1, ACCEPTED_AT);
     own.write();
     for (let count = 0; count < 5000; count++) other.append(id(count), count, ACCEPTED_AT);
@@ -184,7 +186,7 @@ test('followers hear what others accept, find it by id, and forget it with its s
 test('a follower says when segments came and went unseen', () =>
   inDirectory(directory => {
     let missed = 0;
-    const other = new Log(directory, 'b', 1, false);
+    const other = new Log(directory, 'b', of(1), false);
     const follower = new Follower(directory, 'a', { accepted: () => {}, missed: () => missed++ });
     follower.poll(1);
     other.rotate();
@@ -201,7 +203,7 @@ test('a follower says when segments came and went unseen', () =>
 
 test('what is of a generation before a purge is not heard', () =>
   inDirectory(directory => {
-    const other = new Log(directory, 'b', 1, false);
+    const other = new Log(directory, 'b', of(1), false);
     other.append(id(1), 1, ACCEPTED_AT);
     other.write();
     const follower = new Follower(directory, 'a', {

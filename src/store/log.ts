@@ -12,6 +12,7 @@ import {
   encodeHeader,
   encodeRecord,
   HEADER_BYTES,
+  type Header,
   logFolder,
   RECORD_BYTES,
   segmentName,
@@ -37,6 +38,7 @@ export class Log {
   readonly #segments = new Map<number, Segment>();
   readonly #durable: boolean;
   readonly #segmentRecords: number;
+  readonly #term: number;
   #generation: number;
   #generationOfCurrent = 0;
   #current!: Segment;
@@ -53,13 +55,13 @@ export class Log {
   #waiting: ((kept: boolean) => void)[] = [];
 
   /**
-   * Opens a new segment after those that are there. `durable`: `flushed` will be used, so the files' names have
-   * to survive a power loss as well.
+   * Opens a new segment after those that are there, under the store's generation and term. `durable`: `flushed` will be
+   * used, so the files' names have to survive a power loss as well.
    */
   constructor(
     directory: string,
     instance: string,
-    generation: number,
+    { generation, term }: Header,
     durable: boolean,
     files: Files = realFiles,
     segmentRecords = SEGMENT_RECORDS,
@@ -69,6 +71,7 @@ export class Log {
     this.#directory = logDirectory(directory);
     this.#instance = instance;
     this.#generation = generation;
+    this.#term = term;
     this.#files = files;
     files.makeDirectory(this.#directory);
     this.#open(Math.max(0, ...this.#numbers()) + 1);
@@ -189,7 +192,7 @@ export class Log {
     const path = this.#path(number);
     const fd = this.#files.create(path);
     try {
-      const header = encodeHeader(this.#generation);
+      const header = encodeHeader({ generation: this.#generation, term: this.#term });
       if (this.#files.write(fd, header, header.length, 0) !== header.length) throw new Error('no space left');
       if (this.#durable) this.#files.syncDirectory(this.#directory);
     } catch (error) {

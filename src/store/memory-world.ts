@@ -3,7 +3,9 @@
 import assert from 'node:assert/strict';
 import type { Cents } from '../payments/money.ts';
 import {
+  DEFAULT,
   idText,
+  PINNED,
   type ProcessorIndex,
   SETTLED,
   type State,
@@ -20,10 +22,14 @@ type Payment = Mutable<StoredPayment> & { owner: string };
 /** Payments are in the order of their seqs. */
 export class MemoryWorld {
   generation = 1;
+  term = 1;
+  boot = '';
   checker = '';
   lastSeq = 0;
   readonly payments = new Map<string, Payment>();
   readonly bySeq = new Map<number, Payment>();
+  /** Instances that wait for their disk with every write. */
+  readonly flushing = new Set<string>();
   readonly instances = new Map<string, Mutable<InstanceView>>();
   readonly health: [HealthReport, HealthReport] = [
     { failing: false, minResponseMs: 0, version: 0 },
@@ -38,6 +44,28 @@ export class MemoryWorld {
       this.instances.set(name, instance);
     }
     return instance;
+  }
+
+  /** Begins a term if writes may have been lost in the last one. */
+  beginTerm(boot: string, brokenTerm: number | undefined): { term: number; pinned: number } {
+    const isCareless = [...this.instances.values()].some(
+      ({ alive, name }) => alive && !this.flushing.has(name),
+    );
+    const isLost = (boot !== this.boot && isCareless) || this.term === brokenTerm;
+    this.boot = boot;
+    if (!isLost) return { term: this.term, pinned: 0 };
+    this.term += 1;
+    let pinned = 0;
+    for (const payment of this.payments.values()) {
+      if (payment.state !== WAITING) continue;
+      const { processor, requestedAtMs, attempts } = pinnedAs(payment.acceptedAtMs);
+      payment.state = PINNED;
+      payment.processor ??= processor;
+      payment.requestedAtMs = Math.max(payment.requestedAtMs, requestedAtMs);
+      payment.attempts = Math.max(payment.attempts, attempts);
+      pinned += 1;
+    }
+    return { term: this.term, pinned };
   }
 
   /** Inserts a payment unless its id is there already; replies with its seq or KNOWN. */
@@ -102,6 +130,9 @@ export class MemoryWorld {
     return DONE;
   }
 
+  /** Told that everything up to now has to be safe from a power loss; a model has no power to lose. */
+  flush(): void {}
+
   /** Frees the checker's lease if `holder` has it. */
   free(holder: string): void {
     if (this.checker === holder) this.checker = '';
@@ -125,6 +156,10 @@ export const untouched = {
   tries: 0,
   settledAtMs: 0,
 } as const;
+
+/** How far a payment is that may have been sent when nothing was written of that. */
+export const pinnedAs = (acceptedAtMs: number) =>
+  ({ state: PINNED, processor: DEFAULT, requestedAtMs: acceptedAtMs, attempts: 1 }) as const;
 
 function progress(rows: Float64Array, start: number) {
   const processor = rows[start + column.PROCESSOR]!;

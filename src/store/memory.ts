@@ -7,7 +7,7 @@ import { addCents, type Cents, emptyTotal, type Total } from '../payments/money.
 import { idText, type ProcessorIndex, SETTLED, type StoredPayment } from '../payments/payment.ts';
 import type { Summary } from '../payments/payments.ts';
 import { type Batch, COLUMNS } from './batch.ts';
-import { type MemoryWorld, stored, untouched } from './memory-world.ts';
+import { type MemoryWorld, pinnedAs, stored, untouched } from './memory-world.ts';
 import {
   FORGOTTEN,
   type Joined,
@@ -21,6 +21,7 @@ import {
 /** What an instance's log holds of one payment. */
 export interface LoggedPayment {
   readonly generation: number;
+  readonly term: number;
   readonly id: Uint8Array;
   readonly cents: number;
   readonly acceptedAtMs: number;
@@ -36,6 +37,10 @@ export interface MemoryOptions {
   readonly fault?: (name: keyof Store) => StoreFault | undefined;
   /** What the logs of an instance hold. */
   readonly logged?: (instance: string) => Iterable<LoggedPayment>;
+  /** As in `SqliteOptions`. */
+  readonly boot?: string;
+  readonly brokenTerm?: number;
+  readonly durable?: 'process' | 'power';
 }
 
 export class MemoryStore implements Store {
@@ -52,6 +57,10 @@ export class MemoryStore implements Store {
 
   join(instance: string, reply: Reply<Joined>): void {
     this.#ask('join', reply, () => {
+      const { boot = '', brokenTerm, durable } = this.#options;
+      const { term, pinned } = this.#world.beginTerm(boot, brokenTerm);
+      if (durable === 'power') this.#world.flushing.add(instance);
+      else this.#world.flushing.delete(instance);
       const view = this.#world.instance(instance);
       const { generation } = this.#world;
       Object.assign(view, {
@@ -64,7 +73,7 @@ export class MemoryStore implements Store {
       this.#world.free(instance);
       this.#name = instance;
       this.#epoch = view.epoch;
-      return { epoch: view.epoch, generation };
+      return { epoch: view.epoch, generation, term, pinned };
     });
   }
 
@@ -73,9 +82,11 @@ export class MemoryStore implements Store {
       this.#assertOurs();
       if (instance !== this.#name && this.#world.instances.get(instance)?.alive) return 0;
       let added = 0;
-      for (const { generation, id, cents, acceptedAtMs } of this.#options.logged?.(instance) ?? []) {
+      for (const logged of this.#options.logged?.(instance) ?? []) {
+        const { generation, term, id, cents, acceptedAtMs } = logged;
         if (generation !== this.#world.generation) continue;
-        const fresh = { ...untouched, id: id.slice(), cents: cents as Cents, acceptedAtMs, owner: instance };
+        const progress = term === this.#world.term ? untouched : { ...untouched, ...pinnedAs(acceptedAtMs) };
+        const fresh = { ...progress, id: id.slice(), cents: cents as Cents, acceptedAtMs, owner: instance };
         if (this.#world.put(fresh) > 0) added += 1;
       }
       return added;
@@ -92,6 +103,7 @@ export class MemoryStore implements Store {
       for (let index = 0; index < batch.count; index++) {
         results[index] = this.#world.change(this.#name, batch.rows, index * COLUMNS);
       }
+      if (batch.isFlushed) this.#world.flush();
       return { generation, results };
     });
   }
@@ -192,12 +204,16 @@ export class MemoryStore implements Store {
       this.#world.bySeq.clear();
       for (const view of this.#world.instances.values()) view.unsettled = 0;
       this.#world.generation += 1;
+      this.#world.flush();
       return this.#world.generation;
     });
   }
 
   sync(reply: Reply<true>): void {
-    this.#ask('sync', reply, () => true as const);
+    this.#ask('sync', reply, () => {
+      this.#world.flush();
+      return true as const;
+    });
   }
 
   leave(reply: Reply<true>): void {

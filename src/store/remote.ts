@@ -25,7 +25,13 @@ export interface ThreadOptions extends SqliteOptions {
 export type Call =
   | {
       readonly name: 'write';
-      readonly values: [epoch: number, generation: number, rows: Float64Array, count: number];
+      readonly values: [
+        epoch: number,
+        generation: number,
+        rows: Float64Array,
+        count: number,
+        isFlushed: boolean,
+      ];
     }
   | { readonly name: 'ids'; readonly values: [afterSeq: number, limit: number] }
   | { readonly name: 'latest'; readonly values: [limit: number] }
@@ -103,13 +109,13 @@ class RemoteStore implements Store, Inspection {
 
   /** The rows of the batch are gone until the reply, and can be used again after it. */
   write(batch: Batch, reply: Callback<Written>): void {
-    const { epoch, generation, rows, count } = batch;
+    const { epoch, generation, rows, count, isFlushed } = batch;
     const settle = (answer: Written | StoreFault, returned?: Float64Array): void => {
       if (returned !== undefined) batch.rows = returned;
       reply(answer);
     };
     const buffer = rows.buffer as ArrayBuffer;
-    this.#ask({ name: 'write', values: [epoch, generation, rows, count] }, settle, [buffer]);
+    this.#ask({ name: 'write', values: [epoch, generation, rows, count, isFlushed] }, settle, [buffer]);
   }
 
   take(afterSeq: number, limit: number, reply: Callback<StoredPayment[]>): void {

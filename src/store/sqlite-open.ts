@@ -27,6 +27,10 @@ export interface SqliteOptions {
   readonly cacheKiB?: number;
   /** For tests: the file may not grow beyond so many pages. */
   readonly pagesMax?: number;
+  /** Tells one run of the machine from the next. Default: the kernel's own name of it. */
+  readonly boot?: string;
+  /** The term in which the store broke under its user: unless a later one has begun, the next to join begins it. */
+  readonly brokenTerm?: number;
 }
 
 export const fileName = 'payments.db';
@@ -102,6 +106,12 @@ CREATE TABLE health (
 INSERT INTO health VALUES (0, 0, 0, 0), (1, 0, 0, 0);
 PRAGMA application_id = ${applicationId};
 PRAGMA user_version = ${schemaVersion};
+`;
+
+/** Not part of the tables' version: who does not know it can work with the others all the same. */
+const MACHINE = `
+CREATE TABLE IF NOT EXISTS machine (boot TEXT NOT NULL, term INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS flushing (instance TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 `;
 
 /** Opens the store of `options.directory`. Throws `StoreOpenError`. */
@@ -186,6 +196,7 @@ function isNew(database: DatabaseSync, directory: string): boolean {
 function prepareSchema(database: DatabaseSync, directory: string): void {
   database.exec('BEGIN IMMEDIATE');
   database.exec(isNew(database, directory) ? SCHEMA : 'UPDATE shared SET generation = generation');
+  database.exec(MACHINE);
   database.exec('COMMIT');
 }
 

@@ -2,13 +2,14 @@
 
 import { closeSync, openSync, readdirSync, readSync } from 'node:fs';
 import { join } from 'node:path';
-import { WAITING } from '../payments/payment.ts';
+import { DEFAULT, PINNED, WAITING } from '../payments/payment.ts';
 import * as column from './batch.ts';
 import { Batch, PUT } from './batch.ts';
 import {
   decodeHeader,
   decodeRecords,
   HEADER_BYTES,
+  type Header,
   logFolder,
   RECORD_BYTES,
   segmentNumber,
@@ -17,13 +18,13 @@ import {
 /** Long enough that a transaction's own cost is lost in it, short enough that nobody waits long behind it. */
 const recordsPerTransaction = 4096;
 
-/** Makes the batch of a transaction when the store's epoch and generation are known; undefined ends the segment. */
-type MakeBatch = (epoch: number, generation: number) => Batch | undefined;
+/** Makes the batch of a transaction when the store's epoch, generation and term are known; undefined ends the segment. */
+type MakeBatch = (epoch: number, present: Header) => Batch | undefined;
 
 /**
  * Calls `transact` for each chunk of every segment of `instance`, oldest first, with a function that makes its batch; it returns how
  * many of them were new, or undefined to stop. Returns the sum. A segment of another generation than the store's
- * is passed over: what it holds was purged.
+ * is passed over: what it holds was purged. What one of another term holds may have been sent.
  */
 export function replayLogs(
   directory: string,
@@ -51,18 +52,19 @@ function segments(folder: string, instance: string): string[] {
 }
 
 function replaySegment(descriptor: number, transact: (makeBatch: MakeBatch) => number | undefined): number {
-  const header = new Uint8Array(HEADER_BYTES);
-  readSync(descriptor, header, 0, HEADER_BYTES, 0);
-  const generation = decodeHeader(header);
-  if (generation === undefined) return 0;
+  const opening = new Uint8Array(HEADER_BYTES);
+  readSync(descriptor, opening, 0, HEADER_BYTES, 0);
+  const header = decodeHeader(opening);
+  if (header === undefined) return 0;
   const bytes = new Uint8Array(recordsPerTransaction * RECORD_BYTES);
   let added = 0;
   for (let position = HEADER_BYTES; ; position += bytes.length) {
     const length = readSync(descriptor, bytes, 0, bytes.length, position);
     let isWhole = false;
     const fresh = transact((epoch, present) => {
-      if (present !== generation) return undefined;
-      const batch = batchOf(bytes.subarray(0, length), epoch, generation);
+      if (present.generation !== header.generation) return undefined;
+      const batch = new Batch(epoch, header.generation, recordsPerTransaction);
+      fill(batch, bytes.subarray(0, length), header.term === present.term ? putWaiting : putPinned);
       isWhole = batch.count === recordsPerTransaction;
       return batch.count === 0 ? undefined : batch;
     });
@@ -71,9 +73,22 @@ function replaySegment(descriptor: number, transact: (makeBatch: MakeBatch) => n
   }
 }
 
-/** The puts of what `bytes` hold, up to the first damaged record. */
-function batchOf(bytes: Uint8Array, epoch: number, generation: number): Batch {
-  const batch = new Batch(epoch, generation, recordsPerTransaction);
+type Progress = (rows: Float64Array, start: number, acceptedAtMs: number) => void;
+
+const putWaiting: Progress = (rows, start) => {
+  rows[start + column.STATE] = WAITING;
+  rows[start + column.PROCESSOR] = -1;
+};
+
+const putPinned: Progress = (rows, start, acceptedAtMs) => {
+  rows[start + column.STATE] = PINNED;
+  rows[start + column.PROCESSOR] = DEFAULT;
+  rows[start + column.REQUESTED_AT] = acceptedAtMs;
+  rows[start + column.ATTEMPTS] = 1;
+};
+
+/** Adds the puts of what `bytes` hold, up to the first damaged record. */
+function fill(batch: Batch, bytes: Uint8Array, progress: Progress): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset);
   decodeRecords(bytes, 0, bytes.length, (_, idStart, cents, acceptedAtMs) => {
     const start = batch.add(PUT);
@@ -82,8 +97,6 @@ function batchOf(bytes: Uint8Array, epoch: number, generation: number): Batch {
     }
     batch.rows[start + column.CENTS] = cents;
     batch.rows[start + column.ACCEPTED_AT] = acceptedAtMs;
-    batch.rows[start + column.STATE] = WAITING;
-    batch.rows[start + column.PROCESSOR] = -1;
+    progress(batch.rows, start, acceptedAtMs);
   });
-  return batch;
 }

@@ -58,8 +58,8 @@ function carryOut(store: SqliteStore, call: Call): [reply: Reply, ...handedOver:
   try {
     switch (call.name) {
       case 'write': {
-        const [epoch, generation, rows, count] = call.values;
-        const written = store.write(epoch, generation, rows, count);
+        const [epoch, generation, rows, count, isFlushed] = call.values;
+        const written = store.write(epoch, generation, rows, count, isFlushed);
         // The rows go back with the reply, to be written again.
         return [{ is: 'answer', value: written, rows }, written.results, rows];
       }

@@ -11,6 +11,7 @@ import type { ProcessorIndex } from '../payments/payment.ts';
 import type { Summary } from '../payments/payments.ts';
 import { COLUMNS } from './batch.ts';
 import { Checkpoints } from './checkpoints.ts';
+import { Machine } from './sqlite-machine.ts';
 import { busyMsDefault, openDatabase, refusal, type SqliteOptions } from './sqlite-open.ts';
 import { replayLogs } from './sqlite-replay.ts';
 import { BatchWriter } from './sqlite-write.ts';
@@ -36,6 +37,8 @@ export class SqliteStore {
   #instance = '';
   #number = 0;
   #epoch = 0;
+  readonly #machine: Machine;
+  readonly #isAlwaysFlushed: boolean;
   /** What was last looked at, and the version of the file it was read from. */
   #shared: Shared | undefined;
   #sharedVersion = -1;
@@ -44,6 +47,8 @@ export class SqliteStore {
   constructor(options: SqliteOptions) {
     this.#database = openDatabase(options);
     this.#directory = options.directory;
+    this.#isAlwaysFlushed = options.durable === 'power';
+    this.#machine = new Machine(this.#database, options);
     try {
       this.#turns = new Turns(options.directory, options.busyMs ?? busyMsDefault);
       this.#writer = new BatchWriter(this.#database);
@@ -56,6 +61,7 @@ export class SqliteStore {
 
   join(instance: string): Joined {
     return this.#transact(() => {
+      const { term, pinned } = this.#machine.join(instance);
       const row = this.#get<{ number: number; epoch: number; generation: number }>(
         `INSERT INTO instances (name, epoch, beat, alive, generation)
          SELECT ?, 1, 1, 1, generation FROM shared WHERE true
@@ -68,7 +74,7 @@ export class SqliteStore {
       this.#number = row.number;
       this.#turns.number = row.number;
       this.#epoch = row.epoch;
-      return { epoch: row.epoch, generation: row.generation };
+      return { epoch: row.epoch, generation: row.generation, term, pinned };
     });
   }
 
@@ -84,7 +90,7 @@ export class SqliteStore {
           epoch: number;
           generation: number;
         }>('SELECT number, epoch, shared.generation FROM instances, shared WHERE name = ?', instance)!;
-        const batch = put(epoch, generation);
+        const batch = put(epoch, { generation, term: this.#machine.term });
         if (batch === undefined) return undefined;
         const { results } = this.#writer.write(number, epoch, generation, batch.rows, batch.count);
         this.#checkpoints.wrote(batch.count);
@@ -93,8 +99,9 @@ export class SqliteStore {
     });
   }
 
-  write(epoch: number, generation: number, rows: Float64Array, count: number): Written {
-    const written = this.#transact(() => this.#writer.write(this.#number, epoch, generation, rows, count));
+  write(epoch: number, generation: number, rows: Float64Array, count: number, isFlushed = false): Written {
+    const work = (): Written => this.#writer.write(this.#number, epoch, generation, rows, count);
+    const written = isFlushed ? this.#flush(work) : this.#transact(work);
     this.#checkpoints.wrote(count);
     return written;
   }
@@ -233,7 +240,7 @@ export class SqliteStore {
   }
 
   purge(): number {
-    return this.#transact(() => {
+    return this.#flush(() => {
       this.#assertOurs();
       // Seqs are never given twice, so that one from before a purge cannot mean a payment from after it.
       const { generation } = this.#get<{ generation: number }>(
@@ -311,6 +318,17 @@ export class SqliteStore {
       // SQLite has rolled back by itself after some errors.
       if (this.#database.isTransaction) this.#run('ROLLBACK');
       throw error;
+    }
+  }
+
+  /** A transaction that is safe from a power loss, with all before it, when this returns. */
+  #flush<T>(work: () => T): T {
+    if (this.#isAlwaysFlushed) return this.#transact(work);
+    this.#database.exec('PRAGMA synchronous = FULL');
+    try {
+      return this.#transact(work);
+    } finally {
+      this.#database.exec('PRAGMA synchronous = NORMAL');
     }
   }
 

@@ -17,7 +17,7 @@ import { type Asked, asked, attempt, chance, idOf, mark, put, seed, settle } fro
 
 interface Deployment {
   /** A connection of an instance that has yet to join. */
-  open(): Promise<Store>;
+  open(how?: { boot?: string; brokenTerm?: number; durable?: 'power' }): Promise<Store>;
   /** Makes payments be in the log of an instance. */
   log(instance: string, payments: LoggedPayment[]): void;
 }
@@ -33,10 +33,10 @@ function sqlite(): Deployment {
   const directory = mkdtempSync(join(root, 'store-'));
   let segments = 0;
   return {
-    open: () => openSqliteStore({ directory }),
+    open: how => openSqliteStore({ directory, boot: 'first', ...how }),
     log(instance, payments) {
       const bytes = new Uint8Array(HEADER_BYTES + payments.length * RECORD_BYTES);
-      bytes.set(encodeHeader(payments[0]!.generation));
+      bytes.set(encodeHeader(payments[0]!));
       payments.forEach(({ id, cents, acceptedAtMs }, index) => {
         encodeRecord(bytes, HEADER_BYTES + index * RECORD_BYTES, idWords(id), 0, cents, acceptedAtMs);
       });
@@ -51,7 +51,8 @@ function memory(): Deployment {
   const world = new MemoryWorld();
   const logs = new Map<string, LoggedPayment[]>();
   return {
-    open: async () => new MemoryStore(world, { logged: instance => logs.get(instance) ?? [] }),
+    open: async how =>
+      new MemoryStore(world, { logged: instance => logs.get(instance) ?? [], boot: 'first', ...how }),
     log: (instance, payments) => logs.set(instance, [...(logs.get(instance) ?? []), ...payments]),
   };
 }
@@ -76,8 +77,12 @@ class Instance {
   }
 }
 
-async function instance(deployment: Deployment, name: string): Promise<Instance> {
-  const store = await deployment.open();
+async function instance(
+  deployment: Deployment,
+  name: string,
+  how?: Parameters<Deployment['open']>[0],
+): Promise<Instance> {
+  const store = await deployment.open(how);
   opened.push(store);
   return new Instance(asked(store), await asked(store).join(name));
 }
@@ -346,10 +351,16 @@ for (const [name, deploy] of [
   promise('a log is replayed once, and not while its instance lives', async deployment => {
     const [one, two] = [await instance(deployment, 'a'), await instance(deployment, 'b')];
     await one.write(batch => put(batch, 1, { state: 1, processor: 0, requestedAtMs: 5 }));
-    const logged = [1, 2, 3].map(n => ({ generation: 1, id: idOf(n), cents: n, acceptedAtMs: 100 + n }));
+    const logged = [1, 2, 3].map(n => ({
+      generation: 1,
+      term: 1,
+      id: idOf(n),
+      cents: n,
+      acceptedAtMs: 100 + n,
+    }));
     deployment.log('a', logged.slice(0, 2));
     deployment.log('a', logged.slice(2));
-    deployment.log('a', [{ generation: 7, id: idOf(4), cents: 4, acceptedAtMs: 104 }]);
+    deployment.log('a', [{ generation: 7, term: 1, id: idOf(4), cents: 4, acceptedAtMs: 104 }]);
     assert.equal(await two.store.replay('a'), 0);
     await one.store.leave();
     assert.equal(await two.store.replay('a'), 2);
@@ -365,6 +376,89 @@ for (const [name, deploy] of [
     );
     const again = await instance(deployment, 'a');
     assert.equal(await again.store.replay('a'), 0);
+  });
+
+  promise('what may have been sent before the machine started anew is pinned', async deployment => {
+    const one = await instance(deployment, 'a');
+    const to = { acceptedAtMs: 100, requestedAtMs: 120 };
+    await one.write(batch => {
+      put(batch, 1, { acceptedAtMs: 100 });
+      put(batch, 2, { ...to, state: 0, processor: 1, attempts: 6, tries: 0 });
+      put(batch, 3, { ...to, state: 1, processor: 0, attempts: 2, tries: 2 });
+      put(batch, 4);
+    });
+    await one.write(batch => settle(batch, { seq: 4 }));
+    assert.deepEqual([one.joined.term, one.joined.pinned], [1, 0]);
+
+    const again = await instance(deployment, 'b', { boot: 'second' });
+    assert.deepEqual([again.joined.term, again.joined.pinned], [2, 2]);
+    const [first, second, third] = await one.store.take(0, 10);
+    assert.deepEqual(
+      [first, second, third].map(each => [
+        ...[each?.state, each?.processor, each?.requestedAtMs],
+        ...[each?.attempts, each?.tries],
+      ]),
+      [
+        [2, 0, 100, 1, 0],
+        [2, 1, 120, 6, 0],
+        [1, 0, 120, 2, 2],
+      ],
+    );
+    assert.equal((await one.store.find(idOf(4)))?.state, 3);
+    const { joined } = await instance(deployment, 'c', { boot: 'second' });
+    assert.deepEqual([joined.term, joined.pinned], [2, 0], 'once');
+  });
+
+  promise('what was logged before the machine started anew is put as pinned', async deployment => {
+    const logged = [1, 2].map(n => ({
+      generation: 1,
+      term: n,
+      id: idOf(n),
+      cents: n,
+      acceptedAtMs: 100 + n,
+    }));
+    await instance(deployment, 'a');
+    for (const payment of logged) deployment.log('a', [payment]);
+    const again = await instance(deployment, 'a', { boot: 'second' });
+    assert.equal(await again.store.replay('a'), 2);
+    assert.deepEqual(
+      (await again.store.take(0, 9)).map(each => [each.state, each.processor, each.requestedAtMs]),
+      [
+        [2, 0, 101],
+        [0, undefined, 0],
+      ],
+    );
+  });
+
+  promise('nothing is pinned if all had left before the machine started anew', async deployment => {
+    const one = await instance(deployment, 'a');
+    await one.write(batch => put(batch, 1));
+    await one.store.leave();
+    const { joined } = await instance(deployment, 'a', { boot: 'second' });
+    assert.deepEqual([joined.term, joined.pinned], [1, 0]);
+  });
+
+  promise('nothing is pinned if all waited for their disk', async deployment => {
+    const one = await instance(deployment, 'a', { durable: 'power' });
+    await one.write(batch => put(batch, 1));
+    const { joined } = await instance(deployment, 'b', { boot: 'second' });
+    assert.deepEqual([joined.term, joined.pinned], [1, 0]);
+    const again = await instance(deployment, 'b', { boot: 'third' });
+    assert.deepEqual([again.joined.term, again.joined.pinned], [2, 1], 'b did not');
+  });
+
+  promise('what may have been sent before the store broke is pinned, once', async deployment => {
+    const one = await instance(deployment, 'a');
+    await one.write(batch => put(batch, 1));
+    const joined = [];
+    for (const name of ['a', 'b']) joined.push((await instance(deployment, name, { brokenTerm: 1 })).joined);
+    assert.deepEqual(
+      joined.map(({ term, pinned }) => [term, pinned]),
+      [
+        [2, 1],
+        [2, 0],
+      ],
+    );
   });
 
   promise('answers come in the order of the questions, each once', async deployment => {

@@ -10,6 +10,9 @@
  * the epoch: an instance that was declared dead (`fence`) while it was only paused gets the fault `fenced`
  * and changes nothing. Owners are compared with the same care: `adopt` takes only from the dead.
  *
+ * Terms. Where writes may have been lost, by a machine that lost its power, say, what the store holds of a payment may be
+ * older than what became of it. Then a new `term` begins: see `Joined`.
+ *
  * Purging. A purge raises the `generation`. A write of an older generation changes nothing (`FORGOTTEN` for each
  * of its operations) and its answer names the new generation, so its writer learns what to forget.
  */
@@ -46,6 +49,16 @@ export interface Written {
 export interface Joined {
   readonly epoch: number;
   readonly generation: number;
+  /**
+   * Rises when whoever joins finds that writes may have been lost since the last one joined: an instance that does not
+   * wait for its disk used the store on a machine that has started anew since, or the store broke under its users. Every payment
+   * that waits may then have been sent since it was last written, to the processor that its last written attempt went to (to
+   * default if there was none): it is made PINNED there. A batch that changes a payment's processor is flushed, so it
+   * can be nowhere else.
+   */
+  readonly term: number;
+  /** Payments that this joining pinned. */
+  readonly pinned: number;
 }
 
 export interface HealthReport {
@@ -86,11 +99,14 @@ export interface Store {
    * before stay its own.
    */
   join(instance: string, reply: Reply<Joined>): void;
-  /** Puts what the logs of `instance` hold (put-if-absent, owned by `instance`); replies with how many were new. */
+  /**
+   * Puts what the logs of `instance` hold (put-if-absent, owned by `instance`); replies with how many were new. What was
+   * logged in an earlier term is put as PINNED to default: it may have been stored and sent, and only that be lost.
+   */
   replay(instance: string, reply: Reply<number>): void;
   /**
    * One transaction for the whole batch, in order; all of it or nothing. The batch belongs to the store
-   * until the reply.
+   * until the reply. One with `isFlushed` is safe from a power loss when this replies, and all before it.
    */
   write(batch: Batch, reply: Reply<Written>): void;
   /** Own unsettled payments with a seq above `afterSeq`, ascending, at most `limit`. */
@@ -112,7 +128,10 @@ export interface Store {
   takeChecker(holder: string, reply: Reply<boolean>): void;
   /** Publishes a processor's health (version + 1). Only the holder of the checker's lease may: else false. */
   report(processor: ProcessorIndex, failing: boolean, minResponseMs: number, reply: Reply<boolean>): void;
-  /** Generation + 1, every payment and total deleted, replies with the new generation. Health and instances stay. */
+  /**
+   * Generation + 1, every payment and total deleted, replies with the new generation. Health and instances stay. Safe from
+   * a power loss when this replies.
+   */
   purge(reply: Reply<number>): void;
   /** Everything written before is safe from a power loss when this replies. */
   sync(reply: Reply<true>): void;

@@ -63,6 +63,8 @@ export interface Acceptance {
 export class Checks {
   readonly violations: Violation[] = [];
   readonly payments = new Map<string, Tracked>();
+  /** Payments that were lost with the power, whatever processors made of them. */
+  forgotten = 0;
   /** Set once the store exists: it tells the checks what it books. */
   memory!: MemoryWorld;
   readonly #parts: ChecksParts;
@@ -121,6 +123,27 @@ export class Checks {
     payment.owed = false;
   }
 
+  /** The power was lost, with what nobody had waited for; `logged`: the ids that are left in the logs. */
+  losePower(logged: ReadonlySet<string>): void {
+    for (const payment of this.payments.values()) {
+      const row = this.memory.payments.get(payment.id);
+      const isKept = row !== undefined || logged.has(payment.id);
+      // Of two amounts that came at once, the log may keep the one that the store did not take.
+      if (!isKept || payment.amounts.size > 1) {
+        if (!isKept) this.forgotten += 1;
+        forget(payment);
+        continue;
+      }
+      if (row?.state !== SETTLED) {
+        payment.isBooked = false;
+        payment.shownSettled = undefined;
+      }
+      payment.tries = 0;
+      payment.intendedBy = undefined;
+      payment.isInstantLost = true;
+    }
+  }
+
   /** A request leaves for a processor. */
   leaves(process: Process, to: ProcessorIndex, request: PaymentRequest): Attempt {
     const { correlationId, cents, requestedAtMs } = request;
@@ -134,7 +157,8 @@ export class Checks {
     if (!payment.forgotten) {
       this.#checkStored(attempt);
       if (!payment.amounts.has(cents)) this.fail(correlationId, `left with ${cents} cents`);
-      const same = last?.to === to && last.requestedAtMs === requestedAtMs;
+      const same = last?.to === to && (last.requestedAtMs === requestedAtMs || payment.isInstantLost);
+      payment.isInstantLost = false;
       if (last !== undefined && same) this.#checkAgain(attempt, last);
       else this.#checkAnew(attempt);
     }
@@ -332,14 +356,17 @@ export class Checks {
   #purged(): void {
     this.#generation = this.memory.generation;
     this.#parts.say(undefined, 'store', () => `purged, generation ${this.#generation}`);
-    for (const payment of this.payments.values()) {
-      payment.forgotten = true;
-      payment.owed = false;
-      payment.acknowledged.length = 0;
-      payment.shownSettled = undefined;
-      payment.isBooked = false;
-    }
+    for (const payment of this.payments.values()) forget(payment);
   }
+}
+
+/** Processors may know it, soquete does not: from here on it is another payment of the same id. */
+function forget(payment: Tracked): void {
+  payment.forgotten = true;
+  payment.owed = false;
+  payment.acknowledged.length = 0;
+  payment.shownSettled = undefined;
+  payment.isBooked = false;
 }
 
 function wordsOf(id: string): Int32Array {

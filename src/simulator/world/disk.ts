@@ -118,11 +118,11 @@ export class Disk {
     for (const name of [...this.#files.keys()].sort()) {
       if (segmentOf(name)?.instance !== instance) continue;
       const { bytes, length } = this.#files.get(name)!;
-      const generation = decodeHeader(bytes.subarray(0, length));
-      if (generation === undefined) continue;
+      const header = decodeHeader(bytes.subarray(0, length));
+      if (header === undefined) continue;
       const found: LoggedPayment[] = [];
       decodeRecords(bytes, HEADER_BYTES, length, (source, at, cents, acceptedAtMs) => {
-        found.push({ generation, id: source.slice(at, at + 16), cents, acceptedAtMs });
+        found.push({ ...header, id: source.slice(at, at + 16), cents, acceptedAtMs });
       });
       yield* found;
     }

@@ -1,5 +1,5 @@
 /** Everything that goes wrong: strikes by the rates of the plan while the bad phase lasts, and mends it all at its end. */
-import { idBytes, type ProcessorIndex } from '../../payments/payment.ts';
+import { idText, type ProcessorIndex } from '../../payments/payment.ts';
 import { Unavailable } from '../../payments/payments.ts';
 import { type Store, StoreFault } from '../../store/store.ts';
 import { type Faults, NO_FAULTS, OTHER_FAULTS, POST_FAULTS } from '../faults.ts';
@@ -28,6 +28,8 @@ interface Spell {
 
 export class Havoc {
   readonly counts = new Map<Kind, number>();
+  /** How often the machine was started. */
+  boots = 1;
   readonly #world: World;
   readonly #dice: Dice;
   readonly #spells = new Map<string, Spell>();
@@ -192,19 +194,26 @@ export class Havoc {
 
   /** With `parse` a payment lives in memory until the store or the log has it. */
   #forgetUnkept(instance: Instance): void {
-    const { checks, memory, disk, plan } = this.#world;
+    const { checks, memory, plan } = this.#world;
     if (plan.ackAfter !== 'parse') return;
-    const logged = new Set<string>();
-    for (const { name } of this.#world.instances) {
-      for (const { id, generation } of disk.logged(name)) {
-        if (generation === memory.generation) logged.add(id.toHex());
-      }
-    }
+    const logged = this.#logged();
     for (const payment of checks.payments.values()) {
       if (!payment.owed || memory.payments.has(payment.id)) continue;
       if (!payment.acknowledged.some(({ process }) => process === instance.process)) continue;
-      if (!logged.has(idBytes(payment.id)!.toHex())) checks.lost(payment);
+      if (!logged.has(payment.id)) checks.lost(payment);
     }
+  }
+
+  /** The ids that the logs hold. */
+  #logged(): Set<string> {
+    const { instances, disk, memory } = this.#world;
+    const logged = new Set<string>();
+    for (const { name } of instances) {
+      for (const { id, generation } of disk.logged(name)) {
+        if (generation === memory.generation) logged.add(idText(id));
+      }
+    }
+    return logged;
   }
 
   #startLater(instance: Instance): void {
@@ -285,11 +294,14 @@ export class Havoc {
   }
 
   #losePower(): boolean {
-    const { instances, disk, trace, timeline } = this.#world;
+    const { instances, disk, trace, timeline, memory, checks, plan } = this.#world;
     trace.say(undefined, 'world', () => 'loses its power');
     this.#powerless = true;
+    this.boots += 1;
     for (const instance of instances) instance.kill();
     disk.losePower(this.#dice);
+    memory.unsynced?.losePower(this.#dice);
+    if (plan.ackAfter !== 'flush') checks.losePower(this.#logged());
     timeline.after(this.#dice.between(10, 1000), undefined, () => {
       this.#powerless = false;
       for (const instance of instances) this.start(instance);

@@ -190,8 +190,7 @@ export class Instance {
       chance: dice.roll,
       policy: plan.policy,
       instance,
-      openLog: generation =>
-        new Log('', instance, generation, plan.ackAfter === 'flush', files, plan.segmentRecords),
+      openLog: joined => new Log('', instance, joined, plan.ackAfter === 'flush', files, plan.segmentRecords),
       follow: events => this.#follow(new Follower('', instance, events, files)),
       queueCapacity: plan.queueCapacity,
       concurrency: plan.concurrency,
@@ -200,6 +199,7 @@ export class Instance {
         attempted: () => {},
         faulty: () => {},
         fenced: () => this.#fenced(process, service, store),
+        lostWrites: count => this.#say(() => `pins ${count} payments that may have been sent`),
         died: other => this.#say(() => `declares ${other} dead`),
         adopted: (other, count) => this.#say(() => `adopts ${count} payments of ${other}`),
         checking: mine => this.#say(() => (mine ? 'asks the health' : 'does not ask the health')),

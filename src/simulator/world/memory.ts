@@ -8,9 +8,12 @@ import type { Checks } from './checks.ts';
 import type { Disk } from './disk.ts';
 import type { Process, Timeline } from './timeline.ts';
 import type { Trace } from './trace.ts';
+import type { Unsynced } from './unsynced.ts';
 
 /** Tells the checks of every row that takes effect. */
 export class WatchedWorld extends MemoryWorld {
+  /** What it would lose with its power; undefined: it waits for its disk with every commit, or its power is another's. */
+  unsynced: Unsynced | undefined;
   readonly #checks: Checks;
   readonly #trace: Trace;
   readonly #id = new Uint8Array(16);
@@ -25,6 +28,10 @@ export class WatchedWorld extends MemoryWorld {
     const result = super.put(payment);
     if (result > 0) this.#checks.stored(idText(payment.id));
     return result;
+  }
+
+  override flush(): void {
+    this.unsynced?.flush();
   }
 
   override change(owner: string, rows: Float64Array, start: number): number {
@@ -56,18 +63,21 @@ export class WatchedWorld extends MemoryWorld {
 }
 
 export interface StoreParts {
-  readonly world: MemoryWorld;
+  readonly world: WatchedWorld;
   readonly timeline: Timeline;
   readonly disk: Disk;
   /** What was sent is carried out although its sender died or is stopped. */
   readonly isRemote: boolean;
+  /** Tells one run of the machine from the next. */
+  readonly boot: string;
+  readonly durable: 'process' | 'power';
   delayMs(): number;
   fault(name: keyof Store): StoreFault | undefined;
 }
 
 /** One process's connection: calls are carried out in order and answered in order, each after a while. */
 export function connect(parts: StoreParts, process: Process): Store {
-  const { world, timeline, disk, isRemote } = parts;
+  const { world, timeline, disk, isRemote, boot, durable } = parts;
   let carriedOutAtMs = 0;
   let answeredAtMs = 0;
   return new MemoryStore(world, {
@@ -75,11 +85,14 @@ export function connect(parts: StoreParts, process: Process): Store {
       carriedOutAtMs = Math.max(carriedOutAtMs, timeline.nowMs + parts.delayMs());
       timeline.after(carriedOutAtMs - timeline.nowMs, isRemote ? undefined : process, () => {
         const deliver = carryOut();
+        world.unsynced?.committed();
         answeredAtMs = Math.max(answeredAtMs, timeline.nowMs + parts.delayMs() / 4);
         timeline.after(answeredAtMs - timeline.nowMs, process, deliver);
       });
     },
     fault: name => parts.fault(name),
     logged: instance => disk.logged(instance),
+    boot,
+    durable,
   });
 }

@@ -17,6 +17,7 @@ import { Batch, COLUMNS, KIND, MARK, SEQ, SETTLE } from '../../store/batch.ts';
 import type { Log } from '../../store/log.ts';
 import { DONE, type Reply, type Store, StoreFault } from '../../store/store.ts';
 import { WatchedWorld } from './memory.ts';
+import type { Plan } from './plan.ts';
 import { type Process, WALL_START_MS } from './timeline.ts';
 import type { Mutation, World } from './world.ts';
 
@@ -64,8 +65,8 @@ const giving = (change: (payments: StoredPayment[]) => StoredPayment[]): Mutatio
 const logging = (change: (inner: Pick<Log, keyof Log>, world: World) => Partial<Log>): Mutation => ({
   session: (parts, world) => ({
     ...parts,
-    openLog: generation => {
-      const inner = parts.openLog(generation);
+    openLog: joined => {
+      const inner = parts.openLog(joined);
       return new Proxy(inner, {
         get(target, name) {
           const changed = Reflect.get(change(inner, world), name);
@@ -82,6 +83,7 @@ const copyOf = (batch: Batch, epoch: number, generation: number): Batch => {
   const copy = new Batch(epoch, generation, Math.max(1, batch.count));
   copy.rows.set(batch.rows.subarray(0, batch.count * COLUMNS));
   copy.count = batch.count;
+  copy.isFlushed = batch.isFlushed;
   return copy;
 };
 
@@ -102,6 +104,21 @@ class ForgetfulWorld extends WatchedWorld {
     return super.put(payment);
   }
 }
+
+/** Does not see that the machine has started anew. */
+class TimelessWorld extends WatchedWorld {
+  override beginTerm(_: string, brokenTerm: number | undefined): { term: number; pinned: number } {
+    return super.beginTerm(this.boot, brokenTerm);
+  }
+}
+
+/** To be quick: the power is lost often, while default fails now and then. */
+const losingPower = (plan: Plan): Plan => ({
+  ...plan,
+  ackAfter: 'commit',
+  storeIsRemote: false,
+  rates: { ...plan.rates, powerLoss: 1, processorFails: 1 },
+});
 
 const NOT_SENT: Ending = { sent: false, because: 'reset' };
 const isTimeOut = (ending: Ending): boolean => 'because' in ending && ending.because === 'timed out';
@@ -216,6 +233,27 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
   })),
 
   'a flush is acknowledged before the disk has it': logging(() => ({ flushed: () => Promise.resolve(true) })),
+
+  'a power loss passes unseen': {
+    plan: losingPower,
+    memory: (checks, trace) => new TimelessWorld(checks, trace),
+  },
+
+  'a power loss takes back to which processor a payment went': {
+    plan: losingPower,
+    ...storing(inner => ({
+      write: (batch, reply) => {
+        const lax = copyOf(batch, batch.epoch, batch.generation);
+        lax.isFlushed = false;
+        inner.write(lax, reply);
+      },
+    })),
+  },
+
+  'a log from before a power loss is replayed as if nothing of it had been sent': {
+    plan: losingPower,
+    session: parts => ({ ...parts, openLog: joined => parts.openLog({ ...joined, term: joined.term + 1 }) }),
+  },
 
   'there is one attempt too many on default': {
     session: parts => ({

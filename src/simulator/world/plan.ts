@@ -112,8 +112,7 @@ function drawRates(dice: Dice, ackAfter: AckAfter): Record<Kind, number> {
   const rates = { ...NO_RATES };
   const share = dice.pick([0.05, 0.15, 0.3, 0.5]);
   for (const kind of KINDS) if (dice.hits(share)) rates[kind] = dice.pick([0.1, 0.4, 1]);
-  // Neither promise is given: only `flush` is said to survive a power loss, and only there a sync is awaited.
-  if (ackAfter !== 'flush') rates.powerLoss = 0;
-  else if (dice.hits(0.5)) rates.powerLoss = 1;
+  // Only there nothing that was acknowledged may be lost with the power.
+  if (ackAfter === 'flush' && dice.hits(0.5)) rates.powerLoss = 1;
   return rates;
 }

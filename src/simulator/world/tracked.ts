@@ -44,6 +44,8 @@ export class Tracked {
   isBooked = false;
   recordedBy: ProcessorIndex | undefined;
   shownSettled: PaymentView | undefined;
+  /** The power was lost since its last attempt left, and with it perhaps as of when that was. */
+  isInstantLost = false;
 
   constructor(id: string, firstSentAtMs: number) {
     this.id = id;

@@ -12,7 +12,6 @@
 import { DEFAULT, FALLBACK, type ProcessorIndex, SETTLED } from '../../payments/payment.ts';
 import type { SessionParts } from '../../payments/session.ts';
 import type { Processors } from '../../processors/processors.ts';
-import type { MemoryWorld } from '../../store/memory-world.ts';
 import type { Store } from '../../store/store.ts';
 import { FAULTS } from '../faults.ts';
 import { Processor } from '../processor.ts';
@@ -27,11 +26,12 @@ import { Network } from './network.ts';
 import { drawPlan, type Kind, type Plan } from './plan.ts';
 import { type Process, Timeline } from './timeline.ts';
 import { Trace } from './trace.ts';
+import { Unsynced } from './unsynced.ts';
 
 /** What is to be different: another plan, or a bug planted on purpose, a part that breaks a rule. */
 export interface Mutation {
   readonly plan?: (plan: Plan) => Plan;
-  readonly memory?: (checks: Checks, trace: Trace) => MemoryWorld;
+  readonly memory?: (checks: Checks, trace: Trace) => WatchedWorld;
   readonly store?: (store: Store, world: World, process: Process) => Store;
   readonly processors?: (processors: Processors, world: World, process: Process) => Processors;
   readonly session?: (parts: SessionParts, world: World) => SessionParts;
@@ -63,7 +63,7 @@ export class World {
   readonly timeline = new Timeline();
   readonly trace: Trace;
   readonly checks: Checks;
-  readonly memory: MemoryWorld;
+  readonly memory: WatchedWorld;
   readonly disk = new Disk();
   readonly processors: readonly [Processor, Processor];
   readonly instances: readonly Instance[];
@@ -95,6 +95,8 @@ export class World {
     });
     this.memory = mutation.memory?.(this.checks, this.trace) ?? new WatchedWorld(this.checks, this.trace);
     this.checks.memory = this.memory;
+    const losesWrites = plan.rates.powerLoss > 0 && plan.ackAfter !== 'flush' && !plan.storeIsRemote;
+    if (losesWrites) this.memory.unsynced = new Unsynced(this.memory);
     this.instances = NAMES.map(name => this.#instance(name, dice.fork(), mutation));
     this.havoc = new Havoc(this, dice.fork());
     this.#clients = new Clients(this, dice.fork());
@@ -215,6 +217,8 @@ export class World {
             timeline,
             disk,
             isRemote: plan.storeIsRemote,
+            boot: `${this.havoc.boots}`,
+            durable: plan.ackAfter === 'flush' ? 'power' : 'process',
             delayMs: () => this.havoc.storeDelayMs(),
             fault: call => this.havoc.storeFault(call),
           },
