@@ -49,7 +49,10 @@ export interface SessionEvents extends Pick<WorkerEvents, 'settled' | 'attempted
 
 /** How often the other instances' logs are read: well within the 100 ms in which a payment has to be known. */
 const FOLLOW_MS = 50;
-/** How often segments of which the store has everything are looked for. */
+/**
+ * How often segments of which the store has everything are looked for, and the disk is made to have the rest: where no `202`
+ * waits for that, a power loss costs so much.
+ */
 const TIDY_MS = 1000;
 /** A page of known ids: what waits for the store meanwhile waits some 2 ms. */
 const IDS_BATCH = 1024;
@@ -248,6 +251,7 @@ export class Session {
 
   #tidy(): void {
     const numbers = this.log.removable();
+    this.log.keep();
     if (numbers.length === 0) return;
     this.#parts.store.sync(answer => {
       if (answer === true && !this.#closed) this.log.remove(numbers);

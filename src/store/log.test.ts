@@ -104,6 +104,49 @@ test('`flushed` answers only after a sync that began after the write, and writer
     log.close(false);
   }));
 
+test('the disk is made to have what nobody waits for, also of a segment that is left', () =>
+  inDirectory(directory => {
+    const syncs: (() => void)[] = [];
+    const synced: number[] = [];
+    const closed: number[] = [];
+    const files: Files = {
+      ...realFiles,
+      sync(fd, done) {
+        synced.push(fd);
+        syncs.push(() => done(null));
+      },
+      close(fd) {
+        closed.push(fd);
+        realFiles.close(fd);
+      },
+    };
+    const log = new Log(directory, 'a', of(1), false, files, 4);
+    const write = (): void => {
+      log.append(id(synced.length), 1, ACCEPTED_AT);
+      log.write();
+    };
+    log.keep();
+    assert.equal(synced.length, 0, 'there is nothing yet');
+    write();
+    log.keep();
+    log.keep();
+    assert.equal(synced.length, 1, 'one sync is on its way');
+    write();
+    syncs[0]!();
+    log.keep();
+    assert.equal(synced.length, 2, 'the second came too late for the first sync');
+    syncs[1]!();
+    log.keep();
+    assert.equal(synced.length, 2);
+
+    for (let count = 0; count < 2; count++) write();
+    const [first] = synced;
+    assert.deepEqual([synced.length, synced[2], closed.length], [3, first, 0], 'left, and not closed yet');
+    syncs[2]!();
+    assert.deepEqual(closed, [first]);
+    log.close(false);
+  }));
+
 test('a segment may go once the store has all of it, and not before', () =>
   inDirectory(directory => {
     const log = new Log(directory, 'a', of(1), false);

@@ -2,8 +2,8 @@
  * The log in front of the store: what this instance accepted, in files of its own, one write per turn of the
  * event loop for all payments of that turn.
  *
- * The kernel has what was written, so no process's death loses it; `flushed` waits for the disk as well. A
- * segment goes once the store has, safe from power loss, everything in it; what is left after a crash is
+ * The kernel has what was written, so no process's death loses it; `flushed` waits for the disk as well, and `keep` has it
+ * written there while nobody waits. A segment goes once the store has, safe from power loss, everything in it; what is left after a crash is
  * replayed into the store (see `log-format`).
  */
 import { join } from 'node:path';
@@ -44,7 +44,7 @@ export class Log {
   #current!: Segment;
   #fd = -1;
   #position = 0;
-  /** So much of the current segment is safe from a power loss; used where `flushed` is. */
+  /** So much of the current segment is safe from a power loss. */
   #syncedPosition = HEADER_BYTES;
   #buffer = new Uint8Array(BUFFER_RECORDS * RECORD_BYTES);
   #buffered = 0;
@@ -119,6 +119,23 @@ export class Log {
     else this.#waiting.push(resolve);
     if (!this.#syncing && this.#waiting.length > 0) this.#sync();
     return promise;
+  }
+
+  /**
+   * Begins to have the disk take what was written so far. Left to itself, the kernel takes half a minute over that, and a
+   * power loss would cost all of it.
+   */
+  keep(): void {
+    const isKept = this.#position === this.#syncedPosition;
+    if (this.#durable || this.#syncing || this.#fd === -1 || isKept) return;
+    const fd = this.#fd;
+    const position = this.#position;
+    this.#syncing = true;
+    this.#files.sync(fd, error => {
+      this.#syncing = false;
+      for (const done of this.#toClose.splice(0)) this.#files.close(done);
+      if (error === null && fd === this.#fd) this.#syncedPosition = position;
+    });
   }
 
   /** The store has one more payment of a segment. */
@@ -210,7 +227,7 @@ export class Log {
 
   /** Goes on in a new segment. On a full disk the current one just grows longer, or nothing is taken if it is spoilt. */
   #rotateIfPossible(): void {
-    const { number } = this.#current;
+    const { number, unstored } = this.#current;
     const fd = this.#fd;
     const purged = this.#generationOfCurrent !== this.#generation;
     // A sync that is asked for from now on goes to the new file, so the old one is synced here.
@@ -222,7 +239,8 @@ export class Log {
     }
     this.#spoilt = false;
     if (this.#syncing) this.#toClose.push(fd);
-    else this.#files.close(fd);
+    else if (this.#durable || purged || unstored === 0) this.#files.close(fd);
+    else this.#files.sync(fd, () => this.#files.close(fd));
     if (purged) this.remove([number]);
   }
 
