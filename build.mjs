@@ -14,7 +14,6 @@ const root = dirname(fileURLToPath(import.meta.url));
 /** Bundle: source. A source that is not there is skipped. */
 const entries = {
   main: 'src/main.ts',
-  'sqlite-thread': 'src/store/sqlite-thread.ts',
   stack: 'src/stack.ts',
   processors: 'src/simulator/server.ts',
   // What a backend loads when it is first asked for it; see src/observe/lazy.ts.
@@ -22,6 +21,11 @@ const entries = {
   dashboard: 'src/observe/dashboard.ts',
   metrics: 'src/observe/metrics.ts',
   reference: 'src/observe/reference.ts',
+};
+
+/** What the start of a backend waits for: as CommonJS, which Node.js has running sooner than an ES module. */
+const commonEntries = {
+  'sqlite-thread': 'src/store/sqlite-thread.ts',
 };
 
 /** Whether node_modules holds what package-lock.json asks for, by what npm wrote down when it installed. */
@@ -59,31 +63,48 @@ function install() {
 
 async function bundle() {
   const { build } = await import('esbuild');
-  const entryPoints = Object.fromEntries(
-    Object.entries(entries).filter(([, source]) => existsSync(join(root, source))),
-  );
+  const all = {
+    absWorkingDir: root,
+    outdir: 'dist',
+    bundle: true,
+    platform: 'node',
+    target: 'node26',
+    sourcemap: 'linked',
+    logLevel: 'warning',
+    plugins: [poolOnly],
+    // A quarter of what each start has to read is comments and blanks. Names stay, for whoever reads a stack trace.
+    minifyWhitespace: true,
+    lineLimit: 160,
+  };
   try {
     await build({
-      absWorkingDir: root,
-      entryPoints,
-      outdir: 'dist',
-      bundle: true,
-      platform: 'node',
-      target: 'node26',
+      ...all,
+      entryPoints: present(entries),
       format: 'esm',
-      sourcemap: 'linked',
-      logLevel: 'warning',
-      plugins: [poolOnly],
       // What comes as CommonJS calls `require`, which an ES module does not have.
       banner: {
         js: "import { createRequire as soqueteRequire } from 'node:module';\nconst require = soqueteRequire(import.meta.url);",
       },
+    });
+    await build({
+      ...all,
+      entryPoints: present(commonEntries),
+      format: 'cjs',
+      outExtension: { '.js': '.cjs' },
+      // And the other way round: ES modules know their address.
+      define: { 'import.meta.url': 'soqueteUrl' },
+      banner: { js: "const soqueteUrl = require('node:url').pathToFileURL(__filename).href;" },
     });
     const { buildPage } = await import('./src/observe/page/build.mjs');
     writeFileSync(join(root, 'dist/page.json'), JSON.stringify(await buildPage()));
   } catch (error) {
     fail(`the build failed: ${error.message}`);
   }
+}
+
+/** Those whose source is there. */
+function present(sources) {
+  return Object.fromEntries(Object.entries(sources).filter(([, source]) => existsSync(join(root, source))));
 }
 
 /**

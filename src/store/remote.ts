@@ -67,7 +67,7 @@ export type Reply =
 /** Opens the store of `options.directory` in a thread of its own. Rejects with `StoreOpenError`. */
 export function openSqliteStore(options: ThreadOptions): Promise<Store & Inspection> {
   // From source as it is; beside the bundle that this is part of in production.
-  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'cjs';
   const worker = new Worker(new URL(`./sqlite-thread.${extension}`, import.meta.url), {
     workerData: options,
     resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 32 },
