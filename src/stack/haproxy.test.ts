@@ -11,7 +11,7 @@ import { haproxy, withoutHaproxy as skip, startProxy, until } from './testing.ts
 
 const PROJECT = join(import.meta.dirname, '../..');
 
-for (const file of ['haproxy.cfg', 'tcp.cfg']) {
+for (const file of ['haproxy.cfg', 'tcp.cfg', 'cells.cfg']) {
   test(`${file} is valid, without a warning`, { skip }, () => {
     const { status, stderr } = spawnSync(haproxy, ['-c', '-f', join('haproxy', file)], {
       cwd: PROJECT,

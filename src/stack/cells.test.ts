@@ -1,0 +1,68 @@
+/** The door before several cells: a payment has to find its way to the same one, however it is asked for. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { accepts } from './ready.ts';
+import { freePorts, haproxy, withoutHaproxy as skip, until } from './testing.ts';
+
+const PROJECT = join(import.meta.dirname, '../..');
+
+/** Says which cell it is to whatever it is asked. */
+async function cell(name: string): Promise<{ address: string } & AsyncDisposable> {
+  const server = createServer((request, response) => {
+    request.resume().on('end', () => response.end(name));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+test('a payment goes to one cell, whoever asks for it and however its id is written', { skip }, async () => {
+  await using first = await cell('one');
+  await using second = await cell('two');
+  const [port] = (await freePorts(1)) as [number];
+  const door = spawn(haproxy, ['-f', join(PROJECT, 'haproxy/cells.cfg')], {
+    env: {
+      SOQUETE_BIND: `127.0.0.1:${port}`,
+      SOQUETE_CELL_1: first.address,
+      SOQUETE_CELL_2: second.address,
+      SOQUETE_ERRORS: join(PROJECT, 'haproxy/errors'),
+    },
+    stdio: 'ignore',
+  });
+  const ended = once(door, 'close');
+  try {
+    await until(() => accepts({ host: '127.0.0.1', port }), 'the door to open');
+    const url = `http://127.0.0.1:${port}/payments`;
+    const post = async (body: string): Promise<string> =>
+      (await fetch(url, { method: 'POST', body, signal: AbortSignal.timeout(5_000) })).text();
+    const counts = new Map<string, number>();
+    for (let number = 0; number < 64; number++) {
+      const id = randomUUID();
+      const here = await post(`{"correlationId":"${id}","amount":19.90}`);
+      counts.set(here, (counts.get(here) ?? 0) + 1);
+      assert.equal(await post(`{"amount":1,"correlationId":"${id.toUpperCase()}"}`), here);
+      assert.equal(await post(`{"correlationId":"${id.replace('-', '\\u002d')}","amount":19.90}`), here);
+      assert.equal(await (await fetch(`${url}/${id}`)).text(), here);
+    }
+    // That one of them has none of 64 happens once in 2^63 runs.
+    assert.deepEqual([...counts.keys()].toSorted(), ['one', 'two']);
+    assert.equal(await post('{"amount":19.90}'), 'one');
+    assert.equal(await post('no JSON'), 'one');
+  } finally {
+    door.kill('SIGKILL');
+    await ended;
+  }
+});
