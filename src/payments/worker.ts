@@ -10,7 +10,7 @@
  * The queue holds what is at work. When it is well filled, new payments are only stored (parked) and come
  * back in order of arrival, so that memory stays bounded however long a processor is away.
  */
-import { Heap } from 'mnemonist';
+import { FixedDeque, Heap } from 'mnemonist';
 import type { Clock, Timer } from '../clock.ts';
 import type { Breaker } from '../processors/breaker.ts';
 import { Limit } from '../processors/limit.ts';
@@ -44,6 +44,12 @@ import {
 
 /** Attempts started in one turn of the event loop: accepting goes first when both want the processor. */
 const STARTS_A_TURN = 16;
+
+/**
+ * And those whose intents the store has leave for so long in one turn, at least one: the intents of a page are stored
+ * together, and a payment that is read meanwhile would wait until all of them have left.
+ */
+const SENDING_MS = 0.2;
 
 const REFILL_BATCH = 2048;
 const REFILL_RETRY_MS = 200;
@@ -98,8 +104,10 @@ export class Worker {
   readonly #failures: Uint16Array;
   readonly #probing: Uint8Array;
   readonly #parking: Uint8Array;
-  /** 1 from an attempt's start until the store has its intent: it has a place at work, and no answer will free it. */
+  /** 1 from an attempt's start until it is sent: it has a place at work, and no answer will free it. */
   readonly #intending: Uint8Array;
+  /** Slots with an intent in the store, that are yet to be sent. */
+  readonly #outbox: FixedDeque<number>;
   readonly #atWork: [number, number] = [0, 0];
   readonly #limits: readonly [Limit, Limit];
   readonly #lanesMax: number;
@@ -140,6 +148,7 @@ export class Worker {
     this.#probing = new Uint8Array(queue.capacity);
     this.#parking = new Uint8Array(queue.capacity);
     this.#intending = new Uint8Array(queue.capacity);
+    this.#outbox = new FixedDeque<number>(Int32Array, concurrency);
     // A default that hangs must not take every place from fallback.
     const reserved = Math.floor(concurrency / 8);
     this.#limits = [new Limit(concurrency - reserved), new Limit(concurrency)];
@@ -214,6 +223,7 @@ export class Worker {
   /** Everything accepted before is forgotten; attempts on their way end unheard. */
   forget(generation: number): void {
     this.#abandonIntents();
+    this.#outbox.clear();
     this.#queue.clear();
     this.#lanes = new Lanes(this.#queue, this.#parts.policy);
     this.#due.heap = dueHeap(this.#due.atMs);
@@ -264,6 +274,7 @@ export class Worker {
     if (this.#closed) return;
     const nowMs = this.#parts.clock.monotonicMs();
     this.#resume(nowMs);
+    this.#sendSome(nowMs);
     if (!this.#stopping) this.#startSome(nowMs);
     this.#ledger.submit();
     if (!this.#stopping) this.#refill();
@@ -274,6 +285,17 @@ export class Worker {
   #resume(nowMs: number): void {
     const { heap, atMs } = this.#due;
     while (heap.size > 0 && atMs[heap.peek()!]! <= nowMs) this.#lanes.enter(heap.pop()!);
+  }
+
+  #sendSome(nowMs: number): void {
+    const { clock } = this.#parts;
+    for (let slot = this.#outbox.shift(); slot !== undefined; slot = this.#outbox.shift()) {
+      this.#send(slot);
+      if (this.#outbox.size > 0 && clock.monotonicMs() - nowMs > SENDING_MS) {
+        this.#wake();
+        return;
+      }
+    }
   }
 
   #startSome(nowMs: number): void {
@@ -308,10 +330,12 @@ export class Worker {
     const pinned = queue.state[slot] === PINNED;
     this.#atWork[to] += 1;
     this.#probing[slot] = this.#parts.breakers[to].start() ? 1 : 0;
+    this.#intending[slot] = 1;
     queue.attempts[slot]! += 1;
     if (pinned) {
       // The store has this intent already: same processor, same requestedAt.
-      this.#send(slot);
+      this.#outbox.push(slot);
+      this.#wake();
       return;
     }
     // After a power loss the store has to know who can have it, or it would be sent to the other one as well.
@@ -320,7 +344,6 @@ export class Worker {
     queue.processor[slot] = to;
     queue.requestedAtMs[slot] = this.#parts.clock.wallMs();
     queue.state[slot] = SENT;
-    this.#intending[slot] = 1;
     this.#ledger.mark(slot, isOtherProcessor);
   }
 
@@ -346,7 +369,7 @@ export class Worker {
     }
     if (kind === SETTLE) queue.free(slot);
     else if (result === KNOWN) this.#notOurs(slot);
-    else if (sent) this.#send(slot);
+    else if (sent) this.#outbox.push(slot);
     this.#wake();
   }
 
