@@ -1,12 +1,13 @@
 /**
  * One server for `suite/http-ceiling.ts`.
  *
- *   node bench/http-server.ts soquete|raw|node:http|fastify ADDRESS     a port, or the path of a Unix socket
+ *   node bench/http-server.ts soquete|counting|raw|node:http|fastify ADDRESS     a port, or the path of a Unix socket
  */
 import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';
 import { routes } from '../src/http/routes.ts';
 import { Server } from '../src/http/server.ts';
+import { Figures } from '../src/observe/figures.ts';
 import { emptyTotal } from '../src/payments/money.ts';
 import { ACCEPTED, type Payments } from '../src/payments/payments.ts';
 
@@ -85,6 +86,8 @@ if (kind === 'raw') raw();
 else if (kind === 'node:http') nodeHttp();
 else if (kind === 'fastify') await fastifyServer();
 else
-  await new Server({ handler: routes({ payments, allowPurge: false }), commit: payments.commit }).listen(
-    place,
-  );
+  await new Server({
+    handler: routes({ payments, allowPurge: false }),
+    commit: payments.commit,
+    ...(kind === 'counting' ? { observer: new Figures() } : {}),
+  }).listen(place);

@@ -6,6 +6,7 @@ import { faults } from './faults.ts';
 import { growth } from './growth.ts';
 import { httpCeiling, httpCeilingProxied } from './http-ceiling.ts';
 import { memory } from './memory.ts';
+import { counting, watching } from './observe.ts';
 import { settle } from './settle.ts';
 import { sockets } from './sockets.ts';
 import { spike } from './spike.ts';
@@ -21,6 +22,8 @@ export const DEFINITIONS: readonly Definition[] = [
   summary,
   start,
   faults,
+  counting,
+  watching,
   spike,
   memory,
   growth,

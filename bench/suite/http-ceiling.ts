@@ -15,7 +15,7 @@ import { ask, TELLING } from '../tools/told.ts';
 import { benchmark, type Column, type Contender, type Definition, type Figures } from './benchmark.ts';
 import { drive } from './drive.ts';
 
-const COLUMNS: readonly Column[] = [
+export const COLUMNS: readonly Column[] = [
   { figure: 'perSecond', title: 'requests/s', ratio: true },
   { figure: 'cpu', title: 'CPU µs a request', ratio: true, bars: true },
   { figure: 'garbage', title: 'heap bytes' },
@@ -52,7 +52,7 @@ export const httpCeilingProxied: Definition = {
   },
 };
 
-const directly = (name: string, kind: string): Contender => ({
+export const directly = (name: string, kind: string): Contender => ({
   name,
   run: async ({ children, seconds }) => {
     const port = await freePort();
