@@ -1,4 +1,7 @@
-/** Memory of each process, resident and on V8's heap: at rest, under full load, and some time after it. */
+/**
+ * Memory of each process: resident, its share of that where processes share pages, and on V8's heap; at rest, under full load, and
+ * some time after it.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { simulatedProcessors, startSoquete } from '../tools/soquete.ts';
 import { TELLING } from '../tools/told.ts';
@@ -17,6 +20,7 @@ export const memory: Definition = {
       { figure: 'loaded', title: 'resident under load', bars: true },
       { figure: 'idle', title: 'resident at rest' },
       { figure: 'after', title: 'resident after' },
+      { figure: 'shareLoaded', title: 'share under load' },
       { figure: 'heapLoaded', title: 'heap under load', bars: true },
       { figure: 'heapIdle', title: 'heap at rest' },
       { figure: 'heapAfter', title: 'heap after' },
@@ -48,6 +52,7 @@ async function watched({ children, seconds }: Round): Promise<Record<ProcessName
     idle: idle[name].residentMiB,
     loaded: Math.max(...looks.map(at => at[name].residentMiB)),
     after: after[name].residentMiB,
+    shareLoaded: Math.max(...looks.map(at => at[name].shareMiB)),
     heapIdle: idle[name].heapMiB,
     heapLoaded: Math.max(...looks.map(at => at[name].heapMiB)),
     heapAfter: after[name].heapMiB,

@@ -1,6 +1,6 @@
 /** The processes of one stack, by name, and what each has of memory: of all of it, and of V8's heap. */
 import type { Child } from '../tools/children.ts';
-import { residentMiB } from '../tools/processes.ts';
+import { residentMiB, shareMiB } from '../tools/processes.ts';
 import type { Processors, Soquete } from '../tools/soquete.ts';
 import { ask } from '../tools/told.ts';
 
@@ -14,6 +14,8 @@ export type ProcessName = (typeof PROCESSES)[number];
 
 export interface Memory {
   readonly residentMiB: number;
+  /** What it has to itself, and its share of what it shares. */
+  readonly shareMiB: number;
   /** In use on V8's heap, garbage that was not collected yet included; NaN of what is not Node.js. */
   readonly heapMiB: number;
 }
@@ -27,6 +29,7 @@ export async function memoryOf(
 ): Promise<Record<ProcessName, Memory>> {
   const node = async (child: Child): Promise<Memory> => ({
     residentMiB: residentMiB(child.pid),
+    shareMiB: shareMiB(child.pid),
     heapMiB: (await ask(child)).usedBytes / MIB,
   });
   const [first, second, third, simulated] = await Promise.all([...backends, processors.child!].map(node));
@@ -34,11 +37,16 @@ export async function memoryOf(
     'backend-1': first!,
     'backend-2': second!,
     'backend-3': third!,
-    HAProxy: { residentMiB: residentMiB(proxy!.pid), heapMiB: Number.NaN },
+    HAProxy: {
+      residentMiB: residentMiB(proxy!.pid),
+      shareMiB: shareMiB(proxy!.pid),
+      heapMiB: Number.NaN,
+    },
   };
   const ours = [first!, second!, third!];
   const together = {
     residentMiB: Object.values(each).reduce((sum, memory) => sum + memory.residentMiB, 0),
+    shareMiB: Object.values(each).reduce((sum, memory) => sum + memory.shareMiB, 0),
     heapMiB: ours.reduce((sum, memory) => sum + memory.heapMiB, 0),
   };
   return { [SUM]: together, ...each, [SIMULATED]: simulated! };
