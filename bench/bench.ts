@@ -3,16 +3,14 @@
  *
  *   npm run bench                           all of them
  *   npm run bench -- sockets accept         some
- *   npm run bench -- --list                 what there is
  *   npm run bench -- sockets --rounds 7 --seconds 4
- *   npm run bench -- summary cost --large   with ten million payments too, which takes minutes to prepare
- *   npm run bench -- growth --long          over ten minutes instead of half of one
+ *   npm run bench -- --help                 what there is
  *
  * The last results of each are kept in bench/results/latest.json, and drawn in report.html beside it.
  */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { decimal, flag, readCommandLine, whole } from '../src/options.ts';
 import { DEFINITIONS, SCRIPTS } from './suite/all.ts';
 import type { Benchmark, Definition, Wishes } from './suite/benchmark.ts';
 import { Forecast, type Run } from './tools/forecast.ts';
@@ -20,30 +18,33 @@ import { keep, keepDurations, readDurations, reportFile } from './tools/keep.ts'
 import { clockText, Progress } from './tools/progress.ts';
 import { measure, resultsTable } from './tools/rounds.ts';
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
+const known = Object.fromEntries([
+  ...DEFINITIONS.map(({ name, about }) => [name, about] as const),
+  ...Object.entries(SCRIPTS).map(([name, { about }]) => [name, about] as const),
+]);
+const { values, words } = readCommandLine({
+  name: 'bench',
+  command: 'npm run bench --',
+  about:
+    'The benchmarks, all or those named: in interleaved rounds, as medians with what they vary by, and as ratios.',
   options: {
-    rounds: { type: 'string', default: '5' },
-    seconds: { type: 'string', default: '3' },
-    large: { type: 'boolean', default: false },
-    long: { type: 'boolean', default: false },
-    list: { type: 'boolean', default: false },
+    rounds: whole('how many', { min: 1, max: 1000, standard: 5 }),
+    seconds: decimal('for each contender in a round', { min: 0.1, max: 86_400, standard: 3 }),
+    large: flag('summary and cost with ten million payments too, which takes minutes to prepare'),
+    long: flag('growth over ten minutes instead of half of one'),
+    list: flag('says what there is'),
   },
+  words: { known, max: Infinity },
+  status: 78,
 });
-const size = { rounds: Number(values.rounds), seconds: Number(values.seconds) };
+const size = { rounds: values.rounds, seconds: values.seconds };
 const wishes: Wishes = { small: false, large: values.large, long: values.long };
-
-const known = [...DEFINITIONS.map(({ name }) => name), ...Object.keys(SCRIPTS)];
-const wanted = positionals.length > 0 ? positionals : known;
-const unknown = wanted.filter(name => !known.includes(name));
-if (values.list || unknown.length > 0 || !(size.rounds >= 1) || !(size.seconds > 0)) {
-  const complaint =
-    unknown.length > 0 ? `bench: there is no ${unknown.join(', ')}; there is` : 'bench: there is';
-  console.log(complaint);
-  for (const { name, about } of DEFINITIONS) console.log(`  ${name.padEnd(20)} ${about}`);
-  for (const [name, { about }] of Object.entries(SCRIPTS)) console.log(`  ${name.padEnd(20)} ${about}`);
-  process.exit(values.list ? 0 : 78);
+if (values.list) {
+  console.log('bench: there is');
+  for (const [name, about] of Object.entries(known)) console.log(`  ${name.padEnd(20)} ${about}`);
+  process.exit(0);
 }
+const wanted = words.length > 0 ? words : Object.keys(known);
 
 interface Planned {
   readonly definition: Definition;

@@ -2,32 +2,41 @@
  * Where the time of one backend goes: the functions with the most time of their own, by V8's sampling profiler, and the
  * system calls for each payment, by strace where it is installed.
  *
- *   node bench/profile.ts accept          the processors refuse connections, so accepting is all there is to do
- *   node bench/profile.ts settle          accepts, posts and books
+ *   node bench/profile.ts settle
  *   node bench/profile.ts accept --seconds 5 --connections 64 --ack flush --strace
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
+import { decimal, flag, oneOf, readCommandLine, whole } from '../src/options.ts';
 import { Children } from './tools/children.ts';
 import { load } from './tools/load.ts';
 import { cpuMs } from './tools/processes.ts';
 import { absentProcessors, simulatedProcessors, startSoquete } from './tools/soquete.ts';
 import { table } from './tools/table.ts';
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
+const { values, words } = readCommandLine({
+  name: 'profile',
+  command: 'node bench/profile.ts',
+  about: 'Where the time of one backend goes, by function, or by system call.',
   options: {
-    seconds: { type: 'string', default: '5' },
-    connections: { type: 'string', default: '64' },
-    ack: { type: 'string', default: 'commit' },
-    strace: { type: 'boolean', default: false },
-    rows: { type: 'string', default: '40' },
+    seconds: decimal('how long', { min: 0.1, max: 86_400, standard: 5 }),
+    connections: whole('on which payments are sent', { min: 1, max: 10_000, standard: 64 }),
+    ack: oneOf('when 202 is sent', ['parse', 'commit', 'flush'], 'commit'),
+    strace: flag('system calls instead of functions, where strace is installed'),
+    rows: whole('how many functions are shown', { min: 1, max: 10_000, standard: 40 }),
+  },
+  words: {
+    known: {
+      accept:
+        'the processors refuse connections, so accepting is all there is to do (unless another is named)',
+      settle: 'accepts, posts and books',
+    },
+    max: 1,
   },
 });
-const settles = positionals[0] === 'settle';
-const seconds = Number(values.seconds);
+const settles = words[0] === 'settle';
+const { seconds } = values;
 
 interface Profile {
   readonly nodes: readonly {
@@ -45,7 +54,7 @@ const soquete = await startSoquete(children, {
   environment: { ACK_AFTER: values.ack },
   nodeOptions: values.strace ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`, '--cpu-prof-interval=200'],
 });
-const options = { url: soquete.url, connections: Number(values.connections) };
+const options = { url: soquete.url, connections: values.connections };
 await load(children, { ...options, seconds: 1 });
 const backend = soquete.backends[0]!;
 const tracer = values.strace
@@ -98,7 +107,7 @@ function hottest(file: string): void {
   }
   const rows = [...selfUs]
     .sort((a, b) => b[1] - a[1])
-    .slice(0, Number(values.rows))
+    .slice(0, values.rows)
     .map(([name, us]) => [name, `${Math.round(us / 1000)}`, `${((us / totalUs) * 100).toFixed(1)} %`]);
   console.log(`\n${file}`);
   console.log(table(['function', 'own ms', 'of busy'], rows));

@@ -3,15 +3,12 @@
  * who compares the books meanwhile, and the score at the end.
  *
  *   npm run bench:rinha                      starts a stack of its own
- *   npm run bench:rinha -- --with-floor      and plays the same load to HAProxy's constant answer before
- *   npm run bench:rinha -- --together        or at the same time, where other work disturbs this machine
- *   npm run bench:rinha -- --floor           that alone
  *   npm run bench:rinha -- --url http://localhost:9999 --default http://localhost:8001 --fallback http://localhost:8002
  *   npm run bench:rinha -- --seconds 6       everything ten times as fast
  *
  * Ends with status 1 when the books disagreed or an accepted payment is not settled.
  */
-import { parseArgs } from 'node:util';
+import { address, decimal, flag, readCommandLine, whole } from '../src/options.ts';
 import type { Places } from './rinha/auditor.ts';
 import { type Outcome, play, playFloor } from './rinha/scenario.ts';
 import { bestScore, floorLines, isFlawless, outcomeLines, score } from './rinha/score.ts';
@@ -23,23 +20,28 @@ import { constantProxy } from './tools/proxy.ts';
 import { startStack } from './tools/soquete.ts';
 import type { Latency } from './tools/statistics.ts';
 
-const { values } = parseArgs({
+const { values } = readCommandLine({
+  name: 'bench:rinha',
+  command: 'npm run bench:rinha --',
+  about: `The challenge's scenario: growing load, processors that slow down and fail, audits meanwhile, and the score.
+Ends with 1 when the books disagreed or an accepted payment is not settled.`,
   options: {
-    url: { type: 'string' },
-    default: { type: 'string', default: 'http://localhost:8001' },
-    fallback: { type: 'string', default: 'http://localhost:8002' },
-    seconds: { type: 'string', default: String(FULL_SECONDS) },
-    users: { type: 'string', default: String(USERS) },
-    floor: { type: 'boolean', default: false },
-    'with-floor': { type: 'boolean', default: false },
-    together: { type: 'boolean', default: false },
+    url: address('a soquete that runs already, instead of a stack of its own', undefined),
+    default: address("that one's default processor", 'http://localhost:8001'),
+    fallback: address("that one's fallback processor", 'http://localhost:8002'),
+    seconds: decimal('how long; the script is played as much faster', {
+      min: 0.1,
+      max: 86_400,
+      standard: FULL_SECONDS,
+    }),
+    users: whole('how many there are at the end', { min: 1, max: 10_000, standard: USERS }),
+    'with-floor': flag("plays the same load to HAProxy's constant answer before"),
+    together: flag('plays it to that at the same time, where other work disturbs this machine'),
+    floor: flag('plays it to that alone'),
   },
+  status: 78,
 });
-const size = { seconds: Number(values.seconds), users: Number(values.users) };
-if (!(size.seconds > 0) || !(size.users >= 1)) {
-  console.error('bench:rinha: --seconds and --users take numbers above 0');
-  process.exit(78);
-}
+const size = { seconds: values.seconds, users: values.users };
 
 const progress = new Progress();
 await using children = new Children();

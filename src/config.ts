@@ -102,9 +102,10 @@ export function readConfig(environment: Environment): Config {
   return Object.freeze(config);
 }
 
-const HTTP_URL = 'an http:// or https:// address';
+export const HTTP_URL = 'an http:// or https:// address';
 
-function parseUrl(text: string): string | undefined {
+/** The text, if it is such an address. */
+export function parseUrl(text: string): string | undefined {
   if (!URL.canParse(text)) return undefined;
   const { protocol } = new URL(text);
   return protocol === 'http:' || protocol === 'https:' ? text : undefined;

@@ -1,12 +1,11 @@
 /**
- * `npm run fuzz [-- --seconds N --seed S]`: spoils requests and JSON texts and looks for one that is read in
- * two ways.
+ * `npm run fuzz`: spoils requests and JSON texts and looks for one that is read in two ways.
  *
  * An input that reaches a new pair of parser state and byte joins those that are spoiled further. Every input
  * is read whole and cut at random, by our connection and by Node's server. A disagreement is a fault unless
  * the tables of `fuzz-oracles.ts` give its reason. The seed replays a run.
  */
-import { parseArgs } from 'node:util';
+import { decimal, readCommandLine, whole } from '../options.ts';
 import { chance, exampleInputs, JSON_INPUTS, mutate } from './fuzz-inputs.ts';
 import { compare, compareJson, faultOf, featuresOf, NodeReader, REASONS, readOurs } from './fuzz-oracles.ts';
 
@@ -81,11 +80,20 @@ function cut(input: Buffer, random: () => number): Buffer[] {
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: { seconds: { type: 'string', default: '30' }, seed: { type: 'string', default: '' } },
+  const { values } = readCommandLine({
+    name: 'fuzz',
+    command: 'npm run fuzz --',
+    about: 'Spoils requests and JSON texts and looks for one that is read in two ways.',
+    options: {
+      seconds: decimal('how long', { min: 0.1, max: 1_000_000, standard: 30 }),
+      seed: whole('replays the run that said it (one from the clock)', {
+        min: 0,
+        max: 2 ** 32 - 1,
+        standard: undefined,
+      }),
+    },
   });
-  const seed = values.seed === '' ? Date.now() % 2 ** 31 : Number(values.seed);
-  const seconds = Number(values.seconds);
+  const { seconds, seed = Date.now() % 2 ** 31 } = values;
   console.log(`fuzzing for ${seconds} s with --seed ${seed}`);
   const end = Date.now() + seconds * 1000;
   const report = await fuzz({ seed, goesOn: () => Date.now() < end });

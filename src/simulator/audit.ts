@@ -1,16 +1,11 @@
 /**
  * `npm run audit`: do soquete's books agree with the processors' own, to the cent?
  *
- *   npm run audit -- [--url http://localhost:9999] [--default URL] [--fallback URL] [--token 123]
- *                    [--from T] [--to T]   only payments requested in this window, both ends inclusive
- *                    [--ids]               payment by payment, also when the sums agree
- *                    [--sent FILE]         the same for the payments of a file, one correlationId a line
- *
  * Exit code 0: they agree. 1: they do not. 2: someone could not be asked.
  */
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { parseArgs } from 'node:util';
+import { address, flag, type Option, readCommandLine, text } from '../options.ts';
 import {
   describe,
   type Line,
@@ -74,22 +69,37 @@ export function paymentsReport(audit: PaymentsAudit, lines: readonly Line[]): st
 }
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
+  const { values } = readCommandLine({
+    name: 'audit',
+    command: 'npm run audit --',
+    about: `Do soquete's books agree with the processors' own, to the cent?
+Ends with 0 when they agree, 1 when they do not, 2 when someone could not be asked.`,
     options: {
-      url: { type: 'string', default: 'http://localhost:9999' },
-      default: { type: 'string', default: process.env['PROCESSOR_DEFAULT_URL'] ?? 'http://localhost:8001' },
-      fallback: { type: 'string', default: process.env['PROCESSOR_FALLBACK_URL'] ?? 'http://localhost:8002' },
-      token: { type: 'string', default: '123' },
-      from: { type: 'string' },
-      to: { type: 'string' },
-      ids: { type: 'boolean', default: false },
-      sent: { type: 'string' },
+      url: address('soquete', 'http://localhost:9999'),
+      default: {
+        ...address('the default processor', 'http://localhost:8001'),
+        variable: 'PROCESSOR_DEFAULT_URL',
+      },
+      fallback: {
+        ...address('the fallback processor', 'http://localhost:8002'),
+        variable: 'PROCESSOR_FALLBACK_URL',
+      },
+      token: text('what the processors take as X-Rinha-Token', {
+        shown: 'TOKEN',
+        takes: 'a token',
+        standard: '123',
+      }),
+      from: instant('only payments requested at this instant or later', -Infinity),
+      to: instant('only payments requested at this instant or earlier', Infinity),
+      ids: flag('payment by payment, also when the sums agree'),
+      sent: text('payment by payment those of a file, one correlationId a line', {
+        shown: 'FILE',
+        takes: 'a file of correlationIds, one a line',
+        standard: undefined,
+      }),
     },
   });
-  const window: Window = {
-    fromMs: values.from === undefined ? -Infinity : instant('--from', values.from),
-    toMs: values.to === undefined ? Infinity : instant('--to', values.to),
-  };
+  const window: Window = { fromMs: values.from, toMs: values.to };
   const sources = new Sources(values);
   try {
     const sums = await auditSums(sources, window);
@@ -124,17 +134,18 @@ async function* lines(file: string): AsyncGenerator<string> {
   }
 }
 
-function instant(option: string, text: string): number {
-  const ms = Date.parse(text);
-  if (Number.isNaN(ms)) throw new CannotAsk(`${option} takes an instant such as 2026-07-10T12:34:56.000Z`);
-  return ms;
+/** An instant, as ms since 1970. */
+function instant(about: string, standard: number): Option<number> {
+  const read = (given: string): number | undefined => {
+    const ms = Date.parse(given);
+    return Number.isNaN(ms) ? undefined : ms;
+  };
+  return { shown: 'T', about, takes: 'an instant such as 2026-07-10T12:34:56.000Z', read, standard };
 }
 
 if (import.meta.main) {
   process.exitCode = await main().catch((error: unknown) => {
-    const known =
-      error instanceof CannotAsk || String((error as { code?: string }).code).startsWith('ERR_PARSE_ARGS');
-    console.error(known ? (error as Error).message : error);
+    console.error(error instanceof CannotAsk ? error.message : error);
     return 2;
   });
 }

@@ -2,12 +2,10 @@
  * `npm run chaos`: payments through the real stack while its parts are killed, paused and restarted and the
  * processors misbehave; then every payment is audited against both processors' books.
  *
- *   npm run chaos -- [--payments 100000] [--connections 64] [--seed N]
- *
  * What is done, when and to whom comes from the seed; what the machine makes of it does not. Exit code 0: nothing lost,
  * nothing double, books equal on random windows. 1: otherwise.
  */
-import { parseArgs } from 'node:util';
+import { readCommandLine, whole } from '../options.ts';
 import { type RunningStack, startStack } from '../stack/testing.ts';
 import { money, VERDICTS } from './auditor.ts';
 import { type Chance, chance } from './chance.ts';
@@ -122,17 +120,26 @@ const list = (counts: ReadonlyMap<string, number>): string =>
   [...counts].map(([name, count]) => `${name} ${count}`).join(', ');
 
 if (import.meta.main) {
-  const { values } = parseArgs({
+  const { values } = readCommandLine({
+    name: 'chaos',
+    command: 'npm run chaos --',
+    about: `Sends payments through the real stack while its parts are killed, paused and restarted and the processors misbehave.
+Ends with 0 when nothing is lost or double and the books agree, with 1 otherwise.`,
     options: {
-      payments: { type: 'string', default: '100000' },
-      connections: { type: 'string', default: '64' },
-      seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+      payments: whole('how many', { min: 1, max: 10_000_000, standard: 100_000 }),
+      connections: whole('on which they are sent', { min: 1, max: 10_000, standard: 64 }),
+      seed: whole('injures the same parts at the same times (one from the clock)', {
+        min: 0,
+        max: 2 ** 32 - 1,
+        standard: undefined,
+      }),
     },
   });
+  const { payments, connections, seed = Date.now() % 1_000_000 } = values;
   const disagreements = await playChaos({
-    payments: Number(values.payments),
-    connections: Number(values.connections),
-    seed: Number(values.seed),
+    payments,
+    connections,
+    seed,
     everyMs: 1000,
     say: line => console.log(line),
   });

@@ -54,5 +54,5 @@ test('a port that is taken, or is none, is one clear line', async t => {
   assert.match(second.line, new RegExp(`cannot listen on 127.0.0.1 port ${port} .*--default`));
   assert.equal((await once(second.child, 'exit'))[0], 1);
   const third = await start(t, ['--fallback', 'x']);
-  assert.match(third.line, /--fallback takes a port from 0 to 65535/);
+  assert.match(third.line, /--fallback x cannot be used: it takes a port from 0 to 65535/);
 });

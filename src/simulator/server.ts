@@ -1,42 +1,53 @@
 /**
  * The simulated payment processors, as a command:
  *
- *   node src/simulator/server.ts --default 8001 --fallback 8002 [--host 127.0.0.1]
+ *   node src/simulator/server.ts --default 8001 --fallback 8002
  *
- * One of the two may be left out, to run each in a process of its own; with neither given, both run on 8001 and
- * 8002. The environment can say the same: `DEFAULT_PORT`, `FALLBACK_PORT`, `HOST`.
+ * One of the two may be left out, to run each in a process of its own; with neither given, both run.
  */
-import { parseArgs } from 'node:util';
+import { type Option, readCommandLine, text, whole } from '../options.ts';
 import { PROCESSORS, type ProcessorIndex } from '../payments/payment.ts';
 import { type ProcessorServer, serveProcessor } from './listener.ts';
 
 interface Settings {
   /** By processor; undefined for one that is not to run. */
-  readonly ports: readonly [string | undefined, string | undefined];
+  readonly ports: readonly [number | undefined, number | undefined];
   readonly host: string;
 }
 
 function settings(): Settings {
-  const { values } = parseArgs({
-    options: { default: { type: 'string' }, fallback: { type: 'string' }, host: { type: 'string' } },
+  const { values } = readCommandLine({
+    name: 'simulated processors',
+    command: 'node src/simulator/server.ts',
+    about: 'The simulated payment processors. With neither port given both run, on 8001 and 8002.',
+    options: {
+      default: { ...port('the port of the default processor'), variable: 'DEFAULT_PORT' },
+      fallback: { ...port('the port of the fallback processor'), variable: 'FALLBACK_PORT' },
+      host: {
+        ...text('where they listen', { shown: 'HOST', takes: 'a name or an address', standard: '127.0.0.1' }),
+        variable: 'HOST',
+      },
+    },
   });
-  const { env } = process;
-  const host = values.host ?? env['HOST'] ?? '127.0.0.1';
-  const onDefault = values.default ?? env['DEFAULT_PORT'];
-  const onFallback = values.fallback ?? env['FALLBACK_PORT'];
-  const both = onDefault === undefined && onFallback === undefined;
-  return { ports: both ? ['8001', '8002'] : [onDefault, onFallback], host };
+  const neither = values.default === undefined && values.fallback === undefined;
+  return { ports: neither ? [8001, 8002] : [values.default, values.fallback], host: values.host };
 }
 
-async function start(which: ProcessorIndex, port: string, host: string): Promise<ProcessorServer> {
-  const option = `--${PROCESSORS[which]}`;
-  if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535)
-    throw new Error(`${option} takes a port from 0 to 65535`);
+/** Port 0 is any free one. */
+function port(about: string): Option<number | undefined> {
+  return {
+    ...whole(about, { min: 0, max: 65_535, standard: undefined }),
+    shown: 'PORT',
+    takes: 'a port from 0 to 65535',
+  };
+}
+
+async function start(which: ProcessorIndex, port: number, host: string): Promise<ProcessorServer> {
   try {
-    return await serveProcessor(which, Number(port), host);
+    return await serveProcessor(which, port, host);
   } catch (error) {
     throw new Error(
-      `cannot listen on ${host} port ${port} (${(error as Error).message}); choose another with ${option}`,
+      `cannot listen on ${host} port ${port} (${(error as Error).message}); choose another with --${PROCESSORS[which]}`,
     );
   }
 }

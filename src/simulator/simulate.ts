@@ -1,23 +1,13 @@
 /**
  * `npm run simulate -- --seeds 10000`: lives through as many worlds, each with faults of its own, and counts broken promises.
  *
- *     --seeds N    how many (1000)
- *     --first F    the first seed (1)
- *     --seed S     this one only, with what happened in it
- *
  * The first seed that fails is run again with a trace of what concerns the payment that went wrong, and ends the run with
  * status 1. The same seed gives the same run.
  */
-import { parseArgs } from 'node:util';
+import { readCommandLine, whole } from '../options.ts';
 import { KINDS } from './world/plan.ts';
 import { Tally } from './world/tally.ts';
 import { type Report, simulate, World } from './world/world.ts';
-
-function whole(name: string, text: string): number {
-  if (/^\d{1,9}$/.test(text)) return Number(text);
-  console.error(`simulate: --${name} ${text} cannot be used: it takes a whole number`);
-  process.exit(2);
-}
 
 function printFailure({ seed, violations, trace }: Report): void {
   console.log(trace.join('\n'));
@@ -70,8 +60,16 @@ function printTally(tally: Tally, seconds: number): void {
   );
 }
 
-const { values } = parseArgs({
-  options: { seeds: { type: 'string' }, first: { type: 'string' }, seed: { type: 'string' } },
+const max = 999_999_999;
+const { values } = readCommandLine({
+  name: 'simulate',
+  command: 'npm run simulate --',
+  about: 'Lives through worlds, each with faults of its own, and counts broken promises.',
+  options: {
+    seeds: whole('how many', { min: 1, max, standard: 1000 }),
+    first: whole('the first seed', { min: 0, max, standard: 1 }),
+    seed: whole('this one only, with what happened in it', { min: 0, max, standard: undefined }),
+  },
 });
-if (values.seed !== undefined) await one(whole('seed', values.seed));
-else await many(whole('first', values.first ?? '1'), whole('seeds', values.seeds ?? '1000'));
+if (values.seed !== undefined) await one(values.seed);
+else await many(values.first, values.seeds);
