@@ -7,6 +7,7 @@ import { Observation } from './observe/observation.ts';
 import type { Observed } from './observe/observed.ts';
 import type { PolicyView } from './observe/view.ts';
 import { ask } from './payments/ask.ts';
+import { Unavailable } from './payments/payments.ts';
 import { Service } from './payments/service.ts';
 import { Session, type SessionEvents } from './payments/session.ts';
 import { Breaker } from './processors/breaker.ts';
@@ -14,7 +15,7 @@ import { ProcessorsClient } from './processors/client.ts';
 import { Follower } from './store/follow.ts';
 import type { Inspection } from './store/inspection.ts';
 import { Log } from './store/log.ts';
-import type { Store } from './store/store.ts';
+import type { Reopening, Store, StoreFault } from './store/store.ts';
 
 /** Attempts at work get this long to end when the backend stops; then they are left to be found as unknown. */
 const STOP_MS = 2500;
@@ -25,6 +26,7 @@ export class Backend {
   readonly observation: Observation;
   readonly #config: Config;
   readonly #store: Store;
+  readonly #reopen: () => Promise<void>;
   readonly #inspection: Inspection;
   readonly #logger: Logger;
   readonly #clock: Clock = realClock;
@@ -33,8 +35,9 @@ export class Backend {
   #faulty = false;
   #stopping = false;
 
-  constructor(config: Config, store: Store & Inspection, logger: Logger) {
+  constructor(config: Config, store: Store & Inspection & Reopening, logger: Logger) {
     this.#inspection = store;
+    this.#reopen = () => store.reopen();
     this.#config = config;
     this.#logger = logger;
     this.observation = new Observation({
@@ -134,22 +137,45 @@ export class Backend {
       fenced: () => {
         this.observation.journal.fenced();
         this.service.session = undefined;
-        void this.#rejoin();
+        void this.#rejoin(false);
+      },
+      broken: ({ detail }) => {
+        logger.error({ detail }, 'the store is broken: it is opened anew as soon as it is there');
+        this.service.session = undefined;
+        this.service.fault = `the store is broken: ${detail}`;
+        this.#faulty = true;
+        this.observation.journal.readiness(this.service.readiness().reasons);
+        void this.#rejoin(true);
       },
     };
   }
 
-  async #rejoin(): Promise<void> {
+  async #rejoin(isBroken: boolean): Promise<void> {
+    let isStoreBroken = isBroken;
+    let told = '';
     while (!this.#stopping) {
       try {
+        if (isStoreBroken) await this.#reopen();
+        this.service.fault = undefined;
         await this.begin();
+        this.#events().faulty(undefined);
         return;
       } catch (error) {
-        this.#logger.error({ error: String(error) }, 'cannot join the others yet');
+        isStoreBroken ||= breaks(error);
+        const text = (error as Error).message;
+        if (text !== told) this.#logger.error({ error: text }, 'cannot join the others yet');
+        told = text;
         await new Promise<void>(resolve => this.#clock.after(REJOIN_MS, resolve));
       }
     }
   }
+}
+
+/** Does it take a new connection to the store to be over this? */
+function breaks(error: unknown): boolean {
+  if (error instanceof Unavailable) return (error.cause as StoreFault).reason === 'broken';
+  const { code } = error as NodeJS.ErrnoException;
+  return code !== undefined && code !== 'ENOSPC';
 }
 
 /** What anybody may see of the configuration: no addresses, no token. */

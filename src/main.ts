@@ -3,13 +3,13 @@
  */
 
 import { Backend } from './backend.ts';
-import { ConfigError, readConfig } from './config.ts';
+import { type Config, ConfigError, readConfig } from './config.ts';
 import { routes } from './http/routes.ts';
 import { Server } from './http/server.ts';
-import { createLogger } from './observe/log.ts';
+import { createLogger, type Logger } from './observe/log.ts';
 import { createPages } from './observe/pages.ts';
 import { letCompilersGiveWay } from './priority.ts';
-import { openSqliteStore } from './store/remote.ts';
+import { openSqliteStore, type ThreadOptions } from './store/remote.ts';
 import { StoreOpenError } from './store/sqlite-open.ts';
 
 /** EX_CONFIG of sysexits.h: starting again will not help, so a launcher should not try. */
@@ -18,12 +18,19 @@ const EXIT_CONFIG = 78;
 /** Requests on their way get this long to be answered when the backend stops. */
 const DRAIN_MS = 1500;
 
+/** A store that has been there is looked for again so often. */
+const STORE_AGAIN_MS = 500;
+
+/** What to do when the launcher is gone. */
+let stop = (): unknown => process.exit(0);
+
 async function main(): Promise<void> {
   letCompilersGiveWay();
+  // A launcher that dies, however it dies, closes this pipe.
+  if (process.env['SOQUETE_PARENT_PIPE'] === '1') process.stdin.on('end', () => stop()).resume();
   const config = readConfig(process.env);
   const logger = createLogger(config.logLevel, config.instance);
-  const durable = config.ackAfter === 'flush' ? 'power' : 'process';
-  const store = await openSqliteStore({ directory: config.storeDirectory, durable });
+  const store = await openStore(config, logger);
   const backend = new Backend(config, store, logger);
   await backend.begin();
   const payments = backend.service;
@@ -39,9 +46,25 @@ async function main(): Promise<void> {
   stopOnSignal(server, backend);
 }
 
+/** Opens the store; waits for it if a launcher says that it has been there. Rejects with `StoreOpenError`. */
+async function openStore(config: Config, logger: Logger): ReturnType<typeof openSqliteStore> {
+  const durable = config.ackAfter === 'flush' ? 'power' : 'process';
+  const options: ThreadOptions = { directory: config.storeDirectory, durable };
+  if (process.env['SOQUETE_STORE_EXISTS'] !== '1') return openSqliteStore(options);
+  for (let brokenTerm: 'unknown' | undefined; ; brokenTerm = 'unknown') {
+    try {
+      return await openSqliteStore({ ...options, mustExist: true, brokenTerm });
+    } catch (error) {
+      if (!(error instanceof StoreOpenError)) throw error;
+      if (brokenTerm === undefined) logger.error({ error: error.message }, 'the store is waited for');
+      await new Promise(resolve => setTimeout(resolve, STORE_AGAIN_MS));
+    }
+  }
+}
+
 function stopOnSignal(server: Server, backend: Backend): void {
   let stopping = false;
-  const stop = async (): Promise<void> => {
+  stop = async (): Promise<void> => {
     if (stopping) return;
     stopping = true;
     backend.announceStop();
@@ -51,8 +74,6 @@ function stopOnSignal(server: Server, backend: Backend): void {
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
-  // A launcher that dies, however it dies, closes this pipe.
-  if (process.env['SOQUETE_PARENT_PIPE'] === '1') process.stdin.on('end', stop).resume();
 }
 
 try {

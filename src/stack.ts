@@ -54,7 +54,8 @@ class Stack {
   stopping = false;
   readonly #settings: Settings;
   readonly #proxies: Child[] = [];
-  readonly #backends: Child[] = [];
+  readonly #commands: readonly Command[];
+  readonly #backends: readonly Child[];
   readonly #processors: Child[] = [];
   #isReady = false;
   #stopAskedAt = 0;
@@ -63,7 +64,8 @@ class Stack {
     this.#settings = settings;
     const start = (command: Command): Child =>
       new Child(command, (end, pauseMs) => this.#onEnd(end, pauseMs));
-    this.#backends = BACKENDS.map(name => start(backendCommand(name, settings, env)));
+    this.#commands = BACKENDS.map(name => backendCommand(name, settings, env));
+    this.#backends = this.#commands.map(start);
     if (settings.haproxy !== undefined)
       this.#proxies.push(start(proxyCommand(settings.haproxy, settings, env)));
     const processors = processorsCommand(settings, env);
@@ -99,6 +101,8 @@ class Stack {
     }
     await Promise.all(waits.map(([name, check]) => this.#until(name, check)));
     this.#isReady = true;
+    // A backend that starts again must not take an empty directory, from which the disk is missing, for a new store.
+    for (const { env } of this.#commands) env['SOQUETE_STORE_EXISTS'] = '1';
   }
 
   /** Stops everything, the proxy first so that nothing new comes in, and ends the launcher. */

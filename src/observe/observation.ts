@@ -68,7 +68,7 @@ export class Observation {
   }
 
   /** What is counted and told of the session's events; what has to be done about them is the backend's. */
-  get events(): Omit<SessionEvents, 'fenced' | 'faulty'> {
+  get events(): Omit<SessionEvents, 'fenced' | 'broken' | 'faulty'> {
     const { figures, journal } = this;
     return {
       settled: (processor, cents, waitedMs) => figures.settled(processor, cents, waitedMs),

@@ -1,12 +1,12 @@
 import { type Reply, StoreFault } from '../store/store.ts';
 import { Unavailable } from './payments.ts';
 
-/** A store's answer as a promise; a fault rejects with `Unavailable`. */
+/** A store's answer as a promise; a fault rejects with `Unavailable`, whose `cause` it is. */
 export function ask<T>(call: (reply: Reply<T>) => void): Promise<T> {
   const { promise, resolve, reject } = Promise.withResolvers<T>();
   call(answer => {
     if (answer instanceof StoreFault)
-      reject(new Unavailable(`the store is ${answer.reason}: ${answer.detail}`));
+      reject(new Unavailable(`the store is ${answer.reason}: ${answer.detail}`, { cause: answer }));
     else resolve(answer);
   });
   return promise;

@@ -21,6 +21,8 @@ export interface MembershipEvents {
   /** A later generation: everything of before is forgotten. Called before the beat that confirms it. */
   purged(generation: number): void;
   fenced(): void;
+  /** The store cannot do the least that is asked of it. */
+  broken(fault: StoreFault): void;
   /** An instance was found dead and is fenced now. */
   died(instance: string): void;
   adopted(instance: string, payments: readonly StoredPayment[]): void;
@@ -121,6 +123,10 @@ export class Membership {
       if (answer instanceof StoreFault) {
         if (answer.reason === 'fenced') {
           this.#events.fenced();
+          return;
+        }
+        if (answer.reason === 'broken') {
+          this.#events.broken(answer);
           return;
         }
       } else this.#learn(answer);

@@ -1,8 +1,9 @@
 /**
- * One life of this instance in the store: from joining (with an epoch of its own) until it stops or is fenced.
+ * One life of this instance in the store: from joining (with an epoch of its own) until it stops, is fenced, or the store
+ * breaks.
  *
  * Being fenced means that the others have taken over what was stored: this life ends as if the process had died, and
- * the next one begins as after a crash, by replaying the log.
+ * the next one begins as after a crash, by replaying the log. So it is when the store breaks, once that is there again.
  */
 import type { Clock, Timer } from '../clock.ts';
 import type { Breaker } from '../processors/breaker.ts';
@@ -40,6 +41,8 @@ export interface SessionEvents extends Pick<WorkerEvents, 'settled' | 'attempted
   lostWrites(count: number): void;
   /** This life is over: another has to begin. */
   fenced(): void;
+  /** So it is, and the store has to be opened anew. */
+  broken(fault: StoreFault): void;
   died(instance: string): void;
   adopted(instance: string, count: number): void;
   checking(mine: boolean): void;
@@ -113,13 +116,14 @@ export class Session {
         attempted: events.attempted,
         faulty: events.faulty,
         purged: later => this.membership.notice(later),
-        fenced: () => this.#fenced(),
+        fenced: () => this.#end(() => events.fenced()),
       },
     });
     this.membership = new Membership(store, clock, instance, generation, {
       shared: shared => this.#learn(shared),
       purged: later => this.#forget(later),
-      fenced: () => this.#fenced(),
+      fenced: () => this.#end(() => events.fenced()),
+      broken: fault => this.#end(() => events.broken(fault)),
       died: events.died,
       adopted: (from, payments) => {
         events.adopted(from, payments.length);
@@ -136,7 +140,7 @@ export class Session {
     this.follower.poll(generation);
     this.#load();
     this.membership.start();
-    this.#every(FOLLOW_MS, () => this.follower.poll(this.membership.generation));
+    this.#every(FOLLOW_MS, () => this.#follow());
     this.#every(TIDY_MS, () => this.#tidy());
   }
 
@@ -197,13 +201,26 @@ export class Session {
     this.#load();
   }
 
-  #fenced(): void {
+  /** As if the process had died; `then` says why. */
+  #end(then: () => void): void {
     if (this.#closed) return;
     this.worker.close();
     this.#close();
     this.log.write();
     this.log.close(false);
-    this.#parts.events.fenced();
+    then();
+  }
+
+  #follow(): void {
+    try {
+      this.follower.poll(this.membership.generation);
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      if (code === undefined) throw error;
+      // Who cannot hear the others must not accept anything either.
+      const fault = new StoreFault('broken', message);
+      this.#end(() => this.#parts.events.broken(fault));
+    }
   }
 
   #close(): void {

@@ -161,8 +161,12 @@ export class Log {
   /** Deletes segments that `removable` named, once the store is safe from power loss. */
   remove(numbers: readonly number[]): void {
     for (const number of numbers) {
-      this.#files.remove(this.#path(number));
       this.#segments.delete(number);
+      try {
+        this.#files.remove(this.#path(number));
+      } catch {
+        // Then the next life replays what the store has, and removes it.
+      }
     }
   }
 

@@ -47,11 +47,12 @@ export class MemoryWorld {
   }
 
   /** Begins a term if writes may have been lost in the last one. */
-  beginTerm(boot: string, brokenTerm: number | undefined): { term: number; pinned: number } {
+  beginTerm(boot: string, brokenTerm: number | 'unknown' | undefined): { term: number; pinned: number } {
     const isCareless = [...this.instances.values()].some(
       ({ alive, name }) => alive && !this.flushing.has(name),
     );
-    const isLost = (boot !== this.boot && isCareless) || this.term === brokenTerm;
+    const isBroken = brokenTerm === 'unknown' || brokenTerm === this.term;
+    const isLost = isBroken || (boot !== this.boot && isCareless);
     this.boot = boot;
     if (!isLost) return { term: this.term, pinned: 0 };
     this.term += 1;
@@ -61,7 +62,7 @@ export class MemoryWorld {
       const { processor, requestedAtMs, attempts } = pinnedAs(payment.acceptedAtMs);
       payment.state = PINNED;
       payment.processor ??= processor;
-      payment.requestedAtMs = Math.max(payment.requestedAtMs, requestedAtMs);
+      payment.requestedAtMs ||= requestedAtMs;
       payment.attempts = Math.max(payment.attempts, attempts);
       pinned += 1;
     }

@@ -8,9 +8,11 @@ import { idText, type ProcessorIndex, SETTLED, type StoredPayment } from '../pay
 import type { Summary } from '../payments/payments.ts';
 import { type Batch, COLUMNS } from './batch.ts';
 import { type MemoryWorld, pinnedAs, stored, untouched } from './memory-world.ts';
+import type { SqliteOptions } from './sqlite-open.ts';
 import {
   FORGOTTEN,
   type Joined,
+  type Reopening,
   type Reply,
   type Shared,
   type Store,
@@ -39,26 +41,36 @@ export interface MemoryOptions {
   readonly logged?: (instance: string) => Iterable<LoggedPayment>;
   /** As in `SqliteOptions`. */
   readonly boot?: string;
-  readonly brokenTerm?: number;
+  readonly brokenTerm?: SqliteOptions['brokenTerm'];
   readonly durable?: 'process' | 'power';
 }
 
-export class MemoryStore implements Store {
+export class MemoryStore implements Store, Reopening {
   readonly #world: MemoryWorld;
   readonly #options: MemoryOptions;
   #name = '';
   #epoch = 0;
+  #term = 0;
+  #brokenTerm: SqliteOptions['brokenTerm'];
   #closed = false;
 
   constructor(world: MemoryWorld, options: MemoryOptions = {}) {
     this.#world = world;
     this.#options = options;
+    this.#brokenTerm = options.brokenTerm;
+  }
+
+  reopen(): Promise<void> {
+    this.#epoch = 0;
+    this.#brokenTerm = this.#term;
+    return Promise.resolve();
   }
 
   join(instance: string, reply: Reply<Joined>): void {
     this.#ask('join', reply, () => {
-      const { boot = '', brokenTerm, durable } = this.#options;
-      const { term, pinned } = this.#world.beginTerm(boot, brokenTerm);
+      const { boot = '', durable } = this.#options;
+      const { term, pinned } = this.#world.beginTerm(boot, this.#brokenTerm);
+      this.#term = term;
       if (durable === 'power') this.#world.flushing.add(instance);
       else this.#world.flushing.delete(instance);
       const view = this.#world.instance(instance);

@@ -9,6 +9,7 @@ import { type SqliteOptions, StoreOpenError } from './sqlite-open.ts';
 import {
   type Reply as Callback,
   type Joined,
+  type Reopening,
   type Shared,
   type Store,
   StoreFault,
@@ -65,7 +66,11 @@ export type Reply =
     };
 
 /** Opens the store of `options.directory` in a thread of its own. Rejects with `StoreOpenError`. */
-export function openSqliteStore(options: ThreadOptions): Promise<Store & Inspection> {
+export async function openSqliteStore(options: ThreadOptions): Promise<Store & Inspection & Reopening> {
+  return new RemoteStore(options, await startThread(options));
+}
+
+function startThread(options: ThreadOptions): Promise<Worker> {
   // From source as it is; beside the bundle that this is part of in production.
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'cjs';
   const worker = new Worker(new URL(`./sqlite-thread.${extension}`, import.meta.url), {
@@ -77,7 +82,7 @@ export function openSqliteStore(options: ThreadOptions): Promise<Store & Inspect
     worker.once('error', reject);
     worker.once('message', (reply: Reply) => {
       worker.off('error', reject);
-      if (reply.is === 'open') resolve(new RemoteStore(worker));
+      if (reply.is === 'open') resolve(worker);
       else reject(new StoreOpenError(reply.is === 'refused' ? reply.detail : reply.is));
     });
   });
@@ -85,22 +90,34 @@ export function openSqliteStore(options: ThreadOptions): Promise<Store & Inspect
 
 type Settle = (answer: unknown, rows?: Float64Array) => void;
 
-class RemoteStore implements Store, Inspection {
-  readonly #worker: Worker;
+class RemoteStore implements Store, Inspection, Reopening {
+  readonly #options: ThreadOptions;
+  #worker!: Worker;
   /** Who waits, in the order in which they asked. */
   readonly #waiting: Settle[] = [];
   /** Why there will be no more answers. */
   #ended: StoreFault | undefined;
+  /** The term in which this instance joined. */
+  #term: number | undefined;
 
-  constructor(worker: Worker) {
-    this.#worker = worker;
-    worker.on('message', (reply: Reply) => this.#receive(reply));
-    worker.once('error', error => this.#end(`the store's thread failed: ${error}`));
-    worker.once('exit', () => this.#end('the store is closed'));
+  constructor(options: ThreadOptions, worker: Worker) {
+    this.#options = options;
+    this.#listen(worker);
+  }
+
+  async reopen(): Promise<void> {
+    this.#end('the store is being opened anew');
+    // Before anything else: a disk that is still in use cannot be taken out and brought back.
+    await this.#worker.terminate();
+    this.#listen(await startThread({ ...this.#options, mustExist: true, brokenTerm: this.#term }));
+    this.#ended = undefined;
   }
 
   join(instance: string, reply: Callback<Joined>): void {
-    this.#ask({ name: 'join', values: [instance] }, reply);
+    this.#ask<Joined>({ name: 'join', values: [instance] }, answer => {
+      if (!(answer instanceof StoreFault)) this.#term = answer.term;
+      reply(answer);
+    });
   }
 
   replay(instance: string, reply: Callback<number>): void {
@@ -192,6 +209,18 @@ class RemoteStore implements Store, Inspection {
     }
     this.#waiting.push(reply as Settle);
     this.#worker.postMessage(call, transfer);
+  }
+
+  #listen(worker: Worker): void {
+    const end = (detail: string): void => {
+      if (worker === this.#worker) this.#end(detail);
+    };
+    this.#worker = worker;
+    worker.on('message', (reply: Reply) => {
+      if (this.#ended === undefined) this.#receive(reply);
+    });
+    worker.once('error', error => end(`the store's thread failed: ${error}`));
+    worker.once('exit', () => end('the store is closed'));
   }
 
   #receive(reply: Reply): void {

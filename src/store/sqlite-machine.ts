@@ -19,7 +19,7 @@ interface Row {
 
 export class Machine {
   readonly #boot: string;
-  readonly #brokenTerm: number | undefined;
+  readonly #brokenTerm: SqliteOptions['brokenTerm'];
   readonly #read: StatementSync;
   readonly #write: StatementSync;
   readonly #careless: StatementSync;
@@ -41,7 +41,7 @@ export class Machine {
     );
     this.#pin = database.prepare(
       `UPDATE payments SET state = ${PINNED}, processor = max(processor, ${DEFAULT}),
-         requested_at = max(requested_at, accepted_at), attempts = max(attempts, 1)
+         requested_at = iif(requested_at > 0, requested_at, accepted_at), attempts = max(attempts, 1)
        WHERE state < ${SETTLED} AND state = ${WAITING}`, // the index of the unsettled has the first of these
     );
   }
@@ -55,7 +55,8 @@ export class Machine {
   join(instance: string): Pick<Joined, 'term' | 'pinned'> {
     const { term } = this;
     const isSame = this.#row?.boot === this.#boot;
-    const isLost = term === this.#brokenTerm || (!isSame && this.#careless.get() !== undefined);
+    const isBroken = this.#brokenTerm === 'unknown' || this.#brokenTerm === term;
+    const isLost = isBroken || (!isSame && this.#careless.get() !== undefined);
     if (isLost || !isSame) this.#write.run(this.#boot, isLost ? term + 1 : term);
     this.#tellFlushing.run(instance);
     return isLost ? { term: term + 1, pinned: Number(this.#pin.run().changes) } : { term, pinned: 0 };

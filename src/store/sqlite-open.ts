@@ -5,7 +5,7 @@
  * that a process has on a file as soon as any descriptor of it is closed.
  */
 
-import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { logFolder } from './log-format.ts';
@@ -25,12 +25,17 @@ export interface SqliteOptions {
   readonly busyMs?: number;
   /** The page cache of this connection. */
   readonly cacheKiB?: number;
+  /** It is not made where it is missing. */
+  readonly mustExist?: boolean;
   /** For tests: the file may not grow beyond so many pages. */
   readonly pagesMax?: number;
   /** Tells one run of the machine from the next. Default: the kernel's own name of it. */
   readonly boot?: string;
-  /** The term in which the store broke under its user: unless a later one has begun, the next to join begins it. */
-  readonly brokenTerm?: number;
+  /**
+   * The term in which the store broke under its user, as far as he knows: unless a later one has begun, the next to join
+   * begins it.
+   */
+  readonly brokenTerm?: number | 'unknown' | undefined;
 }
 
 export const fileName = 'payments.db';
@@ -119,6 +124,7 @@ export function openDatabase(options: SqliteOptions): DatabaseSync {
   const { directory } = options;
   let database: DatabaseSync | undefined;
   try {
+    if (options.mustExist === true) findAgain(directory);
     mkdirSync(join(directory, logFolder), { recursive: true });
     // While all backends start at once on a busy disk, one may have to wait longer than any transaction should later.
     database = new DatabaseSync(join(directory, fileName), { timeout: createMsMax });
@@ -132,6 +138,19 @@ export function openDatabase(options: SqliteOptions): DatabaseSync {
   } catch (error) {
     database?.close();
     throw refusal(directory, error);
+  }
+}
+
+/** Throws unless the store is where it was. */
+function findAgain(directory: string): void {
+  const path = join(directory, fileName);
+  try {
+    statSync(path);
+  } catch (error) {
+    throw new StoreOpenError(
+      `STORE_URL: ${path} is not there any more (${(error as NodeJS.ErrnoException).code}): bring its disk back; ` +
+        'to go on without what it held, stop all backends and start them anew',
+    );
   }
 }
 

@@ -5,9 +5,11 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmodSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  renameSync,
   rmSync,
   truncateSync,
   writeFileSync,
@@ -22,7 +24,7 @@ import { openSqliteStore } from './remote.ts';
 import { SqliteStore } from './sqlite.ts';
 import { faultOf, fileName, StoreOpenError } from './sqlite-open.ts';
 import { unpackRows } from './stored-rows.ts';
-import { chance, idOf, put, seed } from './testing.ts';
+import { asked, chance, idOf, put, seed } from './testing.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'soquete-sqlite-'));
 after(() => rmSync(root, { recursive: true }));
@@ -110,6 +112,30 @@ test('several processes may open a new store at once', async () => {
     await Promise.all(writers.map(writer => writer.reaches(20)));
     await Promise.all(writers.map(writer => writer.kill()));
   }
+});
+
+test('a store that is moved away is missed at the next beat, and opened anew when it is back', async t => {
+  const directory = fresh();
+  const store = await openSqliteStore({ directory });
+  t.after(() => new Promise(left => store.leave(left)));
+  const ask = asked(store);
+  const { epoch, generation, term } = await ask.join('a');
+  const batch = new Batch(epoch, generation);
+  put(batch, 1);
+  await ask.write(batch);
+
+  renameSync(directory, `${directory}-away`);
+  const missed = { reason: 'broken', detail: /was removed or replaced while it was in use/ };
+  await assert.rejects(ask.beat(1, ''), missed);
+  const pending = ask.find(idOf(1));
+  const isGone = { name: 'StoreOpenError', message: /is not there any more \(ENOENT\)/ };
+  await Promise.all([assert.rejects(store.reopen(), isGone), assert.rejects(pending, { reason: 'broken' })]);
+  assert.ok(!existsSync(directory), 'nothing was made in its place');
+
+  renameSync(`${directory}-away`, directory);
+  await store.reopen();
+  assert.deepEqual(await ask.join('a'), { epoch: epoch + 1, generation, term: term + 1, pinned: 1 });
+  assert.equal((await ask.find(idOf(1)))?.state, 2);
 });
 
 test('a full disk is told, changes nothing, and is over when there is space again', () => {

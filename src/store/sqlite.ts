@@ -5,6 +5,8 @@
  * throws is rolled back and leaves the connection ready for the next.
  */
 
+import { type Stats, statSync } from 'node:fs';
+import { join } from 'node:path';
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import { addTotal, emptyTotal } from '../payments/money.ts';
 import type { ProcessorIndex } from '../payments/payment.ts';
@@ -12,7 +14,7 @@ import type { Summary } from '../payments/payments.ts';
 import { COLUMNS } from './batch.ts';
 import { Checkpoints } from './checkpoints.ts';
 import { Machine } from './sqlite-machine.ts';
-import { busyMsDefault, openDatabase, refusal, type SqliteOptions } from './sqlite-open.ts';
+import { busyMsDefault, fileName, openDatabase, refusal, type SqliteOptions } from './sqlite-open.ts';
 import { replayLogs } from './sqlite-replay.ts';
 import { BatchWriter } from './sqlite-write.ts';
 import {
@@ -38,6 +40,9 @@ export class SqliteStore {
   #number = 0;
   #epoch = 0;
   readonly #machine: Machine;
+  /** The file that is open, as its path named it. */
+  readonly #path: string;
+  readonly #file: Stats;
   readonly #isAlwaysFlushed: boolean;
   /** What was last looked at, and the version of the file it was read from. */
   #shared: Shared | undefined;
@@ -49,7 +54,9 @@ export class SqliteStore {
     this.#directory = options.directory;
     this.#isAlwaysFlushed = options.durable === 'power';
     this.#machine = new Machine(this.#database, options);
+    this.#path = join(options.directory, fileName);
     try {
+      this.#file = statSync(this.#path);
       this.#turns = new Turns(options.directory, options.busyMs ?? busyMsDefault);
       this.#writer = new BatchWriter(this.#database);
       this.#checkpoints = new Checkpoints(this.#database, this.#turns, options.directory);
@@ -189,6 +196,7 @@ export class SqliteStore {
   }
 
   beat(generation: number, figures: string): Shared {
+    this.#assertInPlace();
     this.#transact(() => {
       const changes = this.#run(
         `UPDATE instances SET beat = beat + 1, generation = ?, figures = ?
@@ -297,6 +305,13 @@ export class SqliteStore {
   #assertOurs(): void {
     const row = this.#get<{ epoch: number }>('SELECT epoch FROM instances WHERE number = ?', this.#number);
     if (row?.epoch !== this.#epoch) throw this.#fenced();
+  }
+
+  /** Who is started from now on would find another store than this one, or none. */
+  #assertInPlace(): void {
+    const file = statSync(this.#path, { throwIfNoEntry: false });
+    if (file?.ino === this.#file.ino && file.dev === this.#file.dev) return;
+    throw new StoreFault('broken', `${this.#path} was removed or replaced while it was in use`);
   }
 
   #fenced(): StoreFault {

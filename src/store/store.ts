@@ -93,6 +93,14 @@ export interface Shared {
   readonly checker: string;
 }
 
+export interface Reopening {
+  /**
+   * Opens the store anew when it broke. What was asked before is answered with a fault, and whoever joins next begins a
+   * term. Rejects with `StoreOpenError` while it is not there; may be asked again then.
+   */
+  reopen(): Promise<void>;
+}
+
 export interface Store {
   /**
    * Joins as `instance`, alive, with a new epoch that fences whoever had that name before. Payments it owned

@@ -63,7 +63,7 @@ export interface Acceptance {
 export class Checks {
   readonly violations: Violation[] = [];
   readonly payments = new Map<string, Tracked>();
-  /** Payments that were lost with the power, whatever processors made of them. */
+  /** Payments that were lost with the power, or whose amount was, whatever processors made of them. */
   forgotten = 0;
   /** Set once the store exists: it tells the checks what it books. */
   memory!: MemoryWorld;
@@ -130,7 +130,7 @@ export class Checks {
       const isKept = row !== undefined || logged.has(payment.id);
       // Of two amounts that came at once, the log may keep the one that the store did not take.
       if (!isKept || payment.amounts.size > 1) {
-        if (!isKept) this.forgotten += 1;
+        this.forgotten += 1;
         forget(payment);
         continue;
       }
@@ -155,10 +155,10 @@ export class Checks {
     const { last } = payment;
     const attempt: Attempt = { payment, to, requestedAtMs, process, refusedAtMs: -1 };
     if (!payment.forgotten) {
-      this.#checkStored(attempt);
+      if (!payment.isInstantLost) this.#checkStored(attempt);
       if (!payment.amounts.has(cents)) this.fail(correlationId, `left with ${cents} cents`);
       const same = last?.to === to && (last.requestedAtMs === requestedAtMs || payment.isInstantLost);
-      payment.isInstantLost = false;
+      payment.isInstantLost &&= !this.#isIntent(attempt);
       if (last !== undefined && same) this.#checkAgain(attempt, last);
       else this.#checkAnew(attempt);
     }
@@ -220,11 +220,16 @@ export class Checks {
     }
     const before = payment.shownSettled;
     if (before !== undefined) {
+      // An answer that was long on its way may be older than one that overtook it.
+      if (askedAtMs < payment.shownSettledAtMs) return;
       const same = view.status === 'settled' && view.processor === before.processor;
       if (!same || view.requestedAtMs !== before.requestedAtMs) {
         this.fail(payment.id, `was shown as settled, is shown as ${view.status} by ${view.processor}`);
       }
-    } else if (view.status === 'settled' && !payment.forgotten) payment.shownSettled = view;
+    } else if (view.status === 'settled' && !payment.forgotten) {
+      payment.shownSettled = view;
+      payment.shownSettledAtMs = this.#parts.timeline.nowMs;
+    }
   }
 
   /** Called after every event: looks at what is new. */
@@ -272,13 +277,19 @@ export class Checks {
   }
 
   /** Nothing may leave that a crash would forget. */
-  #checkStored({ payment, to, requestedAtMs }: Attempt): void {
+  #checkStored(attempt: Attempt): void {
+    const { payment, to, requestedAtMs } = attempt;
     const row = this.memory.payments.get(payment.id);
     if (row === undefined) this.fail(payment.id, 'left without being in the store');
     else if (row.state === WAITING) this.fail(payment.id, 'left before the store had its intent');
-    else if (row.state !== SETTLED && (row.processor !== to || row.requestedAtMs !== requestedAtMs)) {
+    else if (row.state !== SETTLED && !this.#isIntent(attempt)) {
       this.fail(payment.id, `left for ${PROCESSORS[to]} as of ${requestedAtMs}, which is not its intent`);
     }
+  }
+
+  #isIntent({ payment, to, requestedAtMs }: Attempt): boolean {
+    const row = this.memory.payments.get(payment.id);
+    return row?.state !== WAITING && row?.processor === to && row.requestedAtMs === requestedAtMs;
   }
 
   /** The same processor and the same instant once more. */

@@ -12,6 +12,19 @@ import type { Process, Timeline } from './timeline.ts';
 /** An error of the modelled disk: a process that does not expect one dies of it. */
 export class DiskError extends Error {
   override name = 'DiskError';
+  readonly code: string;
+
+  constructor(code: 'EIO' | 'ENOENT' | 'ENOSPC', call: string) {
+    super(`${code}: the modelled disk, ${call}`);
+    this.code = code;
+  }
+}
+
+/** A file as a process has it open. */
+interface Opened {
+  readonly file: File;
+  /** When the disk is taken out, it is dead, also once that is back. */
+  readonly mount: number;
 }
 
 interface File {
@@ -36,18 +49,25 @@ export interface DiskFaults {
 export class Disk {
   /** Rises with every change, so that a follower need not look where nothing changed. */
   version = 0;
+  isOut = false;
+  /** Rises whenever it is taken out. */
+  mount = 1;
   readonly #files = new Map<string, File>();
-  readonly #open = new Map<number, File>();
+  readonly #open = new Map<number, Opened>();
   #nextFd = 3;
 
   /** The disk as one process sees it. */
   filesOf(process: Process, timeline: Timeline, faults: DiskFaults): Files {
-    const { filesByFd, change } = this.#access();
+    const { filesByFd, change, assertIn } = this.#access();
     return {
       makeDirectory() {},
-      list: () => [...this.#files.keys()],
+      list: () => {
+        assertIn('scandir');
+        return [...this.#files.keys()];
+      },
       create: path => {
-        if (faults.create()) throw new DiskError('ENOSPC: no space left on the modelled disk, open');
+        assertIn('open');
+        if (faults.create()) throw new DiskError('ENOSPC', 'open');
         const name = basename(path);
         if (this.#files.has(name)) throw new Error(`${name} exists`);
         const file = { bytes: new Uint8Array(1024), length: 0, syncedLength: 0, named: false };
@@ -56,8 +76,9 @@ export class Disk {
         return this.#newFd(file);
       },
       open: path => {
+        assertIn('open');
         const file = this.#files.get(basename(path));
-        if (file === undefined) throw new DiskError('ENOENT');
+        if (file === undefined) throw new DiskError('ENOENT', 'open');
         return this.#newFd(file);
       },
       read: (fd, bytes, length, position) => {
@@ -69,7 +90,7 @@ export class Disk {
       write: (fd, bytes, length, position) => {
         const file = filesByFd(fd);
         const fault = faults.write();
-        if (fault === 'refused') throw new DiskError('ENOSPC: no space left on the modelled disk, write');
+        if (fault === 'refused') throw new DiskError('ENOSPC', 'write');
         const taken = fault === 'torn' ? length - 16 : length;
         put(file, bytes.subarray(0, taken), position);
         change();
@@ -77,7 +98,7 @@ export class Disk {
       },
       truncate: (fd, length) => {
         const file = filesByFd(fd);
-        if (faults.truncate()) throw new DiskError('EIO: the modelled disk, ftruncate');
+        if (faults.truncate()) throw new DiskError('EIO', 'ftruncate');
         file.length = Math.min(file.length, length);
         file.syncedLength = Math.min(file.syncedLength, length);
         change();
@@ -85,10 +106,11 @@ export class Disk {
       sync: (fd, done) => {
         const file = filesByFd(fd);
         const { length } = file;
+        const { mount } = this;
         const fails = faults.sync();
         timeline.after(faults.syncMs(), process, () => {
-          if (fails) {
-            done(new DiskError('EIO: the modelled disk, fdatasync'));
+          if (fails || mount !== this.mount) {
+            done(new DiskError('EIO', 'fdatasync'));
             return;
           }
           file.syncedLength = Math.max(file.syncedLength, Math.min(length, file.length));
@@ -100,13 +122,14 @@ export class Disk {
         file.syncedLength = file.length;
       },
       syncDirectory: () => {
+        assertIn('fsync');
         for (const file of this.#files.values()) file.named = true;
       },
       close: fd => {
-        filesByFd(fd);
-        this.#open.delete(fd);
+        if (!this.#open.delete(fd)) throw new Error(`EBADF: descriptor ${fd} is not open`);
       },
       remove: path => {
+        assertIn('unlink');
         this.#files.delete(basename(path));
         change();
       },
@@ -130,8 +153,19 @@ export class Disk {
 
   /** The machine loses its power. */
   losePower(dice: Dice): void {
-    this.version += 1;
     this.#open.clear();
+    this.#loseUnsynced(dice);
+  }
+
+  /** It is taken out under those who use it. */
+  takeOut(dice: Dice): void {
+    this.isOut = true;
+    this.mount += 1;
+    this.#loseUnsynced(dice);
+  }
+
+  #loseUnsynced(dice: Dice): void {
+    this.version += 1;
     for (const [name, file] of this.#files) {
       if (!file.named && dice.hits(0.5)) {
         this.#files.delete(name);
@@ -148,16 +182,20 @@ export class Disk {
 
   #newFd(file: File): number {
     const fd = this.#nextFd++;
-    this.#open.set(fd, file);
+    this.#open.set(fd, { file, mount: this.mount });
     return fd;
   }
 
   #access() {
     return {
       filesByFd: (fd: number): File => {
-        const file = this.#open.get(fd);
-        if (file === undefined) throw new Error(`EBADF: descriptor ${fd} is not open`);
-        return file;
+        const opened = this.#open.get(fd);
+        if (opened === undefined) throw new Error(`EBADF: descriptor ${fd} is not open`);
+        if (opened.mount !== this.mount) throw new DiskError('EIO', 'which was taken out');
+        return opened.file;
+      },
+      assertIn: (call: string): void => {
+        if (this.isOut) throw new DiskError('EIO', call);
       },
       change: (): void => {
         this.version += 1;

@@ -135,6 +135,7 @@ export class Havoc {
     this.#repeat('stopGracefully', 2500, () => this.#anyUp(instance => this.#leave(instance)));
     this.#repeat('rollingRestart', 5000, () => this.#rollOn(0));
     this.#repeat('powerLoss', 3000, () => this.#losePower());
+    this.#repeat('diskOut', 3000, () => this.#takeDiskOut());
     this.#repeat('wallBack', 2000, () => this.#turnWall(-1));
     this.#repeat('wallForth', 2000, () => this.#turnWall(1));
     for (const kind of [
@@ -159,10 +160,11 @@ export class Havoc {
 
   /** From now on nothing breaks any more, and what is broken is mended. */
   heal(): void {
-    const { instances, processors, trace } = this.#world;
+    const { instances, processors, trace, disk } = this.#world;
     trace.say(undefined, 'world', () => 'heals');
     this.#raging = false;
     this.#spells.clear();
+    disk.isOut = false;
     for (const processor of processors) {
       processor.faults = NO_FAULTS;
       processor.failing = false;
@@ -187,8 +189,8 @@ export class Havoc {
     this.#startLater(instance);
   }
 
-  /** What only its memory held is lost to an instance that is fenced, as if it had died. */
-  fenced(instance: Instance): void {
+  /** What only its memory held is lost to an instance that joins anew, as if it had died. */
+  rejoins(instance: Instance): void {
     this.#forgetUnkept(instance);
   }
 
@@ -290,6 +292,20 @@ export class Havoc {
     if (instance === undefined) return false;
     if (instance.isUp) this.#leave(instance, () => this.#rollOn(place + 1));
     else this.#rollOn(place + 1);
+    return true;
+  }
+
+  /** What it had not got is gone, as after a power loss; but the processes live, and their descriptors are dead. */
+  #takeDiskOut(): boolean {
+    const { disk, trace, timeline, memory, checks, plan } = this.#world;
+    if (disk.isOut) return false;
+    trace.say(undefined, 'world', () => 'has its disk taken out');
+    disk.takeOut(this.#dice);
+    memory.unsynced?.losePower(this.#dice);
+    if (plan.ackAfter !== 'flush') checks.losePower(this.#logged());
+    timeline.after(this.#dice.between(10, 3000), undefined, () => {
+      disk.isOut = false;
+    });
     return true;
   }
 

@@ -12,7 +12,7 @@ import type { Processors } from '../../processors/processors.ts';
 import type { Files } from '../../store/files.ts';
 import { Follower } from '../../store/follow.ts';
 import { Log } from '../../store/log.ts';
-import type { Store } from '../../store/store.ts';
+import type { Reopening, Store, StoreFault } from '../../store/store.ts';
 import type { Dice } from './dice.ts';
 import type { Disk } from './disk.ts';
 import { DiskError } from './disk.ts';
@@ -30,14 +30,14 @@ export interface InstanceParts {
   readonly plan: Plan;
   readonly disk: Disk;
   /** The parts of a new process; a mutation may have been at them. */
-  connect(process: Process): Store;
+  connect(process: Process): Store & Reopening;
   network(process: Process): Processors;
   files(process: Process): Files;
   wired(parts: SessionParts): SessionParts;
   /** A process died: by a signal, or of an error that it did not expect. */
   died(instance: Instance, error: unknown): void;
-  /** It was taken for dead, and joins anew. */
-  fenced(instance: Instance): void;
+  /** It was taken for dead, or its store broke, and joins anew. */
+  rejoins(instance: Instance): void;
   say(who: string, what: () => string): void;
 }
 
@@ -49,6 +49,8 @@ export class Instance {
   readonly door: Door;
   /** It will not be started again. */
   gone = false;
+  /** The disk was taken out so often when this last joined. */
+  joinedMount = 1;
   readonly #parts: InstanceParts;
   #lives = 0;
   #clock!: Clock;
@@ -174,11 +176,12 @@ export class Instance {
       process.promises -= 1;
     });
     this.#say(() => 'has joined');
+    this.joinedMount = this.#parts.disk.mount;
     this.#session = session;
     service.session = session;
   }
 
-  #sessionParts(process: Process, service: Service, store: Store): SessionParts {
+  #sessionParts(process: Process, service: Service, store: Store & Reopening): SessionParts {
     const { plan, dice, network } = this.#parts;
     const { name: instance } = this;
     const files = this.#parts.files(process);
@@ -198,7 +201,14 @@ export class Instance {
         settled: () => {},
         attempted: () => {},
         faulty: () => {},
-        fenced: () => this.#fenced(process, service, store),
+        fenced: () => {
+          this.#say(() => 'is fenced');
+          this.#rejoin(process, service, store, false);
+        },
+        broken: fault => {
+          this.#say(() => `finds the store broken: ${fault.detail}`);
+          this.#rejoin(process, service, store, true);
+        },
         lostWrites: count => this.#say(() => `pins ${count} payments that may have been sent`),
         died: other => this.#say(() => `declares ${other} dead`),
         adopted: (other, count) => this.#say(() => `adopts ${count} payments of ${other}`),
@@ -228,17 +238,19 @@ export class Instance {
     };
   }
 
-  #fenced(process: Process, service: Service, store: Store): void {
-    this.#say(() => 'is fenced');
+  #rejoin(process: Process, service: Service, store: Store & Reopening, isBroken: boolean): void {
     service.session = undefined;
     this.#session = undefined;
     process.rejoined = true;
-    this.#parts.fenced(this);
+    this.#parts.rejoins(this);
     if (this.#leaving) return;
+    let isStoreBroken = isBroken;
     const rejoin = (): void => {
+      if (isStoreBroken) void store.reopen();
       this.#begin(process, service, this.#sessionParts(process, service, store)).catch(error => {
-        if (!(error instanceof Unavailable || error instanceof DiskError)) this.#crash(process, error);
-        else this.#clock.after(REJOIN_MS, rejoin);
+        if (!(error instanceof Unavailable || error instanceof DiskError)) return this.#crash(process, error);
+        isStoreBroken ||= breaks(error);
+        this.#clock.after(REJOIN_MS, rejoin);
       });
     };
     rejoin();
@@ -261,4 +273,10 @@ export class Instance {
   #say(what: () => string): void {
     this.#parts.say(`${this.name}/${this.#lives}`, what);
   }
+}
+
+/** As in `backend.ts`. */
+function breaks(error: Unavailable | DiskError): boolean {
+  if (error instanceof DiskError) return error.code !== 'ENOSPC';
+  return (error.cause as StoreFault).reason === 'broken';
 }

@@ -3,7 +3,7 @@ import { idText, SENT, SETTLED, writeIdBytes } from '../../payments/payment.ts';
 import * as column from '../../store/batch.ts';
 import { MemoryStore } from '../../store/memory.ts';
 import { MemoryWorld } from '../../store/memory-world.ts';
-import { DONE, type Store, type StoreFault } from '../../store/store.ts';
+import { DONE, type Reopening, type Store, StoreFault } from '../../store/store.ts';
 import type { Checks } from './checks.ts';
 import type { Disk } from './disk.ts';
 import type { Process, Timeline } from './timeline.ts';
@@ -71,28 +71,45 @@ export interface StoreParts {
   /** Tells one run of the machine from the next. */
   readonly boot: string;
   readonly durable: 'process' | 'power';
+  /** Not undefined where the disk was taken out since this instance last joined. */
+  readonly brokenTerm: 'unknown' | undefined;
   delayMs(): number;
   fault(name: keyof Store): StoreFault | undefined;
 }
 
 /** One process's connection: calls are carried out in order and answered in order, each after a while. */
-export function connect(parts: StoreParts, process: Process): Store {
-  const { world, timeline, disk, isRemote, boot, durable } = parts;
+export function connect(parts: StoreParts, process: Process): Store & Reopening {
+  const { world, timeline, disk, isRemote, boot, durable, brokenTerm } = parts;
   let carriedOutAtMs = 0;
   let answeredAtMs = 0;
-  return new MemoryStore(world, {
+  // What is asked by a connection to a disk that was taken out since is not carried out, whether that is back or not.
+  let { mount } = disk;
+  let askedMount = mount;
+  const store = new MemoryStore(world, {
     schedule: carryOut => {
+      const asked = mount;
       carriedOutAtMs = Math.max(carriedOutAtMs, timeline.nowMs + parts.delayMs());
       timeline.after(carriedOutAtMs - timeline.nowMs, isRemote ? undefined : process, () => {
+        askedMount = asked;
         const deliver = carryOut();
         world.unsynced?.committed();
         answeredAtMs = Math.max(answeredAtMs, timeline.nowMs + parts.delayMs() / 4);
         timeline.after(answeredAtMs - timeline.nowMs, process, deliver);
       });
     },
-    fault: name => parts.fault(name),
+    fault: name => {
+      const isGone = !isRemote && (disk.isOut || askedMount !== disk.mount);
+      return isGone ? new StoreFault('broken', 'the modelled disk was taken out') : parts.fault(name);
+    },
     logged: instance => disk.logged(instance),
     boot,
     durable,
+    brokenTerm,
   });
+  const reopen = store.reopen.bind(store);
+  store.reopen = () => {
+    ({ mount } = disk);
+    return reopen();
+  };
+  return store;
 }

@@ -105,10 +105,10 @@ class ForgetfulWorld extends WatchedWorld {
   }
 }
 
-/** Does not see that the machine has started anew. */
+/** Does not see that the machine has started anew, or that the store broke. */
 class TimelessWorld extends WatchedWorld {
-  override beginTerm(_: string, brokenTerm: number | undefined): { term: number; pinned: number } {
-    return super.beginTerm(this.boot, brokenTerm);
+  override beginTerm(): { term: number; pinned: number } {
+    return super.beginTerm(this.boot, undefined);
   }
 }
 
@@ -236,6 +236,11 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
 
   'a power loss passes unseen': {
     plan: losingPower,
+    memory: (checks, trace) => new TimelessWorld(checks, trace),
+  },
+
+  'a disk that was taken out is thought to hold everything when it is back': {
+    plan: plan => ({ ...losingPower(plan), rates: { ...plan.rates, diskOut: 1, processorFails: 1 } }),
     memory: (checks, trace) => new TimelessWorld(checks, trace),
   },
 

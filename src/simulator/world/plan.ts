@@ -33,6 +33,8 @@ const OWN_KINDS = [
   'logTorn',
   'flushFails',
   'queueFull',
+  // The disk of both is taken out, and comes back with what it had.
+  'diskOut',
   // The network between workers and processors.
   'requestLost',
   'requestTwice',

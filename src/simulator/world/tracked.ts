@@ -44,7 +44,8 @@ export class Tracked {
   isBooked = false;
   recordedBy: ProcessorIndex | undefined;
   shownSettled: PaymentView | undefined;
-  /** The power was lost since its last attempt left, and with it perhaps as of when that was. */
+  shownSettledAtMs = 0;
+  /** What the store says of its last attempt may be older than that, and was not brought up to date yet. */
   isInstantLost = false;
 
   constructor(id: string, firstSentAtMs: number) {

@@ -12,7 +12,7 @@
 import { DEFAULT, FALLBACK, type ProcessorIndex, SETTLED } from '../../payments/payment.ts';
 import type { SessionParts } from '../../payments/session.ts';
 import type { Processors } from '../../processors/processors.ts';
-import type { Store } from '../../store/store.ts';
+import type { Reopening, Store } from '../../store/store.ts';
 import { FAULTS } from '../faults.ts';
 import { Processor } from '../processor.ts';
 import { Checks, type Violation } from './checks.ts';
@@ -28,11 +28,13 @@ import { type Process, Timeline } from './timeline.ts';
 import { Trace } from './trace.ts';
 import { Unsynced } from './unsynced.ts';
 
+type Joining = Store & Reopening;
+
 /** What is to be different: another plan, or a bug planted on purpose, a part that breaks a rule. */
 export interface Mutation {
   readonly plan?: (plan: Plan) => Plan;
   readonly memory?: (checks: Checks, trace: Trace) => WatchedWorld;
-  readonly store?: (store: Store, world: World, process: Process) => Store;
+  readonly store?: (store: Joining, world: World, process: Process) => Joining;
   readonly processors?: (processors: Processors, world: World, process: Process) => Processors;
   readonly session?: (parts: SessionParts, world: World) => SessionParts;
 }
@@ -95,7 +97,8 @@ export class World {
     });
     this.memory = mutation.memory?.(this.checks, this.trace) ?? new WatchedWorld(this.checks, this.trace);
     this.checks.memory = this.memory;
-    const losesWrites = plan.rates.powerLoss > 0 && plan.ackAfter !== 'flush' && !plan.storeIsRemote;
+    const isCut = plan.rates.powerLoss + plan.rates.diskOut > 0;
+    const losesWrites = isCut && plan.ackAfter !== 'flush' && !plan.storeIsRemote;
     if (losesWrites) this.memory.unsynced = new Unsynced(this.memory);
     this.instances = NAMES.map(name => this.#instance(name, dice.fork(), mutation));
     this.havoc = new Havoc(this, dice.fork());
@@ -205,7 +208,7 @@ export class World {
 
   #instance(name: string, dice: Dice, mutation: Mutation): Instance {
     const { timeline, plan, disk, trace, checks, processors, memory } = this;
-    return new Instance(name, {
+    const instance: Instance = new Instance(name, {
       timeline,
       dice,
       plan,
@@ -219,6 +222,7 @@ export class World {
             isRemote: plan.storeIsRemote,
             boot: `${this.havoc.boots}`,
             durable: plan.ackAfter === 'flush' ? 'power' : 'process',
+            brokenTerm: instance.joinedMount < disk.mount ? 'unknown' : undefined,
             delayMs: () => this.havoc.storeDelayMs(),
             fault: call => this.havoc.storeFault(call),
           },
@@ -246,9 +250,10 @@ export class World {
       files: process => disk.filesOf(process, timeline, this.havoc.diskFaults),
       wired: parts => mutation.session?.(parts, this) ?? parts,
       died: (instance, error) => this.havoc.died(instance, error),
-      fenced: instance => this.havoc.fenced(instance),
+      rejoins: instance => this.havoc.rejoins(instance),
       say: (who, what) => trace.say(undefined, who, what),
     });
+    return instance;
   }
 }
 
