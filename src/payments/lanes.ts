@@ -90,6 +90,10 @@ export class Lanes {
     return oldest;
   }
 
+  clear(): void {
+    for (const lane of [...this.#pinned, this.#exhausted, this.#tried, this.#fresh]) lane.clear();
+  }
+
   #takeFirst(lane: FixedDeque<number>, nowMs: number, permits: Permits): number | undefined {
     let slot = lane.peekFirst();
     while (slot !== undefined && this.#queue.state[slot] === RETIRED) {

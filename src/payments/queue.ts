@@ -38,6 +38,8 @@ export class Queue {
   readonly processor: Uint8Array;
   readonly attempts: Uint32Array;
   readonly tries: Uint16Array;
+  /** Attempts in a row that failed, for the pauses. */
+  readonly failures: Uint16Array;
   /** The log segment that holds it while the store does not; NONE afterwards. */
   readonly segment: Int32Array;
   /** 1 while the store is at work on the payment's first row: until it answers, there is no seq to speak of. */
@@ -66,6 +68,7 @@ export class Queue {
     this.processor = new Uint8Array(capacity);
     this.attempts = new Uint32Array(capacity);
     this.tries = new Uint16Array(capacity);
+    this.failures = new Uint16Array(capacity);
     this.segment = new Int32Array(capacity);
     this.storing = new Uint8Array(capacity);
     this.version = new Uint32Array(capacity);
@@ -99,6 +102,7 @@ export class Queue {
     this.processor[slot] = 0;
     this.attempts[slot] = 0;
     this.tries[slot] = 0;
+    this.failures[slot] = 0;
     this.segment[slot] = NONE;
     this.storing[slot] = 0;
     this.traces.forget(slot);

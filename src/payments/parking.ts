@@ -1,0 +1,159 @@
+/**
+ * The payments of this instance that only the store holds. When the lanes are well filled, new payments are stored and
+ * let go of (parked), and come back in order of arrival, so that memory stays bounded however long a processor is away.
+ *
+ * Nothing overtakes: as long as the store may hold a parked payment, whatever comes in is parked behind it.
+ */
+import type { Clock } from '../clock.ts';
+import { type Store, StoreFault } from '../store/store.ts';
+import type { Lanes } from './lanes.ts';
+import { DEFAULT, idWords, type StoredPayment } from './payment.ts';
+import { NONE, type Queue } from './queue.ts';
+import { recovered } from './settlement.ts';
+
+const REFILL_BATCH = 2048;
+const REFILL_RETRY_MS = 200;
+
+export interface ParkingParts {
+  readonly queue: Queue;
+  readonly lanes: Lanes;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly generation: number;
+  /** Unsettled payments that the store holds for this instance from before. */
+  readonly parked: boolean;
+  /** Payments came back, or more of them may. */
+  readonly wake: () => void;
+}
+
+export class Parking {
+  readonly #parts: ParkingParts;
+  readonly #lanesMax: number;
+  /** 1 from a payment's entry until it is stored: then its slot is given back. */
+  readonly #parking: Uint8Array;
+  #parkingCount = 0;
+  #storeHasMore: boolean;
+  /** A parked payment was stored after the store was last asked for some. */
+  #parkedSince = false;
+  #generation: number;
+  #refilling = false;
+  /** While the store has more: every payment of ours that is not held here has a later seq. */
+  #cursor = 0;
+  /** The first adopted payment that found no room since the store was last asked for some. */
+  #missedSeq = Infinity;
+  #closed = false;
+
+  constructor(parts: ParkingParts) {
+    const { capacity } = parts.queue;
+    this.#parts = parts;
+    this.#parking = new Uint8Array(capacity);
+    this.#lanesMax = Math.max(1, Math.min(Math.floor(capacity / 4), 16_384));
+    this.#storeHasMore = parts.parked;
+    this.#generation = parts.generation;
+  }
+
+  /** Room for more payments from the store or from a dead instance. */
+  get room(): number {
+    const { queue, lanes } = this.#parts;
+    return Math.max(0, Math.min(this.#lanesMax - lanes.size, queue.capacity - queue.size));
+  }
+
+  /** Whether a payment that comes in is parked. If so, `stored` is to be told of it. */
+  takes(slot: number): boolean {
+    const park = this.#storeHasMore || this.#parkingCount > 0 || this.#parts.lanes.size >= this.#lanesMax;
+    this.#parking[slot] = park ? 1 : 0;
+    if (park) this.#parkingCount += 1;
+    return park;
+  }
+
+  /** The store answered a payment's first row; `seq` as it answered. True if it was parked: then its slot can be freed. */
+  stored(slot: number, seq: number): boolean {
+    if (this.#parking[slot] === 1) {
+      this.#parking[slot] = 0;
+      this.#parkingCount -= 1;
+      // Another instance may have been first with this id: then it is not ours to bring back.
+      if (seq > 0) {
+        this.#storeHasMore = true;
+        this.#parkedSince = true;
+      }
+      return true;
+    }
+    if (seq > this.#cursor && !this.#storeHasMore) this.#cursor = seq;
+    return false;
+  }
+
+  /** Payments that the store holds and that are ours now, having been another instance's. */
+  adopt(payments: readonly StoredPayment[]): void {
+    for (const payment of payments) {
+      if (this.#restore(payment, true)) continue;
+      // It is ours in the store now: it has to come back from there when there is room.
+      this.#missedSeq = Math.min(this.#missedSeq, payment.seq);
+      this.#storeHasMore = true;
+      this.#parkedSince = true;
+    }
+  }
+
+  /** Brings parked payments back, oldest first, while there is room. */
+  refill(): void {
+    const { lanes, store, clock, wake } = this.#parts;
+    if (!this.#storeHasMore || this.#refilling || lanes.size > this.#lanesMax / 2) return;
+    const limit = Math.min(this.room, REFILL_BATCH);
+    if (limit === 0) return;
+    this.#refilling = true;
+    this.#parkedSince = false;
+    const generation = this.#generation;
+    this.#cursor = Math.min(this.#cursor, this.#missedSeq - 1);
+    this.#missedSeq = Infinity;
+    store.take(this.#cursor, limit, answer => {
+      this.#refilling = false;
+      if (this.#closed || generation !== this.#generation) return;
+      if (answer instanceof StoreFault) {
+        clock.after(REFILL_RETRY_MS, wake);
+        return;
+      }
+      let restored = 0;
+      while (restored < answer.length && this.#restore(answer[restored]!, false)) {
+        this.#cursor = answer[restored]!.seq;
+        restored += 1;
+      }
+      if (restored < answer.length) clock.after(REFILL_RETRY_MS, wake);
+      else if (answer.length < limit && !this.#parkedSince) this.#storeHasMore = false;
+      if (restored > 0 || !this.#storeHasMore) wake();
+    });
+  }
+
+  /** A purge: nothing is parked any more. */
+  forget(generation: number): void {
+    this.#generation = generation;
+    this.#parkingCount = 0;
+    this.#storeHasMore = false;
+    this.#cursor = 0;
+    this.#missedSeq = Infinity;
+  }
+
+  /** What the store still answers is not heard. */
+  close(): void {
+    this.#closed = true;
+  }
+
+  /** Holds a payment of ours that the store has; false: not now. */
+  #restore(payment: StoredPayment, adopted: boolean): boolean {
+    const { queue, lanes, clock } = this.#parts;
+    const id = idWords(payment.id);
+    const held = queue.find(id);
+    // One without a seq came in here a second time, and goes as soon as the store says that it knows it.
+    if (held !== NONE) return queue.seq[held]! > 0;
+    const waitedMs = Math.max(0, clock.wallMs() - payment.acceptedAtMs);
+    const slot = queue.add(id, payment.cents, payment.acceptedAtMs, clock.monotonicMs() - waitedMs);
+    if (slot === NONE) return false;
+    queue.seq[slot] = payment.seq;
+    queue.requestedAtMs[slot] = payment.requestedAtMs;
+    queue.state[slot] = recovered(payment.state);
+    queue.processor[slot] = payment.processor ?? DEFAULT;
+    queue.attempts[slot] = payment.attempts;
+    queue.tries[slot] = payment.tries;
+    this.#parking[slot] = 0;
+    lanes.enter(slot, adopted);
+    return true;
+  }
+}

@@ -1,0 +1,52 @@
+/** The payments whose last attempt failed: each waits a while of its own before it is tried again. */
+import { Heap } from 'mnemonist';
+import type { Clock } from '../clock.ts';
+import { NONE, type Queue } from './queue.ts';
+import { type Policy, pauseMs } from './settlement.ts';
+
+/** More than this in a row make no pause longer. */
+const FAILURES_MAX = 1000;
+
+export class Pauses {
+  readonly #queue: Queue;
+  readonly #clock: Clock;
+  readonly #chance: () => number;
+  readonly #policy: Policy;
+  /** In monotonic ms, by slot. */
+  readonly #overAtMs: Float64Array;
+  readonly #slots: Heap<number>;
+
+  /** `chance`: 0 to 1. */
+  constructor(queue: Queue, clock: Clock, chance: () => number, policy: Policy) {
+    this.#queue = queue;
+    this.#clock = clock;
+    this.#chance = chance;
+    this.#policy = policy;
+    const overAtMs = new Float64Array(queue.capacity);
+    this.#overAtMs = overAtMs;
+    this.#slots = new Heap<number>((one, other) => overAtMs[one]! - overAtMs[other]!);
+  }
+
+  /** One more attempt failed: the payment pauses, the longer the more have failed in a row. */
+  begin(slot: number, atLeastMs: number): void {
+    const { failures } = this.#queue;
+    failures[slot] = Math.min(failures[slot]! + 1, FAILURES_MAX);
+    const delayMs = Math.max(atLeastMs, pauseMs(failures[slot]!, this.#chance(), this.#policy));
+    this.#overAtMs[slot] = this.#clock.monotonicMs() + delayMs;
+    this.#slots.push(slot);
+  }
+
+  /** A payment whose pause is over, taken out; NONE: there is none. */
+  takeDue(nowMs: number): number {
+    return this.nextAtMs <= nowMs ? this.#slots.pop()! : NONE;
+  }
+
+  /** When the next pause is over, in monotonic ms; Infinity: nothing pauses. */
+  get nextAtMs(): number {
+    return this.#slots.size > 0 ? this.#overAtMs[this.#slots.peek()!]! : Infinity;
+  }
+
+  clear(): void {
+    this.#slots.clear();
+  }
+}
