@@ -1,70 +1,43 @@
 /**
- * What the HTTP side calls: accepts payments, and answers questions about them.
- *
- * An id that is at work here, or in another instance's log, is known from memory. One that was never seen is
- * known to be new from the filter. Only the few in between are asked of the store before they are answered.
+ * What the HTTP side calls: has payments taken in, and answers questions about them.
  */
-import type { Clock } from '../clock.ts';
-import type { Store } from '../store/store.ts';
 import { ask } from './ask.ts';
+import { Intake, type IntakeParts } from './intake.ts';
 import type { Cents } from './money.ts';
-import { idText, idWords, PROCESSORS, SETTLED, type StoredPayment, writeIdBytes } from './payment.ts';
+import { idText, idWords, PROCESSORS, SETTLED, type StoredPayment } from './payment.ts';
 import {
-  ACCEPTED,
   type Acceptance,
-  CONFLICT,
   type Payments,
   type PaymentView,
   type Readiness,
   type Summary,
-  UNAVAILABLE,
   Unavailable,
 } from './payments.ts';
 import { NONE } from './queue.ts';
 import type { Session } from './session.ts';
 
-/** What has to have happened before a payment is acknowledged. */
-export type AckAfter = 'parse' | 'commit' | 'flush';
-
-/** With `parse` the log is written this long after the first payment of a batch. */
-const LAZY_WRITE_MS = 5;
-
-export interface ServiceParts {
-  readonly store: Store;
-  readonly clock: Clock;
+export interface ServiceParts extends IntakeParts {
   readonly instance: string;
-  readonly ackAfter: AckAfter;
-  /** A payment was accepted; for figures. */
-  readonly accepted: () => void;
 }
 
 export class Service implements Payments {
   readonly #parts: ServiceParts;
-  #session: Session | undefined;
+  readonly #intake: Intake;
   #fault: string | undefined;
   #stopping = false;
-  /** Slots accepted since the last commit: the first `#freshCount` places, used again each turn. */
-  #fresh = new Int32Array(64);
-  #freshCount = 0;
-  #writeIsDue = false;
-  /** The generation in which they were accepted: a purge in between empties the queue under them. */
-  #freshGeneration = 0;
-  /** How often something that was accepted could not be kept, and as it was at the first acceptance of this turn. */
-  #refusals = 0;
-  #refusalsAtTurn: number | undefined;
 
   constructor(parts: ServiceParts) {
     this.#parts = parts;
+    this.#intake = new Intake(parts);
   }
 
   /** The life that payments go to; undefined between two lives. */
   set session(session: Session | undefined) {
-    this.#session = session;
-    this.#drop();
+    this.#intake.session = session;
   }
 
   get session(): Session | undefined {
-    return this.#session;
+    return this.#intake.session;
   }
 
   /** A fault of the store, for `readiness`; undefined: it works. */
@@ -78,19 +51,11 @@ export class Service implements Payments {
   }
 
   accept(id: Int32Array, cents: number, trace?: Int32Array): Acceptance | Promise<Acceptance> {
-    const session = this.#session;
-    if (session === undefined) return UNAVAILABLE;
-    this.#refusalsAtTurn ??= this.#refusals;
-    const known = this.#known(session, id, cents);
-    if (known !== undefined) return known;
-    if (session.isNew(id)) return this.#take(session, id, cents, trace);
-    return this.#askThenAccept(Int32Array.from(id), cents, trace && Int32Array.from(trace));
+    return this.#intake.accept(id, cents, trace);
   }
 
   commit(): boolean | Promise<boolean> {
-    const refusals = this.#refusalsAtTurn ?? this.#refusals;
-    this.#refusalsAtTurn = undefined;
-    return this.#keep(refusals);
+    return this.#intake.commit();
   }
 
   async find(id: Uint8Array): Promise<PaymentView | undefined> {
@@ -127,7 +92,7 @@ export class Service implements Payments {
 
   readiness(): Readiness {
     const reasons: string[] = [];
-    const session = this.#session;
+    const { session } = this;
     if (this.#stopping) reasons.push('this instance is stopping');
     if (session === undefined) reasons.push('this instance is joining the others');
     else if (session.queue.size >= session.queue.capacity) reasons.push('the queue is full');
@@ -136,132 +101,9 @@ export class Service implements Payments {
   }
 
   #live(): Session {
-    if (this.#session === undefined) throw new Unavailable('this instance is joining the others');
-    return this.#session;
-  }
-
-  /** What memory says of an id; undefined: nothing. */
-  #known(session: Session, id: ArrayLike<number>, cents: number): Acceptance | undefined {
-    const slot = session.queue.find(id);
-    if (slot !== NONE) return session.queue.cents[slot] === cents ? ACCEPTED : CONFLICT;
-    // That another one has logged it is no promise: it may have been refused there all the same, its disk being full.
-    return session.follower.conflicts(id, cents) ? CONFLICT : undefined;
-  }
-
-  #take(
-    session: Session,
-    id: ArrayLike<number>,
-    cents: number,
-    trace: ArrayLike<number> | undefined,
-  ): Acceptance {
-    const { clock } = this.#parts;
-    const acceptedAtMs = clock.wallMs();
-    const slot = session.queue.add(id, cents, acceptedAtMs, clock.monotonicMs());
-    if (slot === NONE) return UNAVAILABLE;
-    if (trace !== undefined) session.queue.traces.set(slot, trace);
-    session.log.append(id, cents, acceptedAtMs);
-    session.queue.segment[slot] = session.log.segment;
-    session.filter.add(id);
-    // A purge in the middle of a turn emptied the queue under those that came before it.
-    if (this.#freshGeneration !== session.generation) this.#drop();
-    this.#freshGeneration = session.generation;
-    this.#pushFresh(slot);
-    return ACCEPTED;
-  }
-
-  async #askThenAccept(id: Int32Array, cents: number, trace: Int32Array | undefined): Promise<Acceptance> {
-    const bytes = new Uint8Array(16);
-    writeIdBytes(id, 0, bytes, 0);
-    const stored = await ask<StoredPayment | undefined>(reply => this.#parts.store.find(bytes, reply)).catch(
-      () => null,
-    );
-    const session = this.#session;
-    if (stored === null || session === undefined) return UNAVAILABLE;
-    if (stored !== undefined) return stored.cents === cents ? ACCEPTED : CONFLICT;
-    // It may have come in by another request meanwhile.
-    const refusals = this.#refusals;
-    const acceptance = this.#known(session, id, cents) ?? this.#take(session, id, cents, trace);
-    if (acceptance !== ACCEPTED) return acceptance;
-    return (await this.#keep(refusals)) ? ACCEPTED : UNAVAILABLE;
-  }
-
-  /**
-   * Has what was accepted kept. False as well if anything could not be kept since there were `refusals` of that: what
-   * is answered now may rest on it.
-   */
-  #keep(refusals: number): boolean | Promise<boolean> {
-    const session = this.#session;
-    if (session === undefined) return false;
-    const { generation } = session;
-    if (this.#freshGeneration !== generation) this.#drop();
-    const fresh = this.#fresh;
-    const count = this.#freshCount;
-    this.#freshCount = 0;
-    switch (this.#parts.ackAfter) {
-      case 'parse':
-        this.#enter(session, fresh, count);
-        if (count > 0) this.#writeSoon(session);
-        break;
-      case 'commit':
-        if (session.log.write()) this.#enter(session, fresh, count);
-        else this.#refuse(session, fresh, count);
-        break;
-      case 'flush':
-        if (session.log.write()) return this.#keepFlushed(session, fresh.slice(0, count), refusals);
-        this.#refuse(session, fresh, count);
-    }
-    return this.#refusals === refusals;
-  }
-
-  async #keepFlushed(session: Session, fresh: Int32Array, refusals: number): Promise<boolean> {
-    const { generation } = session;
-    const isKept = await session.log.flushed();
-    // A later life, or a purge: these slots are not theirs any more.
-    if (session !== this.#session || session.generation !== generation) return false;
-    if (isKept) this.#enter(session, fresh, fresh.length);
-    else {
-      // The log cuts them off, as far as it can, and waits for the store to have none of them.
-      for (const slot of fresh) session.log.stored(session.queue.segment[slot]!);
-      this.#refuse(session, fresh, fresh.length);
-    }
-    // What the log holds is settled in any case, also where it cannot be told apart from what was refused.
-    return this.#refusals === refusals;
-  }
-
-  #pushFresh(slot: number): void {
-    if (this.#freshCount === this.#fresh.length) {
-      const grown = new Int32Array(this.#fresh.length * 2);
-      grown.set(this.#fresh);
-      this.#fresh = grown;
-    }
-    this.#fresh[this.#freshCount++] = slot;
-  }
-
-  #refuse(session: Session, fresh: Int32Array, count: number): void {
-    for (let at = 0; at < count; at++) session.queue.free(fresh[at]!);
-    this.#refusals += 1;
-  }
-
-  /** Forgets what was accepted and not kept: its slots are gone. */
-  #drop(): void {
-    if (this.#freshCount > 0) this.#refusals += 1;
-    this.#freshCount = 0;
-  }
-
-  #writeSoon(session: Session): void {
-    if (this.#writeIsDue) return;
-    this.#writeIsDue = true;
-    this.#parts.clock.after(LAZY_WRITE_MS, () => {
-      this.#writeIsDue = false;
-      session.log.write();
-    });
-  }
-
-  #enter(session: Session, slots: Int32Array, count: number): void {
-    for (let at = 0; at < count; at++) {
-      session.worker.enter(slots[at]!);
-      this.#parts.accepted();
-    }
+    const { session } = this;
+    if (session === undefined) throw new Unavailable('this instance is joining the others');
+    return session;
   }
 }
 
