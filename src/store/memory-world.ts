@@ -51,7 +51,7 @@ export class MemoryWorld {
     const isCareless = [...this.instances.values()].some(
       ({ alive, name }) => alive && !this.flushing.has(name),
     );
-    const isBroken = brokenTerm === 'unknown' || brokenTerm === this.term;
+    const isBroken = brokenTerm === 'unknown' || (brokenTerm ?? 0) >= this.term;
     const isLost = isBroken || (boot !== this.boot && isCareless);
     this.boot = boot;
     if (!isLost) return { term: this.term, pinned: 0 };
@@ -140,11 +140,11 @@ export class MemoryWorld {
   }
 
   shared(): Shared {
-    const { generation, checker, health } = this;
+    const { generation, term, checker, health } = this;
     const instances = [...this.instances.values()]
       .map(view => ({ ...view }))
       .sort((one, other) => (one.name < other.name ? -1 : 1));
-    return { generation, instances, health: [health[0], health[1]], checker };
+    return { generation, term, instances, health: [health[0], health[1]], checker };
   }
 }
 

@@ -166,7 +166,7 @@ export class MemoryStore implements Store, Reopening {
   }
 
   look(reply: Reply<Shared>): void {
-    this.#ask('look', reply, () => this.#world.shared());
+    this.#ask('look', reply, () => this.#seen());
   }
 
   beat(generation: number, figures: string, reply: Reply<Shared>): void {
@@ -174,7 +174,7 @@ export class MemoryStore implements Store, Reopening {
       this.#assertOurs();
       const view = this.#world.instance(this.#name);
       Object.assign(view, { beat: view.beat + 1, generation, figures });
-      return this.#world.shared();
+      return this.#seen();
     });
   }
 
@@ -238,6 +238,12 @@ export class MemoryStore implements Store, Reopening {
       this.#closed = true;
       return true as const;
     });
+  }
+
+  #seen(): Shared {
+    const shared = this.#world.shared();
+    this.#term = shared.term;
+    return shared;
   }
 
   #ask<T>(name: keyof Store, reply: Reply<T>, work: () => T): void {

@@ -97,7 +97,7 @@ class RemoteStore implements Store, Inspection, Reopening {
   readonly #waiting: Settle[] = [];
   /** Why there will be no more answers. */
   #ended: StoreFault | undefined;
-  /** The term in which this instance joined. */
+  /** The last term that this instance has seen: if the store breaks, it broke in that one. */
   #term: number | undefined;
 
   constructor(options: ThreadOptions, worker: Worker) {
@@ -114,10 +114,7 @@ class RemoteStore implements Store, Inspection, Reopening {
   }
 
   join(instance: string, reply: Callback<Joined>): void {
-    this.#ask<Joined>({ name: 'join', values: [instance] }, answer => {
-      if (!(answer instanceof StoreFault)) this.#term = answer.term;
-      reply(answer);
-    });
+    this.#ask({ name: 'join', values: [instance] }, this.#seeing(reply));
   }
 
   replay(instance: string, reply: Callback<number>): void {
@@ -157,11 +154,11 @@ class RemoteStore implements Store, Inspection, Reopening {
   }
 
   look(reply: Callback<Shared>): void {
-    this.#ask({ name: 'look', values: [] }, reply);
+    this.#ask({ name: 'look', values: [] }, this.#seeing(reply));
   }
 
   beat(generation: number, figures: string, reply: Callback<Shared>): void {
-    this.#ask({ name: 'beat', values: [generation, figures] }, reply);
+    this.#ask({ name: 'beat', values: [generation, figures] }, this.#seeing(reply));
   }
 
   fence(instance: string, epoch: number, beat: number, reply: Callback<boolean>): void {
@@ -194,6 +191,13 @@ class RemoteStore implements Store, Inspection, Reopening {
 
   history(id: Uint8Array, reply: Callback<History | undefined>): void {
     this.#ask({ name: 'history', values: [id] }, reply);
+  }
+
+  #seeing<T extends { readonly term: number }>(reply: Callback<T>): Callback<T> {
+    return answer => {
+      if (!(answer instanceof StoreFault)) this.#term = answer.term;
+      reply(answer);
+    };
   }
 
   #ask<T>(

@@ -46,7 +46,7 @@ export class Machine {
     );
   }
 
-  /** The present term. To be called in a transaction, as is `join`. */
+  /** The present term. To be called in a transaction, as is `join`; or in a snapshot. */
   get term(): number {
     return this.#row?.term ?? 1;
   }
@@ -55,7 +55,8 @@ export class Machine {
   join(instance: string): Pick<Joined, 'term' | 'pinned'> {
     const { term } = this;
     const isSame = this.#row?.boot === this.#boot;
-    const isBroken = this.#brokenTerm === 'unknown' || this.#brokenTerm === term;
+    // A later term than the present one was itself among what was lost.
+    const isBroken = this.#brokenTerm === 'unknown' || (this.#brokenTerm ?? 0) >= term;
     const isLost = isBroken || (!isSame && this.#careless.get() !== undefined);
     if (isLost || !isSame) this.#write.run(this.#boot, isLost ? term + 1 : term);
     this.#tellFlushing.run(instance);

@@ -174,7 +174,7 @@ export class Members {
         'SELECT failing, min_response_ms AS minResponseMs, version FROM health ORDER BY processor',
       )
       .map(row => ({ ...row, failing: row.failing === 1 }));
-    return { generation, instances, health: [first!, second!], checker };
+    return { generation, term: this.#machine.term, instances, health: [first!, second!], checker };
   }
 
   #fenced(): StoreFault {

@@ -32,7 +32,7 @@ export interface SqliteOptions {
   /** Tells one run of the machine from the next. Default: the kernel's own name of it. */
   readonly boot?: string;
   /**
-   * The term in which the store broke under its user, as far as he knows: unless a later one has begun, the next to join
+   * The last term that the user had seen when the store broke under him: unless a later one has begun, the next to join
    * begins it.
    */
   readonly brokenTerm?: number | 'unknown' | undefined;

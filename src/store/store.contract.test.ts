@@ -12,12 +12,12 @@ import { encodeHeader, encodeRecord, HEADER_BYTES, RECORD_BYTES, segmentName } f
 import { type LoggedPayment, MemoryStore } from './memory.ts';
 import { MemoryWorld } from './memory-world.ts';
 import { openSqliteStore } from './remote.ts';
-import { DONE, FORGOTTEN, type Joined, KNOWN, type Store } from './store.ts';
+import { DONE, FORGOTTEN, type Joined, KNOWN, type Reopening, type Store } from './store.ts';
 import { type Asked, asked, attempt, chance, idOf, mark, put, seed, settle } from './testing.ts';
 
 interface Deployment {
   /** A connection of an instance that has yet to join. */
-  open(how?: { boot?: string; brokenTerm?: number; durable?: 'power' }): Promise<Store>;
+  open(how?: { boot?: string; brokenTerm?: number; durable?: 'power' }): Promise<Store & Reopening>;
   /** Makes payments be in the log of an instance. */
   log(instance: string, payments: LoggedPayment[]): void;
 }
@@ -459,6 +459,28 @@ for (const [name, deploy] of [
         [2, 0],
       ],
     );
+  });
+
+  promise('what broke in a term that another one began is found to have', async deployment => {
+    const store = await deployment.open();
+    opened.push(store);
+    const one = asked(store);
+    await one.join('a');
+    const other = await instance(deployment, 'b', { brokenTerm: 1 });
+    assert.deepEqual([other.joined.term, other.joined.pinned], [2, 0]);
+    await other.write(batch => put(batch, 1));
+    assert.equal((await one.look()).term, 2);
+
+    await store.reopen();
+    const { term, pinned } = await one.join('a');
+    assert.deepEqual([term, pinned], [3, 1]);
+  });
+
+  promise('a term that was lost itself is no reason to pin nothing', async deployment => {
+    const one = await instance(deployment, 'a');
+    await one.write(batch => put(batch, 1));
+    const { joined } = await instance(deployment, 'a', { brokenTerm: 2 });
+    assert.deepEqual([joined.term, joined.pinned], [2, 1]);
   });
 
   promise('answers come in the order of the questions, each once', async deployment => {

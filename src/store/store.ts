@@ -86,6 +86,8 @@ export interface InstanceView {
 /** What all instances share besides payments. */
 export interface Shared {
   readonly generation: number;
+  /** Of `Joined`; it may rise while an instance lives, when another one found that writes may have been lost. */
+  readonly term: number;
   readonly instances: readonly InstanceView[];
   /** Health of the processors, by ProcessorIndex. */
   readonly health: readonly [HealthReport, HealthReport];
