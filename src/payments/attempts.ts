@@ -175,11 +175,7 @@ export class Attempts {
       traceparent: queue.traces.traceparent(slot, chance),
     };
     processors.post(flight.to, flight, ending => {
-      if (this.#closed) {
-        // The breakers outlive this worker, and one that waits for a probe would wait for ever.
-        this.#parts.breakers[flight.to].abandoned(flight.probe);
-        return;
-      }
+      if (this.#closed) return;
       this.#ended(flight, ending);
       this.#parts.places.leave(flight.to);
       this.#parts.wake();
