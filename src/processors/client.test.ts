@@ -105,12 +105,17 @@ test('interim answers are passed over', async () => {
   assert.deepEqual(await post(), { status: 200 });
 });
 
-test('Retry-After comes along, in seconds', async () => {
-  const { post } = await processor(
-    says('HTTP/1.1 429 Too Many Requests\r\nRetry-After: 3\r\nContent-Length: 0\r\n\r\n'),
-  );
-  assert.deepEqual(await post(), { status: 429, retryAfterMs: 3000 });
-});
+for (const [seconds, retryAfterMs] of [
+  ['3', 3000],
+  ['4102444800', 60_000],
+] as const) {
+  test(`Retry-After: ${seconds} comes along, in seconds, up to a minute`, async () => {
+    const { post } = await processor(
+      says(`HTTP/1.1 429 Too Many Requests\r\nRetry-After: ${seconds}\r\nContent-Length: 0\r\n\r\n`),
+    );
+    assert.deepEqual(await post(), { status: 429, retryAfterMs });
+  });
+}
 
 test('a refused connection proves that nothing was sent', async () => {
   const server = createServer();

@@ -27,6 +27,9 @@ const HEALTH_TIMEOUT_MS = 6000;
 /** No answer of a processor is longer; what is, is not read. */
 const ANSWER_BYTES_MAX = 64 * 1024;
 
+/** As long as a processor may keep all payments from itself with one answer: it may have slipped with the number. */
+const RETRY_AFTER_MAX_S = 60;
+
 const JSON_HEADERS = ['content-type', 'application/json'];
 const NO_HEADERS: string[] = [];
 
@@ -136,7 +139,10 @@ class Attempt implements Dispatcher.DispatchHandler {
   ): void {
     if (status < 200) return;
     const retryAfter = Number(headers['retry-after']);
-    const retryAfterMs = Number.isFinite(retryAfter) && retryAfter >= 0 ? retryAfter * 1000 : undefined;
+    const retryAfterMs =
+      Number.isFinite(retryAfter) && retryAfter >= 0
+        ? Math.min(retryAfter, RETRY_AFTER_MAX_S) * 1000
+        : undefined;
     this.#end(retryAfterMs === undefined ? { status } : { status, retryAfterMs });
     if (status !== 200 && status !== 422) controller.abort(new Error(`answered ${status}`));
   }
