@@ -54,7 +54,7 @@ export class Membership {
   #shared: Shared | undefined;
   #checking = false;
   #adopting = false;
-  #waiters: { generation: number; done: () => void }[] = [];
+  #waiters: { generation: number; done: (isNoticed: boolean) => void }[] = [];
   #closed = false;
 
   constructor(store: Store, clock: Clock, instance: string, generation: number, events: MembershipEvents) {
@@ -86,22 +86,24 @@ export class Membership {
 
   /** Takes notice of a generation that another path brought; true when it is news. */
   notice(generation: number): boolean {
-    if (generation <= this.#generation) return false;
+    if (this.#closed || generation <= this.#generation) return false;
     this.#generation = generation;
     this.#events.purged(generation);
     this.#beat();
     return true;
   }
 
-  /** Calls `done` once every living instance has taken notice of `generation`. */
-  whenNoticed(generation: number, done: () => void): void {
-    this.#waiters.push({ generation, done });
+  /** Calls `done` once every living instance has taken notice of `generation`; with false when this one's life ends before. */
+  whenNoticed(generation: number, done: (isNoticed: boolean) => void): void {
+    if (this.#closed) done(false);
+    else this.#waiters.push({ generation, done });
   }
 
   close(): void {
     this.#closed = true;
     for (const timer of this.#timers.values()) timer.cancel();
     this.#setChecking(false);
+    for (const { done } of this.#waiters.splice(0)) done(false);
   }
 
   #again(name: 'look' | 'beat', delayMs: number, task: () => void): void {
@@ -211,6 +213,6 @@ export class Membership {
       ...shared.instances.filter(({ alive }) => alive).map(({ generation }) => generation),
     );
     this.#waiters = waiters.filter(({ generation }) => generation > slowest);
-    for (const { generation, done } of waiters) if (generation <= slowest) done();
+    for (const { generation, done } of waiters) if (generation <= slowest) done(true);
   }
 }

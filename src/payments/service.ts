@@ -85,9 +85,10 @@ export class Service implements Payments {
     const generation = await ask<number>(reply => this.#parts.store.purge(reply));
     session.membership.notice(generation);
     // Whatever another instance accepts from now on it must not take for older than this purge.
-    const noticed = Promise.withResolvers<void>();
+    const noticed = Promise.withResolvers<boolean>();
     session.membership.whenNoticed(generation, noticed.resolve);
-    await noticed.promise;
+    if (!(await noticed.promise))
+      throw new Unavailable('the payments are purged, but not all instances know it yet');
   }
 
   readiness(): Readiness {
