@@ -17,7 +17,7 @@ test('compiling threads give way, all others stay as they are', { skip }, () => 
   assert.notEqual(compilers.length, 0, 'this Node.js calls its compiling threads by another name');
   for (const { thread, name } of threads) {
     const expected = compilers.some(compiler => compiler.thread === thread)
-      ? constants.priority.PRIORITY_LOW
+      ? constants.priority.PRIORITY_BELOW_NORMAL
       : before;
     assert.equal(getPriority(thread), expected, name);
   }

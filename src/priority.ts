@@ -9,9 +9,10 @@ const THREADS = '/proc/self/task';
 const COMPILER = 'node-V8Worker';
 
 /**
- * Lets V8's compiling threads run when nobody else wants to. There are four of them in each of three backends, and a
+ * Lets V8's compiling threads run when hardly anybody else wants to. There are four of them in each of three backends, and a
  * thread that wakes up waits some 3 ms for one that computes at its own priority: in the first seconds of load, when
- * everything is compiled, that was what payments waited for.
+ * everything is compiled, that was what payments waited for. Not the lowest priority: they share malloc's one arena with
+ * that thread, and whoever holds its lock must not be kept from letting go of it.
  *
  * Of collecting garbage they must do nothing, since the answering thread would wait for them: see
  * `--single-threaded-gc` in stack/runtime. Does nothing where threads have no such names.
@@ -21,7 +22,7 @@ export function letCompilersGiveWay(): void {
     for (const thread of readdirSync(THREADS)) {
       if (readFileSync(join(THREADS, thread, 'comm'), 'latin1').trim() === COMPILER) {
         // Linux keeps a priority for each thread and takes a thread's number where a process's is asked for.
-        setPriority(Number(thread), constants.priority.PRIORITY_LOW);
+        setPriority(Number(thread), constants.priority.PRIORITY_BELOW_NORMAL);
       }
     }
   } catch {
