@@ -129,7 +129,7 @@ export class Intake implements Pick<Payments, 'accept' | 'commit'> {
     switch (this.#parts.ackAfter) {
       case 'parse':
         this.#enter(session, fresh, count);
-        if (count > 0) this.#writeSoon(session);
+        if (count > 0) this.#writeSoon();
         break;
       case 'commit':
         if (session.log.write()) this.#enter(session, fresh, count);
@@ -177,12 +177,13 @@ export class Intake implements Pick<Payments, 'accept' | 'commit'> {
     this.#freshCount = 0;
   }
 
-  #writeSoon(session: Session): void {
+  #writeSoon(): void {
     if (this.#writeIsDue) return;
     this.#writeIsDue = true;
     this.#parts.clock.after(LAZY_WRITE_MS, () => {
       this.#writeIsDue = false;
-      session.log.write();
+      // Another life may have begun: the one before has written what it had when it ended.
+      this.#session?.log.write();
     });
   }
 
