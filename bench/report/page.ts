@@ -106,7 +106,7 @@ body { font: 15px/1.45 system-ui, sans-serif; color: var(--ink); max-width: 1020
 h2 { margin-top: 2em; border-bottom: 1px solid var(--pale) } h3 { font-size: 1em; margin: 1.4em 0 0.3em } a { color: var(--blue) }
 nav a { margin-right: 0.8em } small { color: var(--soft) } pre { font-size: 12px; overflow-x: auto }
 .wide { overflow-x: auto } table { border-collapse: collapse; margin: 1em 0; font-size: 13px; font-variant-numeric: tabular-nums }
-th, td { text-align: right; padding: 0.15em 0.7em; border-bottom: 1px solid var(--pale) } th { font-weight: 600 }
+th, td { text-align: right; padding: 0.15em 0.55em; border-bottom: 1px solid var(--pale); vertical-align: bottom } th { font-weight: 600 } td { white-space: nowrap }
 th:first-child, td:first-child { text-align: left; padding-left: 0 }
 svg { width: 100%; height: auto; display: block } svg text { font: 12px system-ui, sans-serif; fill: var(--ink) } svg .tick { fill: var(--soft); font-size: 11px }
 @media print { @page { margin: 14mm } body { margin: 0; max-width: none; font-size: 11px } nav { display: none } h2, h3 { break-after: avoid }
