@@ -95,7 +95,6 @@ export class Session {
     this.#parts = parts;
     this.queue = new Queue(parts.queueCapacity);
     this.log = parts.openLog(joined);
-    this.log.removeEarlier();
     this.follower = parts.follow({
       accepted: (id, other) => {
         this.filter.add(id);
@@ -137,7 +136,14 @@ export class Session {
       room: () => this.worker.room,
       figures: events.figures,
     });
-    this.follower.poll(generation);
+    try {
+      this.log.removeEarlier();
+      this.follower.poll(generation);
+    } catch (error) {
+      // The worker has begun already, and nobody else could stop it.
+      this.#end(() => {});
+      throw error;
+    }
     this.#load();
     this.membership.start();
     this.#every(FOLLOW_MS, () => this.#follow());
