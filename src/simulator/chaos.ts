@@ -11,6 +11,7 @@ import { money, VERDICTS } from './auditor.ts';
 import { type Chance, chance } from './chance.ts';
 import { Client } from './chaos/client.ts';
 import { Injuries } from './chaos/injuries.ts';
+import { playRows } from './chaos/rows.ts';
 import { auditSent, auditSums } from './examine.ts';
 import { Sources } from './sources.ts';
 
@@ -133,15 +134,29 @@ Ends with 0 when nothing is lost or double and the books agree, with 1 otherwise
         max: 2 ** 32 - 1,
         standard: undefined,
       }),
+      rows: {
+        shown: 'TEXT',
+        about:
+          'plays the rows of docs/promises.md instead that have this in their names, or "all", one by one',
+        takes: 'a part of a name, or "all"',
+        read: (text: string): string | undefined => text,
+        standard: undefined,
+      },
     },
   });
-  const { payments, connections, seed = Date.now() % 1_000_000 } = values;
+  const { payments, connections, rows, seed = Date.now() % 1_000_000 } = values;
+  const say = (line: string): void => console.log(line);
+  if (rows !== undefined) {
+    const broken = await playRows(rows === 'all' ? '' : rows, { connections, seed, say });
+    say(broken === 0 ? 'no promise is broken' : `${broken} promises are BROKEN`);
+    process.exit(broken === 0 ? 0 : 1);
+  }
   const disagreements = await playChaos({
     payments,
     connections,
     seed,
     everyMs: 1000,
-    say: line => console.log(line),
+    say,
   });
   console.log(disagreements === 0 ? 'lost 0, double 0: the books agree' : 'the books do NOT agree');
   process.exitCode = disagreements === 0 ? 0 : 1;

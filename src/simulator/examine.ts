@@ -79,7 +79,7 @@ export async function auditSent(
 }
 
 /** Does `work` for each item, at most `QUESTIONS_MAX` at once; the first failure ends it. */
-async function concurrently<T>(
+export async function concurrently<T>(
   items: Iterable<T> | AsyncIterable<T>,
   work: (item: T) => Promise<void>,
 ): Promise<void> {

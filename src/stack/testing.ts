@@ -30,6 +30,8 @@ export interface StackOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** The folder of an earlier stack, to go on with its books; removed at the end all the same. */
   readonly folder?: string;
+  /** A command that runs the one behind it. */
+  readonly under?: readonly string[];
 }
 
 /** Starts the built stack and waits until it is ready. */
@@ -43,10 +45,16 @@ export async function startStack(options: StackOptions = {}): Promise<RunningSta
 }
 
 /** Starts the built stack, whether it can come up or not. */
-export async function launchStack({ env = {}, folder }: StackOptions = {}): Promise<RunningStack> {
+export async function launchStack({
+  env = {},
+  folder,
+  under = [],
+}: StackOptions = {}): Promise<RunningStack> {
   const home = folder ?? mkdtempSync(join(tmpdir(), 'soquete-'));
-  const [port, first, second] = (await freePorts(3)) as [number, number, number];
-  const launcher = spawn(process.execPath, [join(PROJECT, 'dist/stack.js')], {
+  const [free, first, second] = (await freePorts(3)) as [number, number, number];
+  const port = Number(env['PORT'] ?? free);
+  const [file, ...args] = [...under, process.execPath, join(PROJECT, 'dist/stack.js')];
+  const launcher = spawn(file!, args, {
     env: {
       ...process.env,
       PORT: String(port),
@@ -71,7 +79,10 @@ export async function launchStack({ env = {}, folder }: StackOptions = {}): Prom
     url: `http://127.0.0.1:${port}`,
     port,
     folder: home,
-    processorUrls: [`http://127.0.0.1:${first}`, `http://127.0.0.1:${second}`],
+    processorUrls: [
+      env['PROCESSOR_DEFAULT_URL'] ?? `http://127.0.0.1:${first}`,
+      env['PROCESSOR_FALLBACK_URL'] ?? `http://127.0.0.1:${second}`,
+    ],
     launcher,
     output: () => output,
     pids,

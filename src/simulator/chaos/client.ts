@@ -6,21 +6,35 @@ import { randomUUID } from 'node:crypto';
 import { Pool } from 'undici';
 import type { Chance } from '../chance.ts';
 
-/** Of 100 payments: sent twice at once; sent once more later with another amount. */
-const TWICE = 0.05;
-const OTHER_AMOUNT = 0.01;
+/** What clients should not do, as shares of all payments: sent twice at once; once more later with another amount. */
+const MISUSE = { twice: 0.05, otherAmount: 0.01 };
 const RETRY_MS = 20;
 
+/** A payment that got its `202`. */
+export interface Accepted {
+  readonly id: string;
+  readonly cents: number;
+  /** By the monotonic clock. */
+  readonly atMs: number;
+}
+
 export class Client {
-  /** Ids that got their `202`. */
-  readonly ids: string[] = [];
+  /** In the order of their `202`s. */
+  readonly payments: Accepted[] = [];
   /** Answers by status or by the error's code. */
   readonly answers = new Map<string, number>();
+  /** How long the slowest of all answers took, in ms. */
+  slowestMs = 0;
+  /** How long each of its lanes waits before the next payment. */
+  pauseMs = 0;
+  #stopped = false;
+  readonly #misuse: typeof MISUSE;
   readonly #pool: Pool;
   readonly #connections: number;
   readonly #draw: Chance;
 
-  constructor(url: string, connections: number, draw: Chance) {
+  constructor(url: string, connections: number, draw: Chance, misuse = MISUSE) {
+    this.#misuse = misuse;
     this.#pool = new Pool(url, {
       connections: connections * 2,
       pipelining: 1,
@@ -32,19 +46,28 @@ export class Client {
   }
 
   get accepted(): number {
-    return this.ids.length;
+    return this.payments.length;
   }
 
-  /** Sends `count` payments and resolves when each of them is accepted. */
+  get ids(): string[] {
+    return this.payments.map(({ id }) => id);
+  }
+
+  /** Sends `count` payments, or as many as it can until it is stopped, and resolves when each of them is accepted. */
   async send(count: number): Promise<void> {
     let sent = 0;
     const lane = async (): Promise<void> => {
-      while (sent < count) {
+      while (sent < count && !this.#stopped) {
         sent += 1;
         await this.#pay();
+        if (this.pauseMs > 0) await new Promise(resolve => setTimeout(resolve, this.pauseMs));
       }
     };
     await Promise.all(Array.from({ length: this.#connections }, lane));
+  }
+
+  stop(): void {
+    this.#stopped = true;
   }
 
   async close(): Promise<void> {
@@ -55,13 +78,14 @@ export class Client {
     const correlationId = randomUUID();
     const cents = 1 + Math.floor(this.#draw() * 100_000);
     const kind = this.#draw();
-    const twin = kind < TWICE ? this.#untilAccepted(correlationId, cents) : undefined;
-    await Promise.all([twin, this.#untilAccepted(correlationId, cents)]);
-    this.ids.push(correlationId);
-    if (kind > 1 - OTHER_AMOUNT) await this.#post(correlationId, cents + 1, ' (other amount)');
+    const twin = kind < this.#misuse.twice ? this.sendOne(correlationId, cents) : undefined;
+    await Promise.all([twin, this.sendOne(correlationId, cents)]);
+    this.payments.push({ id: correlationId, cents, atMs: performance.now() });
+    if (kind > 1 - this.#misuse.otherAmount) await this.#post(correlationId, cents + 1, ' (other amount)');
   }
 
-  async #untilAccepted(correlationId: string, cents: number): Promise<void> {
+  /** Sends a payment until it is accepted. */
+  async sendOne(correlationId: string, cents: number): Promise<void> {
     while ((await this.#post(correlationId, cents, '')) !== 202) {
       await new Promise(resolve => setTimeout(resolve, RETRY_MS));
     }
@@ -70,6 +94,7 @@ export class Client {
   async #post(correlationId: string, cents: number, note: string): Promise<number> {
     let status = 0;
     let name: string;
+    const startedMs = performance.now();
     try {
       const { statusCode, body } = await this.#pool.request({
         method: 'POST',
@@ -82,6 +107,7 @@ export class Client {
     } catch (error) {
       name = (error as { code?: string }).code ?? String(error);
     }
+    this.slowestMs = Math.max(this.slowestMs, performance.now() - startedMs);
     this.answers.set(name + note, (this.answers.get(name + note) ?? 0) + 1);
     return status;
   }

@@ -146,7 +146,7 @@ export class Injuries {
 }
 
 /** The name of a process; '' when it has ended meanwhile. */
-function nameOf(pid: number): string {
+export function nameOf(pid: number): string {
   try {
     return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
   } catch {
