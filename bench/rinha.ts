@@ -3,6 +3,7 @@
  * who compares the books meanwhile, and the score at the end.
  *
  *   npm run bench:rinha                      starts a stack of its own
+ *   npm run bench:rinha -- --containers      starts it with Docker, within the challenge's limits
  *   npm run bench:rinha -- --url http://localhost:9999 --default http://localhost:8001 --fallback http://localhost:8002
  *   npm run bench:rinha -- --seconds 6       everything ten times as fast
  *
@@ -10,6 +11,7 @@
  */
 import { address, decimal, flag, readCommandLine, whole } from '../src/options.ts';
 import type { Places } from './rinha/auditor.ts';
+import { startContainers } from './rinha/containers.ts';
 import { type Outcome, play, playFloor } from './rinha/scenario.ts';
 import { bestScore, floorLines, isFlawless, outcomeLines, score } from './rinha/score.ts';
 import { FULL_SECONDS, USERS } from './rinha/stages.ts';
@@ -26,6 +28,7 @@ const { values } = readCommandLine({
   about: `The challenge's scenario: growing load, processors that slow down and fail, audits meanwhile, and the score.
 Ends with 1 when the books disagreed or an accepted payment is not settled.`,
   options: {
+    containers: flag("starts the stack with Docker Compose, within the challenge's limits"),
     url: address('a soquete that runs already, instead of a stack of its own', undefined),
     default: address("that one's default processor", 'http://localhost:8001'),
     fallback: address("that one's fallback processor", 'http://localhost:8002'),
@@ -51,10 +54,13 @@ if (values.floor) {
   console.log(floorLines(await floor()).join('\n'));
 } else {
   const before = values['with-floor'] && !values.together ? await floor() : undefined;
-  const found = await places();
+  await using containers = values.containers ? await startContainers() : undefined;
+  const found = containers?.places ?? (await places());
   const beside = values.together ? floor(new Progress(silence)) : undefined;
   const outcome = await play(found, size, progress);
   report(outcome, before ?? (await beside));
+  if (containers !== undefined)
+    console.log(`memory           ${containers.usage().join('\n                 ')}`);
   if (!isFlawless(outcome)) process.exitCode = 1;
 }
 
