@@ -8,6 +8,7 @@
 import { AMOUNT_TOO_FINE, AMOUNT_TOO_LARGE, AMOUNT_TOO_SMALL, centsOf } from './amount.ts';
 import { BACKSLASH, COLON, COMMA, CR, DOT, equals, HEX, LF, latin1, MINUS, QUOTE, SP, TAB } from './bytes.ts';
 import { jsonDepthMax } from './limits.ts';
+import { four, hex4, wordOf } from './words.ts';
 
 /** A payment: `into` is filled. The other answers are refusals; MALFORMED alone is a `400`. */
 export const PAYMENT = 0;
@@ -153,17 +154,12 @@ function keyAt(bytes: Uint8Array, start: number, end: number): number {
   return OTHER_KEY;
 }
 
-/** Four bytes as one word: fewer steps than one by one. */
-function four(bytes: Uint8Array, at: number): number {
-  return bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
-}
-
-const CORR = four(latin1('corr'), 0);
-const ELAT = four(latin1('elat'), 0);
-const IONI = four(latin1('ionI'), 0);
-const NID_QUOTE = four(latin1('nId"'), 0);
-const AMOU = four(latin1('amou'), 0);
-const UNT_QUOTE = four(latin1('unt"'), 0);
+const CORR = wordOf('corr', 0);
+const ELAT = wordOf('elat', 0);
+const IONI = wordOf('ionI', 0);
+const NID_QUOTE = wordOf('nId"', 0);
+const AMOU = wordOf('amou', 0);
+const UNT_QUOTE = wordOf('unt"', 0);
 
 /** The same for a key within [start, end) that may hold escapes, already validated. */
 function escapedKey(bytes: Uint8Array, start: number, end: number): number {
@@ -196,16 +192,6 @@ function readWords(bytes: Uint8Array, at: number, id: Int32Array): boolean {
   id[3] = (g << 16) | h;
   return true;
 }
-
-/** Four hexadecimal digits, or a negative number: any wrong digit gives all bits. */
-function hex4(bytes: Uint8Array, at: number): number {
-  return HEX_12[bytes[at]!]! | HEX_8[bytes[at + 1]!]! | HEX_4[bytes[at + 2]!]! | HEX[bytes[at + 3]!]!;
-}
-
-const shifted = (by: number): Int32Array => Int32Array.from(HEX, digit => (digit < 0 ? -1 : digit << by));
-const HEX_12 = shifted(12);
-const HEX_8 = shifted(8);
-const HEX_4 = shifted(4);
 
 /** The slow way to the same: a validated value in [start, end) that may be a string with escapes. */
 function readEscapedId(bytes: Uint8Array, start: number, end: number, id: Int32Array): boolean {

@@ -40,6 +40,7 @@ import {
   Request,
   UNKNOWN_CODING,
 } from './request.ts';
+import { arePlain, isVersion1 } from './words.ts';
 
 /** More bytes are needed. A negative answer is minus the number of a refusal. */
 export const PARTIAL = 0;
@@ -333,29 +334,6 @@ export class Parser {
     return NEXT;
   }
 }
-
-/**
- * Whether four bytes are all from space to `~`, as nearly all bytes of values are: in each, taking away 0x20 and
- * adding 1 leaves the highest bit alone. A byte that is not may make the ones above it look wrong, never right. The table then
- * says what is wrong. For a browser's request, whose values are long, this takes off a tenth.
- */
-function arePlain(four: number): boolean {
-  return (((four - 0x20202020) | four | (four + 0x01010101)) & 0x80808080) === 0;
-}
-
-/** Whether `HTTP/1.1 CRLF` or the same with 1.0 stands at `at`. */
-function isVersion1(view: DataView, at: number): boolean {
-  return (
-    view.getInt32(at, true) === HTTP_WORD &&
-    (view.getInt32(at + 4, true) & 0xfeffffff) === VERSION_WORD &&
-    view.getInt16(at + 8, true) === LINE_END_WORD
-  );
-}
-
-// Bytes from the left to the right are bits from the lowest up.
-const HTTP_WORD = 0x50545448; // HTTP
-const VERSION_WORD = 0x302e312f; // /1.0
-const LINE_END_WORD = 0x0a0d;
 
 const VERSION_BYTES = Uint8Array.from('HTTP/1.1\r\n', character => character.charCodeAt(0));
 
