@@ -6,7 +6,8 @@
  */
 
 import { AMOUNT_TOO_FINE, AMOUNT_TOO_LARGE, AMOUNT_TOO_SMALL, centsOf } from './amount.ts';
-import { BACKSLASH, COLON, COMMA, CR, DOT, equals, HEX, LF, latin1, MINUS, QUOTE, SP, TAB } from './bytes.ts';
+import { COLON, COMMA, CR, DOT, equals, LF, latin1, MINUS, QUOTE, SP, TAB } from './bytes.ts';
+import { decodeAscii, skipString } from './json-strings.ts';
 import { jsonDepthMax } from './limits.ts';
 import { four, hex4, wordOf } from './words.ts';
 
@@ -161,11 +162,14 @@ const NID_QUOTE = wordOf('nId"', 0);
 const AMOU = wordOf('amou', 0);
 const UNT_QUOTE = wordOf('unt"', 0);
 
+/** Room for the longer key. */
+const KEY_TEXT = new Uint8Array(ID_KEY.length);
+
 /** The same for a key within [start, end) that may hold escapes, already validated. */
 function escapedKey(bytes: Uint8Array, start: number, end: number): number {
-  const length = decodeAscii(bytes, start, end, ID_KEY.length);
-  if (equals(UNESCAPED, 0, length, ID_KEY)) return ID;
-  return equals(UNESCAPED, 0, length, AMOUNT_KEY) ? AMOUNT : OTHER_KEY;
+  const length = decodeAscii(bytes, start, end, KEY_TEXT);
+  if (equals(KEY_TEXT, 0, length, ID_KEY)) return ID;
+  return equals(KEY_TEXT, 0, length, AMOUNT_KEY) ? AMOUNT : OTHER_KEY;
 }
 
 /** The UUID between quotes at `at`, 8-4-4-4-12 hexadecimal digits, into four words. */
@@ -193,11 +197,13 @@ function readWords(bytes: Uint8Array, at: number, id: Int32Array): boolean {
   return true;
 }
 
+const ID_TEXT = new Uint8Array(ID_LENGTH);
+
 /** The slow way to the same: a validated value in [start, end) that may be a string with escapes. */
 function readEscapedId(bytes: Uint8Array, start: number, end: number, id: Int32Array): boolean {
   if (bytes[start] !== QUOTE) return false;
-  const length = decodeAscii(bytes, start + 1, end - 1, ID_LENGTH);
-  return length === ID_LENGTH && readWords(UNESCAPED, 0, id);
+  const length = decodeAscii(bytes, start + 1, end - 1, ID_TEXT);
+  return length === ID_LENGTH && readWords(ID_TEXT, 0, id);
 }
 
 /**
@@ -251,51 +257,6 @@ function readAmount(bytes: Uint8Array, start: number, end: number, into: Payment
       return PAYMENT;
   }
 }
-
-/** Room for the longest text that is ever compared. */
-const UNESCAPED = new Uint8Array(ID_LENGTH);
-
-/**
- * Writes what the validated inside of a string means to `UNESCAPED` and answers its length; one more than
- * `lengthMax` when it is longer or holds anything that is not ASCII.
- */
-function decodeAscii(bytes: Uint8Array, start: number, end: number, lengthMax: number): number {
-  let length = 0;
-  for (let at = start; at < end; ) {
-    let byte = bytes[at]!;
-    if (byte !== BACKSLASH) at++;
-    else if (bytes[at + 1] === 0x75) {
-      byte = hex4(bytes, at + 2);
-      at += 6;
-    } else {
-      byte = ESCAPES[bytes[at + 1]!]!;
-      at += 2;
-    }
-    if (byte > 0x7f || length === lengthMax) return lengthMax + 1;
-    UNESCAPED[length++] = byte;
-  }
-  return length;
-}
-
-/** What stands for what after a backslash; 0 for what may not stand there, and for `u`. */
-const ESCAPES = new Uint8Array(256);
-for (const [letter, meaning] of [
-  ['"', '"'],
-  ['\\', '\\'],
-  ['/', '/'],
-  ['b', '\b'],
-  ['f', '\f'],
-  ['n', '\n'],
-  ['r', '\r'],
-  ['t', '\t'],
-] as const) {
-  ESCAPES[letter.charCodeAt(0)] = meaning.charCodeAt(0);
-}
-
-/** Bytes that stand for themselves in a string: ASCII without control bytes, quote and backslash. */
-const IS_PLAIN = Uint8Array.from({ length: 256 }, (_, byte) =>
-  byte >= 0x20 && byte < 0x80 && byte !== QUOTE && byte !== BACKSLASH ? 1 : 0,
-);
 
 // The functions below answer the place behind what they read, or the complement (~) of the first wrong place.
 
@@ -409,52 +370,4 @@ function skipDigits(bytes: Uint8Array, from: number, end: number): number {
   let at = from;
   while (at < end && bytes[at]! - 0x30 >= 0 && bytes[at]! - 0x30 <= 9) at++;
   return at === from ? ~at : at;
-}
-
-/** The string whose quote is at `from`. */
-function skipString(bytes: Uint8Array, from: number, end: number): number {
-  let at = from + 1;
-  for (;;) {
-    while (at < end && IS_PLAIN[bytes[at]!] === 1) at++;
-    if (at >= end) return ~end;
-    const byte = bytes[at]!;
-    if (byte === QUOTE) return at + 1;
-    if (byte === BACKSLASH) {
-      if (at + 1 >= end) return ~end;
-      if (bytes[at + 1] === 0x75) {
-        for (let digit = at + 2; digit < at + 6; digit++) {
-          if (digit >= end || HEX[bytes[digit]!]! < 0) return ~digit;
-        }
-        at += 6;
-      } else if (ESCAPES[bytes[at + 1]!] !== 0) at += 2;
-      else return ~(at + 1);
-    } else {
-      const length = utf8Length(bytes, at, end);
-      if (length === 0) return ~at;
-      at += length;
-    }
-  }
-}
-
-/**
- * The bytes of the UTF-8 character that begins at `at` with a byte that is not ASCII, or 0 (RFC 3629
- * section 4): shortest forms only, no surrogates, nothing beyond U+10FFFF.
- */
-function utf8Length(bytes: Uint8Array, at: number, end: number): number {
-  const lead = bytes[at]!;
-  const length =
-    lead >= 0xc2 && lead <= 0xdf
-      ? 2
-      : lead >= 0xe0 && lead <= 0xef
-        ? 3
-        : lead >= 0xf0 && lead <= 0xf4
-          ? 4
-          : 0;
-  if (length === 0 || at + length > end) return 0;
-  const second = bytes[at + 1]!;
-  const lowest = lead === 0xe0 ? 0xa0 : lead === 0xf0 ? 0x90 : 0x80;
-  const highest = lead === 0xed ? 0x9f : lead === 0xf4 ? 0x8f : 0xbf;
-  if (second < lowest || second > highest) return 0;
-  for (let next = at + 2; next < at + length; next++) if ((bytes[next]! & 0xc0) !== 0x80) return 0;
-  return length;
 }
