@@ -7,9 +7,10 @@
 
 import { AMOUNT_TOO_FINE, AMOUNT_TOO_LARGE, AMOUNT_TOO_SMALL, centsOf } from './amount.ts';
 import { COLON, COMMA, CR, DOT, equals, LF, latin1, MINUS, QUOTE, SP, TAB } from './bytes.ts';
+import { readEscapedId, readPlainId } from './correlation-id.ts';
 import { decodeAscii, skipString } from './json-strings.ts';
 import { jsonDepthMax } from './limits.ts';
-import { four, hex4, wordOf } from './words.ts';
+import { four, wordOf } from './words.ts';
 
 /** A payment: `into` is filled. The other answers are refusals; MALFORMED alone is a `400`. */
 export const PAYMENT = 0;
@@ -42,7 +43,6 @@ const CLOSE_ARRAY = 0x5d;
 
 const ID_KEY = latin1('correlationId');
 const AMOUNT_KEY = latin1('amount');
-const ID_LENGTH = 36;
 
 /** Reads the payment in [start, end): PAYMENT, or why it is none. */
 export function readPayment(bytes: Uint8Array, start: number, end: number, into: PaymentFields): number {
@@ -69,24 +69,19 @@ export function readPayment(bytes: Uint8Array, start: number, end: number, into:
     if (at >= end || bytes[at] !== COLON) return malformed(into, start, at);
     at = blanks(bytes, at + 1, end);
     const valueStart = at;
+    let plainEnd = 0;
+    if (known === ID) plainEnd = readPlainId(bytes, at, end, into.id);
+    else if (known === AMOUNT) plainEnd = readPlainAmount(bytes, at, end, into);
+    at = plainEnd > 0 ? plainEnd : skipValue(bytes, at, end, 1);
+    if (at < 0) return malformed(into, start, ~at);
     if (known === ID) {
-      if (readId(bytes, at, end, into.id)) at += ID_LENGTH + 2;
-      else {
-        at = skipValue(bytes, at, end, 1);
-        if (at < 0) return malformed(into, start, ~at);
-        if (!readEscapedId(bytes, valueStart, at, into.id)) refusal ||= ID_INVALID;
-      }
+      if (plainEnd === 0 && !readEscapedId(bytes, valueStart, at, into.id)) refusal ||= ID_INVALID;
       if (hasId) refusal ||= ID_TWICE;
       hasId = true;
-    } else {
-      const plainEnd = known === AMOUNT ? readPlainAmount(bytes, at, end, into) : 0;
-      at = plainEnd > 0 ? plainEnd : skipValue(bytes, at, end, 1);
-      if (at < 0) return malformed(into, start, ~at);
-      if (known === AMOUNT) {
-        if (hasAmount) refusal ||= AMOUNT_TWICE;
-        hasAmount = true;
-        if (plainEnd === 0) refusal ||= readAmount(bytes, valueStart, at, into);
-      }
+    } else if (known === AMOUNT) {
+      if (hasAmount) refusal ||= AMOUNT_TWICE;
+      hasAmount = true;
+      if (plainEnd === 0) refusal ||= readAmount(bytes, valueStart, at, into);
     }
     at = blanks(bytes, at, end);
     if (at >= end) return malformed(into, start, at);
@@ -170,40 +165,6 @@ function escapedKey(bytes: Uint8Array, start: number, end: number): number {
   const length = decodeAscii(bytes, start, end, KEY_TEXT);
   if (equals(KEY_TEXT, 0, length, ID_KEY)) return ID;
   return equals(KEY_TEXT, 0, length, AMOUNT_KEY) ? AMOUNT : OTHER_KEY;
-}
-
-/** The UUID between quotes at `at`, 8-4-4-4-12 hexadecimal digits, into four words. */
-function readId(bytes: Uint8Array, at: number, end: number, id: Int32Array): boolean {
-  if (at + ID_LENGTH + 2 > end || bytes[at] !== QUOTE || bytes[at + ID_LENGTH + 1] !== QUOTE) return false;
-  return readWords(bytes, at + 1, id);
-}
-
-function readWords(bytes: Uint8Array, at: number, id: Int32Array): boolean {
-  if (bytes[at + 8] !== MINUS || bytes[at + 13] !== MINUS) return false;
-  if (bytes[at + 18] !== MINUS || bytes[at + 23] !== MINUS) return false;
-  const a = hex4(bytes, at);
-  const b = hex4(bytes, at + 4);
-  const c = hex4(bytes, at + 9);
-  const d = hex4(bytes, at + 14);
-  const e = hex4(bytes, at + 19);
-  const f = hex4(bytes, at + 24);
-  const g = hex4(bytes, at + 28);
-  const h = hex4(bytes, at + 32);
-  if ((a | b | c | d | e | f | g | h) < 0) return false;
-  id[0] = (a << 16) | b;
-  id[1] = (c << 16) | d;
-  id[2] = (e << 16) | f;
-  id[3] = (g << 16) | h;
-  return true;
-}
-
-const ID_TEXT = new Uint8Array(ID_LENGTH);
-
-/** The slow way to the same: a validated value in [start, end) that may be a string with escapes. */
-function readEscapedId(bytes: Uint8Array, start: number, end: number, id: Int32Array): boolean {
-  if (bytes[start] !== QUOTE) return false;
-  const length = decodeAscii(bytes, start + 1, end - 1, ID_TEXT);
-  return length === ID_LENGTH && readWords(ID_TEXT, 0, id);
 }
 
 /**
