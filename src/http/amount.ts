@@ -2,7 +2,7 @@
  * Exact cents of a JSON number, digit by digit: `19.9`, `19.90` and `1990e-2` are the same 1990 cents, and no
  * binary fraction comes near them.
  */
-import { DOT, MINUS } from './bytes.ts';
+import { CLOSE_BRACE, COMMA, DOT, MINUS, SP } from './bytes.ts';
 
 /** Zero or less. */
 export const AMOUNT_TOO_SMALL = -1;
@@ -15,6 +15,46 @@ export const AMOUNT_TOO_LARGE = -3;
 const FIRST_POWER_MAX = 9;
 /** Far beyond any number that a body has room to write out, and far from where adding loses digits. */
 const EXPONENT_MAX = 1_000_000;
+
+/**
+ * An amount as nearly all are written, at most nine digits and two decimals and more than 0, into `into.cents`. Answers the
+ * place behind it, or 0 for all others, which are then read the long way.
+ */
+export function readPlainAmount(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  into: { cents: number },
+): number {
+  let at = start;
+  let cents = 0;
+  let digit = at < end ? bytes[at]! - 0x30 : -1;
+  if (digit === 0) digit = ++at < end ? bytes[at]! - 0x30 : -1;
+  else {
+    while (digit >= 0 && digit <= 9 && at - start < 9) {
+      cents = cents * 10 + digit;
+      digit = ++at < end ? bytes[at]! - 0x30 : -1;
+    }
+    if (at === start) return 0;
+  }
+  cents *= 100;
+  if (digit === DOT - 0x30 && at + 2 < end) {
+    digit = bytes[++at]! - 0x30;
+    if (digit < 0 || digit > 9) return 0;
+    cents += digit * 10;
+    digit = bytes[++at]! - 0x30;
+    if (digit >= 0 && digit <= 9) {
+      cents += digit;
+      digit = ++at < end ? bytes[at]! - 0x30 : -1;
+    }
+  }
+  // A further digit, point or exponent belongs to the number still.
+  if (at >= end || cents === 0) return 0;
+  const byte = bytes[at]!;
+  if (byte !== COMMA && byte !== CLOSE_BRACE && byte > SP) return 0;
+  into.cents = cents;
+  return at;
+}
 
 /** The cents of the valid JSON number in [start, end), or one of the negative answers above. */
 export function centsOf(bytes: Uint8Array, start: number, end: number): number {

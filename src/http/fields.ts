@@ -5,8 +5,10 @@
  * repaired it the other way.
  */
 import {
+  CLOSE_BRACKET,
   COLON,
   COMMA,
+  DOT,
   equalsIgnoringCase,
   HEX,
   IS_HOST,
@@ -14,6 +16,7 @@ import {
   IS_VISIBLE,
   LOWER,
   latin1,
+  OPEN_BRACKET,
   PERCENT,
   SEMICOLON,
   SP,
@@ -190,11 +193,11 @@ function readHost(request: Request, bytes: Uint8Array, start: number, end: numbe
 /** `uri-host [ ":" port ]` of RFC 9110 section 4.2.1 with a host that is not empty. */
 export function isAuthority(bytes: Uint8Array, start: number, end: number): boolean {
   let at = start;
-  if (bytes[at] === 0x5b) {
+  if (bytes[at] === OPEN_BRACKET) {
     // "[" IPv6address "]": the digits are checked, not their number; nothing here connects to it.
     at++;
-    while (at < end && (HEX[bytes[at]!]! >= 0 || bytes[at] === COLON || bytes[at] === 0x2e)) at++;
-    if (at === start + 1 || at === end || bytes[at] !== 0x5d) return false;
+    while (at < end && (HEX[bytes[at]!]! >= 0 || bytes[at] === COLON || bytes[at] === DOT)) at++;
+    if (at === start + 1 || at === end || bytes[at] !== CLOSE_BRACKET) return false;
     at++;
   } else {
     for (;;) {

@@ -5,8 +5,23 @@
  * is malformed outweighs what is no payment, so after a member that will not do the rest is still read.
  */
 
-import { AMOUNT_TOO_FINE, AMOUNT_TOO_LARGE, AMOUNT_TOO_SMALL, centsOf } from './amount.ts';
-import { COLON, COMMA, CR, DOT, equals, LF, latin1, MINUS, QUOTE, SP, TAB } from './bytes.ts';
+import { AMOUNT_TOO_FINE, AMOUNT_TOO_LARGE, AMOUNT_TOO_SMALL, centsOf, readPlainAmount } from './amount.ts';
+import {
+  CLOSE_BRACE,
+  CLOSE_BRACKET,
+  COLON,
+  COMMA,
+  CR,
+  equals,
+  LF,
+  latin1,
+  MINUS,
+  OPEN_BRACE,
+  OPEN_BRACKET,
+  QUOTE,
+  SP,
+  TAB,
+} from './bytes.ts';
 import { readEscapedId, readPlainId } from './correlation-id.ts';
 import { decodeAscii, skipString } from './json-strings.ts';
 import { jsonDepthMax } from './limits.ts';
@@ -36,18 +51,13 @@ export class PaymentFields {
   errorAt = 0;
 }
 
-const OPEN_OBJECT = 0x7b;
-const CLOSE_OBJECT = 0x7d;
-const OPEN_ARRAY = 0x5b;
-const CLOSE_ARRAY = 0x5d;
-
 const ID_KEY = latin1('correlationId');
 const AMOUNT_KEY = latin1('amount');
 
 /** Reads the payment in [start, end): PAYMENT, or why it is none. */
 export function readPayment(bytes: Uint8Array, start: number, end: number, into: PaymentFields): number {
   let at = blanks(bytes, start, end);
-  if (at === end || bytes[at] !== OPEN_OBJECT) {
+  if (at === end || bytes[at] !== OPEN_BRACE) {
     at = skipValue(bytes, at, end, 0);
     return at < 0 ? malformed(into, start, ~at) : atEnd(bytes, at, start, end, into, NOT_AN_OBJECT);
   }
@@ -55,7 +65,7 @@ export function readPayment(bytes: Uint8Array, start: number, end: number, into:
   let hasId = false;
   let hasAmount = false;
   at = blanks(bytes, at + 1, end);
-  if (at < end && bytes[at] === CLOSE_OBJECT) return atEnd(bytes, at + 1, start, end, into, ID_MISSING);
+  if (at < end && bytes[at] === CLOSE_BRACE) return atEnd(bytes, at + 1, start, end, into, ID_MISSING);
   for (;;) {
     if (at >= end || bytes[at] !== QUOTE) return malformed(into, start, at);
     const keyStart = at + 1;
@@ -85,7 +95,7 @@ export function readPayment(bytes: Uint8Array, start: number, end: number, into:
     }
     at = blanks(bytes, at, end);
     if (at >= end) return malformed(into, start, at);
-    if (bytes[at] === CLOSE_OBJECT) break;
+    if (bytes[at] === CLOSE_BRACE) break;
     if (bytes[at] !== COMMA) return malformed(into, start, at);
     at = blanks(bytes, at + 1, end);
   }
@@ -167,41 +177,6 @@ function escapedKey(bytes: Uint8Array, start: number, end: number): number {
   return equals(KEY_TEXT, 0, length, AMOUNT_KEY) ? AMOUNT : OTHER_KEY;
 }
 
-/**
- * An amount as nearly all are written, at most nine digits and two decimals and more than 0, into `into.cents`. Answers the
- * place behind it, or 0 for all others, which are then read the long way.
- */
-function readPlainAmount(bytes: Uint8Array, start: number, end: number, into: PaymentFields): number {
-  let at = start;
-  let cents = 0;
-  let digit = at < end ? bytes[at]! - 0x30 : -1;
-  if (digit === 0) digit = ++at < end ? bytes[at]! - 0x30 : -1;
-  else {
-    while (digit >= 0 && digit <= 9 && at - start < 9) {
-      cents = cents * 10 + digit;
-      digit = ++at < end ? bytes[at]! - 0x30 : -1;
-    }
-    if (at === start) return 0;
-  }
-  cents *= 100;
-  if (digit === DOT - 0x30 && at + 2 < end) {
-    digit = bytes[++at]! - 0x30;
-    if (digit < 0 || digit > 9) return 0;
-    cents += digit * 10;
-    digit = bytes[++at]! - 0x30;
-    if (digit >= 0 && digit <= 9) {
-      cents += digit;
-      digit = ++at < end ? bytes[at]! - 0x30 : -1;
-    }
-  }
-  // A further digit, point or exponent belongs to the number still.
-  if (at >= end || cents === 0) return 0;
-  const byte = bytes[at]!;
-  if (byte !== COMMA && byte !== CLOSE_OBJECT && byte > SP) return 0;
-  into.cents = cents;
-  return at;
-}
-
 function readAmount(bytes: Uint8Array, start: number, end: number, into: PaymentFields): number {
   const first = bytes[start]!;
   if (first !== MINUS && (first < 0x30 || first > 0x39)) return AMOUNT_NOT_A_NUMBER;
@@ -229,11 +204,11 @@ function skipValue(bytes: Uint8Array, from: number, end: number, depth: number):
   for (;;) {
     if (at >= end) return ~end;
     const byte = bytes[at]!;
-    if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) {
+    if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
       if (level === jsonDepthMax) return ~at;
-      const isObject = byte === OPEN_OBJECT;
+      const isObject = byte === OPEN_BRACE;
       at = blanks(bytes, at + 1, end);
-      if (at < end && bytes[at] === (isObject ? CLOSE_OBJECT : CLOSE_ARRAY)) at++;
+      if (at < end && bytes[at] === (isObject ? CLOSE_BRACE : CLOSE_BRACKET)) at++;
       else {
         level++;
         open = (open << 1) | (isObject ? 1 : 0);
@@ -261,7 +236,7 @@ function skipValue(bytes: Uint8Array, from: number, end: number, depth: number):
         }
         break;
       }
-      if (bytes[at] !== (isObject ? CLOSE_OBJECT : CLOSE_ARRAY)) return ~at;
+      if (bytes[at] !== (isObject ? CLOSE_BRACE : CLOSE_BRACKET)) return ~at;
       at++;
       level--;
       open >>>= 1;
