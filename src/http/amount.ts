@@ -56,29 +56,12 @@ export function readPlainAmount(
   return at;
 }
 
-/** The cents of the valid JSON number in [start, end), or one of the negative answers above. */
+/**
+ * The cents of any valid JSON number in [start, end), however long and with an exponent of however many digits, or one of the
+ * negative answers above.
+ */
 export function centsOf(bytes: Uint8Array, start: number, end: number): number {
   if (bytes[start] === MINUS) return AMOUNT_TOO_SMALL;
-  // As nearly every amount is written: up to ten digits, then at most two decimals.
-  let cents = 0;
-  let at = start;
-  let digit = bytes[at]! - 0x30;
-  while (digit >= 0 && digit <= 9) {
-    cents = cents * 10 + digit;
-    digit = ++at < end ? bytes[at]! - 0x30 : -1;
-  }
-  if (at - start > FIRST_POWER_MAX + 1) return exactCents(bytes, start, end);
-  if (at === end) return cents === 0 ? AMOUNT_TOO_SMALL : cents * 100;
-  const decimals = end - at - 1;
-  if (bytes[at] !== DOT || decimals > 2) return exactCents(bytes, start, end);
-  const tenths = bytes[at + 1]! - 0x30;
-  const hundredths = decimals === 2 ? bytes[at + 2]! - 0x30 : 0;
-  cents = cents * 100 + tenths * 10 + hundredths;
-  return cents === 0 ? AMOUNT_TOO_SMALL : cents;
-}
-
-/** The same for any number that is not negative: however long, with an exponent of however many digits. */
-function exactCents(bytes: Uint8Array, start: number, end: number): number {
   let at = start;
   let count = 0; // of digits before the exponent, leading zeros included
   let point = -1; // the number of digits before the decimal point
