@@ -13,8 +13,8 @@
  */
 import { createRequire } from 'node:module';
 import { HTTPParser } from 'http-parser-js';
-import { PAYMENT, PaymentFields, readPayment } from '../src/http/json.ts';
 import { COMPLETE, Parser } from '../src/http/parser.ts';
+import { PAYMENT, PaymentFields, readPayment } from '../src/http/payment-json.ts';
 import { median } from './tools/statistics.ts';
 import { number, table } from './tools/table.ts';
 

@@ -11,9 +11,9 @@ import {
 import { Duplex } from 'node:stream';
 import { idText, writeIdBytes } from '../payments/payment.ts';
 import { Connection } from './connection.ts';
-import * as json from './json.ts';
 import { jsonDepthMax } from './limits.ts';
 import { COMPLETE, PARTIAL, Parser } from './parser.ts';
+import * as json from './payment-json.ts';
 import { REFUSAL_NAMES, type RefusalName } from './refusals.ts';
 import { Answer } from './response.ts';
 import { answersIn, DATE } from './testing.ts';

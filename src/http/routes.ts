@@ -31,7 +31,7 @@ import {
   PAYMENT,
   PaymentFields,
   readPayment,
-} from './json.ts';
+} from './payment-json.ts';
 import { problem } from './problem.ts';
 import { GET, HAS_TRACE, HEAD, OPTIONS, OTHER, POST, type Request } from './request.ts';
 import { Answer, afterCommit, json } from './response.ts';
