@@ -137,6 +137,8 @@ const KEY_TEXT = new Uint8Array(ID_KEY.length);
 
 /** The same for a key within [start, end) that may hold escapes, already validated. */
 function escapedKey(bytes: Uint8Array, start: number, end: number): number {
+  // An escape is longer than what it stands for.
+  if (end - start <= AMOUNT_KEY.length) return OTHER_KEY;
   const length = decodeAscii(bytes, start, end, KEY_TEXT);
   if (equals(KEY_TEXT, 0, length, ID_KEY)) return ID;
   return equals(KEY_TEXT, 0, length, AMOUNT_KEY) ? AMOUNT : OTHER_KEY;
