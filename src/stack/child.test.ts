@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { Child, type End, guarded, nextPauseMs } from './child.ts';
 import { until } from './testing.ts';
@@ -40,9 +43,14 @@ test('a child that ends is started again, and its end tells how and with which w
   );
 });
 
-test('a guarded program gets the signal that stops it', async () => {
+test('a guarded program gets the signal that stops it', async t => {
   const ends: End[] = [];
-  const child = shell('trap "exit 0" TERM; while :; do sleep 0.05; done', ends);
+  const directory = mkdtempSync(join(tmpdir(), 'soquete-child-'));
+  t.after(() => rmSync(directory, { recursive: true }));
+  const ready = join(directory, 'ready');
+  const child = shell(`trap "exit 0" TERM; : > ${ready}; while :; do sleep 0.05; done`, ends);
+  // A shell that is just being forked may lose a signal.
+  await until(() => existsSync(ready), 'the program to start');
   const startedAt = performance.now();
   await child.stop(10_000);
   assert.ok(performance.now() - startedAt < 5_000);
