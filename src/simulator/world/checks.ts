@@ -58,6 +58,8 @@ export interface Acceptance {
   readonly arrivedAtMs: number;
   /** When the instance took the payment into its queue, where it still is; else Infinity. */
   readonly heldSinceMs: number;
+  /** The instance has yet to notice that the disk was taken out: it may say again what only its memory knows. */
+  readonly isUnaware: boolean;
 }
 
 export class Checks {
@@ -94,7 +96,7 @@ export class Checks {
 
   /** A client gets its `202`. */
   acknowledge(payment: Tracked, acceptance: Acceptance): void {
-    const { cents, process, generation, arrivedAtMs, heldSinceMs } = acceptance;
+    const { cents, process, generation, arrivedAtMs, heldSinceMs, isUnaware } = acceptance;
     const { nowMs } = this.#parts.timeline;
     // Of two amounts that came at once both may have been accepted; what was said once may be said again.
     const isNew = !payment.acknowledged.some(earlier => earlier.cents === cents);
@@ -109,8 +111,8 @@ export class Checks {
       if (isLate && !wasFirst && !wasAtOnce && this.#isLogged(earlier))
         this.fail(payment.id, `202 for ${cents} cents, ${earlier.cents} had been accepted before`);
     }
-    // Accepted by one that did not yet know of a purge: forgotten by it.
-    if (generation < this.memory.generation) {
+    // Accepted by one that did not yet know of a purge: forgotten by it. So is what was lost with the disk already.
+    if (generation < this.memory.generation || (isUnaware && !this.memory.payments.has(payment.id))) {
       payment.forgotten = true;
       return;
     }

@@ -84,8 +84,12 @@ export class Clients {
   #later(delayMs: number, task: () => void): void {
     this.#pending += 1;
     this.#world.timeline.after(delayMs, undefined, () => {
-      task();
-      this.#pending -= 1;
+      // A process may die of what it is asked.
+      try {
+        task();
+      } finally {
+        this.#pending -= 1;
+      }
     });
   }
 
@@ -125,7 +129,7 @@ export class Clients {
   }
 
   #send(id: string, cents: number, tries = 0): void {
-    const { checks, timeline, havoc, plan, trace } = this.#world;
+    const { checks, timeline, havoc, plan, trace, disk } = this.#world;
     const payment = checks.sent(id, cents);
     const instance = this.#choose();
     const again = (): void => {
@@ -146,7 +150,10 @@ export class Clients {
       trace.say(id, instance.name, () => `tells the client ${told} for ${cents} cents`);
       if (told === 202) {
         const heldSinceMs = instance.heldSinceMs(words);
-        checks.acknowledge(payment, { cents, process: process!, generation, arrivedAtMs, heldSinceMs });
+        // With `flush` nothing that an earlier 202 promised can be lost with the disk.
+        const isUnaware = plan.ackAfter !== 'flush' && instance.joinedMount < disk.mount;
+        const said = { cents, process: process!, generation, arrivedAtMs, heldSinceMs, isUnaware };
+        checks.acknowledge(payment, said);
       } else if (told === 409) {
         if (payment.amounts.size === 1) checks.fail(id, '409, though every request had the same amount');
       } else {

@@ -58,7 +58,7 @@ export class Disk {
 
   /** The disk as one process sees it. */
   filesOf(process: Process, timeline: Timeline, faults: DiskFaults): Files {
-    const { filesByFd, change, assertIn } = this.#access();
+    const { openedAs, filesByFd, change, assertIn } = this.#access();
     return {
       makeDirectory() {},
       list: () => {
@@ -104,9 +104,8 @@ export class Disk {
         change();
       },
       sync: (fd, done) => {
-        const file = filesByFd(fd);
+        const { file, mount } = openedAs(fd);
         const { length } = file;
-        const { mount } = this;
         const fails = faults.sync();
         timeline.after(faults.syncMs(), process, () => {
           if (fails || mount !== this.mount) {
@@ -187,12 +186,17 @@ export class Disk {
   }
 
   #access() {
+    const openedAs = (fd: number): Opened => {
+      const opened = this.#open.get(fd);
+      if (opened === undefined) throw new Error(`EBADF: descriptor ${fd} is not open`);
+      return opened;
+    };
     return {
+      openedAs,
       filesByFd: (fd: number): File => {
-        const opened = this.#open.get(fd);
-        if (opened === undefined) throw new Error(`EBADF: descriptor ${fd} is not open`);
-        if (opened.mount !== this.mount) throw new DiskError('EIO', 'which was taken out');
-        return opened.file;
+        const { file, mount } = openedAs(fd);
+        if (mount !== this.mount) throw new DiskError('EIO', 'which was taken out');
+        return file;
       },
       assertIn: (call: string): void => {
         if (this.isOut) throw new DiskError('EIO', call);
