@@ -4,31 +4,13 @@
  * What could mean two things to two parsers is refused rather than repaired: a proxy in front may have
  * repaired it the other way.
  */
-import {
-  CLOSE_BRACKET,
-  COLON,
-  COMMA,
-  DOT,
-  equalsIgnoringCase,
-  HEX,
-  IS_HOST,
-  IS_TOKEN,
-  IS_VISIBLE,
-  LOWER,
-  latin1,
-  OPEN_BRACKET,
-  PERCENT,
-  SEMICOLON,
-  SP,
-  TAB,
-} from './bytes.ts';
+import { COMMA, equalsIgnoringCase, IS_TOKEN, IS_VISIBLE, latin1, SEMICOLON, SP, TAB } from './bytes.ts';
 import { lengthDigitsMax, requestIdBytesMax } from './limits.ts';
 import { REFUSE } from './refusals.ts';
 import {
   EXPECTS_CONTINUE,
   EXPECTS_OTHER,
   HAS_CODING,
-  HAS_HOST,
   HAS_LENGTH,
   HAS_REQUEST_ID,
   HAS_TRACE,
@@ -38,6 +20,7 @@ import {
   SAYS_KEEP_ALIVE,
   UNKNOWN_CODING,
 } from './request.ts';
+import { readHost } from './target.ts';
 import { fourLower, wordOf } from './words.ts';
 
 const HOST = latin1('host');
@@ -181,45 +164,6 @@ function isBlank(byte: number): boolean {
   return byte === SP || byte === TAB;
 }
 
-function readHost(request: Request, bytes: Uint8Array, start: number, end: number): number {
-  if ((request.flags & HAS_HOST) !== 0) return REFUSE.hostTwice;
-  if (!isAuthority(bytes, start, end)) return REFUSE.hostInvalid;
-  request.flags |= HAS_HOST;
-  request.hostStart = start;
-  request.hostEnd = end;
-  return 0;
-}
-
-/** `uri-host [ ":" port ]` of RFC 9110 section 4.2.1 with a host that is not empty. */
-export function isAuthority(bytes: Uint8Array, start: number, end: number): boolean {
-  let at = start;
-  if (bytes[at] === OPEN_BRACKET) {
-    // "[" IPv6address "]": the digits are checked, not their number; nothing here connects to it.
-    at++;
-    while (at < end && (HEX[bytes[at]!]! >= 0 || bytes[at] === COLON || bytes[at] === DOT)) at++;
-    if (at === start + 1 || at === end || bytes[at] !== CLOSE_BRACKET) return false;
-    at++;
-  } else {
-    for (;;) {
-      while (at < end && IS_HOST[bytes[at]!] === 1) at++;
-      if (at + 2 >= end || bytes[at] !== PERCENT) break;
-      if (HEX[bytes[at + 1]!]! < 0 || HEX[bytes[at + 2]!]! < 0) break;
-      at += 3;
-    }
-    if (at === start) return false;
-  }
-  if (at === end) return true;
-  if (bytes[at] !== COLON) return false;
-  let port = 0;
-  for (at++; at < end; at++) {
-    const digit = bytes[at]! - 0x30;
-    if (digit < 0 || digit > 9) return false;
-    port = port * 10 + digit;
-    if (port > 65_535) return false;
-  }
-  return true;
-}
-
 function readExpect(request: Request, bytes: Uint8Array, start: number, end: number): number {
   request.flags |= equalsIgnoringCase(bytes, start, end, CONTINUE) ? EXPECTS_CONTINUE : EXPECTS_OTHER;
   return 0;
@@ -320,15 +264,4 @@ function readCoding(request: Request, bytes: Uint8Array, start: number, end: num
     at++;
     while (at < end && isBlank(bytes[at]!)) at++;
   }
-}
-
-/** Whether the authority of an absolute-form target is the Host field's value (RFC 9112 section 3.2). */
-export function authorityIsHost(request: Request): boolean {
-  const { bytes, authorityStart, hostStart } = request;
-  const length = request.authorityEnd - authorityStart;
-  if (length !== request.hostEnd - hostStart) return false;
-  for (let at = 0; at < length; at++) {
-    if (LOWER[bytes[authorityStart + at]!] !== LOWER[bytes[hostStart + at]!]) return false;
-  }
-  return true;
 }

@@ -8,22 +8,9 @@
  *
  *     request line -> fields -> nothing | length bytes | chunks -> trailers
  */
-import {
-  COLON,
-  CR,
-  IS_TARGET,
-  IS_TOKEN,
-  IS_VALUE,
-  LF,
-  LOWER,
-  QUESTION,
-  SLASH,
-  SP,
-  STAR,
-  TAB,
-} from './bytes.ts';
+import { COLON, CR, IS_TARGET, IS_TOKEN, IS_VALUE, LF, SLASH, SP, TAB } from './bytes.ts';
 import { CHUNKS_DONE, ChunkReader } from './chunks.ts';
-import { authorityIsHost, isAuthority, KNOWN_FIRST, readField, readTrailer } from './fields.ts';
+import { KNOWN_FIRST, readField, readTrailer } from './fields.ts';
 import { bodyBytesMax, emptyLinesMax, headerBytesMax, headerCountMax, lineBytesMax } from './limits.ts';
 import { REFUSE } from './refusals.ts';
 import {
@@ -31,15 +18,14 @@ import {
   EXPECTS_CONTINUE,
   EXPECTS_OTHER,
   HAS_CODING,
-  HAS_HOST,
   HAS_LENGTH,
   IS_CHUNKED,
   methodNumber,
-  OPTIONS,
   OTHER,
   Request,
   UNKNOWN_CODING,
 } from './request.ts';
+import { hostRefusal, readTarget } from './target.ts';
 import { arePlain, isVersion1 } from './words.ts';
 
 /** More bytes are needed. A negative answer is minus the number of a refusal. */
@@ -290,10 +276,8 @@ export class Parser {
   #headIsWhole(end: number): number {
     const { request, at } = this;
     const { flags } = request;
-    if ((flags & HAS_HOST) === 0) {
-      if (request.minor === 1) return -REFUSE.hostMissing;
-    } else if (request.authorityEnd !== request.authorityStart && !authorityIsHost(request))
-      return -REFUSE.hostDiffers;
+    const refusal = hostRefusal(request);
+    if (refusal !== 0) return -refusal;
     if ((flags & HAS_CODING) !== 0) {
       if ((flags & HAS_LENGTH) !== 0) return -REFUSE.lengthAndCoding;
       if (request.minor === 0) return -REFUSE.codingOld;
@@ -352,26 +336,3 @@ function nameRefusal(byte: number, isFirst: boolean): number {
   if (byte === SP || byte === TAB) return isFirst ? REFUSE.folding : REFUSE.spaceBeforeColon;
   return byte === LF ? REFUSE.bareLineFeed : REFUSE.fieldName;
 }
-
-/** The target forms other than the origin form (RFC 9112 section 3.2); false for none of them. */
-function readTarget(request: Request, bytes: Uint8Array): boolean {
-  const { targetStart, targetEnd, method } = request;
-  if (method === CONNECT) return true;
-  if (targetEnd - targetStart === 1 && bytes[targetStart] === STAR) return method === OPTIONS;
-  // "http://" authority path-abempty [ "?" query ], the scheme in any case.
-  let at = targetStart;
-  while (at < targetEnd && at - targetStart < 4) {
-    if (LOWER[bytes[at]!] !== SCHEME[at - targetStart]) return false;
-    at++;
-  }
-  if (LOWER[bytes[at]!] === 0x73) at++;
-  for (const byte of SCHEME_END) if (at >= targetEnd || bytes[at++] !== byte) return false;
-  request.authorityStart = at;
-  while (at < targetEnd && bytes[at] !== SLASH && bytes[at] !== QUESTION) at++;
-  request.authorityEnd = at;
-  request.pathStart = at;
-  return isAuthority(bytes, request.authorityStart, at);
-}
-
-const SCHEME = Uint8Array.from('http', character => character.charCodeAt(0));
-const SCHEME_END = Uint8Array.from('://', character => character.charCodeAt(0));
