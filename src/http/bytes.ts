@@ -62,6 +62,11 @@ export const LOWER = Uint8Array.from({ length: 256 }, (_, byte) =>
   byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte,
 );
 
+/** White space within a line: `OWS` of RFC 9110 section 5.6.3 is any number of these. */
+export function isBlank(byte: number): boolean {
+  return byte === SP || byte === TAB;
+}
+
 /** The bytes of a text whose characters are all below 256. */
 export function latin1(text: string): Uint8Array {
   return Uint8Array.from(text, character => character.charCodeAt(0));

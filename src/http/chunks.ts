@@ -8,7 +8,7 @@
  * Sizes and extensions have been the way round many parsers, so every byte of them goes through one table:
  * state and class of the byte give the next state. White space directly after the size is refused.
  */
-import { BACKSLASH, CR, EQUALS, HEX, IS_TOKEN, IS_VALUE, LF, QUOTE, SEMICOLON, SP, TAB } from './bytes.ts';
+import { BACKSLASH, CR, EQUALS, HEX, IS_TOKEN, IS_VALUE, isBlank, LF, QUOTE, SEMICOLON } from './bytes.ts';
 import { bodyBytesMax, chunkExtensionBytesMax, lengthDigitsMax } from './limits.ts';
 import { REFUSE } from './refusals.ts';
 import type { Request } from './request.ts';
@@ -141,7 +141,7 @@ const REFUSED = SIZE;
 /** Columns of the table: control bytes, blanks, `;`, `=`, `"`, `\\`, CR, token bytes, all other bytes. */
 const CLASSES = 9;
 const CLASS = Uint8Array.from({ length: 256 }, (_, byte) => {
-  if (byte === SP || byte === TAB) return 1;
+  if (isBlank(byte)) return 1;
   const place = [SEMICOLON, EQUALS, QUOTE, BACKSLASH, CR].indexOf(byte);
   if (place >= 0) return place + 2;
   if (IS_TOKEN[byte] === 1) return 7;

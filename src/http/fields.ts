@@ -4,30 +4,27 @@
  * What could mean two things to two parsers is refused rather than repaired: a proxy in front may have
  * repaired it the other way.
  */
-import { COMMA, equalsIgnoringCase, IS_TOKEN, IS_VISIBLE, latin1, SEMICOLON, SP, TAB } from './bytes.ts';
-import { lengthDigitsMax, requestIdBytesMax } from './limits.ts';
+import { COMMA, equalsIgnoringCase, IS_VISIBLE, isBlank, latin1 } from './bytes.ts';
+import { framingRefusal, readCoding, readLength } from './framing.ts';
+import { bodyBytesMax, requestIdBytesMax } from './limits.ts';
 import { REFUSE } from './refusals.ts';
 import {
+  CONNECT,
   EXPECTS_CONTINUE,
   EXPECTS_OTHER,
-  HAS_CODING,
-  HAS_LENGTH,
   HAS_REQUEST_ID,
   HAS_TRACE,
-  IS_CHUNKED,
   type Request,
   SAYS_CLOSE,
   SAYS_KEEP_ALIVE,
-  UNKNOWN_CODING,
 } from './request.ts';
-import { readHost } from './target.ts';
+import { hostRefusal, readHost } from './target.ts';
 import { fourLower, wordOf } from './words.ts';
 
 const HOST = latin1('host');
 const CONTENT_LENGTH = latin1('content-length');
 const TRANSFER_ENCODING = latin1('transfer-encoding');
 
-const CHUNKED = latin1('chunked');
 const CLOSE = latin1('close');
 const KEEP_ALIVE = latin1('keep-alive');
 const CONTINUE = latin1('100-continue');
@@ -132,8 +129,8 @@ export function readField(
   }
   at = valueStart;
   let end = valueEnd;
-  while (at < end && (bytes[at] === SP || bytes[at] === TAB)) at++;
-  while (end > at && (bytes[end - 1] === SP || bytes[end - 1] === TAB)) end--;
+  while (at < end && isBlank(bytes[at]!)) at++;
+  while (end > at && isBlank(bytes[end - 1]!)) end--;
   switch (nameEnd - nameStart) {
     case 4:
       return readHost(request, bytes, at, end);
@@ -158,10 +155,6 @@ export function readTrailer(bytes: Uint8Array, nameStart: number, nameEnd: numbe
     if (equalsIgnoringCase(bytes, nameStart, nameEnd, name)) return REFUSE.trailerField;
   }
   return 0;
-}
-
-function isBlank(byte: number): boolean {
-  return byte === SP || byte === TAB;
 }
 
 function readExpect(request: Request, bytes: Uint8Array, start: number, end: number): number {
@@ -227,41 +220,11 @@ function readRequestId(request: Request, bytes: Uint8Array, start: number, end: 
   return 0;
 }
 
-/** RFC 9110 section 8.6: `1*DIGIT`. Repeated and listed lengths are refused even where they are equal. */
-function readLength(request: Request, bytes: Uint8Array, start: number, end: number): number {
-  if ((request.flags & HAS_LENGTH) !== 0) return REFUSE.lengthTwice;
-  if (start === end || end - start > lengthDigitsMax) return REFUSE.lengthInvalid;
-  let length = 0;
-  for (let at = start; at < end; at++) {
-    const digit = bytes[at]! - 0x30;
-    if (digit < 0 || digit > 9) return REFUSE.lengthInvalid;
-    length = length * 10 + digit;
-  }
-  request.flags |= HAS_LENGTH;
-  request.contentLength = length;
-  return 0;
-}
-
-/**
- * RFC 9112 section 6.1. Several fields are one list. Empty elements, parameters of `chunked` and anything that
- * is no token are refused, because parsers disagree about them.
- */
-function readCoding(request: Request, bytes: Uint8Array, start: number, end: number): number {
-  let at = start;
-  for (;;) {
-    const coding = at;
-    while (at < end && IS_TOKEN[bytes[at]!] === 1) at++;
-    if (at === coding) return REFUSE.codingInvalid;
-    if ((request.flags & IS_CHUNKED) !== 0) return REFUSE.codingOrder;
-    const isChunked = equalsIgnoringCase(bytes, coding, at, CHUNKED);
-    request.flags |= HAS_CODING | (isChunked ? IS_CHUNKED : UNKNOWN_CODING);
-    while (at < end && isBlank(bytes[at]!)) at++;
-    if (at < end && bytes[at] === SEMICOLON && !isChunked) {
-      while (at < end && bytes[at] !== COMMA) at++;
-    }
-    if (at === end) return 0;
-    if (bytes[at] !== COMMA) return REFUSE.codingInvalid;
-    at++;
-    while (at < end && isBlank(bytes[at]!)) at++;
-  }
+/** What the fields of a whole head mean together: 0 or the number of a refusal. */
+export function headRefusal(request: Request): number {
+  const refusal = hostRefusal(request) || framingRefusal(request);
+  if (refusal !== 0) return refusal;
+  if (request.method === CONNECT) return REFUSE.connectMethod;
+  if ((request.flags & EXPECTS_OTHER) !== 0) return REFUSE.expectation;
+  return request.contentLength > bodyBytesMax ? REFUSE.bodyTooLarge : 0;
 }

@@ -8,24 +8,13 @@
  *
  *     request line -> fields -> nothing | length bytes | chunks -> trailers
  */
-import { COLON, CR, IS_TARGET, IS_TOKEN, IS_VALUE, LF, SLASH, SP, TAB } from './bytes.ts';
+import { COLON, CR, IS_TARGET, IS_TOKEN, IS_VALUE, LF, latin1, SLASH, SP, TAB } from './bytes.ts';
 import { CHUNKS_DONE, ChunkReader } from './chunks.ts';
-import { KNOWN_FIRST, readField, readTrailer } from './fields.ts';
-import { bodyBytesMax, emptyLinesMax, headerBytesMax, headerCountMax, lineBytesMax } from './limits.ts';
+import { headRefusal, KNOWN_FIRST, readField, readTrailer } from './fields.ts';
+import { emptyLinesMax, headerBytesMax, headerCountMax, lineBytesMax } from './limits.ts';
 import { REFUSE } from './refusals.ts';
-import {
-  CONNECT,
-  EXPECTS_CONTINUE,
-  EXPECTS_OTHER,
-  HAS_CODING,
-  HAS_LENGTH,
-  IS_CHUNKED,
-  methodNumber,
-  OTHER,
-  Request,
-  UNKNOWN_CODING,
-} from './request.ts';
-import { hostRefusal, readTarget } from './target.ts';
+import { EXPECTS_CONTINUE, IS_CHUNKED, methodNumber, OTHER, Request } from './request.ts';
+import { readTarget } from './target.ts';
 import { arePlain, isVersion1 } from './words.ts';
 
 /** More bytes are needed. A negative answer is minus the number of a refusal. */
@@ -272,21 +261,12 @@ export class Parser {
     return this.#wait(at, step + shift);
   }
 
-  /** What the fields mean together, and how long the body is (RFC 9112 section 6.3). */
+  /** What comes behind the head (RFC 9112 section 6.3). */
   #headIsWhole(end: number): number {
     const { request, at } = this;
-    const { flags } = request;
-    const refusal = hostRefusal(request);
+    const refusal = headRefusal(request);
     if (refusal !== 0) return -refusal;
-    if ((flags & HAS_CODING) !== 0) {
-      if ((flags & HAS_LENGTH) !== 0) return -REFUSE.lengthAndCoding;
-      if (request.minor === 0) return -REFUSE.codingOld;
-      if ((flags & IS_CHUNKED) === 0) return -REFUSE.codingUnknown;
-      if ((flags & UNKNOWN_CODING) !== 0) return -REFUSE.codingUnknown;
-    }
-    if (request.method === CONNECT) return -REFUSE.connectMethod;
-    if ((flags & EXPECTS_OTHER) !== 0) return -REFUSE.expectation;
-    if (request.contentLength > bodyBytesMax) return -REFUSE.bodyTooLarge;
+    const { flags } = request;
     request.bodyStart = at;
     request.bodyEnd = at + request.contentLength;
     const isChunked = (flags & IS_CHUNKED) !== 0;
@@ -319,7 +299,7 @@ export class Parser {
   }
 }
 
-const VERSION_BYTES = Uint8Array.from('HTTP/1.1\r\n', character => character.charCodeAt(0));
+const VERSION_BYTES = latin1('HTTP/1.1\r\n');
 
 /** Why a byte may not stand in a request line outside the target. */
 function lineRefusal(byte: number): number {
