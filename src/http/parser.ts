@@ -8,11 +8,11 @@
  *
  *     request line -> fields -> nothing | length bytes | chunks -> trailers
  */
-import { COLON, CR, IS_TARGET, IS_TOKEN, IS_VALUE, LF, latin1, SLASH, SP, TAB } from './bytes.ts';
+import { COLON, CR, IS_TARGET, IS_TOKEN, IS_VALUE, LF, latin1, SLASH, SP } from './bytes.ts';
 import { CHUNKS_DONE, ChunkReader } from './chunks.ts';
 import { headRefusal, KNOWN_FIRST, readField, readTrailer } from './fields.ts';
 import { emptyLinesMax, headerBytesMax, headerCountMax, lineBytesMax } from './limits.ts';
-import { REFUSE } from './refusals.ts';
+import { lineRefusal, nameRefusal, REFUSE, targetRefusal } from './refusals.ts';
 import { EXPECTS_CONTINUE, IS_CHUNKED, methodNumber, OTHER, Request } from './request.ts';
 import { readTarget } from './target.ts';
 import { arePlain, isVersion1 } from './words.ts';
@@ -300,19 +300,3 @@ export class Parser {
 }
 
 const VERSION_BYTES = latin1('HTTP/1.1\r\n');
-
-/** Why a byte may not stand in a request line outside the target. */
-function lineRefusal(byte: number): number {
-  return byte === LF ? REFUSE.bareLineFeed : REFUSE.requestLine;
-}
-
-function targetRefusal(byte: number): number {
-  if (byte === LF) return REFUSE.bareLineFeed;
-  return byte === CR || byte === SP || byte === TAB ? REFUSE.requestLine : REFUSE.targetByte;
-}
-
-/** Why a byte may not end a field's name. */
-function nameRefusal(byte: number, isFirst: boolean): number {
-  if (byte === SP || byte === TAB) return isFirst ? REFUSE.folding : REFUSE.spaceBeforeColon;
-  return byte === LF ? REFUSE.bareLineFeed : REFUSE.fieldName;
-}

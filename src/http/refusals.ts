@@ -2,6 +2,7 @@
  * Why the parser refuses a request. A refusal is a number, so nothing is built to say no; the tables here
  * turn it into the answer. Each one closes the connection: what follows has no known beginning.
  */
+import { CR, isBlank, LF } from './bytes.ts';
 
 /** [status, what to mend]. The place in this list is the refusal's number; 0 stands for none. */
 const REFUSALS = {
@@ -67,3 +68,20 @@ export const REFUSE = Object.fromEntries(REFUSAL_NAMES.map((name, number) => [na
 
 /** Status and detail by a refusal's number. */
 export const REFUSAL_TEXTS: readonly (readonly [status: number, detail: string])[] = Object.values(REFUSALS);
+
+/** Why a byte may not stand in a request line outside the target. */
+export function lineRefusal(byte: number): number {
+  return byte === LF ? REFUSE.bareLineFeed : REFUSE.requestLine;
+}
+
+/** Why a byte may not stand in a target. */
+export function targetRefusal(byte: number): number {
+  if (byte === LF) return REFUSE.bareLineFeed;
+  return byte === CR || isBlank(byte) ? REFUSE.requestLine : REFUSE.targetByte;
+}
+
+/** Why a byte may not end a field's name. */
+export function nameRefusal(byte: number, isFirst: boolean): number {
+  if (isBlank(byte)) return isFirst ? REFUSE.folding : REFUSE.spaceBeforeColon;
+  return byte === LF ? REFUSE.bareLineFeed : REFUSE.fieldName;
+}
