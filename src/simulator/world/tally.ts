@@ -1,4 +1,5 @@
 /** What many seeds really met: each kind of fault and each pair of kinds, so that the generator stays honest. */
+import { createHash } from 'node:crypto';
 import { KINDS, type Kind } from './plan.ts';
 import type { Report } from './world.ts';
 
@@ -11,8 +12,11 @@ export class Tally {
   settledInMsMax = 0;
   /** Seeds that met both kinds, by `row * KINDS.length + column`; on the diagonal those that met the one. */
   readonly #pairs = new Uint32Array(KINDS.length ** 2);
+  readonly #reports = createHash('sha256');
 
-  add({ seed, violations, virtualMs, events, settled, settledInMs, met }: Report): void {
+  add(report: Report): void {
+    const { seed, violations, virtualMs, events, settled, settledInMs, met } = report;
+    this.#reports.update(JSON.stringify([seed, violations, virtualMs, events, settled, settledInMs, [...met]]));
     this.seeds += 1;
     if (violations.length > 0) this.failed.push(seed);
     this.virtualMs += virtualMs;
@@ -21,6 +25,11 @@ export class Tally {
     this.settledInMsMax = Math.max(this.settledInMsMax, settledInMs);
     const places = KINDS.flatMap((kind, place) => (met.has(kind) ? [place] : []));
     for (const row of places) for (const column of places) this.#pairs[row * KINDS.length + column]! += 1;
+  }
+
+  /** Of all reports, in order: equal for two versions of the code that behave alike. */
+  get checksum(): string {
+    return this.#reports.copy().digest('hex').slice(0, 16);
   }
 
   /** Seeds that met a kind, or both of two kinds. */
