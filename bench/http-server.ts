@@ -5,10 +5,10 @@
  */
 import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';
+import { emptyTotal } from '../src/domain/money.ts';
 import { routes } from '../src/http/routes.ts';
 import { Server } from '../src/http/server.ts';
 import { Figures } from '../src/observe/figures.ts';
-import { emptyTotal } from '../src/payments/money.ts';
 import { ACCEPTED, type Payments } from '../src/payments/payments.ts';
 
 const [kind, address = ''] = process.argv.slice(2);

@@ -1,7 +1,7 @@
 /** The parts of one backend, wired: store, processors, breakers and the session they serve. */
 
-import { type Clock, realClock } from './clock.ts';
 import type { Config } from './config.ts';
+import { type Clock, realClock } from './domain/clock.ts';
 import type { Logger } from './observe/log.ts';
 import { Observation } from './observe/observation.ts';
 import type { Observed } from './observe/observed.ts';

@@ -1,8 +1,5 @@
 /** Asks soquete and both processors for their books, and sets the processors' stages. */
-import {
-  PROCESSORS as PROCESSOR_NAMES,
-  type Processor as ProcessorName,
-} from '../../src/payments/payment.ts';
+import { PROCESSORS as PROCESSOR_NAMES, type Processor as ProcessorName } from '../../src/domain/payment.ts';
 import type { Stage } from './stages.ts';
 
 export { PROCESSOR_NAMES, type ProcessorName };

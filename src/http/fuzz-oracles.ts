@@ -9,7 +9,7 @@ import {
   type ServerResponse,
 } from 'node:http';
 import { Duplex } from 'node:stream';
-import { idText, writeIdBytes } from '../payments/payment.ts';
+import { idText, writeIdBytes } from '../domain/payment.ts';
 import { Connection } from './connection.ts';
 import { jsonDepthMax } from './limits.ts';
 import { COMPLETE, PARTIAL, Parser } from './parser.ts';

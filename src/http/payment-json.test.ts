@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { idText, writeIdBytes } from '../payments/payment.ts';
+import { idText, writeIdBytes } from '../domain/payment.ts';
 import * as json from './payment-json.ts';
 
 const ID = '4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3';

@@ -1,9 +1,10 @@
 /**
  * soquete's routes: requests to `Payments`, and what it says back as answers.
  */
-import { formatInstant, parseWindow } from '../payments/instant.ts';
-import { decimal, emptyTotal, type Total, totalCents } from '../payments/money.ts';
-import { idBytes } from '../payments/payment.ts';
+import { formatInstant, parseWindow } from '../domain/instant.ts';
+import { decimal, emptyTotal, type Total, totalCents } from '../domain/money.ts';
+import { idBytes } from '../domain/payment.ts';
+import { readTraceparent, TRACE_WORDS } from '../domain/trace-context.ts';
 import {
   ACCEPTED,
   type Acceptance,
@@ -13,7 +14,6 @@ import {
   type Summary,
   Unavailable,
 } from '../payments/payments.ts';
-import { readTraceparent, TRACE_WORDS } from '../payments/trace.ts';
 import { equals, latin1 } from './bytes.ts';
 import type { Handler } from './connection.ts';
 import {

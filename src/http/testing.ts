@@ -1,9 +1,9 @@
 /**
  * A connection without a socket for tests and the fuzzer: bytes in, the whole output out.
  */
-import type { Cents } from '../payments/money.ts';
-import { emptyTotal } from '../payments/money.ts';
-import { idText, writeIdBytes } from '../payments/payment.ts';
+import type { Cents } from '../domain/money.ts';
+import { emptyTotal } from '../domain/money.ts';
+import { idText, writeIdBytes } from '../domain/payment.ts';
 import {
   ACCEPTED,
   type Acceptance,

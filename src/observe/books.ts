@@ -5,7 +5,7 @@
  * between its two answers was on its way while they were asked, and is no difference. What remains is one: usually a pinned
  * payment, which the processor has and soquete does not know of yet.
  */
-import { totalCents } from '../payments/money.ts';
+import { totalCents } from '../domain/money.ts';
 import type { Summary } from '../payments/payments.ts';
 import { askAdmin } from './admin.ts';
 import type { Books, BooksSide } from './published.ts';

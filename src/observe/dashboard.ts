@@ -1,7 +1,7 @@
 /** The dashboard's side in a backend: the view of all instances as JSON, one payment's story, and the controls. */
 import { readFile } from 'node:fs/promises';
+import { idBytes, PROCESSORS, type Processor } from '../domain/payment.ts';
 import type { Page, PageRequest } from '../http/routes.ts';
-import { idBytes, PROCESSORS, type Processor } from '../payments/payment.ts';
 import { askAdmin } from './admin.ts';
 import type { Seen } from './metrics.ts';
 import type { Observed } from './observed.ts';

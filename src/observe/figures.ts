@@ -2,13 +2,14 @@
  * What one instance counts of itself: plain numbers, so that counting costs a few additions on the hot path. Read twice a
  * second, when they are published.
  */
+
+import { OUTCOMES, type Outcome } from '../domain/outcome.ts';
+import type { ProcessorIndex } from '../domain/payment.ts';
 import type { Observer } from '../http/observer.ts';
 import { REFUSAL_NAMES } from '../http/refusals.ts';
 import { METHODS } from '../http/request.ts';
 import { ROUTES } from '../http/routes.ts';
 import { STATUS_TEXTS } from '../http/status.ts';
-import type { ProcessorIndex } from '../payments/payment.ts';
-import { OUTCOMES, type Outcome } from '../processors/outcome.ts';
 import { Histogram, MOMENTS_MS, WHILES_MS } from './histogram.ts';
 import type { Published } from './published.ts';
 

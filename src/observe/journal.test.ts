@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Logger, pino } from 'pino';
-import { DEFAULT, FALLBACK } from '../payments/payment.ts';
+import { DEFAULT, FALLBACK } from '../domain/payment.ts';
 import { Journal } from './journal.ts';
 import { pretty } from './pretty.ts';
 

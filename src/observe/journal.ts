@@ -3,9 +3,10 @@
  * never so many that they flood. Under load a processor that hangs pins payments by the hundred in a second: the first few are
  * told one by one, the others as a number.
  */
-import { FALLBACK, PROCESSORS, type ProcessorIndex } from '../payments/payment.ts';
-import { traceIdOf } from '../payments/trace.ts';
-import { OUTCOMES, type Outcome } from '../processors/outcome.ts';
+
+import { OUTCOMES, type Outcome } from '../domain/outcome.ts';
+import { FALLBACK, PROCESSORS, type ProcessorIndex } from '../domain/payment.ts';
+import { traceIdOf } from '../domain/trace-context.ts';
 import type { PaymentRequest } from '../processors/processors.ts';
 import type { Logger } from './log.ts';
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
+import { DEFAULT, FALLBACK } from '../domain/payment.ts';
 import { REFUSE } from '../http/refusals.ts';
 import { POST } from '../http/request.ts';
-import { DEFAULT, FALLBACK } from '../payments/payment.ts';
 import { Figures } from './figures.ts';
 import { renderMetrics, type Seen } from './metrics.ts';
 import { type Published, readPublished } from './published.ts';

@@ -6,7 +6,7 @@
  * instances does not fall), its states are not, and `soquete_instance_up` is 0.
  */
 import { AggregatorRegistry } from 'prom-client';
-import { PROCESSORS } from '../payments/payment.ts';
+import { PROCESSORS } from '../domain/payment.ts';
 import { MOMENTS_MS, type PackedHistogram, WHILES_MS } from './histogram.ts';
 import type { Published, RuntimeFigures } from './published.ts';
 

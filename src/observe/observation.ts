@@ -3,7 +3,7 @@
  */
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../domain/clock.ts';
 import type { Session, SessionEvents } from '../payments/session.ts';
 import type { Breaker } from '../processors/breaker.ts';
 import { fileName } from '../store/sqlite-open.ts';

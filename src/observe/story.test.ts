@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { DEFAULT, FALLBACK, PINNED, SENT, SETTLED, WAITING } from '../payments/payment.ts';
-import { OUTCOMES, type Outcome } from '../processors/outcome.ts';
+import { OUTCOMES, type Outcome } from '../domain/outcome.ts';
+import { DEFAULT, FALLBACK, PINNED, SENT, SETTLED, WAITING } from '../domain/payment.ts';
 import type { History, InspectedAttempt, InspectedPayment } from '../store/inspection.ts';
 import { tellStory } from './story.ts';
 

@@ -2,8 +2,9 @@
  * The story of one payment in words: what happened to it, and while it is not settled, what it waits for and until when. Told from
  * what the store holds and what its instance last published, so any instance can tell it.
  */
-import { DEFAULT, PINNED, PROCESSORS, SENT, SETTLED } from '../payments/payment.ts';
-import { OUTCOMES, type Outcome } from '../processors/outcome.ts';
+
+import { OUTCOMES, type Outcome } from '../domain/outcome.ts';
+import { DEFAULT, PINNED, PROCESSORS, SENT, SETTLED } from '../domain/payment.ts';
 import type { History, InspectedPayment } from '../store/inspection.ts';
 import type { ProcessorFigures } from './published.ts';
 import type { PaymentLine, PolicyView, Story, StoryEvent } from './view.ts';

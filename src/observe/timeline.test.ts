@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { DEFAULT } from '../domain/payment.ts';
 import { POST } from '../http/request.ts';
-import { DEFAULT } from '../payments/payment.ts';
 import { Figures } from './figures.ts';
 import type { Seen } from './metrics.ts';
 import { published } from './testing.ts';

@@ -1,5 +1,5 @@
 /** What the dashboard's page is told: the JSON between a backend and a browser. Times are wall-clock ms, 0 for none. */
-import type { Processor } from '../payments/payment.ts';
+import type { Processor } from '../domain/payment.ts';
 import type { Books, QueueFigures } from './published.ts';
 
 export interface View {

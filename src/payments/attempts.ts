@@ -7,16 +7,16 @@
  *                                                                                 └──> processors.find ──> either
  */
 import { FixedDeque } from 'mnemonist';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../domain/clock.ts';
+import { type Ending, judge, OUTCOMES, type Outcome } from '../domain/outcome.ts';
+import { PINNED, type ProcessorIndex, SENT, SETTLED, WAITING } from '../domain/payment.ts';
+import { after, triesAfterRefusal, triesAfterSending } from '../domain/settlement.ts';
 import type { Breaker } from '../processors/breaker.ts';
-import { type Ending, judge, OUTCOMES, type Outcome } from '../processors/outcome.ts';
 import type { Found, PaymentRequest, Processors } from '../processors/processors.ts';
 import type { Ledger } from './ledger.ts';
 import type { Pauses } from './pauses.ts';
-import { PINNED, type ProcessorIndex, SENT, SETTLED, WAITING } from './payment.ts';
 import type { Places } from './places.ts';
 import type { Queue } from './queue.ts';
-import { after, triesAfterRefusal, triesAfterSending } from './settlement.ts';
 
 /**
  * Attempts whose intents the store has leave for so long in one turn, at least one: the intents of a page are stored

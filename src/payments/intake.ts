@@ -4,10 +4,10 @@
  * An id that is at work here, or in another instance's log, is known from memory. One that was never seen is
  * known to be new from the filter. Only the few in between are asked of the store before they are answered.
  */
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../domain/clock.ts';
+import { type StoredPayment, writeIdBytes } from '../domain/payment.ts';
 import type { Store } from '../store/store.ts';
 import { ask } from './ask.ts';
-import { type StoredPayment, writeIdBytes } from './payment.ts';
 import { ACCEPTED, type Acceptance, CONFLICT, type Payments, UNAVAILABLE } from './payments.ts';
 import { NONE } from './queue.ts';
 import type { Session } from './session.ts';

@@ -10,9 +10,9 @@
  * deadline is how long it has waited since its acceptance.
  */
 import { FixedDeque, Heap } from 'mnemonist';
-import { PINNED, type ProcessorIndex } from './payment.ts';
+import { PINNED, type ProcessorIndex } from '../domain/payment.ts';
+import { destination, type Permits, type Policy } from '../domain/settlement.ts';
 import { NONE, type Queue, RETIRED } from './queue.ts';
-import { destination, type Permits, type Policy } from './settlement.ts';
 
 export class Lanes {
   readonly #queue: Queue;

@@ -5,7 +5,8 @@
  * grow with the load by themselves. A batch that the store could not take is sent again as it was, before any later one: the order of
  * what happened to a payment is the order in which the store learns of it.
  */
-import type { Clock, Timer } from '../clock.ts';
+import type { Clock, Timer } from '../domain/clock.ts';
+import { SETTLED } from '../domain/payment.ts';
 import {
   ACCEPTED_AT,
   ATTEMPT,
@@ -26,7 +27,6 @@ import {
   TRIES,
 } from '../store/batch.ts';
 import { type Store, StoreFault } from '../store/store.ts';
-import { SETTLED } from './payment.ts';
 import { NONE, type Queue } from './queue.ts';
 
 /**

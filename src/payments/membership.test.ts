@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../domain/clock.ts';
 import { MemoryStore } from '../store/memory.ts';
 import { MemoryWorld } from '../store/memory-world.ts';
 import { Membership } from './membership.ts';

@@ -5,9 +5,9 @@
  * Nobody's clock is compared with another's: an instance is dead when its beat stood still for `LEASE_MS` on the
  * observer's own monotonic clock, and when nobody was quicker to say so (`fence` compares what was seen).
  */
-import type { Clock, Timer } from '../clock.ts';
+import type { Clock, Timer } from '../domain/clock.ts';
+import type { StoredPayment } from '../domain/payment.ts';
 import { type InstanceView, type Shared, type Store, StoreFault } from '../store/store.ts';
-import type { StoredPayment } from './payment.ts';
 
 export const LOOK_MS = 100;
 export const BEAT_MS = 500;

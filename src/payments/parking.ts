@@ -4,12 +4,12 @@
  *
  * Nothing overtakes: as long as the store may hold a parked payment, whatever comes in is parked behind it.
  */
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../domain/clock.ts';
+import { DEFAULT, idWords, type StoredPayment } from '../domain/payment.ts';
+import { recovered } from '../domain/settlement.ts';
 import { type Store, StoreFault } from '../store/store.ts';
 import type { Lanes } from './lanes.ts';
-import { DEFAULT, idWords, type StoredPayment } from './payment.ts';
 import { NONE, type Queue } from './queue.ts';
-import { recovered } from './settlement.ts';
 
 const REFILL_BATCH = 2048;
 const REFILL_RETRY_MS = 200;

@@ -1,8 +1,8 @@
 /** The payments whose last attempt failed: each waits a while of its own before it is tried again. */
 import { Heap } from 'mnemonist';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../domain/clock.ts';
+import { type Policy, pauseMs } from '../domain/settlement.ts';
 import { NONE, type Queue } from './queue.ts';
-import { type Policy, pauseMs } from './settlement.ts';
 
 /** More than this in a row make no pause longer. */
 const FAILURES_MAX = 1000;

@@ -1,8 +1,8 @@
 /**
  * What the HTTP side asks of the payments side: the one seam between bytes and money.
  */
-import type { Cents, Total } from './money.ts';
-import type { Processor } from './payment.ts';
+import type { Cents, Total } from '../domain/money.ts';
+import type { Processor } from '../domain/payment.ts';
 
 /** Accepted: `202`, to be sent only after the next `commit()` said true. Also for the same payment again. */
 export const ACCEPTED = 1;

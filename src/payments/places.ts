@@ -1,8 +1,9 @@
 /** How many attempts are at work on each processor, and whether one more may leave. */
+
+import { DEFAULT, FALLBACK, type ProcessorIndex } from '../domain/payment.ts';
+import type { Permits } from '../domain/settlement.ts';
 import type { Breaker } from '../processors/breaker.ts';
 import { Limit } from '../processors/limit.ts';
-import { DEFAULT, FALLBACK, type ProcessorIndex } from './payment.ts';
-import type { Permits } from './settlement.ts';
 
 export class Places {
   readonly #breakers: readonly [Breaker, Breaker];

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { chance } from '../simulator/chance.ts';
-import { idText } from './payment.ts';
+import { idText } from '../domain/payment.ts';
+import { chance } from '../domain/random.ts';
 import { NONE, Queue } from './queue.ts';
 
 test('a payment is found by its id until its slot is freed', () => {

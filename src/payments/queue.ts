@@ -16,8 +16,8 @@ import {
   type State,
   WAITING,
   writeIdBytes,
-} from './payment.ts';
-import { Traces } from './trace.ts';
+} from '../domain/payment.ts';
+import { Traces } from '../domain/trace-context.ts';
 
 export const NONE = -1;
 /** In place of a state: found by no search any more, but still in a lane, which frees it when it comes up. */

@@ -1,10 +1,11 @@
 /**
  * What the HTTP side calls: has payments taken in, and answers questions about them.
  */
+
+import type { Cents } from '../domain/money.ts';
+import { idText, idWords, PROCESSORS, SETTLED, type StoredPayment } from '../domain/payment.ts';
 import { ask } from './ask.ts';
 import { Intake, type IntakeParts } from './intake.ts';
-import type { Cents } from './money.ts';
-import { idText, idWords, PROCESSORS, SETTLED, type StoredPayment } from './payment.ts';
 import {
   type Acceptance,
   type Payments,

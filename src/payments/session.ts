@@ -5,7 +5,9 @@
  * Being fenced means that the others have taken over what was stored: this life ends as if the process had died, and
  * the next one begins as after a crash, by replaying the log. So it is when the store breaks, once that is there again.
  */
-import type { Clock, Timer } from '../clock.ts';
+import type { Clock, Timer } from '../domain/clock.ts';
+import { DEFAULT, FALLBACK, type ProcessorIndex } from '../domain/payment.ts';
+import type { Policy } from '../domain/settlement.ts';
 import type { Breaker } from '../processors/breaker.ts';
 import { HealthChecker } from '../processors/health.ts';
 import type { Processors } from '../processors/processors.ts';
@@ -15,9 +17,7 @@ import { type Joined, type Shared, type Store, StoreFault } from '../store/store
 import { ask } from './ask.ts';
 import { Filter } from './filter.ts';
 import { Membership } from './membership.ts';
-import { DEFAULT, FALLBACK, type ProcessorIndex } from './payment.ts';
 import { Queue } from './queue.ts';
-import type { Policy } from './settlement.ts';
 import { Worker, type WorkerEvents } from './worker.ts';
 
 export interface SessionParts {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../domain/clock.ts';
 import { Breaker } from '../processors/breaker.ts';
 import type { Processors } from '../processors/processors.ts';
 import { MemoryStore } from '../store/memory.ts';

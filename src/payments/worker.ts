@@ -17,7 +17,9 @@
  *      pauses      who failed and waits
  *      ledger      what the store is told
  */
-import type { Clock, Timer } from '../clock.ts';
+import type { Clock, Timer } from '../domain/clock.ts';
+import type { StoredPayment } from '../domain/payment.ts';
+import type { Policy } from '../domain/settlement.ts';
 import type { Breaker } from '../processors/breaker.ts';
 import type { Processors } from '../processors/processors.ts';
 import { PUT, SETTLE } from '../store/batch.ts';
@@ -28,10 +30,8 @@ import { Ledger } from './ledger.ts';
 import { Pace } from './pace.ts';
 import { Parking } from './parking.ts';
 import { Pauses } from './pauses.ts';
-import type { StoredPayment } from './payment.ts';
 import { Places } from './places.ts';
 import { NONE, type Queue } from './queue.ts';
-import type { Policy } from './settlement.ts';
 
 /** Attempts started in one turn of the event loop: accepting goes first when both want the processor. */
 const STARTS_A_TURN = 16;

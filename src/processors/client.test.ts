@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { after, test } from 'node:test';
-import { DEFAULT } from '../payments/payment.ts';
+import { type Ending, judge } from '../domain/outcome.ts';
+import { DEFAULT } from '../domain/payment.ts';
 import { ProcessorsClient } from './client.ts';
-import { type Ending, judge } from './outcome.ts';
 import type { Found } from './processors.ts';
 
 const request = {

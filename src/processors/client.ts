@@ -5,10 +5,10 @@
  * what it says next may belong to the request before.
  */
 import { type Dispatcher, Pool } from 'undici';
-import { formatInstant } from '../payments/instant.ts';
-import { decimal } from '../payments/money.ts';
-import type { ProcessorIndex } from '../payments/payment.ts';
-import type { Ending } from './outcome.ts';
+import { formatInstant } from '../domain/instant.ts';
+import { decimal } from '../domain/money.ts';
+import type { Ending } from '../domain/outcome.ts';
+import type { ProcessorIndex } from '../domain/payment.ts';
 import type { Found, Health, PaymentRequest, Processors } from './processors.ts';
 
 export interface ClientOptions {

@@ -1,6 +1,7 @@
 /** What the worker asks of the processors; the shell over undici is `client.ts`, the simulation has its own. */
-import type { ProcessorIndex } from '../payments/payment.ts';
-import type { Ending } from './outcome.ts';
+
+import type { Ending } from '../domain/outcome.ts';
+import type { ProcessorIndex } from '../domain/payment.ts';
 
 export interface PaymentRequest {
   /** Canonical lower-case text. */

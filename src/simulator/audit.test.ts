@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { idBytes, idWords, type Processor } from '../payments/payment.ts';
+import { idBytes, idWords, type Processor } from '../domain/payment.ts';
 import { type Booked, money } from './auditor.ts';
 import { auditPayments, auditSent, auditSums } from './examine.ts';
 import { serveProcessor } from './listener.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Processor } from '../payments/payment.ts';
+import type { Processor } from '../domain/payment.ts';
 import {
   type Booked,
   compareSums,

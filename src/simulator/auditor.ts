@@ -4,7 +4,7 @@
  * Sums can agree while two mistakes cancel out, and can differ without saying why; payments one by one tell. Both
  * are plain functions of what the three parties say; who asks them is another file's business.
  */
-import { PROCESSORS, type Processor } from '../payments/payment.ts';
+import { PROCESSORS, type Processor } from '../domain/payment.ts';
 
 /** A count of payments and the exact sum of their amounts. */
 export interface Sum {

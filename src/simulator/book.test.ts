@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { totalCents } from '../payments/money.ts';
-import { idBytes, idText, idWords, writeIdBytes } from '../payments/payment.ts';
+import { totalCents } from '../domain/money.ts';
+import { idBytes, idText, idWords, writeIdBytes } from '../domain/payment.ts';
+import { chance } from '../domain/random.ts';
 import { Book } from './book.ts';
-import { chance } from './chance.ts';
 
 /** Ids that only count up, as tests and bad generators make them. */
 const id = (number: number): Int32Array => Int32Array.of(0, 0x4000, 0x8000 << 16, number);

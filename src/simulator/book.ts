@@ -14,8 +14,8 @@
  * A window is summed from totals per second; only in its first and last second are rows looked at, along the
  * chain that `next` makes of a second's rows.
  */
-import { addCents, addTotal, emptyTotal, type Total } from '../payments/money.ts';
-import { idText, writeIdBytes } from '../payments/payment.ts';
+import { addCents, addTotal, emptyTotal, type Total } from '../domain/money.ts';
+import { idText, writeIdBytes } from '../domain/payment.ts';
 
 const BLOCK_BITS = 16;
 const BLOCK_ROWS = 1 << BLOCK_BITS;

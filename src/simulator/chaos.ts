@@ -5,10 +5,11 @@
  * What is done, when and to whom comes from the seed; what the machine makes of it does not. Exit code 0: nothing lost,
  * nothing double, books equal on random windows. 1: otherwise.
  */
+
+import { type Chance, chance } from '../domain/random.ts';
 import { readCommandLine, whole } from '../options.ts';
 import { type RunningStack, startStack } from '../stack/testing.ts';
 import { money, VERDICTS } from './auditor.ts';
-import { type Chance, chance } from './chance.ts';
 import { Client } from './chaos/client.ts';
 import { Injuries } from './chaos/injuries.ts';
 import { playRows } from './chaos/rows.ts';

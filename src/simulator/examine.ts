@@ -3,7 +3,7 @@
  *
  * The functions ask and return; they print nothing. Memory is bounded whatever the number of payments.
  */
-import type { Processor } from '../payments/payment.ts';
+import type { Processor } from '../domain/payment.ts';
 import { compareSums, type Evidence, judge, PaymentsAudit, type SumsAudit, type Window } from './auditor.ts';
 import { type Listed, QUESTIONS_MAX, type Sources } from './sources.ts';
 

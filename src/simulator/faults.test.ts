@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { chance } from './chance.ts';
+import { chance } from '../domain/random.ts';
 import { drawPostFault, FAULTS, NO_FAULTS, POST_FAULTS, readFaults } from './faults.ts';
 
 test('nothing breaks unless it is asked for, and an empty object heals everything', () => {

@@ -4,7 +4,7 @@
  * Each fault has a probability from 0 to 1, switchable at run time; by default nothing breaks. One payment
  * meets at most one fault of `POST_FAULTS`, so their probabilities add up to at most 1.
  */
-import type { Chance } from './chance.ts';
+import type { Chance } from '../domain/random.ts';
 
 /** What can befall a `POST /payments`, one of them at a time. */
 export const POST_FAULTS = [

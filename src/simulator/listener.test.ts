@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { Pool } from 'undici';
-import { DEFAULT } from '../payments/payment.ts';
+import { DEFAULT } from '../domain/payment.ts';
 import type { Faults } from './faults.ts';
 import { type ProcessorServer, serveProcessor } from './listener.ts';
 

@@ -5,12 +5,12 @@
  * an answer for good, and stop listening for a while.
  */
 import { type AddressInfo, createServer, type Socket } from 'node:net';
-import { realClock } from '../clock.ts';
+import { realClock } from '../domain/clock.ts';
+import type { ProcessorIndex } from '../domain/payment.ts';
 import { Connection, type Turn } from '../http/connection.ts';
 import { sweepMs } from '../http/limits.ts';
 import type { Request } from '../http/request.ts';
 import { dateText, type Answer as HttpAnswer } from '../http/response.ts';
-import type { ProcessorIndex } from '../payments/payment.ts';
 import { httpAnswer } from './delivery.ts';
 import { Processor, type ProcessorClock } from './processor.ts';
 import { handle, type Request as PlainRequest } from './routes.ts';

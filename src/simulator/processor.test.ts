@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { DEFAULT, FALLBACK } from '../payments/payment.ts';
+import { DEFAULT, FALLBACK } from '../domain/payment.ts';
 import type { Answer } from './answer.ts';
 import { type Faults, NO_FAULTS } from './faults.ts';
 import { Processor } from './processor.ts';

@@ -9,13 +9,13 @@
  * A caller cannot take a payment back: what came in runs to its end whether anyone still listens or not. So
  * nothing here knows of a caller's leaving; the answer then goes to someone who throws it away.
  */
-import type { Clock } from '../clock.ts';
-import { totalCents } from '../payments/money.ts';
-import { PROCESSORS, type ProcessorIndex } from '../payments/payment.ts';
+import type { Clock } from '../domain/clock.ts';
+import { totalCents } from '../domain/money.ts';
+import { PROCESSORS, type ProcessorIndex } from '../domain/payment.ts';
+import { type Chance, chance } from '../domain/random.ts';
 import * as says from './answer.ts';
 import { type Answer, answer, message, type Reply } from './answer.ts';
 import { Book } from './book.ts';
-import { type Chance, chance } from './chance.ts';
 import { anyPostFault, drawPostFault, FAULTS, type Fault, type Faults, NO_FAULTS } from './faults.ts';
 import { HealthWindow, Slots } from './slots.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { DEFAULT } from '../payments/payment.ts';
+import { DEFAULT } from '../domain/payment.ts';
 import type { Answer } from './answer.ts';
 import { Processor } from './processor.ts';
 import { handle, type Request } from './routes.ts';

@@ -5,8 +5,9 @@
  *
  * One of the two may be left out, to run each in a process of its own; with neither given, both run.
  */
+
+import { PROCESSORS, type ProcessorIndex } from '../domain/payment.ts';
 import { type Option, readCommandLine, text, whole } from '../options.ts';
-import { PROCESSORS, type ProcessorIndex } from '../payments/payment.ts';
 import { type ProcessorServer, serveProcessor } from './listener.ts';
 
 interface Settings {

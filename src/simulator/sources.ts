@@ -5,7 +5,7 @@
  * the contract says, ends the audit with one line that says what to mend.
  */
 import { Pool } from 'undici';
-import { PROCESSORS, type Processor } from '../payments/payment.ts';
+import { PROCESSORS, type Processor } from '../domain/payment.ts';
 import type { Booked, ProcessorSum, Recorded, Sum, Window } from './auditor.ts';
 import { parseWithDigits, roundedCents } from './decimal.ts';
 

@@ -2,7 +2,7 @@
  * Time that passes only when told to: what was due happens in order, at its instant, and nothing waits.
  */
 import { Heap } from 'mnemonist';
-import type { Timer } from '../clock.ts';
+import type { Timer } from '../domain/clock.ts';
 import type { ProcessorClock } from './processor.ts';
 
 interface Due {

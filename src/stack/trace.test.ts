@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, test } from 'node:test';
-import { traceIdOf } from '../payments/trace.ts';
+import { traceIdOf } from '../domain/trace-context.ts';
 import { type RunningStack, startStack, until } from './testing.ts';
 
 interface Asked {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CENTS_MAX } from '../payments/money.ts';
-import { idWords } from '../payments/payment.ts';
+import { CENTS_MAX } from '../domain/money.ts';
+import { idWords } from '../domain/payment.ts';
 import {
   decodeHeader,
   decodeRecords,

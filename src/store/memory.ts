@@ -3,8 +3,8 @@
  * thread. One `MemoryWorld` stands for the shared file, one `MemoryStore` for an instance's connection to it.
  */
 
-import { addCents, type Cents, emptyTotal, type Total } from '../payments/money.ts';
-import { idText, type ProcessorIndex, SETTLED, type StoredPayment } from '../payments/payment.ts';
+import { addCents, type Cents, emptyTotal, type Total } from '../domain/money.ts';
+import { idText, type ProcessorIndex, SETTLED, type StoredPayment } from '../domain/payment.ts';
 import type { Summary } from '../payments/payments.ts';
 import { type Batch, COLUMNS } from './batch.ts';
 import { type MemoryWorld, pinnedAs, stored, untouched } from './memory-world.ts';

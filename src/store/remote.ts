@@ -1,7 +1,7 @@
 /** The embedded store as the event loop sees it: posts what it is asked to the store's thread and calls back. */
 
 import { Worker } from 'node:worker_threads';
-import type { ProcessorIndex, StoredPayment } from '../payments/payment.ts';
+import type { ProcessorIndex, StoredPayment } from '../domain/payment.ts';
 import type { Summary } from '../payments/payments.ts';
 import type { Batch } from './batch.ts';
 import type { History, InspectedPayment, Inspection } from './inspection.ts';

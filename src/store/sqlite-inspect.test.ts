@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { idBytes, SENT } from '../payments/payment.ts';
+import { idBytes, SENT } from '../domain/payment.ts';
 import * as column from './batch.ts';
 import { Batch } from './batch.ts';
 import { SqliteStore } from './sqlite.ts';

@@ -1,7 +1,7 @@
 /** Inspection in SQL, over a connection of its own that only reads: opened when somebody looks, in nobody's way. */
 import { join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import { idText, type ProcessorIndex, type State } from '../payments/payment.ts';
+import { idText, type ProcessorIndex, type State } from '../domain/payment.ts';
 import type { History, InspectedAttempt, InspectedPayment } from './inspection.ts';
 import { fileName } from './sqlite-open.ts';
 

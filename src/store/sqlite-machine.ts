@@ -8,7 +8,7 @@
 
 import { readFileSync } from 'node:fs';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
-import { DEFAULT, PINNED, SETTLED, WAITING } from '../payments/payment.ts';
+import { DEFAULT, PINNED, SETTLED, WAITING } from '../domain/payment.ts';
 import type { SqliteOptions } from './sqlite-open.ts';
 import type { Joined } from './store.ts';
 

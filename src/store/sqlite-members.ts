@@ -5,7 +5,7 @@
  * Every method answers or throws, as those of the store do.
  */
 
-import type { ProcessorIndex } from '../payments/payment.ts';
+import type { ProcessorIndex } from '../domain/payment.ts';
 import type { Connection } from './sqlite-connection.ts';
 import type { Machine } from './sqlite-machine.ts';
 import { type HealthReport, type InstanceView, type Joined, type Shared, StoreFault } from './store.ts';

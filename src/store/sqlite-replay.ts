@@ -2,7 +2,7 @@
 
 import { closeSync, openSync, readdirSync, readSync } from 'node:fs';
 import { join } from 'node:path';
-import { DEFAULT, PINNED, WAITING } from '../payments/payment.ts';
+import { DEFAULT, PINNED, WAITING } from '../domain/payment.ts';
 import * as column from './batch.ts';
 import { Batch, PUT } from './batch.ts';
 import {

@@ -1,7 +1,7 @@
 /** The one transaction of the hot path: a batch of puts, marks, settlements and attempts. */
 
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
-import { type ProcessorIndex, writeIdBytes } from '../payments/payment.ts';
+import { type ProcessorIndex, writeIdBytes } from '../domain/payment.ts';
 import * as column from './batch.ts';
 import { DONE, FORGOTTEN, KNOWN, StoreFault, type Written } from './store.ts';
 import { TotalsSum } from './totals.ts';

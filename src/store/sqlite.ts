@@ -6,8 +6,8 @@
  */
 
 import type { SQLInputValue } from 'node:sqlite';
-import { addTotal, emptyTotal } from '../payments/money.ts';
-import type { ProcessorIndex } from '../payments/payment.ts';
+import { addTotal, emptyTotal } from '../domain/money.ts';
+import type { ProcessorIndex } from '../domain/payment.ts';
 import type { Summary } from '../payments/payments.ts';
 import { COLUMNS } from './batch.ts';
 import { Checkpoints } from './checkpoints.ts';

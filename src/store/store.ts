@@ -17,7 +17,7 @@
  * of its operations) and its answer names the new generation, so its writer learns what to forget.
  */
 
-import type { ProcessorIndex, StoredPayment } from '../payments/payment.ts';
+import type { ProcessorIndex, StoredPayment } from '../domain/payment.ts';
 import type { Summary } from '../payments/payments.ts';
 import type { Batch } from './batch.ts';
 

@@ -3,8 +3,8 @@
  * without being copied and become objects only where they are used.
  */
 
-import type { Cents } from '../payments/money.ts';
-import { type ProcessorIndex, type State, type StoredPayment, writeIdBytes } from '../payments/payment.ts';
+import type { Cents } from '../domain/money.ts';
+import { type ProcessorIndex, type State, type StoredPayment, writeIdBytes } from '../domain/payment.ts';
 import * as column from './batch.ts';
 
 /** The columns of the table of payments in the order of `packRows`. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { totalCents } from '../payments/money.ts';
+import { totalCents } from '../domain/money.ts';
 import { chance, seed } from './testing.ts';
 import { LEVELS, rangesOf, TotalsSum } from './totals.ts';
 

@@ -13,8 +13,8 @@
  *     level 0   [ 6200 .. 6207 ]          [ 12864 .. 12866 ]
  */
 
-import { addCents, addTotal, emptyTotal, type Total } from '../payments/money.ts';
-import type { ProcessorIndex } from '../payments/payment.ts';
+import { addCents, addTotal, emptyTotal, type Total } from '../domain/money.ts';
+import type { ProcessorIndex } from '../domain/payment.ts';
 
 /** 64 buckets make one of the next level: a window then touches some 500 rows on average, all neighbours. */
 const RADIX = 64;

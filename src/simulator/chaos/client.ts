@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { Pool } from 'undici';
-import type { Chance } from '../chance.ts';
+import type { Chance } from '../../domain/random.ts';
 
 /** What clients should not do, as shares of all payments: sent twice at once; once more later with another amount. */
 const MISUSE = { twice: 0.05, otherAmount: 0.01 };

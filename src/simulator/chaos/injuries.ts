@@ -1,7 +1,7 @@
 /** What is done to a running stack: processes killed, paused and restarted, processors that misbehave. */
 import { readFileSync } from 'node:fs';
+import type { Chance } from '../../domain/random.ts';
 import { killIfThere, type RunningStack } from '../../stack/testing.ts';
-import type { Chance } from '../chance.ts';
 import { FAULTS, type Fault } from '../faults.ts';
 
 const BACKENDS = ['backend-1', 'backend-2', 'backend-3'] as const;

@@ -1,9 +1,9 @@
 /** A stack that can be killed and started again, the processors and the clients that outlive it, and an audit of what came of it. */
 
-import type { ProcessorIndex } from '../../payments/payment.ts';
+import type { ProcessorIndex } from '../../domain/payment.ts';
+import { chance } from '../../domain/random.ts';
 import { freePorts, killIfThere, type RunningStack, startStack, until } from '../../stack/testing.ts';
 import type { PaymentsAudit, SumsAudit } from '../auditor.ts';
-import { chance } from '../chance.ts';
 import { auditPayments, auditSent, auditSums, concurrently } from '../examine.ts';
 import { type ProcessorServer, serveProcessor } from '../listener.ts';
 import { Sources } from '../sources.ts';

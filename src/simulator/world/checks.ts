@@ -6,6 +6,8 @@
  * every attempt so far was refused for certain: that one rule is what `settled exactly once` rests on, and it is
  * checked when a request leaves, long before two books show what came of it.
  */
+
+import { type Ending, judge } from '../../domain/outcome.ts';
 import {
   DEFAULT,
   FALLBACK,
@@ -15,10 +17,9 @@ import {
   SETTLED,
   type StoredPayment,
   WAITING,
-} from '../../payments/payment.ts';
+} from '../../domain/payment.ts';
+import type { Policy } from '../../domain/settlement.ts';
 import type { PaymentView } from '../../payments/payments.ts';
-import type { Policy } from '../../payments/settlement.ts';
-import { type Ending, judge } from '../../processors/outcome.ts';
 import type { PaymentRequest } from '../../processors/processors.ts';
 import type { MemoryWorld } from '../../store/memory-world.ts';
 import type { Processor } from '../processor.ts';

@@ -1,5 +1,5 @@
 /** One seed's chance, in the forms in which the world asks for it. */
-import { type Chance, chance } from '../chance.ts';
+import { type Chance, chance } from '../../domain/random.ts';
 
 export class Dice {
   readonly roll: Chance;

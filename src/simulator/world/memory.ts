@@ -1,5 +1,5 @@
 /** The modelled store of the world: `store/memory`, watched, delayed and made to fail. */
-import { idText, SENT, SETTLED, writeIdBytes } from '../../payments/payment.ts';
+import { idText, SENT, SETTLED, writeIdBytes } from '../../domain/payment.ts';
 import * as column from '../../store/batch.ts';
 import { MemoryStore } from '../../store/memory.ts';
 import { MemoryWorld } from '../../store/memory-world.ts';

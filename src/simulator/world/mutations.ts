@@ -2,6 +2,8 @@
  * Bugs planted on purpose, each by a part that breaks one rule in place of the one that keeps it: what the checks do not
  * catch here, they would not catch in earnest.
  */
+
+import { type Ending, judge } from '../../domain/outcome.ts';
 import {
   FALLBACK,
   idText,
@@ -10,8 +12,7 @@ import {
   SETTLED,
   type StoredPayment,
   WAITING,
-} from '../../payments/payment.ts';
-import { type Ending, judge } from '../../processors/outcome.ts';
+} from '../../domain/payment.ts';
 import type { PaymentRequest, Processors } from '../../processors/processors.ts';
 import { Batch, COLUMNS, KIND, MARK, SEQ, SETTLE } from '../../store/batch.ts';
 import type { Log } from '../../store/log.ts';

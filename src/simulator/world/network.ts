@@ -2,8 +2,9 @@
  * The network between one backend and the two processors: what stands in for `processors/client` and everything
  * behind its sockets. Messages take time, overtake each other, get lost, arrive twice; connections are refused.
  */
-import { idBytes, idWords, type ProcessorIndex } from '../../payments/payment.ts';
-import type { Ending } from '../../processors/outcome.ts';
+
+import type { Ending } from '../../domain/outcome.ts';
+import { idBytes, idWords, type ProcessorIndex } from '../../domain/payment.ts';
 import type { Found, Health, PaymentRequest, Processors } from '../../processors/processors.ts';
 import type { Answer } from '../answer.ts';
 import type { Processor } from '../processor.ts';

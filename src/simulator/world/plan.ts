@@ -4,8 +4,9 @@
  * Each seed turns on a random few of all kinds (swarm testing): with everything on at once one fault would hide another,
  * and long chains of one kind would never come about.
  */
+
+import type { Policy } from '../../domain/settlement.ts';
 import type { AckAfter } from '../../payments/intake.ts';
-import type { Policy } from '../../payments/settlement.ts';
 import { OTHER_FAULTS, POST_FAULTS } from '../faults.ts';
 import type { Dice } from './dice.ts';
 

@@ -16,7 +16,9 @@ export class Tally {
 
   add(report: Report): void {
     const { seed, violations, virtualMs, events, settled, settledInMs, met } = report;
-    this.#reports.update(JSON.stringify([seed, violations, virtualMs, events, settled, settledInMs, [...met]]));
+    this.#reports.update(
+      JSON.stringify([seed, violations, virtualMs, events, settled, settledInMs, [...met]]),
+    );
     this.seeds += 1;
     if (violations.length > 0) this.failed.push(seed);
     this.virtualMs += virtualMs;

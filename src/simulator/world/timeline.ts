@@ -4,7 +4,7 @@
  *
  * An event may belong to a process: it then waits while that is stopped (SIGSTOP) and is gone once it is dead.
  */
-import type { Clock, Timer } from '../../clock.ts';
+import type { Clock, Timer } from '../../domain/clock.ts';
 
 /** What can be stopped and killed. */
 export class Process {

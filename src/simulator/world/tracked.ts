@@ -1,5 +1,5 @@
 /** What an all-seeing observer knows of one payment. */
-import type { ProcessorIndex } from '../../payments/payment.ts';
+import type { ProcessorIndex } from '../../domain/payment.ts';
 import type { PaymentView } from '../../payments/payments.ts';
 import type { Process } from './timeline.ts';
 

@@ -9,7 +9,7 @@
  * First everything may break, and no promise may be broken meanwhile. Then all heals, and everything must settle
  * within a bounded time, in the summary of every instance as in the books of the processors.
  */
-import { DEFAULT, FALLBACK, type ProcessorIndex, SETTLED } from '../../payments/payment.ts';
+import { DEFAULT, FALLBACK, type ProcessorIndex, SETTLED } from '../../domain/payment.ts';
 import type { SessionParts } from '../../payments/session.ts';
 import type { Processors } from '../../processors/processors.ts';
 import type { Reopening, Store } from '../../store/store.ts';

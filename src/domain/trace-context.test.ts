@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { readTraceparent, TRACE_WORDS, Traces, traceIdOf } from './trace.ts';
+import { readTraceparent, TRACE_WORDS, Traces, traceIdOf } from './trace-context.ts';
 
 const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
 const PARENT_ID = 'b7ad6b7169203331';

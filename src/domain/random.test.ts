@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { chance } from './chance.ts';
+import { chance } from './random.ts';
 
 test('one seed gives one sequence, another seed another', () => {
   const draw = (seed: number): number[] => Array.from({ length: 100 }, chance(seed));

@@ -5,7 +5,7 @@
  * refused. Unknown: everything else once bytes may have left, and the answers of a gateway in between,
  * which do not tell whether the processor behind it got the request.
  */
-import type { Verdict } from '../payments/settlement.ts';
+import type { Verdict } from './settlement.ts';
 
 /** Names for histories and metrics; the order is stored, so new ones go to the end. */
 export const OUTCOMES = [
