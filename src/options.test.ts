@@ -145,7 +145,7 @@ test('help has a line for each option and each word, and goes before any complai
 
 /** The programs, and the status with which they say that a command line cannot be used. */
 const PROGRAMS = [
-  ['src/http/fuzz.ts', 2],
+  ['src/fuzz/main.ts', 2],
   ['src/simulator/simulate.ts', 2],
   ['src/simulator/audit.ts', 2],
   ['src/simulator/server.ts', 2],

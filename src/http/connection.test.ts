@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { Connection, type Handler, type Turn } from './connection.ts';
+import type { Observer } from './instrumentation.ts';
 import {
   idleTimeoutMs,
   lingerTimeoutMs,
@@ -10,7 +11,6 @@ import {
   requestTimeoutMs,
   stallTimeoutMs,
 } from './limits.ts';
-import type { Observer } from './observer.ts';
 import { REFUSAL_NAMES } from './refusals.ts';
 import { GET, METHODS } from './request.ts';
 import { Answer, afterCommit, chunkedJson, json, raw } from './response.ts';

@@ -8,6 +8,8 @@
  *
  *     receive -> held bytes -> parser -> handler -> ring of answers -> take
  */
+
+import { NO_OBSERVER, type Observer } from './instrumentation.ts';
 import {
   idleTimeoutMs,
   lingerTimeoutMs,
@@ -16,7 +18,6 @@ import {
   requestTimeoutMs,
   stallTimeoutMs,
 } from './limits.ts';
-import { NO_OBSERVER, type Observer } from './observer.ts';
 import { PARTIAL, Parser } from './parser.ts';
 import { problem, refusal } from './problem.ts';
 import { REFUSAL_TEXTS, REFUSE } from './refusals.ts';

@@ -3,7 +3,7 @@
  */
 import { MINUS, QUOTE } from './bytes.ts';
 import { decodeAscii } from './json-strings.ts';
-import { hex4 } from './words.ts';
+import { hex4 } from './swar.ts';
 
 const LENGTH = 36;
 

@@ -18,8 +18,8 @@ import {
   SAYS_CLOSE,
   SAYS_KEEP_ALIVE,
 } from './request.ts';
+import { fourLower, wordOf } from './swar.ts';
 import { hostRefusal, readHost } from './target.ts';
-import { fourLower, wordOf } from './words.ts';
 
 const HOST = latin1('host');
 const CONTENT_LENGTH = latin1('content-length');

@@ -3,7 +3,7 @@
  * it says where that is to be compared.
  */
 import { BACKSLASH, HEX, QUOTE } from './bytes.ts';
-import { hex4 } from './words.ts';
+import { hex4 } from './swar.ts';
 
 /** Begins four hexadecimal digits after a backslash. */
 const SMALL_U = 0x75;

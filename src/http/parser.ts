@@ -14,8 +14,8 @@ import { headRefusal, KNOWN_FIRST, readField, readTrailer } from './fields.ts';
 import { emptyLinesMax, headerBytesMax, headerCountMax, lineBytesMax } from './limits.ts';
 import { lineRefusal, nameRefusal, REFUSE, targetRefusal } from './refusals.ts';
 import { EXPECTS_CONTINUE, IS_CHUNKED, methodNumber, OTHER, Request } from './request.ts';
+import { arePlain, isVersion1 } from './swar.ts';
 import { readTarget } from './target.ts';
-import { arePlain, isVersion1 } from './words.ts';
 
 /** More bytes are needed. A negative answer is minus the number of a refusal. */
 export const PARTIAL = 0;

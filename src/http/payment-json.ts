@@ -9,7 +9,7 @@ import { CLOSE_BRACE, COLON, COMMA, equals, latin1, MINUS, OPEN_BRACE, QUOTE } f
 import { readEscapedId, readPlainId } from './correlation-id.ts';
 import { jsonErrorAt, skipBlanks, skipValue } from './json.ts';
 import { decodeAscii, skipString } from './json-strings.ts';
-import { four, wordOf } from './words.ts';
+import { four, wordOf } from './swar.ts';
 
 /** A payment: `into` is filled. The other answers are refusals; MALFORMED alone is a `400`. */
 export const PAYMENT = 0;

@@ -9,8 +9,8 @@
 import { statSync, unlinkSync } from 'node:fs';
 import { connect, createServer, type ListenOptions, type Server as NetServer, type Socket } from 'node:net';
 import { Connection, type Handler, type Turn } from './connection.ts';
+import { NO_OBSERVER, type Observer } from './instrumentation.ts';
 import { connectionsMax, sweepMs } from './limits.ts';
-import { NO_OBSERVER, type Observer } from './observer.ts';
 import { dateText } from './response.ts';
 import { readInto, write } from './sockets.ts';
 

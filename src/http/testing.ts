@@ -15,7 +15,7 @@ import {
   UNAVAILABLE,
 } from '../payments/payments.ts';
 import { Connection, type Handler, type Phase, type Turn } from './connection.ts';
-import type { Observer } from './observer.ts';
+import type { Observer } from './instrumentation.ts';
 
 export const DATE = 'Fri, 10 Jul 2026 12:34:56 GMT';
 

@@ -5,7 +5,7 @@
 
 import { OUTCOMES, type Outcome } from '../domain/outcome.ts';
 import type { ProcessorIndex } from '../domain/payment.ts';
-import type { Observer } from '../http/observer.ts';
+import type { Observer } from '../http/instrumentation.ts';
 import { REFUSAL_NAMES } from '../http/refusals.ts';
 import { METHODS } from '../http/request.ts';
 import { ROUTES } from '../http/routes.ts';

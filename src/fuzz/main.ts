@@ -6,8 +6,8 @@
  * the tables of `fuzz-oracles.ts` give its reason. The seed replays a run.
  */
 import { decimal, readCommandLine, whole } from '../options.ts';
-import { chance, exampleInputs, JSON_INPUTS, mutate } from './fuzz-inputs.ts';
-import { compare, compareJson, faultOf, featuresOf, NodeReader, REASONS, readOurs } from './fuzz-oracles.ts';
+import { chance, exampleInputs, JSON_INPUTS, mutate } from './inputs.ts';
+import { compare, compareJson, faultOf, featuresOf, NodeReader, REASONS, readOurs } from './oracles.ts';
 
 export interface FuzzOptions {
   readonly seed: number;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fuzz } from './fuzz.ts';
-import { compare, compareJson, faultOf, readOurs } from './fuzz-oracles.ts';
+import { fuzz } from './main.ts';
+import { compare, compareJson, faultOf, readOurs } from './oracles.ts';
 
 test('a short run finds no request and no JSON text that is read in two ways (SEED=1)', async () => {
   const report = await fuzz({ seed: 1, goesOn: inputs => inputs < 4000 });

@@ -10,13 +10,13 @@ import {
 } from 'node:http';
 import { Duplex } from 'node:stream';
 import { idText, writeIdBytes } from '../domain/payment.ts';
-import { Connection } from './connection.ts';
-import { jsonDepthMax } from './limits.ts';
-import { COMPLETE, PARTIAL, Parser } from './parser.ts';
-import * as json from './payment-json.ts';
-import { REFUSAL_NAMES, type RefusalName } from './refusals.ts';
-import { Answer } from './response.ts';
-import { answersIn, DATE } from './testing.ts';
+import { Connection } from '../http/connection.ts';
+import { jsonDepthMax } from '../http/limits.ts';
+import { COMPLETE, PARTIAL, Parser } from '../http/parser.ts';
+import * as json from '../http/payment-json.ts';
+import { REFUSAL_NAMES, type RefusalName } from '../http/refusals.ts';
+import { Answer } from '../http/response.ts';
+import { answersIn, DATE } from '../http/testing.ts';
 
 /** One request as text: method, target, body. */
 export interface Read {
