@@ -2,7 +2,7 @@
  * The environment of a backend, read once: one frozen Config, or one line that names the variable and what
  * it takes.
  */
-import type { AckAfter } from './payments/intake.ts';
+import type { AckAfter } from './payments/acceptance.ts';
 
 export type Listen =
   | { readonly is: 'unix'; readonly path: string }

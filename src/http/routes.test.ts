@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Traces } from '../domain/trace-context.ts';
-import type { Acceptance } from '../payments/payments.ts';
+import type { Acceptance } from '../payments/api.ts';
 import { routes } from './routes.ts';
 import { drive, FakePayments } from './testing.ts';
 

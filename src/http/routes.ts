@@ -13,7 +13,7 @@ import {
   type PaymentView,
   type Summary,
   Unavailable,
-} from '../payments/payments.ts';
+} from '../payments/api.ts';
 import { equals, latin1 } from './bytes.ts';
 import type { Handler } from './connection.ts';
 import {

@@ -13,7 +13,7 @@ import {
   type Readiness,
   type Summary,
   UNAVAILABLE,
-} from '../payments/payments.ts';
+} from '../payments/api.ts';
 import { Connection, type Handler, type Phase, type Turn } from './connection.ts';
 import type { Observer } from './instrumentation.ts';
 

@@ -6,7 +6,7 @@
  * payment, which the processor has and soquete does not know of yet.
  */
 import { totalCents } from '../domain/money.ts';
-import type { Summary } from '../payments/payments.ts';
+import type { Summary } from '../payments/api.ts';
 import { askAdmin } from './admin.ts';
 import type { Books, BooksSide } from './published.ts';
 

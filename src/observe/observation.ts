@@ -5,7 +5,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../domain/clock.ts';
 import type { Session, SessionEvents } from '../payments/session.ts';
-import type { Breaker } from '../processors/breaker.ts';
+import type { Breaker } from '../processors/circuit-breaker.ts';
 import { fileName } from '../store/sqlite-open.ts';
 import type { Shared, Store } from '../store/store.ts';
 import type { BooksParts } from './books.ts';

@@ -1,5 +1,5 @@
 /** What the pages may ask of a backend: the seam between showing and doing. */
-import type { Readiness } from '../payments/payments.ts';
+import type { Readiness } from '../payments/api.ts';
 import type { History, InspectedPayment } from '../store/inspection.ts';
 import type { Seen, SharedHealth } from './metrics.ts';
 import type { PolicyView, Sample, View } from './view.ts';

@@ -8,7 +8,7 @@ import { PROBLEM_KINDS } from '../http/problem.ts';
 import { routes } from '../http/routes.ts';
 import { Server } from '../http/server.ts';
 import { FakePayments } from '../http/testing.ts';
-import { Unavailable } from '../payments/payments.ts';
+import { Unavailable } from '../payments/api.ts';
 import type { Observed } from './observed.ts';
 import { OPENAPI } from './openapi.ts';
 import { createPages } from './pages.ts';

@@ -1,5 +1,5 @@
 import { type Reply, StoreFault } from '../store/store.ts';
-import { Unavailable } from './payments.ts';
+import { Unavailable } from './api.ts';
 
 /** A store's answer as a promise; a fault rejects with `Unavailable`, whose `cause` it is. */
 export function ask<T>(call: (reply: Reply<T>) => void): Promise<T> {

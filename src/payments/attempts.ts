@@ -11,12 +11,12 @@ import type { Clock } from '../domain/clock.ts';
 import { type Ending, judge, OUTCOMES, type Outcome } from '../domain/outcome.ts';
 import { PINNED, type ProcessorIndex, SENT, SETTLED, WAITING } from '../domain/payment.ts';
 import { after, triesAfterRefusal, triesAfterSending } from '../domain/settlement.ts';
-import type { Breaker } from '../processors/breaker.ts';
-import type { Found, PaymentRequest, Processors } from '../processors/processors.ts';
-import type { Ledger } from './ledger.ts';
-import type { Pauses } from './pauses.ts';
-import type { Places } from './places.ts';
-import type { Queue } from './queue.ts';
+import type { Breaker } from '../processors/circuit-breaker.ts';
+import type { Found, PaymentRequest, Processors } from '../processors/port.ts';
+import type { Places } from './in-flight.ts';
+import type { Queue } from './payment-pool.ts';
+import type { Pauses } from './retry-schedule.ts';
+import type { Ledger } from './store-writer.ts';
 
 /**
  * Attempts whose intents the store has leave for so long in one turn, at least one: the intents of a page are stored

@@ -4,8 +4,7 @@
 
 import type { Cents } from '../domain/money.ts';
 import { idText, idWords, PROCESSORS, SETTLED, type StoredPayment } from '../domain/payment.ts';
-import { ask } from './ask.ts';
-import { Intake, type IntakeParts } from './intake.ts';
+import { Intake, type IntakeParts } from './acceptance.ts';
 import {
   type Acceptance,
   type Payments,
@@ -13,8 +12,9 @@ import {
   type Readiness,
   type Summary,
   Unavailable,
-} from './payments.ts';
-import { NONE } from './queue.ts';
+} from './api.ts';
+import { ask } from './ask.ts';
+import { NONE } from './payment-pool.ts';
 import type { Session } from './session.ts';
 
 export interface ServiceParts extends IntakeParts {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Clock } from '../domain/clock.ts';
-import { Breaker } from '../processors/breaker.ts';
+import { Breaker } from '../processors/circuit-breaker.ts';
 import { Batch } from '../store/batch.ts';
 import { MemoryStore } from '../store/memory.ts';
 import { MemoryWorld } from '../store/memory-world.ts';

@@ -5,19 +5,20 @@
  * Being fenced means that the others have taken over what was stored: this life ends as if the process had died, and
  * the next one begins as after a crash, by replaying the log. So it is when the store breaks, once that is there again.
  */
+
+import { HealthChecker } from '../cluster/health-checker.ts';
+import { Membership } from '../cluster/membership.ts';
 import type { Clock, Timer } from '../domain/clock.ts';
 import { DEFAULT, FALLBACK, type ProcessorIndex } from '../domain/payment.ts';
 import type { Policy } from '../domain/settlement.ts';
-import type { Breaker } from '../processors/breaker.ts';
-import { HealthChecker } from '../processors/health.ts';
-import type { Processors } from '../processors/processors.ts';
+import type { Breaker } from '../processors/circuit-breaker.ts';
+import type { Processors } from '../processors/port.ts';
 import type { FollowEvents, Follower } from '../store/follow.ts';
 import type { Log } from '../store/log.ts';
 import { type Joined, type Shared, type Store, StoreFault } from '../store/store.ts';
 import { ask } from './ask.ts';
-import { Filter } from './filter.ts';
-import { Membership } from './membership.ts';
-import { Queue } from './queue.ts';
+import { Filter } from './bloom-filter.ts';
+import { Queue } from './payment-pool.ts';
 import { Worker, type WorkerEvents } from './worker.ts';
 
 export interface SessionParts {

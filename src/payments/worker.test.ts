@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Clock } from '../domain/clock.ts';
-import { Breaker } from '../processors/breaker.ts';
-import type { Processors } from '../processors/processors.ts';
+import { Breaker } from '../processors/circuit-breaker.ts';
+import type { Processors } from '../processors/port.ts';
 import { MemoryStore } from '../store/memory.ts';
 import { MemoryWorld } from '../store/memory-world.ts';
-import { Queue } from './queue.ts';
+import { Queue } from './payment-pool.ts';
 import { Worker } from './worker.ts';
 
 const SENDING_TAKES_MS = 0.15;

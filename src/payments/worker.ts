@@ -20,18 +20,18 @@
 import type { Clock, Timer } from '../domain/clock.ts';
 import type { StoredPayment } from '../domain/payment.ts';
 import type { Policy } from '../domain/settlement.ts';
-import type { Breaker } from '../processors/breaker.ts';
-import type { Processors } from '../processors/processors.ts';
+import type { Breaker } from '../processors/circuit-breaker.ts';
+import type { Processors } from '../processors/port.ts';
 import { PUT, SETTLE } from '../store/batch.ts';
 import { KNOWN, type Store, type StoreFault } from '../store/store.ts';
 import { type AttemptEvents, Attempts } from './attempts.ts';
-import { Lanes } from './lanes.ts';
-import { Ledger } from './ledger.ts';
-import { Pace } from './pace.ts';
-import { Parking } from './parking.ts';
-import { Pauses } from './pauses.ts';
-import { Places } from './places.ts';
-import { NONE, type Queue } from './queue.ts';
+import { Pace } from './drain-rate.ts';
+import { Places } from './in-flight.ts';
+import { Parking } from './overflow.ts';
+import { NONE, type Queue } from './payment-pool.ts';
+import { Lanes } from './ready-queue.ts';
+import { Pauses } from './retry-schedule.ts';
+import { Ledger } from './store-writer.ts';
 
 /** Attempts started in one turn of the event loop: accepting goes first when both want the processor. */
 const STARTS_A_TURN = 16;

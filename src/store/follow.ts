@@ -6,7 +6,7 @@
  * store has everything in it, and from then on the store answers.
  */
 import { join } from 'node:path';
-import { hash } from '../payments/queue.ts';
+import { hash } from '../payments/payment-pool.ts';
 import { type Files, realFiles } from './files.ts';
 import { logDirectory } from './log.ts';
 import {

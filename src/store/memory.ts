@@ -5,7 +5,7 @@
 
 import { addCents, type Cents, emptyTotal, type Total } from '../domain/money.ts';
 import { idText, type ProcessorIndex, SETTLED, type StoredPayment } from '../domain/payment.ts';
-import type { Summary } from '../payments/payments.ts';
+import type { Summary } from '../payments/api.ts';
 import { type Batch, COLUMNS } from './batch.ts';
 import { type MemoryWorld, pinnedAs, stored, untouched } from './memory-world.ts';
 import type { SqliteOptions } from './sqlite-open.ts';

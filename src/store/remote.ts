@@ -2,7 +2,7 @@
 
 import { Worker } from 'node:worker_threads';
 import type { ProcessorIndex, StoredPayment } from '../domain/payment.ts';
-import type { Summary } from '../payments/payments.ts';
+import type { Summary } from '../payments/api.ts';
 import type { Batch } from './batch.ts';
 import type { History, InspectedPayment, Inspection } from './inspection.ts';
 import { type SqliteOptions, StoreOpenError } from './sqlite-open.ts';

@@ -8,7 +8,7 @@
 import type { SQLInputValue } from 'node:sqlite';
 import { addTotal, emptyTotal } from '../domain/money.ts';
 import type { ProcessorIndex } from '../domain/payment.ts';
-import type { Summary } from '../payments/payments.ts';
+import type { Summary } from '../payments/api.ts';
 import { COLUMNS } from './batch.ts';
 import { Checkpoints } from './checkpoints.ts';
 import { Connection } from './sqlite-connection.ts';

@@ -18,7 +18,7 @@
  */
 
 import type { ProcessorIndex, StoredPayment } from '../domain/payment.ts';
-import type { Summary } from '../payments/payments.ts';
+import type { Summary } from '../payments/api.ts';
 import type { Batch } from './batch.ts';
 
 export type Reply<T> = (answer: T | StoreFault) => void;

@@ -19,8 +19,8 @@ import {
   WAITING,
 } from '../../domain/payment.ts';
 import type { Policy } from '../../domain/settlement.ts';
-import type { PaymentView } from '../../payments/payments.ts';
-import type { PaymentRequest } from '../../processors/processors.ts';
+import type { PaymentView } from '../../payments/api.ts';
+import type { PaymentRequest } from '../../processors/port.ts';
 import type { MemoryWorld } from '../../store/memory-world.ts';
 import type { Processor } from '../processor.ts';
 import { nameOf } from './network.ts';

@@ -1,7 +1,7 @@
 /** The clients: payments in bursts, sent again until they are accepted, with ids that come twice; questions, purges. */
 import { addTotal, emptyTotal, type Total, totalCents } from '../../domain/money.ts';
 import { idText, idWords, PROCESSORS, SETTLED } from '../../domain/payment.ts';
-import type { Summary } from '../../payments/payments.ts';
+import type { Summary } from '../../payments/api.ts';
 import type { Dice } from './dice.ts';
 import type { Instance } from './instance.ts';
 import { WALL_START_MS } from './timeline.ts';

@@ -10,7 +10,7 @@ import {
   type Summary,
   UNAVAILABLE,
   Unavailable,
-} from '../../payments/payments.ts';
+} from '../../payments/api.ts';
 import type { Service } from '../../payments/service.ts';
 import type { Dice } from './dice.ts';
 import type { Process, Timeline } from './timeline.ts';

@@ -1,6 +1,6 @@
 /** Everything that goes wrong: strikes by the rates of the plan while the bad phase lasts, and mends it all at its end. */
 import { idText, type ProcessorIndex } from '../../domain/payment.ts';
-import { Unavailable } from '../../payments/payments.ts';
+import { Unavailable } from '../../payments/api.ts';
 import { type Store, StoreFault } from '../../store/store.ts';
 import { type Faults, NO_FAULTS, OTHER_FAULTS, POST_FAULTS } from '../faults.ts';
 import type { Dice } from './dice.ts';

@@ -3,12 +3,12 @@
  * resumed and asked to leave. Wires the parts as `backend.ts` does; `arrive` is what `http/server` makes of a request.
  */
 import type { Clock } from '../../domain/clock.ts';
-import { Unavailable } from '../../payments/payments.ts';
-import { NONE } from '../../payments/queue.ts';
+import { Unavailable } from '../../payments/api.ts';
+import { NONE } from '../../payments/payment-pool.ts';
 import { Service } from '../../payments/service.ts';
 import { Session, type SessionParts } from '../../payments/session.ts';
-import { Breaker } from '../../processors/breaker.ts';
-import type { Processors } from '../../processors/processors.ts';
+import { Breaker } from '../../processors/circuit-breaker.ts';
+import type { Processors } from '../../processors/port.ts';
 import type { Files } from '../../store/files.ts';
 import { Follower } from '../../store/follow.ts';
 import { Log } from '../../store/log.ts';

@@ -13,7 +13,7 @@ import {
   type StoredPayment,
   WAITING,
 } from '../../domain/payment.ts';
-import type { PaymentRequest, Processors } from '../../processors/processors.ts';
+import type { PaymentRequest, Processors } from '../../processors/port.ts';
 import { Batch, COLUMNS, KIND, MARK, SEQ, SETTLE } from '../../store/batch.ts';
 import type { Log } from '../../store/log.ts';
 import { DONE, type Reply, type Store, StoreFault } from '../../store/store.ts';

@@ -5,7 +5,7 @@
 
 import type { Ending } from '../../domain/outcome.ts';
 import { idBytes, idWords, type ProcessorIndex } from '../../domain/payment.ts';
-import type { Found, Health, PaymentRequest, Processors } from '../../processors/processors.ts';
+import type { Found, Health, PaymentRequest, Processors } from '../../processors/port.ts';
 import type { Answer } from '../answer.ts';
 import type { Processor } from '../processor.ts';
 import type { Checks } from './checks.ts';

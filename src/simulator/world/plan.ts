@@ -6,7 +6,7 @@
  */
 
 import type { Policy } from '../../domain/settlement.ts';
-import type { AckAfter } from '../../payments/intake.ts';
+import type { AckAfter } from '../../payments/acceptance.ts';
 import { OTHER_FAULTS, POST_FAULTS } from '../faults.ts';
 import type { Dice } from './dice.ts';
 

@@ -1,6 +1,6 @@
 /** What an all-seeing observer knows of one payment. */
 import type { ProcessorIndex } from '../../domain/payment.ts';
-import type { PaymentView } from '../../payments/payments.ts';
+import type { PaymentView } from '../../payments/api.ts';
 import type { Process } from './timeline.ts';
 
 export interface Acknowledged {

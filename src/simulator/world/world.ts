@@ -11,7 +11,7 @@
  */
 import { DEFAULT, FALLBACK, type ProcessorIndex, SETTLED } from '../../domain/payment.ts';
 import type { SessionParts } from '../../payments/session.ts';
-import type { Processors } from '../../processors/processors.ts';
+import type { Processors } from '../../processors/port.ts';
 import type { Reopening, Store } from '../../store/store.ts';
 import { FAULTS } from '../faults.ts';
 import { Processor } from '../processor.ts';

@@ -5,7 +5,7 @@
  * Each layer holds twice as many ids as the one before. A layer is blocked: the bits of an id lie in one cache
  * line of 64 bytes, so that a layer costs one memory access. 12 bits an id: 15 MB for ten million.
  */
-import { hash } from './queue.ts';
+import { hash } from './payment-pool.ts';
 
 const BITS_AN_ID = 12;
 const LINE_WORDS = 16;

@@ -8,8 +8,8 @@ import type { Clock } from '../domain/clock.ts';
 import { DEFAULT, idWords, type StoredPayment } from '../domain/payment.ts';
 import { recovered } from '../domain/settlement.ts';
 import { type Store, StoreFault } from '../store/store.ts';
-import type { Lanes } from './lanes.ts';
-import { NONE, type Queue } from './queue.ts';
+import { NONE, type Queue } from './payment-pool.ts';
+import type { Lanes } from './ready-queue.ts';
 
 const REFILL_BATCH = 2048;
 const REFILL_RETRY_MS = 200;

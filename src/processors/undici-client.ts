@@ -9,7 +9,7 @@ import { formatInstant } from '../domain/instant.ts';
 import { decimal } from '../domain/money.ts';
 import type { Ending } from '../domain/outcome.ts';
 import type { ProcessorIndex } from '../domain/payment.ts';
-import type { Found, Health, PaymentRequest, Processors } from './processors.ts';
+import type { Found, Health, PaymentRequest, Processors } from './port.ts';
 
 export interface ClientOptions {
   /** Origins by ProcessorIndex. */

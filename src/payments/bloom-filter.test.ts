@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Filter } from './filter.ts';
+import { Filter } from './bloom-filter.ts';
 
 /** Words of a client that counts: the least random ids there are. */
 const counted = (count: number): Int32Array => Int32Array.of(0, 0x4000, -0x80000000, count);

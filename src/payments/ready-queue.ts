@@ -12,7 +12,7 @@
 import { FixedDeque, Heap } from 'mnemonist';
 import { PINNED, type ProcessorIndex } from '../domain/payment.ts';
 import { destination, type Permits, type Policy } from '../domain/settlement.ts';
-import { NONE, type Queue, RETIRED } from './queue.ts';
+import { NONE, type Queue, RETIRED } from './payment-pool.ts';
 
 export class Lanes {
   readonly #queue: Queue;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { idText } from '../domain/payment.ts';
 import { chance } from '../domain/random.ts';
-import { NONE, Queue } from './queue.ts';
+import { NONE, Queue } from './payment-pool.ts';
 
 test('a payment is found by its id until its slot is freed', () => {
   const queue = new Queue(16);

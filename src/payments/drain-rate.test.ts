@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Pace } from './pace.ts';
+import { Pace } from './drain-rate.ts';
 
 /** Starts in the second from `startMs` on, asked for each millisecond, with `perSecond` acceptances evenly spread. */
 function startsInASecond(pace: Pace, perSecond: number, startMs: number): number {

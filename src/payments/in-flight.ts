@@ -2,8 +2,8 @@
 
 import { DEFAULT, FALLBACK, type ProcessorIndex } from '../domain/payment.ts';
 import type { Permits } from '../domain/settlement.ts';
-import type { Breaker } from '../processors/breaker.ts';
-import { Limit } from '../processors/limit.ts';
+import { Limit } from '../processors/adaptive-limit.ts';
+import type { Breaker } from '../processors/circuit-breaker.ts';
 
 export class Places {
   readonly #breakers: readonly [Breaker, Breaker];

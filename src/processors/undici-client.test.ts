@@ -3,8 +3,8 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { after, test } from 'node:test';
 import { type Ending, judge } from '../domain/outcome.ts';
 import { DEFAULT } from '../domain/payment.ts';
-import { ProcessorsClient } from './client.ts';
-import type { Found } from './processors.ts';
+import type { Found } from './port.ts';
+import { ProcessorsClient } from './undici-client.ts';
 
 const request = {
   correlationId: '4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3',

@@ -27,7 +27,7 @@ import {
   TRIES,
 } from '../store/batch.ts';
 import { type Store, StoreFault } from '../store/store.ts';
-import { NONE, type Queue } from './queue.ts';
+import { NONE, type Queue } from './payment-pool.ts';
 
 /**
  * A page is handed over when it is worth a transaction, which costs some 0.3 ms of CPU whether it holds one payment

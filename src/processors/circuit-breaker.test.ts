@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Breaker } from './breaker.ts';
+import { Breaker } from './circuit-breaker.ts';
 
 const policy = { failuresMax: 10, failuresFew: 3, failuresSpanMs: 500, probeMinMs: 250, probeMaxMs: 1000 };
 

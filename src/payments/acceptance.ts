@@ -7,9 +7,9 @@
 import type { Clock } from '../domain/clock.ts';
 import { type StoredPayment, writeIdBytes } from '../domain/payment.ts';
 import type { Store } from '../store/store.ts';
+import { ACCEPTED, type Acceptance, CONFLICT, type Payments, UNAVAILABLE } from './api.ts';
 import { ask } from './ask.ts';
-import { ACCEPTED, type Acceptance, CONFLICT, type Payments, UNAVAILABLE } from './payments.ts';
-import { NONE } from './queue.ts';
+import { NONE } from './payment-pool.ts';
 import type { Session } from './session.ts';
 
 /** What has to have happened before a payment is acknowledged. */

@@ -2,7 +2,7 @@
 import { Heap } from 'mnemonist';
 import type { Clock } from '../domain/clock.ts';
 import { type Policy, pauseMs } from '../domain/settlement.ts';
-import { NONE, type Queue } from './queue.ts';
+import { NONE, type Queue } from './payment-pool.ts';
 
 /** More than this in a row make no pause longer. */
 const FAILURES_MAX = 1000;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { LIMIT_MIN, Limit } from './limit.ts';
+import { LIMIT_MIN, Limit } from './adaptive-limit.ts';
 
 /** Answers that each take what `durationMs` says at the present limit, all places taken. */
 function answers(limit: Limit, count: number, durationMs: (atWork: number) => number, startMs = 0): number {
