@@ -12,10 +12,10 @@ import { Service } from './payments/service.ts';
 import { Session, type SessionEvents } from './payments/session.ts';
 import { Breaker } from './processors/circuit-breaker.ts';
 import { ProcessorsClient } from './processors/undici-client.ts';
-import { Follower } from './store/follow.ts';
-import type { Inspection } from './store/inspection.ts';
-import { Log } from './store/log.ts';
-import type { Reopening, Store, StoreFault } from './store/store.ts';
+import { Log } from './storage/embedded/file-log.ts';
+import { Follower } from './storage/embedded/shared-directory-feed.ts';
+import type { Inspection } from './storage/inspection.ts';
+import type { Reopening, Store, StoreFault } from './storage/ports.ts';
 
 /** Attempts at work get this long to end when the backend stops; then they are left to be found as unknown. */
 const STOP_MS = 2500;

@@ -9,8 +9,8 @@ import { Server } from './http/server.ts';
 import { createLogger, type Logger } from './observe/log.ts';
 import { createPages } from './observe/pages.ts';
 import { letCompilersGiveWay } from './priority.ts';
-import { openSqliteStore, type ThreadOptions } from './store/remote.ts';
-import { StoreOpenError } from './store/sqlite-open.ts';
+import { StoreOpenError } from './storage/embedded/sqlite/open.ts';
+import { openSqliteStore, type ThreadOptions } from './storage/embedded/sqlite/thread-client.ts';
 
 /** EX_CONFIG of sysexits.h: starting again will not help, so a launcher should not try. */
 const EXIT_CONFIG = 78;

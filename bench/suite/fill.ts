@@ -4,8 +4,18 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { Batch, CENTS, ID, KIND, PUT, REQUESTED_AT, SEQ, SETTLE, SETTLED_AT } from '../../src/store/batch.ts';
-import { SqliteStore } from '../../src/store/sqlite.ts';
+import {
+  Batch,
+  CENTS,
+  ID,
+  KIND,
+  PUT,
+  REQUESTED_AT,
+  SEQ,
+  SETTLE,
+  SETTLED_AT,
+} from '../../src/storage/batch.ts';
+import { SqliteStore } from '../../src/storage/embedded/sqlite/store.ts';
 
 export interface Filled {
   readonly directory: string;

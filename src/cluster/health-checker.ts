@@ -5,7 +5,7 @@
 import type { Clock, Timer } from '../domain/clock.ts';
 import { PROCESSORS, type ProcessorIndex } from '../domain/payment.ts';
 import type { Processors } from '../processors/port.ts';
-import type { Store } from '../store/store.ts';
+import type { Store } from '../storage/ports.ts';
 
 /** A little more than the processors' window. */
 export const HEALTH_MS = 5050;

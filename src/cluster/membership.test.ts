@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Clock } from '../domain/clock.ts';
-import { MemoryStore } from '../store/memory.ts';
-import { MemoryWorld } from '../store/memory-world.ts';
+import { MemoryWorld } from '../storage/memory/state.ts';
+import { MemoryStore } from '../storage/memory/store.ts';
 import { Membership } from './membership.ts';
 
 const clock: Clock = {

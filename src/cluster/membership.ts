@@ -7,7 +7,7 @@
  */
 import type { Clock, Timer } from '../domain/clock.ts';
 import type { StoredPayment } from '../domain/payment.ts';
-import { type InstanceView, type Shared, type Store, StoreFault } from '../store/store.ts';
+import { type InstanceView, type Shared, type Store, StoreFault } from '../storage/ports.ts';
 
 export const LOOK_MS = 100;
 export const BEAT_MS = 500;

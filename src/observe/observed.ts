@@ -1,6 +1,6 @@
 /** What the pages may ask of a backend: the seam between showing and doing. */
 import type { Readiness } from '../payments/api.ts';
-import type { History, InspectedPayment } from '../store/inspection.ts';
+import type { History, InspectedPayment } from '../storage/inspection.ts';
 import type { Seen, SharedHealth } from './metrics.ts';
 import type { PolicyView, Sample, View } from './view.ts';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { OUTCOMES, type Outcome } from '../domain/outcome.ts';
 import { DEFAULT, FALLBACK, PINNED, SENT, SETTLED, WAITING } from '../domain/payment.ts';
-import type { History, InspectedAttempt, InspectedPayment } from '../store/inspection.ts';
+import type { History, InspectedAttempt, InspectedPayment } from '../storage/inspection.ts';
 import { tellStory } from './story.ts';
 
 const policy = {

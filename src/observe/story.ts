@@ -5,7 +5,7 @@
 
 import { OUTCOMES, type Outcome } from '../domain/outcome.ts';
 import { DEFAULT, PINNED, PROCESSORS, SENT, SETTLED } from '../domain/payment.ts';
-import type { History, InspectedPayment } from '../store/inspection.ts';
+import type { History, InspectedPayment } from '../storage/inspection.ts';
 import type { ProcessorFigures } from './published.ts';
 import type { PaymentLine, PolicyView, Story, StoryEvent } from './view.ts';
 

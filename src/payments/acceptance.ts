@@ -6,7 +6,7 @@
  */
 import type { Clock } from '../domain/clock.ts';
 import { type StoredPayment, writeIdBytes } from '../domain/payment.ts';
-import type { Store } from '../store/store.ts';
+import type { Store } from '../storage/ports.ts';
 import { ACCEPTED, type Acceptance, CONFLICT, type Payments, UNAVAILABLE } from './api.ts';
 import { ask } from './ask.ts';
 import { NONE } from './payment-pool.ts';

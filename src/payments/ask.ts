@@ -1,4 +1,4 @@
-import { type Reply, StoreFault } from '../store/store.ts';
+import { type Reply, StoreFault } from '../storage/ports.ts';
 import { Unavailable } from './api.ts';
 
 /** A store's answer as a promise; a fault rejects with `Unavailable`, whose `cause` it is. */

@@ -7,7 +7,7 @@
 import type { Clock } from '../domain/clock.ts';
 import { DEFAULT, idWords, type StoredPayment } from '../domain/payment.ts';
 import { recovered } from '../domain/settlement.ts';
-import { type Store, StoreFault } from '../store/store.ts';
+import { type Store, StoreFault } from '../storage/ports.ts';
 import { NONE, type Queue } from './payment-pool.ts';
 import type { Lanes } from './ready-queue.ts';
 

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Clock } from '../domain/clock.ts';
 import { Breaker } from '../processors/circuit-breaker.ts';
-import { Batch } from '../store/batch.ts';
-import { MemoryStore } from '../store/memory.ts';
-import { MemoryWorld } from '../store/memory-world.ts';
-import { asked, put } from '../store/testing.ts';
+import { Batch } from '../storage/batch.ts';
+import { MemoryWorld } from '../storage/memory/state.ts';
+import { MemoryStore } from '../storage/memory/store.ts';
+import { asked, put } from '../storage/testing.ts';
 import { Session, type SessionParts } from './session.ts';
 
 test('a life that cannot read the logs of the others does nothing, and holds nothing open', async () => {

@@ -25,8 +25,8 @@ import {
   SETTLED_AT,
   STATE,
   TRIES,
-} from '../store/batch.ts';
-import { type Store, StoreFault } from '../store/store.ts';
+} from '../storage/batch.ts';
+import { type Store, StoreFault } from '../storage/ports.ts';
 import { NONE, type Queue } from './payment-pool.ts';
 
 /**

@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import type { Clock } from '../domain/clock.ts';
 import { Breaker } from '../processors/circuit-breaker.ts';
 import type { Processors } from '../processors/port.ts';
-import { MemoryStore } from '../store/memory.ts';
-import { MemoryWorld } from '../store/memory-world.ts';
+import { MemoryWorld } from '../storage/memory/state.ts';
+import { MemoryStore } from '../storage/memory/store.ts';
 import { Queue } from './payment-pool.ts';
 import { Worker } from './worker.ts';
 

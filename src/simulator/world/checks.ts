@@ -21,7 +21,7 @@ import {
 import type { Policy } from '../../domain/settlement.ts';
 import type { PaymentView } from '../../payments/api.ts';
 import type { PaymentRequest } from '../../processors/port.ts';
-import type { MemoryWorld } from '../../store/memory-world.ts';
+import type { MemoryWorld } from '../../storage/memory/state.ts';
 import type { Processor } from '../processor.ts';
 import { nameOf } from './network.ts';
 import { type Process, type Timeline, WALL_START_MS, type WallClock } from './timeline.ts';

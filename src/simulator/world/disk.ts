@@ -3,9 +3,9 @@
  * disk's, and survives a power loss. Of what only the kernel has, a power loss leaves anything or nothing.
  */
 import { basename } from 'node:path';
-import type { Files } from '../../store/files.ts';
-import { decodeHeader, decodeRecords, HEADER_BYTES, segmentOf } from '../../store/log-format.ts';
-import type { LoggedPayment } from '../../store/memory.ts';
+import type { Files } from '../../storage/embedded/files.ts';
+import { decodeHeader, decodeRecords, HEADER_BYTES, segmentOf } from '../../storage/embedded/log-format.ts';
+import type { LoggedPayment } from '../../storage/memory/store.ts';
 import type { Dice } from './dice.ts';
 import type { Process, Timeline } from './timeline.ts';
 

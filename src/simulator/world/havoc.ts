@@ -1,7 +1,7 @@
 /** Everything that goes wrong: strikes by the rates of the plan while the bad phase lasts, and mends it all at its end. */
 import { idText, type ProcessorIndex } from '../../domain/payment.ts';
 import { Unavailable } from '../../payments/api.ts';
-import { type Store, StoreFault } from '../../store/store.ts';
+import { type Store, StoreFault } from '../../storage/ports.ts';
 import { type Faults, NO_FAULTS, OTHER_FAULTS, POST_FAULTS } from '../faults.ts';
 import type { Dice } from './dice.ts';
 import { DiskError, type DiskFaults } from './disk.ts';

@@ -1,9 +1,9 @@
 /** The modelled store of the world: `store/memory`, watched, delayed and made to fail. */
 import { idText, SENT, SETTLED, writeIdBytes } from '../../domain/payment.ts';
-import * as column from '../../store/batch.ts';
-import { MemoryStore } from '../../store/memory.ts';
-import { MemoryWorld } from '../../store/memory-world.ts';
-import { DONE, type Reopening, type Store, StoreFault } from '../../store/store.ts';
+import * as column from '../../storage/batch.ts';
+import { MemoryWorld } from '../../storage/memory/state.ts';
+import { MemoryStore } from '../../storage/memory/store.ts';
+import { DONE, type Reopening, type Store, StoreFault } from '../../storage/ports.ts';
 import type { Checks } from './checks.ts';
 import type { Disk } from './disk.ts';
 import type { Process, Timeline } from './timeline.ts';

@@ -14,9 +14,9 @@ import {
   WAITING,
 } from '../../domain/payment.ts';
 import type { PaymentRequest, Processors } from '../../processors/port.ts';
-import { Batch, COLUMNS, KIND, MARK, SEQ, SETTLE } from '../../store/batch.ts';
-import type { Log } from '../../store/log.ts';
-import { DONE, type Reply, type Store, StoreFault } from '../../store/store.ts';
+import { Batch, COLUMNS, KIND, MARK, SEQ, SETTLE } from '../../storage/batch.ts';
+import type { Log } from '../../storage/embedded/file-log.ts';
+import { DONE, type Reply, type Store, StoreFault } from '../../storage/ports.ts';
 import { WatchedWorld } from './memory.ts';
 import type { Plan } from './plan.ts';
 import { type Process, WALL_START_MS } from './timeline.ts';

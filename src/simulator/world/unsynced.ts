@@ -2,7 +2,7 @@
  * What a power loss takes from a store that does not wait for its disk: the end of what was committed. The disk has all up to
  * some commit, at the earliest the last that was waited for, for the WAL is read back up to its first gap.
  */
-import type { MemoryWorld } from '../../store/memory-world.ts';
+import type { MemoryWorld } from '../../storage/memory/state.ts';
 import type { Dice } from './dice.ts';
 
 type Held = Pick<MemoryWorld, 'generation' | 'term' | 'boot' | 'checker' | 'lastSeq'>;

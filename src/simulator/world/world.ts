@@ -12,7 +12,7 @@
 import { DEFAULT, FALLBACK, type ProcessorIndex, SETTLED } from '../../domain/payment.ts';
 import type { SessionParts } from '../../payments/session.ts';
 import type { Processors } from '../../processors/port.ts';
-import type { Reopening, Store } from '../../store/store.ts';
+import type { Reopening, Store } from '../../storage/ports.ts';
 import { FAULTS } from '../faults.ts';
 import { Processor } from '../processor.ts';
 import { Checks, type Violation } from './checks.ts';

@@ -5,10 +5,10 @@
 
 import { setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
-import type { Call, Reply, ThreadOptions } from './remote.ts';
-import { SqliteStore } from './sqlite.ts';
-import { Inspector } from './sqlite-inspect.ts';
-import { faultOf, StoreOpenError } from './sqlite-open.ts';
+import { Inspector } from './inspect.ts';
+import { faultOf, StoreOpenError } from './open.ts';
+import { SqliteStore } from './store.ts';
+import type { Call, Reply, ThreadOptions } from './thread-client.ts';
 
 /** So long after the last call a checkpoint disturbs nobody. */
 const idleMs = 500;

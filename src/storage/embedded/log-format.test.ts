@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CENTS_MAX } from '../domain/money.ts';
-import { idWords } from '../domain/payment.ts';
+import { CENTS_MAX } from '../../domain/money.ts';
+import { idWords } from '../../domain/payment.ts';
+import { chance, idOf, seed } from '../testing.ts';
 import {
   decodeHeader,
   decodeRecords,
@@ -11,7 +12,6 @@ import {
   segmentName,
   segmentNumber,
 } from './log-format.ts';
-import { chance, idOf, seed } from './testing.ts';
 
 const at = 1_783_684_800_123;
 

@@ -7,9 +7,9 @@
 import { type Stats, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
-import { fileName, type SqliteOptions } from './sqlite-open.ts';
-import { StoreFault } from './store.ts';
-import type { Turns } from './turns.ts';
+import { StoreFault } from '../../ports.ts';
+import { fileName, type SqliteOptions } from './open.ts';
+import type { Turns } from './write-fairness.ts';
 
 export class Connection {
   readonly #database: DatabaseSync;

@@ -8,9 +8,9 @@
 
 import { readFileSync } from 'node:fs';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
-import { DEFAULT, PINNED, SETTLED, WAITING } from '../domain/payment.ts';
-import type { SqliteOptions } from './sqlite-open.ts';
-import type { Joined } from './store.ts';
+import { DEFAULT, PINNED, SETTLED, WAITING } from '../../../domain/payment.ts';
+import type { Joined } from '../../ports.ts';
+import type { SqliteOptions } from './open.ts';
 
 interface Row {
   readonly boot: string;

@@ -8,11 +8,17 @@ import { after, test } from 'node:test';
 import { totalCents } from '../domain/money.ts';
 import { idWords } from '../domain/payment.ts';
 import { Batch } from './batch.ts';
-import { encodeHeader, encodeRecord, HEADER_BYTES, RECORD_BYTES, segmentName } from './log-format.ts';
-import { type LoggedPayment, MemoryStore } from './memory.ts';
-import { MemoryWorld } from './memory-world.ts';
-import { openSqliteStore } from './remote.ts';
-import { DONE, FORGOTTEN, type Joined, KNOWN, type Reopening, type Store } from './store.ts';
+import {
+  encodeHeader,
+  encodeRecord,
+  HEADER_BYTES,
+  RECORD_BYTES,
+  segmentName,
+} from './embedded/log-format.ts';
+import { openSqliteStore } from './embedded/sqlite/thread-client.ts';
+import { MemoryWorld } from './memory/state.ts';
+import { type LoggedPayment, MemoryStore } from './memory/store.ts';
+import { DONE, FORGOTTEN, type Joined, KNOWN, type Reopening, type Store } from './ports.ts';
 import { type Asked, asked, attempt, chance, idOf, mark, put, seed, settle } from './testing.ts';
 
 interface Deployment {

@@ -9,9 +9,9 @@
 import { closeSync, fdatasyncSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
-import { fileName } from './sqlite-open.ts';
-import { StoreFault } from './store.ts';
-import type { Turns } from './turns.ts';
+import { StoreFault } from '../../ports.ts';
+import { fileName } from './open.ts';
+import type { Turns } from './write-fairness.ts';
 
 /** Each operation of a batch makes about one page of the WAL: nearly all of them the page of a random id. */
 const passivePages = 4096;

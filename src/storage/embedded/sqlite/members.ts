@@ -5,10 +5,10 @@
  * Every method answers or throws, as those of the store do.
  */
 
-import type { ProcessorIndex } from '../domain/payment.ts';
-import type { Connection } from './sqlite-connection.ts';
-import type { Machine } from './sqlite-machine.ts';
-import { type HealthReport, type InstanceView, type Joined, type Shared, StoreFault } from './store.ts';
+import type { ProcessorIndex } from '../../../domain/payment.ts';
+import { type HealthReport, type InstanceView, type Joined, type Shared, StoreFault } from '../../ports.ts';
+import type { Connection } from './connection.ts';
+import type { Machine } from './lost-writes.ts';
 
 interface Place {
   readonly number: number;

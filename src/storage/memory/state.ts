@@ -1,7 +1,7 @@
 /** What the instances of the model store share: the file, as it were. */
 
 import assert from 'node:assert/strict';
-import type { Cents } from '../domain/money.ts';
+import type { Cents } from '../../domain/money.ts';
 import {
   DEFAULT,
   idText,
@@ -12,9 +12,9 @@ import {
   type StoredPayment,
   WAITING,
   writeIdBytes,
-} from '../domain/payment.ts';
-import * as column from './batch.ts';
-import { DONE, type HealthReport, type InstanceView, KNOWN, type Shared } from './store.ts';
+} from '../../domain/payment.ts';
+import * as column from '../batch.ts';
+import { DONE, type HealthReport, type InstanceView, KNOWN, type Shared } from '../ports.ts';
 
 type Mutable<T> = { -readonly [Name in keyof T]: T[Name] };
 type Payment = Mutable<StoredPayment> & { owner: string };

@@ -3,10 +3,10 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { Log } from './file-log.ts';
 import { type Files, realFiles } from './files.ts';
-import { Follower } from './follow.ts';
-import { Log } from './log.ts';
 import { decodeHeader, decodeRecords, HEADER_BYTES, RECORD_BYTES } from './log-format.ts';
+import { Follower } from './shared-directory-feed.ts';
 
 const ACCEPTED_AT = 1_783_686_896_000;
 

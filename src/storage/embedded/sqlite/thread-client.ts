@@ -1,11 +1,10 @@
 /** The embedded store as the event loop sees it: posts what it is asked to the store's thread and calls back. */
 
 import { Worker } from 'node:worker_threads';
-import type { ProcessorIndex, StoredPayment } from '../domain/payment.ts';
-import type { Summary } from '../payments/api.ts';
-import type { Batch } from './batch.ts';
-import type { History, InspectedPayment, Inspection } from './inspection.ts';
-import { type SqliteOptions, StoreOpenError } from './sqlite-open.ts';
+import type { ProcessorIndex, StoredPayment } from '../../../domain/payment.ts';
+import type { Summary } from '../../../payments/api.ts';
+import type { Batch } from '../../batch.ts';
+import type { History, InspectedPayment, Inspection } from '../../inspection.ts';
 import {
   type Reply as Callback,
   type Joined,
@@ -14,8 +13,9 @@ import {
   type Store,
   StoreFault,
   type Written,
-} from './store.ts';
-import { unpackRows } from './stored-rows.ts';
+} from '../../ports.ts';
+import { unpackRows } from '../../row-codec.ts';
+import { type SqliteOptions, StoreOpenError } from './open.ts';
 
 export interface ThreadOptions extends SqliteOptions {
   /** The thread's nice value, 0 to 19. Default 5. */
@@ -72,8 +72,8 @@ export async function openSqliteStore(options: ThreadOptions): Promise<Store & I
 
 function startThread(options: ThreadOptions): Promise<Worker> {
   // From source as it is; beside the bundle that this is part of in production.
-  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'cjs';
-  const worker = new Worker(new URL(`./sqlite-thread.${extension}`, import.meta.url), {
+  const script = import.meta.url.endsWith('.ts') ? './thread.ts' : './sqlite-thread.cjs';
+  const worker = new Worker(new URL(script, import.meta.url), {
     workerData: options,
     resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 32 },
     name: 'store',

@@ -19,12 +19,12 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { Batch } from './batch.ts';
-import { openSqliteStore } from './remote.ts';
-import { SqliteStore } from './sqlite.ts';
-import { faultOf, fileName, StoreOpenError } from './sqlite-open.ts';
-import { unpackRows } from './stored-rows.ts';
-import { asked, chance, idOf, put, seed } from './testing.ts';
+import { Batch } from '../../batch.ts';
+import { unpackRows } from '../../row-codec.ts';
+import { asked, chance, idOf, put, seed } from '../../testing.ts';
+import { faultOf, fileName, StoreOpenError } from './open.ts';
+import { SqliteStore } from './store.ts';
+import { openSqliteStore } from './thread-client.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'soquete-sqlite-'));
 after(() => rmSync(root, { recursive: true }));
@@ -37,7 +37,7 @@ class Writer {
   readonly process;
 
   constructor(directory: string, instance: string, firstId: number) {
-    const script = fileURLToPath(new URL('./testing-writer.ts', import.meta.url));
+    const script = fileURLToPath(new URL('./kill-writer.fixture.ts', import.meta.url));
     const stdio = ['ignore', 'pipe', 'inherit'] as const;
     this.process = spawn(process.execPath, [script, directory, instance, `${firstId}`], {
       stdio: [...stdio],

@@ -2,13 +2,13 @@
  * A process for tests to kill: joins the store of a directory as an instance and puts and settles payments without end, telling on
  * its standard output how many the store has acknowledged.
  *
- *     node testing-writer.ts DIRECTORY INSTANCE FIRST_ID
+ *     node kill-writer.fixture.ts DIRECTORY INSTANCE FIRST_ID
  */
 
 import { writeSync } from 'node:fs';
-import { Batch } from './batch.ts';
-import { SqliteStore } from './sqlite.ts';
-import { put, settle } from './testing.ts';
+import { Batch } from '../../batch.ts';
+import { put, settle } from '../../testing.ts';
+import { SqliteStore } from './store.ts';
 
 const [directory, instance, firstId] = process.argv.slice(2) as [string, string, string];
 const store = new SqliteStore({ directory });

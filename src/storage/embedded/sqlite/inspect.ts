@@ -1,9 +1,9 @@
 /** Inspection in SQL, over a connection of its own that only reads: opened when somebody looks, in nobody's way. */
 import { join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import { idText, type ProcessorIndex, type State } from '../domain/payment.ts';
-import type { History, InspectedAttempt, InspectedPayment } from './inspection.ts';
-import { fileName } from './sqlite-open.ts';
+import { idText, type ProcessorIndex, type State } from '../../../domain/payment.ts';
+import type { History, InspectedAttempt, InspectedPayment } from '../../inspection.ts';
+import { fileName } from './open.ts';
 
 /** Attempts shown of one payment: a processor that is away for a day makes tens of thousands. */
 const ATTEMPTS_MAX = 200;

@@ -6,9 +6,9 @@
  * store has everything in it, and from then on the store answers.
  */
 import { join } from 'node:path';
-import { hash } from '../payments/payment-pool.ts';
+import { hash } from '../../payments/payment-pool.ts';
+import { logDirectory } from './file-log.ts';
 import { type Files, realFiles } from './files.ts';
-import { logDirectory } from './log.ts';
 import {
   decodeHeader,
   decodeRecords,

@@ -2,9 +2,9 @@
 
 import { closeSync, openSync, readdirSync, readSync } from 'node:fs';
 import { join } from 'node:path';
-import { DEFAULT, PINNED, WAITING } from '../domain/payment.ts';
-import * as column from './batch.ts';
-import { Batch, PUT } from './batch.ts';
+import { DEFAULT, PINNED, WAITING } from '../../../domain/payment.ts';
+import * as column from '../../batch.ts';
+import { Batch, PUT } from '../../batch.ts';
 import {
   decodeHeader,
   decodeRecords,
@@ -13,7 +13,7 @@ import {
   logFolder,
   RECORD_BYTES,
   segmentNumber,
-} from './log-format.ts';
+} from '../log-format.ts';
 
 /** Long enough that a transaction's own cost is lost in it, short enough that nobody waits long behind it. */
 const recordsPerTransaction = 4096;

@@ -3,11 +3,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { idBytes, SENT } from '../domain/payment.ts';
-import * as column from './batch.ts';
-import { Batch } from './batch.ts';
-import { SqliteStore } from './sqlite.ts';
-import { Inspector } from './sqlite-inspect.ts';
+import { idBytes, SENT } from '../../../domain/payment.ts';
+import * as column from '../../batch.ts';
+import { Batch } from '../../batch.ts';
+import { Inspector } from './inspect.ts';
+import { SqliteStore } from './store.ts';
 
 const ID = '4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3';
 

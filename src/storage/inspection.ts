@@ -1,6 +1,6 @@
 /** What a person may ask of the store beside what payments need: the latest payments, and the story of one. */
 import type { ProcessorIndex, State } from '../domain/payment.ts';
-import type { Reply } from './store.ts';
+import type { Reply } from './ports.ts';
 
 /** A payment with who has it in hand. Times are wall-clock milliseconds since 1970; 0 stands for none. */
 export interface InspectedPayment {

@@ -12,7 +12,7 @@
 
 import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { faultOf } from './sqlite-open.ts';
+import { faultOf } from './open.ts';
 
 const fileName = 'turns';
 const slots = 64;

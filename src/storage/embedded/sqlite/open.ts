@@ -8,8 +8,8 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { logFolder } from './log-format.ts';
-import { StoreFault } from './store.ts';
+import { StoreFault } from '../../ports.ts';
+import { logFolder } from '../log-format.ts';
 
 /** The store cannot be used as it is; the message is one line that says what to mend. */
 export class StoreOpenError extends Error {

@@ -6,21 +6,21 @@
  */
 
 import type { SQLInputValue } from 'node:sqlite';
-import { addTotal, emptyTotal } from '../domain/money.ts';
-import type { ProcessorIndex } from '../domain/payment.ts';
-import type { Summary } from '../payments/api.ts';
-import { COLUMNS } from './batch.ts';
+import { addTotal, emptyTotal } from '../../../domain/money.ts';
+import type { ProcessorIndex } from '../../../domain/payment.ts';
+import type { Summary } from '../../../payments/api.ts';
+import { COLUMNS } from '../../batch.ts';
+import type { Joined, Shared, Written } from '../../ports.ts';
+import { rangesOf } from '../../rollups.ts';
+import { packRows, STORED_COLUMNS } from '../../row-codec.ts';
 import { Checkpoints } from './checkpoints.ts';
-import { Connection } from './sqlite-connection.ts';
-import { Machine } from './sqlite-machine.ts';
-import { Members } from './sqlite-members.ts';
-import { busyMsDefault, openDatabase, refusal, type SqliteOptions } from './sqlite-open.ts';
-import { replayLogs } from './sqlite-replay.ts';
-import { BatchWriter } from './sqlite-write.ts';
-import type { Joined, Shared, Written } from './store.ts';
-import { packRows, STORED_COLUMNS } from './stored-rows.ts';
-import { rangesOf } from './totals.ts';
-import { Turns } from './turns.ts';
+import { Connection } from './connection.ts';
+import { Machine } from './lost-writes.ts';
+import { Members } from './members.ts';
+import { busyMsDefault, openDatabase, refusal, type SqliteOptions } from './open.ts';
+import { replayLogs } from './replay.ts';
+import { Turns } from './write-fairness.ts';
+import { BatchWriter } from './writer.ts';
 
 export class SqliteStore {
   readonly #directory: string;

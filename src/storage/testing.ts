@@ -2,7 +2,7 @@
 
 import * as column from './batch.ts';
 import { ATTEMPT, type Batch, MARK, PUT, SETTLE } from './batch.ts';
-import { type Store, StoreFault } from './store.ts';
+import { type Store, StoreFault } from './ports.ts';
 
 type Answer<Call> = Call extends (...values: [...infer Values, reply: infer Reply]) => void
   ? Reply extends (answer: infer Value) => void

@@ -6,10 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Batch } from './batch.ts';
-import { MemoryStore } from './memory.ts';
-import { MemoryWorld } from './memory-world.ts';
-import { openSqliteStore } from './remote.ts';
-import { type Shared, StoreFault } from './store.ts';
+import { openSqliteStore } from './embedded/sqlite/thread-client.ts';
+import { MemoryWorld } from './memory/state.ts';
+import { MemoryStore } from './memory/store.ts';
+import { type Shared, StoreFault } from './ports.ts';
 import { type Asked, asked, attempt, chance, idOf, mark, put, seed, settle } from './testing.ts';
 
 const names = ['a', 'b', 'c'];

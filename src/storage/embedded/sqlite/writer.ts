@@ -1,10 +1,10 @@
 /** The one transaction of the hot path: a batch of puts, marks, settlements and attempts. */
 
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
-import { type ProcessorIndex, writeIdBytes } from '../domain/payment.ts';
-import * as column from './batch.ts';
-import { DONE, FORGOTTEN, KNOWN, StoreFault, type Written } from './store.ts';
-import { TotalsSum } from './totals.ts';
+import { type ProcessorIndex, writeIdBytes } from '../../../domain/payment.ts';
+import * as column from '../../batch.ts';
+import { DONE, FORGOTTEN, KNOWN, StoreFault, type Written } from '../../ports.ts';
+import { TotalsSum } from '../../rollups.ts';
 
 export class BatchWriter {
   readonly #id = new Uint8Array(16);

@@ -3,12 +3,11 @@
  * thread. One `MemoryWorld` stands for the shared file, one `MemoryStore` for an instance's connection to it.
  */
 
-import { addCents, type Cents, emptyTotal, type Total } from '../domain/money.ts';
-import { idText, type ProcessorIndex, SETTLED, type StoredPayment } from '../domain/payment.ts';
-import type { Summary } from '../payments/api.ts';
-import { type Batch, COLUMNS } from './batch.ts';
-import { type MemoryWorld, pinnedAs, stored, untouched } from './memory-world.ts';
-import type { SqliteOptions } from './sqlite-open.ts';
+import { addCents, type Cents, emptyTotal, type Total } from '../../domain/money.ts';
+import { idText, type ProcessorIndex, SETTLED, type StoredPayment } from '../../domain/payment.ts';
+import type { Summary } from '../../payments/api.ts';
+import { type Batch, COLUMNS } from '../batch.ts';
+import type { SqliteOptions } from '../embedded/sqlite/open.ts';
 import {
   FORGOTTEN,
   type Joined,
@@ -18,7 +17,8 @@ import {
   type Store,
   StoreFault,
   type Written,
-} from './store.ts';
+} from '../ports.ts';
+import { type MemoryWorld, pinnedAs, stored, untouched } from './state.ts';
 
 /** What an instance's log holds of one payment. */
 export interface LoggedPayment {
