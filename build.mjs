@@ -5,22 +5,18 @@
 //   node build.mjs --install-only   install what is missing
 //   node build.mjs --bundle-only    bundle with what is there
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(fileURLToPath(import.meta.url));
+const dist = join(root, 'dist');
 
-/** Bundle: source. A source that is not there is skipped. */
+/** Bundle: source. */
 const entries = {
   main: 'src/main.ts',
   stack: 'src/stack.ts',
   processors: 'src/simulator/server.ts',
-  // What a backend loads when it is first asked for it; see src/observe/lazy.ts.
-  books: 'src/observe/books.ts',
-  dashboard: 'src/observe/dashboard.ts',
-  metrics: 'src/observe/metrics.ts',
-  reference: 'src/observe/reference.ts',
 };
 
 /** What the start of a backend waits for: as CommonJS, which Node.js has running sooner than an ES module. */
@@ -77,34 +73,38 @@ async function bundle() {
     lineLimit: 160,
   };
   try {
-    await build({
+    const { metafile } = await build({
       ...all,
-      entryPoints: present(entries),
+      metafile: true,
+      entryPoints: entries,
       format: 'esm',
+      // What a backend loads when it is first asked for it is a file of its own: see src/dashboard/pages.ts.
+      splitting: true,
+      chunkNames: 'part-[hash]',
       // What comes as CommonJS calls `require`, which an ES module does not have.
       banner: {
         js: "import { createRequire as soqueteRequire } from 'node:module';\nconst require = soqueteRequire(import.meta.url);",
       },
     });
+    // Parts are named by what is in them, so those of earlier builds would stay.
+    const parts = Object.keys(metafile.outputs).map(path => basename(path));
+    for (const name of readdirSync(dist)) {
+      if (name.startsWith('part-') && !parts.includes(name)) rmSync(join(dist, name));
+    }
     await build({
       ...all,
-      entryPoints: present(commonEntries),
+      entryPoints: commonEntries,
       format: 'cjs',
       outExtension: { '.js': '.cjs' },
       // And the other way round: ES modules know their address.
       define: { 'import.meta.url': 'soqueteUrl' },
       banner: { js: "const soqueteUrl = require('node:url').pathToFileURL(__filename).href;" },
     });
-    const { buildPage } = await import('./src/observe/page/build.mjs');
-    writeFileSync(join(root, 'dist/page.json'), JSON.stringify(await buildPage()));
+    const { buildPage } = await import('./src/dashboard/page/build.mjs');
+    writeFileSync(join(dist, 'page.json'), JSON.stringify(await buildPage()));
   } catch (error) {
     fail(`the build failed: ${error.message}`);
   }
-}
-
-/** Those whose source is there. */
-function present(sources) {
-  return Object.fromEntries(Object.entries(sources).filter(([, source]) => existsSync(join(root, source))));
 }
 
 /**

@@ -8,8 +8,8 @@ import { createServer } from 'node:net';
 import { emptyTotal } from '../src/domain/money.ts';
 import { routes } from '../src/http/routes.ts';
 import { Server } from '../src/http/server.ts';
-import { Figures } from '../src/observe/figures.ts';
 import { ACCEPTED, type Payments } from '../src/payments/api.ts';
+import { Figures } from '../src/telemetry/counters.ts';
 
 const [kind, address = ''] = process.argv.slice(2);
 const place = /^\d+$/.test(address) ? { host: '127.0.0.1', port: Number(address) } : { path: address };

@@ -1,11 +1,9 @@
 /** The parts of one backend, wired: store, processors, breakers and the session they serve. */
 
 import type { Config } from './config.ts';
+import type { PolicyView } from './dashboard/api.ts';
+import type { Observed } from './dashboard/source.ts';
 import { type Clock, realClock } from './domain/clock.ts';
-import type { Logger } from './observe/log.ts';
-import { Observation } from './observe/observation.ts';
-import type { Observed } from './observe/observed.ts';
-import type { PolicyView } from './observe/view.ts';
 import { Unavailable } from './payments/api.ts';
 import { ask } from './payments/ask.ts';
 import { Service } from './payments/service.ts';
@@ -16,6 +14,8 @@ import { Log } from './storage/embedded/file-log.ts';
 import { Follower } from './storage/embedded/shared-directory-feed.ts';
 import type { Inspection } from './storage/inspection.ts';
 import type { Reopening, Store, StoreFault } from './storage/ports.ts';
+import type { Logger } from './telemetry/logger.ts';
+import { Observation } from './telemetry/telemetry.ts';
 
 /** Attempts at work get this long to end when the backend stops; then they are left to be found as unknown. */
 const STOP_MS = 2500;

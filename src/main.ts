@@ -4,13 +4,13 @@
 
 import { Backend } from './backend.ts';
 import { type Config, ConfigError, readConfig } from './config.ts';
+import { createPages } from './dashboard/pages.ts';
 import { routes } from './http/routes.ts';
 import { Server } from './http/server.ts';
-import { createLogger, type Logger } from './observe/log.ts';
-import { createPages } from './observe/pages.ts';
 import { letCompilersGiveWay } from './priority.ts';
 import { StoreOpenError } from './storage/embedded/sqlite/open.ts';
 import { openSqliteStore, type ThreadOptions } from './storage/embedded/sqlite/thread-client.ts';
+import { createLogger, type Logger } from './telemetry/logger.ts';
 
 /** EX_CONFIG of sysexits.h: starting again will not help, so a launcher should not try. */
 const EXIT_CONFIG = 78;

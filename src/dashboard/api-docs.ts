@@ -2,7 +2,7 @@
 import type { Page } from '../http/routes.ts';
 import { OPENAPI } from './openapi.ts';
 
-export { showProblem, showProblems } from './problems.ts';
+export { showProblem, showProblems } from './problem-pages.ts';
 
 /** The API's description. Anybody's tool may read it. */
 export const showOpenApi = (): Page => ({

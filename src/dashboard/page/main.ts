@@ -1,13 +1,13 @@
 /** The dashboard: asks one backend after the other once a second, and draws what it hears. */
-import type { Sample, View } from '../view.ts';
-import { showBooks, showPolicy } from './books.ts';
+import type { Sample, View } from '../api.ts';
 import { refreshControls } from './controls.ts';
 import { byId, setText } from './dom.ts';
 import { drawFlow } from './flow.ts';
+import { brief, clock, duration, money, rate, whole } from './format.ts';
 import { focusSearch, refreshStory, showLatest, startPayments } from './payments.ts';
 import { Plot, type Point } from './plot.ts';
+import { showBooks, showPolicy } from './reconciliation.ts';
 import { judge } from './verdict.ts';
-import { brief, clock, duration, money, rate, whole } from './words.ts';
 
 const POLL_MS = 1000;
 const KEPT_SECONDS = 310;

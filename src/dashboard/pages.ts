@@ -1,8 +1,10 @@
-/** What a backend answers besides payments: for Prometheus, for whoever starts and stops backends, and for people. */
+/**
+ * What a backend answers besides payments: for Prometheus, for whoever starts and stops backends, and for people. Payments
+ * never need these modules, so each is loaded when it is first asked for: no start waits for them.
+ */
 import { PROBLEM_KINDS } from '../http/problem.ts';
 import type { Page, PageHandler } from '../http/routes.ts';
-import { load } from './lazy.ts';
-import type { Observed } from './observed.ts';
+import type { Observed } from './source.ts';
 
 export interface Pages {
   readonly pages: Readonly<Record<string, PageHandler>>;
@@ -11,13 +13,14 @@ export interface Pages {
 
 /** The pages of a backend that knows `observed`. */
 export function createPages(observed: Observed): Pages {
-  const dashboard = () => load('dashboard');
+  const dashboard = () => import('./dashboard.ts');
+  const apiDocs = () => import('./api-docs.ts');
   const pages: Record<string, PageHandler> = {
     '/': async () => (await dashboard()).showPage(),
     '/dashboard.json': async request => (await dashboard()).showView(observed, request),
     '/dashboard/payment.json': async request => (await dashboard()).showStory(observed, request),
     '/metrics': async () => {
-      const { renderMetrics, CONTENT_TYPE } = await load('metrics');
+      const { renderMetrics, CONTENT_TYPE } = await import('../telemetry/prometheus.ts');
       const body = await renderMetrics(observed.instances(), observed.shared());
       return { status: 200, contentType: CONTENT_TYPE, body };
     },
@@ -28,10 +31,10 @@ export function createPages(observed: Observed): Pages {
       return json(ready ? 200 : 503, { status: ready ? 'ok' : 'unavailable', instance, reasons });
     },
   };
-  pages['/openapi.json'] = async () => (await load('reference')).showOpenApi();
-  pages['/problems'] = async () => (await load('reference')).showProblems();
+  pages['/openapi.json'] = async () => (await apiDocs()).showOpenApi();
+  pages['/problems'] = async () => (await apiDocs()).showProblems();
   for (const kind of PROBLEM_KINDS) {
-    pages[`/problems/${kind}`] = async () => (await load('reference')).showProblem(kind);
+    pages[`/problems/${kind}`] = async () => (await apiDocs()).showProblem(kind);
   }
   if (observed.controls === undefined) return { pages, actions: {} };
   pages['/dashboard/processors.json'] = async () => (await dashboard()).showControls(observed);

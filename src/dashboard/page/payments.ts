@@ -1,7 +1,7 @@
 /** The latest payments, the search for one, and its story. */
-import type { PaymentLine, Story, View } from '../view.ts';
+import type { PaymentLine, Story, View } from '../api.ts';
 import { byId, fill, make } from './dom.ts';
-import { clock, duration, money } from './words.ts';
+import { clock, duration, money } from './format.ts';
 
 const COLOURS: Readonly<Record<string, string>> = { default: 'c-default', fallback: 'c-fallback' };
 

@@ -1,6 +1,6 @@
 /** Buttons that break the simulated processors and mend them. */
 import { byId, fill, make } from './dom.ts';
-import { duration } from './words.ts';
+import { duration } from './format.ts';
 
 /** What a simulated processor says of how it is set. */
 interface Setting {

@@ -1,8 +1,8 @@
 /** What the pages may ask of a backend: the seam between showing and doing. */
 import type { Readiness } from '../payments/api.ts';
 import type { History, InspectedPayment } from '../storage/inspection.ts';
-import type { Seen, SharedHealth } from './metrics.ts';
-import type { PolicyView, Sample, View } from './view.ts';
+import type { Seen, SharedHealth } from '../telemetry/prometheus.ts';
+import type { PolicyView, Sample, View } from './api.ts';
 
 export interface Observed {
   nowMs(): number;

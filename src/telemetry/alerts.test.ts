@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { DEFAULT } from '../domain/payment.ts';
 import { POST } from '../http/request.ts';
-import { Figures } from './figures.ts';
-import { renderMetrics } from './metrics.ts';
+import { Figures } from './counters.ts';
+import { renderMetrics } from './prometheus.ts';
 import { published } from './testing.ts';
 
 const docs = join(import.meta.dirname, '../../docs');

@@ -1,8 +1,8 @@
 /** The books side by side, the fees, and the policy in words. */
-import type { BooksSide } from '../published.ts';
-import type { PolicyView, View } from '../view.ts';
+import type { BooksSide } from '../../telemetry/snapshot.ts';
+import type { PolicyView, View } from '../api.ts';
 import { byId, fill, make } from './dom.ts';
-import { clock, duration, money, plural, whole } from './words.ts';
+import { clock, duration, money, plural, whole } from './format.ts';
 
 /** Shows soquete's sums beside the processors' own. */
 export function showBooks({ books, processors }: View): void {

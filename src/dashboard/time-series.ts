@@ -1,8 +1,8 @@
 /** The last minutes of all instances, second by second, for whoever opens the dashboard now. */
-import { addPacked, MOMENTS_MS, quantileMs, WHILES_MS } from './histogram.ts';
-import type { Seen } from './metrics.ts';
-import type { Published } from './published.ts';
-import type { Sample } from './view.ts';
+import { addPacked, MOMENTS_MS, quantileMs, WHILES_MS } from '../telemetry/histogram.ts';
+import type { Seen } from '../telemetry/prometheus.ts';
+import type { Published } from '../telemetry/snapshot.ts';
+import type { Sample } from './api.ts';
 
 /** Five minutes. */
 const SAMPLES_MAX = 300;

@@ -9,10 +9,10 @@ import { routes } from '../http/routes.ts';
 import { Server } from '../http/server.ts';
 import { FakePayments } from '../http/testing.ts';
 import { Unavailable } from '../payments/api.ts';
-import type { Observed } from './observed.ts';
+import { VERSION } from '../telemetry/version.ts';
 import { OPENAPI } from './openapi.ts';
 import { createPages } from './pages.ts';
-import { VERSION } from './version.ts';
+import type { Observed } from './source.ts';
 
 const ID = '4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3';
 const REQUEST_ID = '7f3e9b5c';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Logger, pino } from 'pino';
 import { DEFAULT, FALLBACK } from '../domain/payment.ts';
-import { Journal } from './journal.ts';
+import { Journal } from './event-log.ts';
 import { pretty } from './pretty.ts';
 
 function journal(): { journal: Journal; lines: Record<string, unknown>[] } {

@@ -8,7 +8,7 @@
 import { AggregatorRegistry } from 'prom-client';
 import { PROCESSORS } from '../domain/payment.ts';
 import { MOMENTS_MS, type PackedHistogram, WHILES_MS } from './histogram.ts';
-import type { Published, RuntimeFigures } from './published.ts';
+import type { Published, RuntimeFigures } from './snapshot.ts';
 
 /** One instance as it is seen now. */
 export interface Seen {

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DEFAULT } from '../domain/payment.ts';
 import { POST } from '../http/request.ts';
-import { Figures } from './figures.ts';
-import type { Seen } from './metrics.ts';
-import { published } from './testing.ts';
-import { Timeline } from './timeline.ts';
+import { Figures } from '../telemetry/counters.ts';
+import type { Seen } from '../telemetry/prometheus.ts';
+import { published } from '../telemetry/testing.ts';
+import { Timeline } from './time-series.ts';
 
 const START_MS = 1_800_000_000_000;
 

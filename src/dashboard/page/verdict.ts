@@ -1,6 +1,6 @@
 /** One sentence about everything: what a person wants to know first. */
-import type { ProcessorState, View } from '../view.ts';
-import { duration, money, plural, whole } from './words.ts';
+import type { ProcessorState, View } from '../api.ts';
+import { duration, money, plural, whole } from './format.ts';
 
 export interface Verdict {
   readonly look: '' | 'warn' | 'bad';

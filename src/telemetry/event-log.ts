@@ -8,7 +8,7 @@ import { OUTCOMES, type Outcome } from '../domain/outcome.ts';
 import { FALLBACK, PROCESSORS, type ProcessorIndex } from '../domain/payment.ts';
 import { traceIdOf } from '../domain/trace-context.ts';
 import type { PaymentRequest } from '../processors/port.ts';
-import type { Logger } from './log.ts';
+import type { Logger } from './logger.ts';
 
 /** Lines of one kind within so many beats, of which there are two a second. */
 const LINES_MAX = 5;

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { OUTCOMES, type Outcome } from '../domain/outcome.ts';
 import { DEFAULT, FALLBACK, PINNED, SENT, SETTLED, WAITING } from '../domain/payment.ts';
 import type { History, InspectedAttempt, InspectedPayment } from '../storage/inspection.ts';
-import { tellStory } from './story.ts';
+import { tellStory } from './payment-timeline.ts';
 
 const policy = {
   defaultAttempts: 5,

@@ -7,8 +7,8 @@
  */
 import { totalCents } from '../domain/money.ts';
 import type { Summary } from '../payments/api.ts';
-import { askAdmin } from './admin.ts';
-import type { Books, BooksSide } from './published.ts';
+import type { Books, BooksSide } from '../telemetry/snapshot.ts';
+import { askAdmin } from './processor-controls.ts';
 
 /** The window ends so long before now: longer than an attempt takes that goes as it should. */
 const SETTLE_DOWN_MS = 3000;

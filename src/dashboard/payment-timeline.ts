@@ -6,8 +6,8 @@
 import { OUTCOMES, type Outcome } from '../domain/outcome.ts';
 import { DEFAULT, PINNED, PROCESSORS, SENT, SETTLED } from '../domain/payment.ts';
 import type { History, InspectedPayment } from '../storage/inspection.ts';
-import type { ProcessorFigures } from './published.ts';
-import type { PaymentLine, PolicyView, Story, StoryEvent } from './view.ts';
+import type { ProcessorFigures } from '../telemetry/snapshot.ts';
+import type { PaymentLine, PolicyView, Story, StoryEvent } from './api.ts';
 
 /** What each outcome says, to somebody who has not read the code. */
 const MEANING: Readonly<Record<Outcome, string>> = {

@@ -1,7 +1,7 @@
 /** The API as OpenAPI 3.1: every path, every answer, each with an example. */
 import { type ProblemKind, problemTitle } from '../http/problem.ts';
+import { VERSION } from '../telemetry/version.ts';
 import { COMPONENTS, schema } from './openapi-components.ts';
-import { VERSION } from './version.ts';
 
 const ID = '4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3';
 const AT = '2026-07-10T12:34:56.000Z';

@@ -3,26 +3,25 @@
  */
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { BooksParts } from '../dashboard/reconciliation.ts';
+import { Timeline } from '../dashboard/time-series.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Session, SessionEvents } from '../payments/session.ts';
 import type { Breaker } from '../processors/circuit-breaker.ts';
 import { fileName } from '../storage/embedded/sqlite/open.ts';
 import type { Shared, Store } from '../storage/ports.ts';
-import type { BooksParts } from './books.ts';
-import { Figures } from './figures.ts';
-import { Journal } from './journal.ts';
-import { load } from './lazy.ts';
-import type { Logger } from './log.ts';
-import type { Seen, SharedHealth } from './metrics.ts';
+import { Figures } from './counters.ts';
+import { Journal } from './event-log.ts';
+import type { Logger } from './logger.ts';
+import { Runtime } from './process-metrics.ts';
+import type { Seen, SharedHealth } from './prometheus.ts';
 import {
   type Books,
   type ProcessorFigures,
   PUBLISHED_VERSION,
   type Published,
   readPublished,
-} from './published.ts';
-import { Runtime } from './runtime.ts';
-import { Timeline } from './timeline.ts';
+} from './snapshot.ts';
 
 /** Beats (two a second) between two looks at the size of the store, two comparisons of the books, two samples. */
 const STORE_EVERY = 10;
@@ -198,7 +197,7 @@ export class Observation {
     }
     this.#comparing = true;
     try {
-      const { compareBooks } = await load('books');
+      const { compareBooks } = await import('../dashboard/reconciliation.ts');
       this.#books = await compareBooks(books, clock.wallMs());
     } catch {
       // The store cannot be asked: the last comparison stands, with its age.

@@ -1,6 +1,6 @@
 /** What the dashboard's page is told: the JSON between a backend and a browser. Times are wall-clock ms, 0 for none. */
 import type { Processor } from '../domain/payment.ts';
-import type { Books, QueueFigures } from './published.ts';
+import type { Books, QueueFigures } from '../telemetry/snapshot.ts';
 
 export interface View {
   readonly nowMs: number;

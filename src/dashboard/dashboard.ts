@@ -2,11 +2,11 @@
 import { readFile } from 'node:fs/promises';
 import { idBytes, PROCESSORS, type Processor } from '../domain/payment.ts';
 import type { Page, PageRequest } from '../http/routes.ts';
-import { askAdmin } from './admin.ts';
-import type { Seen } from './metrics.ts';
-import type { Observed } from './observed.ts';
-import { paymentLine, tellStory } from './story.ts';
-import type { InstanceState, ProcessorState, View } from './view.ts';
+import type { Seen } from '../telemetry/prometheus.ts';
+import type { InstanceState, ProcessorState, View } from './api.ts';
+import { paymentLine, tellStory } from './payment-timeline.ts';
+import { askAdmin } from './processor-controls.ts';
+import type { Observed } from './source.ts';
 
 const JSON_TYPE = 'application/json';
 const LATEST = 14;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { side } from './books.ts';
+import { side } from './reconciliation.ts';
 
 const theirs = (count: number, cents: number) => ({ count, cents, feeShare: 0.05 });
 

@@ -1,9 +1,9 @@
 /** The way of a payment as a picture: the door, the backends, what waits, the processors, and what moves between them. */
-import type { InstanceState, ProcessorState, Sample, View } from '../view.ts';
+import type { InstanceState, ProcessorState, Sample, View } from '../api.ts';
 import { byId, fill, make } from './dom.ts';
+import { bytes, duration, plural, rate, whole } from './format.ts';
 import { svg } from './plot.ts';
 import { isDown } from './verdict.ts';
-import { bytes, duration, plural, rate, whole } from './words.ts';
 
 /** Outcomes in words, in the order in which they are told. */
 const OUTCOME_WORDS: Readonly<Record<string, string>> = {

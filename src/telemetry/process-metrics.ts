@@ -7,7 +7,7 @@ import {
   PerformanceObserver,
   performance,
 } from 'node:perf_hooks';
-import type { RuntimeFigures } from './published.ts';
+import type { RuntimeFigures } from './snapshot.ts';
 import { VERSION } from './version.ts';
 
 /** Readings between two of the dear ones: 5 s at two a second. */

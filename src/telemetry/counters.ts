@@ -11,7 +11,7 @@ import { METHODS } from '../http/request.ts';
 import { ROUTES } from '../http/routes.ts';
 import { STATUS_TEXTS } from '../http/status.ts';
 import { Histogram, MOMENTS_MS, WHILES_MS } from './histogram.ts';
-import type { Published } from './published.ts';
+import type { Published } from './snapshot.ts';
 
 /** Every status that is ever sent; the place in this list, 0 for any other, stands for it in the table. */
 const STATUSES = [0, ...Object.keys(STATUS_TEXTS).map(Number)];
