@@ -16,7 +16,7 @@ const dist = join(root, 'dist');
 const entries = {
   main: 'src/main.ts',
   stack: 'src/stack.ts',
-  processors: 'src/simulator/server.ts',
+  processors: 'src/processor-simulator/main.ts',
 };
 
 /** What the start of a backend waits for: as CommonJS, which Node.js has running sooner than an ES module. */

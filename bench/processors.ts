@@ -100,7 +100,11 @@ const start = async (name: string, port: number, args: readonly string[]) => {
 const ports = [await freePort(), await freePort()] as const;
 const servers = [
   await start('constant', ports[0], ['-e', CONSTANT, String(ports[0])]),
-  await start('processor', ports[1], [file('../src/simulator/server.ts'), '--default', String(ports[1])]),
+  await start('processor', ports[1], [
+    file('../src/processor-simulator/main.ts'),
+    '--default',
+    String(ports[1]),
+  ]),
 ];
 for (let round = 0; round < ROUNDS; round++) {
   for (const server of servers) {

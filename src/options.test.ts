@@ -146,10 +146,10 @@ test('help has a line for each option and each word, and goes before any complai
 /** The programs, and the status with which they say that a command line cannot be used. */
 const PROGRAMS = [
   ['src/fuzz/main.ts', 2],
-  ['src/simulator/simulate.ts', 2],
-  ['src/simulator/audit.ts', 2],
-  ['src/simulator/server.ts', 2],
-  ['src/simulator/chaos.ts', 2],
+  ['src/simulation/main.ts', 2],
+  ['src/audit/main.ts', 2],
+  ['src/processor-simulator/main.ts', 2],
+  ['src/chaos/main.ts', 2],
   ['bench/bench.ts', 78],
   ['bench/profile.ts', 2],
   ['bench/rinha.ts', 78],

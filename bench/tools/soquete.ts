@@ -29,7 +29,7 @@ export async function simulatedProcessors(
   const ports = [await freePort(), await freePort()] as const;
   const child = children.spawn('processors', process.execPath, [
     ...nodeOptions,
-    entry('processors.js', 'src/simulator/server.ts'),
+    entry('processors.js', 'src/processor-simulator/main.ts'),
     `--default=${ports[0]}`,
     `--fallback=${ports[1]}`,
   ]);

@@ -1,0 +1,151 @@
+/**
+ * `npm run audit`: do soquete's books agree with the processors' own, to the cent?
+ *
+ * Exit code 0: they agree. 1: they do not. 2: someone could not be asked.
+ */
+import { createReadStream } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { address, flag, type Option, readCommandLine, text } from '../options.ts';
+import {
+  describe,
+  type Line,
+  MEANING,
+  money,
+  type PaymentsAudit,
+  type SumsAudit,
+  unexplained,
+  VERDICTS,
+  type Window,
+} from './reconciliation.ts';
+import { auditPayments, auditSent, auditSums } from './run.ts';
+import { CannotAsk, Sources } from './sources.ts';
+
+/** The sums as a table, one line a processor. */
+export function sumsTable({ lines, agree }: SumsAudit): string {
+  const rows = [
+    ['processor', 'soquete', '', 'processor', '', 'difference', '', 'fees'],
+    ...lines.map(({ processor, ours, theirs, difference }) => [
+      processor,
+      `${ours.count}`,
+      money(ours.cents),
+      `${theirs.count}`,
+      money(theirs.cents),
+      `${difference.count}`,
+      money(difference.cents),
+      theirs.fee,
+    ]),
+  ];
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map(row => row[column]!.length)));
+  const table = rows.map(row =>
+    row.map((cell, at) => (at === 0 ? cell.padEnd(widths[at]!) : cell.padStart(widths[at]!))).join('  '),
+  );
+  return [...table, agree ? 'The books agree to the cent.' : 'The books DIFFER.'].join('\n');
+}
+
+/** Which payments differ and why, with a few examples of each kind; `lines` of the sums say what stays open. */
+export function paymentsReport(audit: PaymentsAudit, lines: readonly Line[]): string {
+  const report = [`${audit.examined} payments examined one by one.`];
+  for (const verdict of VERDICTS) {
+    if (audit.counts[verdict] === 0) continue;
+    report.push(`${audit.counts[verdict]} ${MEANING[verdict]}:`);
+    for (const evidence of audit.examples[verdict]) {
+      report.push(`  ${evidence.correlationId}  ${describe(evidence)}`);
+    }
+    const more = audit.counts[verdict] - audit.examples[verdict].length;
+    if (more > 0) report.push(`  … and ${more} more`);
+  }
+  for (const line of lines) {
+    const { count, cents } = unexplained(line, audit);
+    if (count === 0 && cents === 0n) continue;
+    report.push(
+      `${line.processor}: a difference of ${count} payments, ${money(cents)}, is in none of them` +
+        (count < 0
+          ? ' (booked by soquete, recorded by no one; --sent FILE finds them)'
+          : ' (settled meanwhile? Ask again at rest, or end the window some seconds ago with --to)'),
+    );
+  }
+  if (audit.agree && report.length === 1) report.push('Each of them agrees.');
+  return report.join('\n');
+}
+
+async function main(): Promise<number> {
+  const { values } = readCommandLine({
+    name: 'audit',
+    command: 'npm run audit --',
+    about: `Do soquete's books agree with the processors' own, to the cent?
+Ends with 0 when they agree, 1 when they do not, 2 when someone could not be asked.`,
+    options: {
+      url: address('soquete', 'http://localhost:9999'),
+      default: {
+        ...address('the default processor', 'http://localhost:8001'),
+        variable: 'PROCESSOR_DEFAULT_URL',
+      },
+      fallback: {
+        ...address('the fallback processor', 'http://localhost:8002'),
+        variable: 'PROCESSOR_FALLBACK_URL',
+      },
+      token: text('what the processors take as X-Rinha-Token', {
+        shown: 'TOKEN',
+        takes: 'a token',
+        standard: '123',
+      }),
+      from: instant('only payments requested at this instant or later', -Infinity),
+      to: instant('only payments requested at this instant or earlier', Infinity),
+      ids: flag('payment by payment, also when the sums agree'),
+      sent: text('payment by payment those of a file, one correlationId a line', {
+        shown: 'FILE',
+        takes: 'a file of correlationIds, one a line',
+        standard: undefined,
+      }),
+    },
+  });
+  const window: Window = { fromMs: values.from, toMs: values.to };
+  const sources = new Sources(values);
+  try {
+    const sums = await auditSums(sources, window);
+    console.log(sumsTable(sums));
+    let agree = sums.agree;
+    if (!agree || values.ids) {
+      const payments = await auditPayments(sources, window);
+      console.log(payments === undefined ? NO_LISTS : paymentsReport(payments, sums.lines));
+      agree &&= payments?.agree ?? true;
+    }
+    if (values.sent !== undefined) {
+      const payments = await auditSent(sources, lines(values.sent), window);
+      console.log(`Of ${values.sent}: ${paymentsReport(payments, [])}`);
+      agree &&= payments.agree;
+    }
+    return agree ? 0 : 1;
+  } finally {
+    await sources.close();
+  }
+}
+
+const NO_LISTS =
+  'These processors do not list what they recorded. --sent FILE examines the payments of a file, one correlationId a line.';
+
+async function* lines(file: string): AsyncGenerator<string> {
+  try {
+    for await (const line of createInterface({ input: createReadStream(file) })) {
+      if (line.trim() !== '') yield line.trim();
+    }
+  } catch (error) {
+    throw new CannotAsk(`${file} cannot be read: ${(error as Error).message}`);
+  }
+}
+
+/** An instant, as ms since 1970. */
+function instant(about: string, standard: number): Option<number> {
+  const read = (given: string): number | undefined => {
+    const ms = Date.parse(given);
+    return Number.isNaN(ms) ? undefined : ms;
+  };
+  return { shown: 'T', about, takes: 'an instant such as 2026-07-10T12:34:56.000Z', read, standard };
+}
+
+if (import.meta.main) {
+  process.exitCode = await main().catch((error: unknown) => {
+    console.error(error instanceof CannotAsk ? error.message : error);
+    return 2;
+  });
+}

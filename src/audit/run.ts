@@ -1,0 +1,106 @@
+/**
+ * An audit of living services: asks soquete and both processors, and lets the auditor judge what they say.
+ *
+ * The functions ask and return; they print nothing. Memory is bounded whatever the number of payments.
+ */
+import type { Processor } from '../domain/payment.ts';
+import {
+  compareSums,
+  type Evidence,
+  judge,
+  PaymentsAudit,
+  type SumsAudit,
+  type Window,
+} from './reconciliation.ts';
+import { type Listed, QUESTIONS_MAX, type Sources } from './sources.ts';
+
+export const EVERYTHING: Window = { fromMs: -Infinity, toMs: Infinity };
+
+/**
+ * Asks all three for their sums over a window, at the same moment. Throws `CannotAsk`. While payments flow, end the
+ * window a second or more ago: what is being settled at this moment is in some books and not yet in others.
+ */
+export async function auditSums(sources: Sources, window: Window = EVERYTHING): Promise<SumsAudit> {
+  const [ours, onDefault, onFallback] = await Promise.all([
+    sources.summary(window),
+    sources.processorSummary('default', window),
+    sources.processorSummary('fallback', window),
+  ]);
+  return compareSums(ours, { default: onDefault, fallback: onFallback });
+}
+
+/**
+ * Walks the processors' lists and asks soquete for each payment. Undefined where they keep no lists. What soquete
+ * booked and no processor recorded is in no list: `unexplained` and `auditSent` tell of that. Throws `CannotAsk`.
+ */
+export async function auditPayments(
+  sources: Sources,
+  window: Window = EVERYTHING,
+): Promise<PaymentsAudit | undefined> {
+  const audit = new PaymentsAudit(window);
+  // Few are on fallback, so these are examined with everyone's evidence. For one on default, fallback is only asked
+  // if something is amiss; if fallback has it too, it was examined already.
+  for (const processor of ['fallback', 'default'] as const) {
+    for await (const page of sources.pages(processor)) {
+      if (page === undefined) return undefined;
+      await concurrently(page, async listed => {
+        const evidence = await gather(sources, processor, listed);
+        if (evidence !== undefined) audit.examine(evidence);
+      });
+    }
+  }
+  return audit;
+}
+
+async function gather(sources: Sources, on: Processor, listed: Listed): Promise<Evidence | undefined> {
+  const { correlationId } = listed;
+  if (on === 'fallback') {
+    const [ours, onDefault] = await Promise.all([
+      sources.booked(correlationId),
+      sources.recorded('default', correlationId),
+    ]);
+    return { correlationId, ours, theirs: { default: onDefault, fallback: listed } };
+  }
+  const ours = await sources.booked(correlationId);
+  const evidence = { correlationId, ours, theirs: { default: listed, fallback: undefined } };
+  if (judge(evidence) === undefined) return evidence;
+  return (await sources.recorded('fallback', correlationId)) === undefined ? evidence : undefined;
+}
+
+/** Asks all three for each payment of `correlationIds`, which must not repeat. Throws `CannotAsk`. */
+export async function auditSent(
+  sources: Sources,
+  correlationIds: Iterable<string> | AsyncIterable<string>,
+  window: Window = EVERYTHING,
+): Promise<PaymentsAudit> {
+  const audit = new PaymentsAudit(window);
+  await concurrently(correlationIds, async correlationId => {
+    const [ours, onDefault, onFallback] = await Promise.all([
+      sources.booked(correlationId),
+      sources.recorded('default', correlationId),
+      sources.recorded('fallback', correlationId),
+    ]);
+    audit.examine({ correlationId, ours, theirs: { default: onDefault, fallback: onFallback } });
+  });
+  return audit;
+}
+
+/** Does `work` for each item, at most `QUESTIONS_MAX` at once; the first failure ends it. */
+export async function concurrently<T>(
+  items: Iterable<T> | AsyncIterable<T>,
+  work: (item: T) => Promise<void>,
+): Promise<void> {
+  const iterator = Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
+  let failed = false;
+  const lane = async (): Promise<void> => {
+    while (!failed) {
+      const { done, value } = await iterator.next();
+      if (done === true) return;
+      await work(value).catch(error => {
+        failed = true;
+        throw error;
+      });
+    }
+  };
+  await Promise.all(Array.from({ length: QUESTIONS_MAX }, lane));
+}

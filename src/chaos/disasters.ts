@@ -1,0 +1,204 @@
+/**
+ * What no running process can mend: the machine loses its power, the store its disk or all it held, a processor its
+ * books. Each is done to the real stack under load.
+ */
+import { renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { money } from '../audit/reconciliation.ts';
+import { until } from '../stack/testing.ts';
+import { type Findings, Scene } from './harness.ts';
+import { bootedAnew, LoopDisk } from './loop-disk.ts';
+
+export interface LossOptions {
+  readonly payments?: number;
+  readonly connections: number;
+  readonly seed: number;
+  readonly say: (line: string) => void;
+}
+
+const PAYMENTS = 6000;
+
+/** What a client is told while there is no store. */
+export interface Refusal {
+  readonly status: number;
+  readonly retryAfter: string | null;
+  readonly contentType: string | null;
+  readonly reasons: string;
+}
+
+/**
+ * The machine loses its power while default fails and fallback settles, and default works when it is back: whoever
+ * has forgotten a settlement on fallback would have it settled on default as well. Returns the findings, and how
+ * long before the cut the oldest of the payments was accepted that were lost.
+ */
+export async function losePower(
+  ackAfter: 'commit' | 'flush',
+  options: LossOptions,
+): Promise<Findings & { lostMs: number }> {
+  const { payments = PAYMENTS, say } = options;
+  await using disk = new LoopDisk();
+  await using scene = await Scene.set({
+    ...options,
+    directory: join(disk.path, 'data'),
+    env: { ACK_AFTER: ackAfter },
+  });
+  const [onDefault] = scene.processors;
+  await scene.start();
+  const sending = scene.client.send(payments);
+  await scene.accepts(payments / 3);
+  onDefault.processor.failing = true;
+  await scene.accepts((payments * 2) / 3);
+  disk.cutOff();
+  const cutAtMs = performance.now();
+  await scene.kill();
+  say(`power lost, ACK_AFTER=${ackAfter}: ${scene.client.accepted} payments were accepted`);
+  await disk.bringBack();
+  onDefault.processor.failing = false;
+  await scene.start(bootedAnew(scene.stack.folder));
+  await sending;
+  await scene.settles();
+  const findings = await scene.audit();
+  report(findings, say);
+  const lostMs = sayHowOld(findings, cutAtMs, say);
+  say(`  the log: ${scene.told.join(' · ')}`);
+  return { ...findings, lostMs };
+}
+
+/** The disk of the store fails under the running stack, or is unmounted, and comes back with what it had taken. */
+export async function loseDisk(
+  how: 'fails' | 'is moved away',
+  options: LossOptions,
+): Promise<Findings & { refusal: Refusal }> {
+  const { payments = PAYMENTS, say } = options;
+  await using disk = how === 'fails' ? new LoopDisk() : undefined;
+  await using scene = await Scene.set({
+    ...options,
+    ...(disk === undefined ? {} : { directory: join(disk.path, 'data') }),
+  });
+  await scene.start();
+  const sending = scene.client.send(payments);
+  await scene.accepts(payments / 2);
+  const data = join(scene.stack.folder, 'data');
+  if (disk === undefined) renameSync(data, `${data}-away`);
+  else disk.cutOff();
+  const cutAtMs = performance.now();
+  let refusal = await refused(scene);
+  await until(async () => {
+    refusal = await refused(scene);
+    // The backends notice one after the other, and each question may reach another one.
+    return refusal.status === 503 && refusal.reasons.includes('the store is broken');
+  }, 'a refusal');
+  say(
+    `the disk ${how}: ${scene.client.accepted} payments were accepted; a client is told ${refusal.status},`,
+  );
+  say(`  Retry-After: ${refusal.retryAfter}, ${refusal.contentType}; GET /health: ${refusal.reasons}`);
+  if (disk === undefined) renameSync(`${data}-away`, data);
+  else await disk.bringBack();
+  const backAtMs = performance.now();
+  const before = scene.client.accepted;
+  await scene.accepts(before + 1);
+  say(
+    `  the disk is back: ${Math.round(performance.now() - backAtMs)} ms later the next payment is accepted`,
+  );
+  await sending;
+  await scene.settles();
+  const findings = await scene.audit();
+  report(findings, say);
+  sayHowOld(findings, cutAtMs, say);
+  say(`  the log: ${scene.told.join(' · ')}`);
+  return { ...findings, refusal };
+}
+
+/** What a stack knows that begins with an empty directory, and what becomes of payments that are sent again. */
+export async function beginAnew(
+  options: LossOptions,
+): Promise<{ emptied: Findings; sentAgain: Findings; onFallback: number }> {
+  const { payments = PAYMENTS, say } = options;
+  await using scene = await Scene.set(options);
+  const [onDefault, onFallback] = scene.processors;
+  await scene.start();
+  await scene.client.send(payments / 2);
+  await scene.settles();
+  onDefault.processor.failing = true;
+  await scene.client.send(payments / 2);
+  await scene.settles();
+  onDefault.processor.failing = false;
+  await scene.kill();
+  rmSync(join(scene.stack.folder, 'data'), { recursive: true });
+  await scene.start();
+  const emptied = await scene.audit();
+  say(`the directory of the store is emptied: ${emptied.accepted} payments had been accepted and settled`);
+  report(emptied, say);
+  const before = onFallback.processor.book.size;
+  for (const { id, cents } of scene.client.payments) await scene.client.sendOne(id, cents);
+  await scene.settles();
+  const sentAgain = await scene.audit();
+  say(`  all are sent again, ${before} of which fallback has:`);
+  report(sentAgain, say);
+  return { emptied, sentAgain, onFallback: before };
+}
+
+/** Default forgets all that it recorded, under load. */
+export async function loseBooks(options: LossOptions): Promise<{ findings: Findings; shownCents: number }> {
+  const { payments = PAYMENTS, say } = options;
+  await using scene = await Scene.set(options);
+  const [{ processor, url }] = scene.processors;
+  await scene.start();
+  const sending = scene.client.send(payments);
+  await scene.accepts(payments / 2);
+  const forgotten = processor.book.size;
+  await fetch(`${url}/admin/purge-payments`, { method: 'POST', headers: { 'x-rinha-token': '123' } });
+  await sending;
+  await scene.settles();
+  const findings = await scene.audit();
+  say(`default forgets ${forgotten} payments`);
+  report(findings, say);
+  const name = 'soquete_audit_difference_cents';
+  // The comparison leaves out the last moments.
+  let shownCents = 0;
+  await until(async () => {
+    shownCents = await scene.metric(name, 'processor="default"');
+    return shownCents === differenceOf(findings);
+  }, `${name} to say so`);
+  say(`  ${name}: ${shownCents}`);
+  return { findings, shownCents };
+}
+
+/** By how many cents default's sum differs from soquete's. */
+export const differenceOf = ({ sums }: Findings): number => Number(sums.lines[0]!.difference.cents);
+
+export function report(
+  { accepted, lost, sent, recorded, sums }: Findings,
+  say: (line: string) => void,
+): void {
+  say(
+    `  ${accepted} accepted; lost ${lost.length}, of which ${recorded.counts.unknown} are settled all the same`,
+  );
+  say(`  settled twice: ${recorded.counts.twice}; not in their processor's books: ${sent.counts.lost}`);
+  for (const { processor, ours, theirs, difference } of sums.lines) {
+    if (difference.count === 0 && difference.cents === 0n) continue;
+    say(
+      `  ${processor}: soquete ${ours.count}, ${money(ours.cents)}; processor ${theirs.count}, ${money(theirs.cents)}`,
+    );
+  }
+  if (sums.agree) say('  the books agree');
+}
+
+/** How long before the cut the oldest payment was accepted that was lost, in ms. */
+function sayHowOld({ lost }: Findings, cutAtMs: number, say: (line: string) => void): number {
+  const lostMs = Math.max(0, ...lost.map(({ atMs }) => cutAtMs - atMs));
+  if (lostMs > 0) say(`  the oldest of those lost was accepted ${Math.round(lostMs)} ms before`);
+  return lostMs;
+}
+
+async function refused({ url }: Scene): Promise<Refusal> {
+  const body = JSON.stringify({ correlationId: crypto.randomUUID(), amount: 1 });
+  const { status, headers } = await fetch(`${url}/payments`, { method: 'POST', body });
+  const health = (await (await fetch(`${url}/health`)).json()) as { reasons?: readonly string[] };
+  return {
+    status,
+    retryAfter: headers.get('retry-after'),
+    contentType: headers.get('content-type'),
+    reasons: (health.reasons ?? []).join('; '),
+  };
+}

@@ -1,0 +1,164 @@
+/**
+ * `npm run chaos`: payments through the real stack while its parts are killed, paused and restarted and the
+ * processors misbehave; then every payment is audited against both processors' books.
+ *
+ * What is done, when and to whom comes from the seed; what the machine makes of it does not. Exit code 0: nothing lost,
+ * nothing double, books equal on random windows. 1: otherwise.
+ */
+
+import { money, VERDICTS } from '../audit/reconciliation.ts';
+import { auditSent, auditSums } from '../audit/run.ts';
+import { Sources } from '../audit/sources.ts';
+import { type Chance, chance } from '../domain/random.ts';
+import { readCommandLine, whole } from '../options.ts';
+import { type RunningStack, startStack } from '../stack/testing.ts';
+import { Client } from './client.ts';
+import { Injuries } from './fault-injector.ts';
+import { playRows } from './promises.ts';
+
+export interface ChaosOptions {
+  readonly payments: number;
+  readonly connections: number;
+  readonly seed: number;
+  /** The pause between two injuries, in ms. */
+  readonly everyMs: number;
+  readonly say: (line: string) => void;
+}
+
+/** Windows on which the books are compared at the end. */
+const WINDOWS = 20;
+const SETTLE_DEADLINE_MS = 120_000;
+
+/** Plays it all; resolves to the number of payments about which the books do not agree. */
+export async function playChaos(options: ChaosOptions): Promise<number> {
+  const { payments, connections, seed, everyMs, say } = options;
+  await using stack = await startStack({
+    env: { LOG_LEVEL: 'error', ATTEMPT_TIMEOUT_MS: '1500', FALLBACK_AFTER_MS: '4000' },
+  });
+  const draw = chance(seed);
+  const client = new Client(stack.url, connections, draw);
+  const injuries = new Injuries(stack, draw);
+  say(`chaos: ${payments} payments on ${stack.url}, an injury every ${everyMs} ms, seed ${seed}`);
+  const progress = setInterval(() => say(`  ${client.accepted} accepted, last: ${injuries.last}`), 5000);
+  const startedAt = performance.now();
+  const ended = injuries.keepInjuring(everyMs);
+  await client.send(payments);
+  const seconds = (performance.now() - startedAt) / 1000;
+  await injuries.heal();
+  await ended;
+  clearInterval(progress);
+  say(
+    `accepted ${client.accepted} payments in ${seconds.toFixed(1)} s; healed, waiting for the rest to settle`,
+  );
+  const settledMs = await untilSettled(stack, client.accepted);
+  say(`injected: ${list(injuries.counts)}`);
+  say(`seen by the client: ${list(client.answers)}`);
+  say(`all settled ${settledMs === undefined ? 'NOT' : `${(settledMs / 1000).toFixed(1)} s`} after healing`);
+  const disagreements = await audit(stack, client.ids, draw, startedAt, say);
+  await client.close();
+  return disagreements + (settledMs === undefined ? 1 : 0);
+}
+
+/** How long it took, in ms, until as many are settled as were accepted; undefined: longer than anyone should wait. */
+async function untilSettled(stack: RunningStack, accepted: number): Promise<number | undefined> {
+  const startedAt = performance.now();
+  const sources = new Sources(addresses(stack));
+  try {
+    while (performance.now() - startedAt < SETTLE_DEADLINE_MS) {
+      const summary = await sources.summary({ fromMs: -Infinity, toMs: Infinity });
+      if (summary.default.count + summary.fallback.count >= accepted) return performance.now() - startedAt;
+      await new Promise(resolve => setTimeout(resolve, 100));
+    }
+    return undefined;
+  } finally {
+    await sources.close();
+  }
+}
+
+async function audit(
+  stack: RunningStack,
+  ids: readonly string[],
+  draw: Chance,
+  startedAt: number,
+  say: (line: string) => void,
+): Promise<number> {
+  const sources = new Sources(addresses(stack));
+  try {
+    const { lines } = await auditSums(sources);
+    for (const { processor, ours, theirs } of lines) {
+      say(
+        `  ${processor}: soquete ${ours.count}, ${money(ours.cents)}; processor ${theirs.count}, ${money(theirs.cents)}`,
+      );
+    }
+    const nowMs = Date.now();
+    const spanMs = performance.now() - startedAt;
+    let windowsThatDiffer = 0;
+    for (let window = 0; window < WINDOWS; window++) {
+      const fromMs = Math.round(nowMs - draw() * spanMs);
+      const sums = await auditSums(sources, { fromMs, toMs: Math.round(fromMs + draw() * spanMs) });
+      if (!sums.agree) windowsThatDiffer += 1;
+    }
+    const payments = await auditSent(sources, ids);
+    const { counts, examined } = payments;
+    say(
+      `audited ${examined} payments one by one: lost ${counts.lost + counts.absent + counts.unknown + counts.queued}, double ${counts.twice}`,
+    );
+    for (const verdict of VERDICTS) if (counts[verdict] > 0) say(`  ${verdict}: ${counts[verdict]}`);
+    say(`${WINDOWS} random windows: ${windowsThatDiffer} differ`);
+    return windowsThatDiffer + VERDICTS.reduce((sum, verdict) => sum + counts[verdict], 0);
+  } finally {
+    await sources.close();
+  }
+}
+
+const addresses = ({ url, processorUrls }: RunningStack) => ({
+  url,
+  default: processorUrls[0],
+  fallback: processorUrls[1],
+  token: '123',
+});
+
+const list = (counts: ReadonlyMap<string, number>): string =>
+  [...counts].map(([name, count]) => `${name} ${count}`).join(', ');
+
+if (import.meta.main) {
+  const { values } = readCommandLine({
+    name: 'chaos',
+    command: 'npm run chaos --',
+    about: `Sends payments through the real stack while its parts are killed, paused and restarted and the processors misbehave.
+Ends with 0 when nothing is lost or double and the books agree, with 1 otherwise.`,
+    options: {
+      payments: whole('how many', { min: 1, max: 10_000_000, standard: 100_000 }),
+      connections: whole('on which they are sent', { min: 1, max: 10_000, standard: 64 }),
+      seed: whole('injures the same parts at the same times (one from the clock)', {
+        min: 0,
+        max: 2 ** 32 - 1,
+        standard: undefined,
+      }),
+      rows: {
+        shown: 'TEXT',
+        about:
+          'plays the rows of docs/promises.md instead that have this in their names, or "all", one by one',
+        takes: 'a part of a name, or "all"',
+        read: (text: string): string | undefined => text,
+        standard: undefined,
+      },
+    },
+  });
+  const { payments, connections, rows, seed = Date.now() % 1_000_000 } = values;
+  const say = (line: string): void => console.log(line);
+  if (rows !== undefined) {
+    const broken = await playRows(rows === 'all' ? '' : rows, { connections, seed, say });
+    say(broken === 0 ? 'no promise is broken' : `${broken} promises are BROKEN`);
+    process.exit(broken === 0 ? 0 : 1);
+  }
+  const disagreements = await playChaos({
+    payments,
+    connections,
+    seed,
+    everyMs: 1000,
+    say,
+  });
+  console.log(disagreements === 0 ? 'lost 0, double 0: the books agree' : 'the books do NOT agree');
+  process.exitCode = disagreements === 0 ? 0 : 1;
+}

@@ -1,0 +1,73 @@
+/**
+ * The simulated payment processors, as a command:
+ *
+ *   node src/processor-simulator/main.ts --default 8001 --fallback 8002
+ *
+ * One of the two may be left out, to run each in a process of its own; with neither given, both run.
+ */
+
+import { PROCESSORS, type ProcessorIndex } from '../domain/payment.ts';
+import { type Option, readCommandLine, text, whole } from '../options.ts';
+import { type ProcessorServer, serveProcessor } from './listener.ts';
+
+interface Settings {
+  /** By processor; undefined for one that is not to run. */
+  readonly ports: readonly [number | undefined, number | undefined];
+  readonly host: string;
+}
+
+function settings(): Settings {
+  const { values } = readCommandLine({
+    name: 'simulated processors',
+    command: 'node src/processor-simulator/main.ts',
+    about: 'The simulated payment processors. With neither port given both run, on 8001 and 8002.',
+    options: {
+      default: { ...port('the port of the default processor'), variable: 'DEFAULT_PORT' },
+      fallback: { ...port('the port of the fallback processor'), variable: 'FALLBACK_PORT' },
+      host: {
+        ...text('where they listen', { shown: 'HOST', takes: 'a name or an address', standard: '127.0.0.1' }),
+        variable: 'HOST',
+      },
+    },
+  });
+  const neither = values.default === undefined && values.fallback === undefined;
+  return { ports: neither ? [8001, 8002] : [values.default, values.fallback], host: values.host };
+}
+
+/** Port 0 is any free one. */
+function port(about: string): Option<number | undefined> {
+  return {
+    ...whole(about, { min: 0, max: 65_535, standard: undefined }),
+    shown: 'PORT',
+    takes: 'a port from 0 to 65535',
+  };
+}
+
+async function start(which: ProcessorIndex, port: number, host: string): Promise<ProcessorServer> {
+  try {
+    return await serveProcessor(which, port, host);
+  } catch (error) {
+    throw new Error(
+      `cannot listen on ${host} port ${port} (${(error as Error).message}); choose another with --${PROCESSORS[which]}`,
+    );
+  }
+}
+
+async function main(): Promise<void> {
+  // Nothing is worth keeping, so there is nothing to wind up.
+  process.once('SIGTERM', () => process.exit(0));
+  process.once('SIGINT', () => process.exit(0));
+  const { ports, host } = settings();
+  const ready: string[] = [];
+  for (const [which, port] of ports.entries()) {
+    if (port === undefined) continue;
+    const { processor, url } = await start(which as ProcessorIndex, port, host);
+    ready.push(`${processor.name} on ${url}`);
+  }
+  console.log(`simulated processors ready: ${ready.join(', ')}`);
+}
+
+main().catch((error: Error) => {
+  console.error(`simulated processors: ${error.message}`);
+  process.exit(1);
+});

@@ -1,0 +1,271 @@
+/** The clients: payments in bursts, sent again until they are accepted, with ids that come twice; questions, purges. */
+import { addTotal, emptyTotal, type Total, totalCents } from '../domain/money.ts';
+import { idText, idWords, PROCESSORS, SETTLED } from '../domain/payment.ts';
+import type { Summary } from '../payments/api.ts';
+import type { Dice } from './dice.ts';
+import { WALL_START_MS } from './event-loop.ts';
+import type { Instance } from './instance.ts';
+import type { Tracked } from './tracked-payment.ts';
+import type { World } from './world.ts';
+
+/** A client gives up after so many answers that were no `202`. */
+const TRIES_MAX = 15;
+const HOUR_MS = 3_600_000;
+
+export class Clients {
+  readonly #world: World;
+  readonly #dice: Dice;
+  /** Requests that are under way or will be sent. */
+  #pending = 0;
+  #nextInstance = 0;
+  #unaudited = 0;
+  #over = false;
+
+  constructor(world: World, dice: Dice) {
+    this.#world = world;
+    this.#dice = dice;
+  }
+
+  get isQuiet(): boolean {
+    return this.#pending === 0;
+  }
+
+  /** Plans all payments and questions of the bad phase. */
+  begin(): void {
+    const { plan } = this.#world;
+    for (let left = plan.payments; left > 0; ) {
+      const burst = Math.min(left, this.#dice.whole(1, plan.burstMax));
+      const atMs = this.#dice.between(5, plan.breakMs * 0.9);
+      for (let one = 0; one < burst; one++)
+        this.#later(atMs + this.#dice.between(0, 2), () => this.#newPayment());
+      left -= burst;
+    }
+    for (let times = this.#dice.whole(2, 12); times > 0; times--) {
+      this.#later(this.#dice.between(50, plan.breakMs * 1.2), () => this.#askSummary());
+    }
+    const purges = plan.rates.purge > 0 ? this.#dice.whole(1, 2) : 0;
+    for (let times = purges; times > 0; times--) {
+      this.#later(this.#dice.between(50, plan.breakMs), () => this.#purge());
+    }
+  }
+
+  /** The bad phase is over: whoever waits longer now only delays the end. */
+  hurry(): void {
+    this.#over = true;
+  }
+
+  /** Asks every instance for sums that must equal the books. */
+  audit(): void {
+    const { instances, plan } = this.#world;
+    for (const instance of instances) {
+      if (instance.gone) continue;
+      const windows: [number, number][] = [[-Infinity, Infinity]];
+      for (let count = 0; count < 3; count++) {
+        const [one, other] = [this.#dice.between(0, plan.breakMs * 1.5), this.#dice.between(0, plan.breakMs)];
+        windows.push([wall(Math.min(one, other)), wall(Math.max(one, other))]);
+      }
+      for (const [fromMs, toMs] of windows) {
+        this.#unaudited += 1;
+        instance.door.summary(fromMs, toMs, summary => {
+          this.#unaudited -= 1;
+          if (summary !== null) this.#checkExact(instance, summary, fromMs, toMs);
+          else this.#world.checks.fail(undefined, `${instance.name} has no summary though all is healed`);
+        });
+      }
+    }
+  }
+
+  closeAudit(): void {
+    const { violations } = this.#world.checks;
+    if (this.#unaudited > 0 && violations.length === 0)
+      this.#world.checks.fail(undefined, 'an instance never answered for its summary');
+  }
+
+  #later(delayMs: number, task: () => void): void {
+    this.#pending += 1;
+    this.#world.timeline.after(delayMs, undefined, () => {
+      // A process may die of what it is asked.
+      try {
+        task();
+      } finally {
+        this.#pending -= 1;
+      }
+    });
+  }
+
+  #newPayment(): void {
+    const { plan, havoc } = this.#world;
+    const { rates } = plan;
+    const dice = this.#dice;
+    const id = this.#newId();
+    const cents = dice.hits(0.1) ? dice.whole(1, 999_999_999_999) : dice.whole(1, 100_000);
+    this.#send(id, cents);
+    if (dice.hits(rates.sameIdAtOnce * 0.3)) {
+      havoc.met('sameIdAtOnce');
+      this.#later(dice.between(0, 3), () => this.#send(id, cents));
+    }
+    if (dice.hits(rates.sameIdLater * 0.3)) {
+      havoc.met('sameIdLater');
+      this.#later(dice.between(10, plan.breakMs / 2), () => this.#send(id, cents));
+    }
+    if (dice.hits(rates.otherAmount * 0.3)) {
+      havoc.met('otherAmount');
+      this.#later(dice.pick([0, 1, 150, 3000]), () => this.#send(id, cents + 1));
+    }
+    if (dice.hits(0.5)) this.#later(dice.between(0, plan.breakMs), () => this.#lookUp(id));
+    if (dice.hits(0.3)) this.#later(dice.between(0, plan.breakMs), () => this.#lookUp(id));
+  }
+
+  #newId(): string {
+    const bytes = new Uint8Array(16);
+    for (let at = 0; at < 16; at++) bytes[at] = this.#dice.whole(0, 255);
+    return idText(bytes);
+  }
+
+  /** As a proxy does: the next one that listens. */
+  #choose(): Instance | undefined {
+    const listening = this.#world.instances.filter(instance => instance.listening);
+    return listening[this.#nextInstance++ % listening.length];
+  }
+
+  #send(id: string, cents: number, tries = 0): void {
+    const { checks, timeline, havoc, plan, trace, disk } = this.#world;
+    const payment = checks.sent(id, cents);
+    const instance = this.#choose();
+    const again = (): void => {
+      if (tries >= TRIES_MAX) return;
+      this.#later(this.#dice.between(10, this.#over ? 100 : 500), () => this.#send(id, cents, tries + 1));
+    };
+    if (instance === undefined) {
+      again();
+      return;
+    }
+    const { process } = instance;
+    const arrivedAtMs = timeline.nowMs;
+    trace.say(id, instance.name, () => `is sent ${cents} cents`);
+    const words = wordsOf(id);
+    this.#pending += 1;
+    instance.door.pay(words, cents, (told, generation) => {
+      this.#pending -= 1;
+      trace.say(id, instance.name, () => `tells the client ${told} for ${cents} cents`);
+      if (told === 202) {
+        const heldSinceMs = instance.heldSinceMs(words);
+        // With `flush` nothing that an earlier 202 promised can be lost with the disk.
+        const isUnaware = plan.ackAfter !== 'flush' && instance.joinedMount < disk.mount;
+        const said = { cents, process: process!, generation, arrivedAtMs, heldSinceMs, isUnaware };
+        checks.acknowledge(payment, said);
+      } else if (told === 409) {
+        if (payment.amounts.size === 1) checks.fail(id, '409, though every request had the same amount');
+      } else {
+        if (told === 503 && (instance.session?.queue.size ?? 0) >= plan.queueCapacity) havoc.met('queueFull');
+        again();
+      }
+    });
+  }
+
+  #lookUp(id: string): void {
+    const { checks, timeline, trace } = this.#world;
+    const payment = checks.payments.get(id) as Tracked;
+    const instance = this.#choose();
+    if (instance === undefined) return;
+    const { process } = instance;
+    const askedAtMs = timeline.nowMs;
+    const generation = this.#world.memory.generation;
+    trace.say(id, instance.name, () => 'is asked for it');
+    instance.door.find(bytesOf(id), view => {
+      if (view !== null && generation === this.#world.memory.generation) {
+        checks.shown(payment, view, process!, askedAtMs);
+      }
+    });
+  }
+
+  /** A summary counts all that was booked when it was asked, and nothing that the processors do not have. */
+  #askSummary(): void {
+    const { memory, processors, plan, checks } = this.#world;
+    const instance = this.#choose();
+    if (instance === undefined) return;
+    const fromMs = this.#dice.hits(0.5) ? -Infinity : wall(this.#dice.between(0, plan.breakMs));
+    const toMs = this.#dice.hits(0.5) ? Infinity : wall(this.#dice.between(0, plan.breakMs)) + HOUR_MS;
+    const { generation } = memory;
+    const least = this.#booked(fromMs, toMs);
+    instance.door.summary(fromMs, toMs, summary => {
+      if (summary === null || memory.generation !== generation) return;
+      for (const [which, name] of PROCESSORS.entries()) {
+        const { count } = summary[name];
+        const most = processors[which]!.book.total(fromMs, toMs);
+        if (less(summary[name], least[which]!)) {
+          checks.fail(
+            undefined,
+            `${instance.name} sums ${count} of ${name}, ${least[which]!.count} were booked`,
+          );
+        }
+        // One that a power loss forgot may come again with another amount than the processor has.
+        if (generation === 1 && checks.forgotten === 0 && less(most, summary[name])) {
+          checks.fail(undefined, `${instance.name} sums ${count} of ${name}, which has ${most.count}`);
+        }
+      }
+    });
+  }
+
+  #checkExact(instance: Instance, summary: Summary, fromMs: number, toMs: number): void {
+    const { processors, memory, checks } = this.#world;
+    // Processors keep what a purge or a power loss forgot; what is left is compared payment by payment elsewhere.
+    const books =
+      memory.generation === 1 && checks.forgotten === 0
+        ? processors.map(({ book }) => book.total(fromMs, toMs))
+        : this.#booked(fromMs, toMs);
+    for (const [which, name] of PROCESSORS.entries()) {
+      const [ours, theirs] = [summary[name], books[which]!];
+      if (ours.count === theirs.count && totalCents(ours) === totalCents(theirs)) continue;
+      const says = `${ours.count} payments, ${totalCents(ours)} cents of ${name}`;
+      checks.fail(
+        undefined,
+        `${instance.name} sums ${says}; the book ${theirs.count}, ${totalCents(theirs)}`,
+      );
+    }
+  }
+
+  #booked(fromMs: number, toMs: number): [Total, Total] {
+    const totals: [Total, Total] = [emptyTotal(), emptyTotal()];
+    for (const { state, processor, requestedAtMs, cents } of this.#world.memory.payments.values()) {
+      if (state !== SETTLED || requestedAtMs < fromMs || requestedAtMs > toMs) continue;
+      addTotal(totals[processor!], { count: 1, high: 0, low: cents });
+    }
+    return totals;
+  }
+
+  #purge(): void {
+    const { memory, instances, checks, havoc, plan } = this.#world;
+    const instance = this.#choose();
+    if (instance === undefined) return;
+    havoc.met('purge');
+    const old = [...checks.payments.keys()];
+    const { generation } = memory;
+    for (let times = this.#dice.whole(0, 3); times > 0; times--) {
+      this.#later(this.#dice.between(0, 80), () => this.#newPayment());
+    }
+    instance.door.purge(done => {
+      if (!done) return;
+      // Whoever lives, and has not been taken for dead, has forgotten.
+      for (const { session, name, process } of instances) {
+        const isAlive = memory.instances.get(name)?.alive === true && process?.stopped === false;
+        if (session === undefined || !isAlive || session.generation > generation) continue;
+        checks.fail(undefined, `purged, and ${name} does not know it`);
+      }
+      for (const id of old) {
+        if (!this.#dice.hits(0.2) || this.#over) continue;
+        const cents = checks.payments.get(id)!.amounts.values().next().value!;
+        this.#later(this.#dice.between(0, plan.breakMs / 4), () => this.#send(id, cents));
+      }
+    });
+  }
+}
+
+const less = (one: Total, other: Total): boolean =>
+  one.count < other.count || totalCents(one) < totalCents(other);
+
+const wall = (atMs: number): number => Math.floor(WALL_START_MS + atMs);
+
+const bytesOf = (id: string): Uint8Array => Uint8Array.fromHex(id.replaceAll('-', ''));
+
+const wordsOf = (id: string): Int32Array => idWords(bytesOf(id));

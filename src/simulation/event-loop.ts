@@ -1,0 +1,171 @@
+/**
+ * Virtual time: a heap of events, one clock for all. Nothing happens between two events, so the same events in
+ * the same order give the same run, however long it takes outside.
+ *
+ * An event may belong to a process: it then waits while that is stopped (SIGSTOP) and is gone once it is dead.
+ */
+import type { Clock, Timer } from '../domain/clock.ts';
+
+/** What can be stopped and killed. */
+export class Process {
+  readonly name: string;
+  /** Tells the lives of one instance apart in traces. */
+  readonly life: number;
+  alive = true;
+  stopped = false;
+  /** It has not been stopped since. */
+  awakeSinceMs = -Infinity;
+  /** It was fenced at least once, and joined anew. */
+  rejoined = false;
+  /** Promises that only its own events can fulfil. */
+  promises = 0;
+  /** What came due while it was stopped, in the order in which it came due. */
+  held: Event[] = [];
+
+  readonly startedMs: number;
+
+  constructor(name: string, life: number, startedMs: number) {
+    this.startedMs = startedMs;
+    this.name = name;
+    this.life = life;
+  }
+}
+
+interface Event extends Timer {
+  atMs: number;
+  /** Of two events at the same instant the one that was made first goes first. */
+  order: number;
+  readonly process: Process | undefined;
+  task: (() => void) | undefined;
+}
+
+export class Timeline {
+  nowMs = 0;
+  /** Events carried out so far. */
+  count = 0;
+  /** Whose event the last one was. */
+  active: Process | undefined;
+  readonly #heap: Event[] = [];
+  #order = 0;
+
+  /** Calls `task` in `delayMs`, unless `process` is dead by then; later if it is stopped. */
+  after(delayMs: number, process: Process | undefined, task: () => void): Timer {
+    const event: Event = {
+      atMs: this.nowMs + delayMs,
+      order: this.#order++,
+      process,
+      task,
+      cancel() {
+        this.task = undefined;
+      },
+    };
+    this.#push(event);
+    return event;
+  }
+
+  /** Carries out the next event; false: there is none up to `untilMs`, and it is that late now. */
+  step(untilMs: number): boolean {
+    for (;;) {
+      const next = this.#heap[0];
+      if (next === undefined || next.atMs > untilMs) {
+        this.nowMs = untilMs;
+        return false;
+      }
+      this.#pop();
+      const { process, task } = next;
+      if (task === undefined || process?.alive === false) continue;
+      this.nowMs = next.atMs;
+      if (process?.stopped === true) {
+        process.held.push(next);
+        continue;
+      }
+      this.count += 1;
+      this.active = process;
+      task();
+      return true;
+    }
+  }
+
+  /** Lets a stopped process go on: what came due meanwhile happens now. */
+  resume(process: Process): void {
+    process.stopped = false;
+    process.awakeSinceMs = this.nowMs;
+    for (const event of process.held) {
+      event.atMs = this.nowMs;
+      event.order = this.#order++;
+      this.#push(event);
+    }
+    process.held = [];
+  }
+
+  #push(event: Event): void {
+    const heap = this.#heap;
+    let at = heap.length;
+    heap.push(event);
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      if (!before(event, heap[parent]!)) break;
+      heap[at] = heap[parent]!;
+      at = parent;
+    }
+    heap[at] = event;
+  }
+
+  #pop(): void {
+    const heap = this.#heap;
+    const last = heap.pop()!;
+    const size = heap.length;
+    if (size === 0) return;
+    let at = 0;
+    for (;;) {
+      let child = at * 2 + 1;
+      if (child >= size) break;
+      if (child + 1 < size && before(heap[child + 1]!, heap[child]!)) child += 1;
+      if (!before(heap[child]!, last)) break;
+      heap[at] = heap[child]!;
+      at = child;
+    }
+    heap[at] = last;
+  }
+}
+
+const before = (one: Event, other: Event): boolean =>
+  one.atMs < other.atMs || (one.atMs === other.atMs && one.order < other.order);
+
+/** Where the wall clock of the virtual world begins: 2026-07-10T12:00:00Z. */
+export const WALL_START_MS = 1_783_684_800_000;
+
+/** One machine's wall clock, which may be turned; the monotonic one is everybody's virtual time. */
+export interface WallClock {
+  offsetMs: number;
+}
+
+/** The clock that a process sees. */
+export class VirtualClock implements Clock {
+  readonly #timeline: Timeline;
+  readonly #process: Process;
+  readonly #wall: WallClock;
+
+  constructor(timeline: Timeline, process: Process, wall: WallClock) {
+    this.#timeline = timeline;
+    this.#process = process;
+    this.#wall = wall;
+  }
+
+  monotonicMs(): number {
+    return this.#timeline.nowMs;
+  }
+
+  wallMs(): number {
+    return Math.floor(WALL_START_MS + this.#timeline.nowMs + this.#wall.offsetMs);
+  }
+
+  after(delayMs: number, task: () => void): Timer {
+    // As the real one: whole milliseconds, never none.
+    return this.#timeline.after(Math.max(1, Math.ceil(delayMs)), this.#process, task);
+  }
+
+  soon(task: () => void): void {
+    this.#timeline.after(0, this.#process, task);
+  }
+}

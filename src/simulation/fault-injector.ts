@@ -1,0 +1,390 @@
+/** Everything that goes wrong: strikes by the rates of the plan while the bad phase lasts, and mends it all at its end. */
+import { idText, type ProcessorIndex } from '../domain/payment.ts';
+import { Unavailable } from '../payments/api.ts';
+import { type Faults, NO_FAULTS, OTHER_FAULTS, POST_FAULTS } from '../processor-simulator/faults.ts';
+import { type Store, StoreFault } from '../storage/ports.ts';
+import type { Dice } from './dice.ts';
+import { DiskError, type DiskFaults } from './disk.ts';
+import type { Instance } from './instance.ts';
+import type { Kind } from './plan.ts';
+import type { World } from './world.ts';
+
+const HOUR_MS = 3_600_000;
+
+/** The probability of a message's fault where its rate is 1. */
+const MESSAGE_MAX: Partial<Record<Kind, number>> = {
+  requestLost: 0.3,
+  requestTwice: 0.5,
+  responseLost: 0.3,
+  messageLate: 0.3,
+  refused: 0.5,
+};
+
+/** A fault that lasts: until when, and how likely it strikes meanwhile. */
+interface Spell {
+  untilMs: number;
+  probability: number;
+}
+
+export class Havoc {
+  readonly counts = new Map<Kind, number>();
+  /** How often the machine was started. */
+  boots = 1;
+  readonly #world: World;
+  readonly #dice: Dice;
+  readonly #spells = new Map<string, Spell>();
+  /** Everything may break. */
+  #raging = true;
+  #powerless = false;
+
+  constructor(world: World, dice: Dice) {
+    this.#world = world;
+    this.#dice = dice;
+  }
+
+  met(kind: Kind, count = 1): void {
+    this.counts.set(kind, (this.counts.get(kind) ?? 0) + count);
+  }
+
+  /** Does a fault of a message strike now? */
+  strikes(kind: Kind): boolean {
+    if (!this.#raging) return false;
+    const rate = this.#world.plan.rates[kind];
+    if (!this.#dice.hits(rate * (MESSAGE_MAX[kind] ?? 0))) return false;
+    this.met(kind);
+    return true;
+  }
+
+  refused(to: ProcessorIndex): boolean {
+    return this.#inSpell(`processorAway ${to}`);
+  }
+
+  storeDelayMs(): number {
+    const { storeDelayMs } = this.#world.plan;
+    const slowMs = this.#inSpell('storeSlow') ? this.#dice.between(20, 600) : 0;
+    return storeDelayMs === 0 && slowMs === 0 ? 0 : this.#dice.between(0.5, 1.5) * storeDelayMs + slowMs;
+  }
+
+  storeFault(call: keyof Store): StoreFault | undefined {
+    if (call === 'write' && this.#inSpell('storeFull')) {
+      this.met('storeFull');
+      return new StoreFault('full', 'the modelled store is full');
+    }
+    if (this.#inSpell('storeBusy')) {
+      this.met('storeBusy');
+      return new StoreFault('busy', 'the modelled store is busy');
+    }
+    if (this.#inSpell('storeBroken')) {
+      this.met('storeBroken');
+      return new StoreFault('broken', 'the modelled store is broken');
+    }
+    return undefined;
+  }
+
+  readonly diskFaults: DiskFaults = {
+    write: () => {
+      if (this.#inSpell('logFull')) {
+        this.met('logFull');
+        return 'refused';
+      }
+      if (this.#inSpell('logTorn')) {
+        this.met('logTorn');
+        return 'torn';
+      }
+      return 'none';
+    },
+    create: () => this.#inSpell('logFull'),
+    truncate: () => this.#inSpell('logTorn'),
+    sync: () => {
+      if (!this.#inSpell('flushFails')) return false;
+      this.met('flushFails');
+      return true;
+    },
+    syncMs: () => this.#dice.between(0.1, 3),
+  };
+
+  /** Starts an instance, perhaps not for long. */
+  start(instance: Instance): void {
+    if (instance.isUp || instance.gone || this.#powerless) return;
+    instance.start();
+    const { plan, timeline } = this.#world;
+    if (!this.#raging || !this.#dice.hits(plan.rates.crashAtStart * 0.6)) return;
+    const { process } = instance;
+    timeline.after(this.#dice.between(0, 10 + plan.storeDelayMs * 6), process, () => {
+      if (!this.#raging || instance.listening) return;
+      this.met('crashAtStart');
+      instance.kill();
+    });
+  }
+
+  /** From now on everything may break. */
+  begin(): void {
+    const { instances } = this.#world;
+    for (const instance of instances) this.start(instance);
+    this.#breakProcessors();
+    this.#repeat('crash', 1500, () => this.#anyUp(instance => instance.kill()));
+    this.#repeat('checkerDies', 1500, () => {
+      const checker = instances.find(({ name }) => name === this.#world.memory.checker);
+      if (checker?.isUp !== true) return false;
+      checker.kill();
+      return true;
+    });
+    this.#repeat('neverBack', 2500, () => this.#neverBack());
+    this.#repeat('pause', 1500, () => this.#pause(this.#dice.pick([5, 100, 800, 3200, 3500, 5000])));
+    this.#repeat('slowTurns', 300, () => this.#pause(this.#dice.between(1, 90)));
+    this.#repeat('stopGracefully', 2500, () => this.#anyUp(instance => this.#leave(instance)));
+    this.#repeat('rollingRestart', 5000, () => this.#rollOn(0));
+    this.#repeat('powerLoss', 3000, () => this.#losePower());
+    this.#repeat('diskOut', 3000, () => this.#takeDiskOut());
+    this.#repeat('wallBack', 2000, () => this.#turnWall(-1));
+    this.#repeat('wallForth', 2000, () => this.#turnWall(1));
+    for (const kind of [
+      'storeFull',
+      'storeBusy',
+      'storeBroken',
+      'logFull',
+      'logTorn',
+      'flushFails',
+    ] as const) {
+      this.#repeat(kind, 2000, () => this.#begin(kind, this.#dice.pick([50, 300, 1500, 4000])), false);
+    }
+    this.#repeat('storeSlow', 1500, () => this.#begin('storeSlow', this.#dice.pick([300, 1500])));
+    for (const to of [0, 1] as const) this.#breakProcessor(to);
+    this.#repeat('healthAsked', 1500, () => {
+      for (let times = this.#dice.whole(1, 3); times > 0; times--) {
+        this.#dice.pick(this.#world.processors).health(() => {});
+      }
+      return true;
+    });
+  }
+
+  /** From now on nothing breaks any more, and what is broken is mended. */
+  heal(): void {
+    const { instances, processors, trace, disk } = this.#world;
+    trace.say(undefined, 'world', () => 'heals');
+    this.#raging = false;
+    this.#spells.clear();
+    disk.isOut = false;
+    for (const processor of processors) {
+      processor.faults = NO_FAULTS;
+      processor.failing = false;
+      processor.delayMs = 1;
+    }
+    for (const instance of instances) {
+      instance.resume();
+      this.start(instance);
+    }
+  }
+
+  /** A process died: of a signal, or of an error. It is started again after a while. */
+  died(instance: Instance, error: unknown): void {
+    const isDisk =
+      error instanceof DiskError || (error instanceof Error && error.message === 'no space left');
+    const expected = error === undefined || isDisk || error instanceof Unavailable;
+    if (!expected) {
+      const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      this.#world.checks.fail(undefined, `${instance.name} died of an error: ${text}`);
+    }
+    this.#forgetUnkept(instance);
+    this.#startLater(instance);
+  }
+
+  /** What only its memory held is lost to an instance that joins anew, as if it had died. */
+  rejoins(instance: Instance): void {
+    this.#forgetUnkept(instance);
+  }
+
+  /** With `parse` a payment lives in memory until the store or the log has it. */
+  #forgetUnkept(instance: Instance): void {
+    const { checks, memory, plan } = this.#world;
+    if (plan.ackAfter !== 'parse') return;
+    const logged = this.#logged();
+    for (const payment of checks.payments.values()) {
+      if (!payment.owed || memory.payments.has(payment.id)) continue;
+      if (!payment.acknowledged.some(({ process }) => process === instance.process)) continue;
+      if (!logged.has(payment.id)) checks.lost(payment);
+    }
+  }
+
+  /** The ids that the logs hold. */
+  #logged(): Set<string> {
+    const { instances, disk, memory } = this.#world;
+    const logged = new Set<string>();
+    for (const { name } of instances) {
+      for (const { id, generation } of disk.logged(name)) {
+        if (generation === memory.generation) logged.add(idText(id));
+      }
+    }
+    return logged;
+  }
+
+  #startLater(instance: Instance): void {
+    const delayMs = this.#raging ? this.#dice.pick([20, 200, 600, 600, 4000]) : 100;
+    this.#world.timeline.after(delayMs, undefined, () => this.start(instance));
+  }
+
+  /** Has a kind strike again and again, about every `everyMs` at a rate of 1. */
+  #repeat(kind: Kind, everyMs: number, strike: () => boolean, counted = true): void {
+    const rate = this.#world.plan.rates[kind];
+    if (rate === 0) return;
+    const again = (): void => {
+      this.#world.timeline.after(this.#dice.between(0, (2 * everyMs) / Math.sqrt(rate)), undefined, () => {
+        if (!this.#raging) return;
+        if (strike() && counted) this.met(kind);
+        again();
+      });
+    };
+    again();
+  }
+
+  #anyUp(strike: (instance: Instance) => void): boolean {
+    const up = this.#world.instances.filter(({ isUp }) => isUp);
+    if (up.length === 0) return false;
+    strike(this.#dice.pick(up));
+    return true;
+  }
+
+  #neverBack(): boolean {
+    const here = this.#world.instances.filter(({ gone }) => !gone);
+    if (here.length < 2) return false;
+    const instance = this.#dice.pick(here);
+    instance.gone = true;
+    instance.kill();
+    return true;
+  }
+
+  #pause(durationMs: number): boolean {
+    return this.#anyUp(instance => {
+      const { process } = instance;
+      instance.pause();
+      this.#world.timeline.after(durationMs, undefined, () => {
+        if (instance.process !== process) return;
+        instance.resume();
+        this.#killSoon(instance);
+      });
+    });
+  }
+
+  /** What a process does in its first moments awake, it may do as one that was taken for dead. */
+  #killSoon(instance: Instance): void {
+    const { rates } = this.#world.plan;
+    const kind = this.#dice.hits(rates.neverBack * 0.3) ? 'neverBack' : 'crash';
+    if (kind === 'crash' && !this.#dice.hits(rates.crash * 0.3)) return;
+    this.#world.timeline.after(this.#dice.pick([0, 0.1, 1, 5, 80]), instance.process, () => {
+      const others = this.#world.instances.filter(({ gone, name }) => !gone && name !== instance.name);
+      if (!this.#raging || (kind === 'neverBack' && others.length === 0)) return;
+      instance.gone = kind === 'neverBack';
+      this.met(kind);
+      instance.kill();
+    });
+  }
+
+  #leave(instance: Instance, then: () => void = () => {}): void {
+    instance.leave(() => {
+      this.#forgetUnkept(instance);
+      this.#startLater(instance);
+      then();
+    });
+  }
+
+  #rollOn(place: number): boolean {
+    const instance = this.#world.instances[place];
+    if (instance === undefined) return false;
+    if (instance.isUp) this.#leave(instance, () => this.#rollOn(place + 1));
+    else this.#rollOn(place + 1);
+    return true;
+  }
+
+  /** What it had not got is gone, as after a power loss; but the processes live, and their descriptors are dead. */
+  #takeDiskOut(): boolean {
+    const { disk, trace, timeline, memory, checks, plan } = this.#world;
+    if (disk.isOut) return false;
+    trace.say(undefined, 'world', () => 'has its disk taken out');
+    disk.takeOut(this.#dice);
+    memory.unsynced?.losePower(this.#dice);
+    if (plan.ackAfter !== 'flush') checks.losePower(this.#logged());
+    timeline.after(this.#dice.between(10, 3000), undefined, () => {
+      disk.isOut = false;
+    });
+    return true;
+  }
+
+  #losePower(): boolean {
+    const { instances, disk, trace, timeline, memory, checks, plan } = this.#world;
+    trace.say(undefined, 'world', () => 'loses its power');
+    this.#powerless = true;
+    this.boots += 1;
+    for (const instance of instances) instance.kill();
+    disk.losePower(this.#dice);
+    memory.unsynced?.losePower(this.#dice);
+    if (plan.ackAfter !== 'flush') checks.losePower(this.#logged());
+    timeline.after(this.#dice.between(10, 1000), undefined, () => {
+      this.#powerless = false;
+      for (const instance of instances) this.start(instance);
+    });
+    return true;
+  }
+
+  #turnWall(direction: 1 | -1): boolean {
+    const { timeline, instances, trace } = this.#world;
+    const byMs = direction * this.#dice.pick([HOUR_MS, HOUR_MS, 50, 5000]);
+    const { wall, name } = this.#dice.pick(instances);
+    trace.say(undefined, name, () => `has its wall clock turned by ${byMs} ms`);
+    wall.offsetMs += byMs;
+    wall.turnedAtMs = timeline.nowMs;
+    return true;
+  }
+
+  #breakProcessors(): void {
+    const { plan, processors } = this.#world;
+    const faults: Record<string, number> = { ...NO_FAULTS };
+    const sum = POST_FAULTS.reduce((so, fault) => so + plan.rates[fault], 0);
+    for (const fault of POST_FAULTS) faults[fault] = (plan.rates[fault] / Math.max(1, sum)) * 0.8;
+    for (const fault of OTHER_FAULTS) faults[fault] = plan.rates[fault] * 0.8;
+    faults['lateMs'] = this.#dice.pick([100, 1000, 4000]);
+    faults['slowMs'] = this.#dice.pick([50, 500, 4000]);
+    for (const processor of processors) {
+      const seed = this.#dice.whole(1, 2 ** 31);
+      if (this.#dice.hits(0.8)) processor.faults = { ...faults, seed } as unknown as Faults;
+      processor.delayMs = this.#dice.pick([0, 5, 60]);
+    }
+  }
+
+  #breakProcessor(to: ProcessorIndex): void {
+    const { processors, timeline, plan } = this.#world;
+    const processor = processors[to];
+    const lasting = (): number => this.#dice.pick([200, 1500, 4000, plan.breakMs]);
+    this.#repeat('processorFails', 2500, () => {
+      processor.failing = true;
+      timeline.after(lasting(), undefined, () => {
+        processor.failing = false;
+      });
+      return true;
+    });
+    this.#repeat('processorAway', 2500, () => this.#begin('processorAway', lasting(), ` ${to}`, 1));
+    this.#repeat('processorSlow', 1500, () => {
+      if (!this.#raging) return false;
+      processor.delayMs = this.#dice.pick([
+        0,
+        20,
+        200,
+        plan.attemptTimeoutMs * 0.9,
+        plan.attemptTimeoutMs * 2,
+      ]);
+      return true;
+    });
+  }
+
+  #begin(kind: Kind, durationMs: number, suffix = '', probability = this.#dice.pick([0.3, 1])): boolean {
+    const { timeline, trace } = this.#world;
+    trace.say(undefined, 'world', () => `${kind}${suffix} for ${durationMs} ms`);
+    this.#spells.set(kind + suffix, { untilMs: timeline.nowMs + durationMs, probability });
+    return true;
+  }
+
+  #inSpell(name: string): boolean {
+    const spell = this.#spells.get(name);
+    if (spell === undefined || !this.#raging) return false;
+    return spell.untilMs > this.#world.timeline.nowMs && this.#dice.hits(spell.probability);
+  }
+}

@@ -1,0 +1,183 @@
+/**
+ * The way in to one backend, as `http/server` is in earnest: requests are heard while the process listens, payments of one turn
+ * of the event loop are committed together, and whoever waits for a process that dies hears nothing.
+ */
+import {
+  ACCEPTED,
+  type Acceptance,
+  CONFLICT,
+  type PaymentView,
+  type Summary,
+  UNAVAILABLE,
+  Unavailable,
+} from '../payments/api.ts';
+import type { Service } from '../payments/service.ts';
+import type { Dice } from './dice.ts';
+import type { Process, Timeline } from './event-loop.ts';
+
+/** What a client is told: a status, or nothing, because the process died. */
+export type Told = 202 | 409 | 503 | 'nothing';
+
+const STATUS = { [ACCEPTED]: 202, [CONFLICT]: 409, [UNAVAILABLE]: 503 } as const;
+
+interface Open {
+  readonly process: Process;
+  readonly lost: () => void;
+}
+
+export interface DoorParts {
+  readonly timeline: Timeline;
+  readonly dice: Dice;
+  /** A promise failed as none should. */
+  crash(process: Process, error: unknown): void;
+}
+
+export class Door {
+  readonly #parts: DoorParts;
+  /** Who is behind it; undefined: it is closed, nobody listens. */
+  #host: { readonly process: Process; readonly service: Service } | undefined;
+  /** Questions that nobody answered yet. */
+  readonly #open = new Set<Open>();
+  /** What this turn of the event loop will answer when it has committed. */
+  #turn: ((stored: boolean) => void)[] = [];
+  #turnIsDue = false;
+
+  constructor(parts: DoorParts) {
+    this.#parts = parts;
+  }
+
+  get isOpen(): boolean {
+    return this.#host !== undefined;
+  }
+
+  /** Questions on their way. */
+  get waiting(): number {
+    return this.#open.size;
+  }
+
+  open(process: Process, service: Service): void {
+    this.#host = { process, service };
+    this.#turn = [];
+    this.#turnIsDue = false;
+  }
+
+  /** Nothing new is heard. */
+  close(): void {
+    this.#host = undefined;
+  }
+
+  /** A `POST /payments` arrives. `generation`: of the session that heard it. */
+  pay(id: Int32Array, cents: number, told: (told: Told, generation: number) => void): void {
+    let generation = 0;
+    this.#ask<Told>(
+      'nothing',
+      status => told(status, generation),
+      (process, service, answer) => {
+        generation = service.session?.generation ?? 0;
+        const tell = (acceptance: Acceptance): void => answer(STATUS[acceptance]);
+        const acceptance = service.accept(id, cents);
+        if (typeof acceptance !== 'number') this.#promise(process, acceptance, tell, () => answer(503));
+        else if (acceptance === ACCEPTED) this.#atEndOfTurn(process, service, tell);
+        else tell(acceptance);
+      },
+    );
+  }
+
+  /** A `GET /payments/{id}` arrives; null: `503`, or the process died. */
+  find(id: Uint8Array, told: (view: PaymentView | undefined | null) => void): void {
+    this.#ask<PaymentView | undefined | null>(null, told, (process, service, answer) => {
+      this.#promise(process, service.find(id), answer, () => answer(null));
+    });
+  }
+
+  /** A `GET /payments-summary` arrives. */
+  summary(fromMs: number, toMs: number, told: (summary: Summary | null) => void): void {
+    this.#ask<Summary | null>(null, told, (process, service, answer) => {
+      this.#promise(process, service.summary(fromMs, toMs), answer, () => answer(null));
+    });
+  }
+
+  /** A `POST /purge-payments` arrives. */
+  purge(told: (done: boolean) => void): void {
+    this.#ask<boolean>(false, told, (process, service, answer) => {
+      this.#promise(
+        process,
+        service.purge(),
+        () => answer(true),
+        () => answer(false),
+      );
+    });
+  }
+
+  /** Closes every connection. */
+  hangUp(process: Process): void {
+    const lost = [...this.#open].filter(open => open.process === process);
+    for (const open of lost) {
+      this.#open.delete(open);
+      open.lost();
+    }
+  }
+
+  /** Has a request heard by the process: at once, or when it goes on. */
+  deliver(process: Process, task: () => void): void {
+    const { timeline } = this.#parts;
+    if (process.stopped) timeline.after(0, process, task);
+    else {
+      timeline.active = process;
+      task();
+    }
+  }
+
+  /** Has the process answer a question, once; `none` where it dies first or does not listen. */
+  #ask<T>(
+    none: T,
+    told: (answer: T) => void,
+    question: (process: Process, service: Service, answer: (value: T) => void) => void,
+  ): void {
+    if (this.#host === undefined) {
+      told(none);
+      return;
+    }
+    const { process, service } = this.#host;
+    const open: Open = { process, lost: () => told(none) };
+    this.#open.add(open);
+    this.deliver(process, () =>
+      question(process, service, value => {
+        if (this.#open.delete(open)) told(value);
+      }),
+    );
+  }
+
+  #promise<T>(process: Process, promise: Promise<T>, then: (value: T) => void, failed: () => void): void {
+    process.promises += 1;
+    promise.then(
+      value => {
+        process.promises -= 1;
+        then(value);
+      },
+      error => {
+        process.promises -= 1;
+        if (error instanceof Unavailable) failed();
+        else this.#parts.crash(process, error);
+      },
+    );
+  }
+
+  #atEndOfTurn(process: Process, service: Service, tell: (acceptance: Acceptance) => void): void {
+    this.#turn.push(stored => tell(stored ? ACCEPTED : UNAVAILABLE));
+    if (this.#turnIsDue) return;
+    this.#turnIsDue = true;
+    const { timeline, dice } = this.#parts;
+    timeline.after(dice.between(0, 0.3), process, () => {
+      this.#turnIsDue = false;
+      const turn = this.#turn;
+      this.#turn = [];
+      const stored = service.commit();
+      const decide = (kept: boolean): void => {
+        for (const each of turn) each(kept);
+      };
+      if (typeof stored === 'boolean') decide(stored);
+      else this.#promise(process, stored, decide, () => decide(false));
+    });
+  }
+}

@@ -1,0 +1,389 @@
+/**
+ * The promises, checked at every step by someone who sees everything: what clients were told, what left for the
+ * processors, what they recorded, what the store booked.
+ *
+ * A payment is owed from its `202` on. It may leave with a new processor or a new `requestedAt` only when
+ * every attempt so far was refused for certain: that one rule is what `settled exactly once` rests on, and it is
+ * checked when a request leaves, long before two books show what came of it.
+ */
+
+import { type Ending, judge } from '../domain/outcome.ts';
+import {
+  DEFAULT,
+  FALLBACK,
+  idText,
+  PROCESSORS,
+  type ProcessorIndex,
+  SETTLED,
+  type StoredPayment,
+  WAITING,
+} from '../domain/payment.ts';
+import type { Policy } from '../domain/settlement.ts';
+import type { PaymentView } from '../payments/api.ts';
+import type { Processor } from '../processor-simulator/processor.ts';
+import type { PaymentRequest } from '../processors/port.ts';
+import type { MemoryWorld } from '../storage/memory/state.ts';
+import { type Process, type Timeline, WALL_START_MS, type WallClock } from './event-loop.ts';
+import { nameOf } from './network.ts';
+import { type Acknowledged, type Attempt, Tracked } from './tracked-payment.ts';
+
+export interface Violation {
+  readonly what: string;
+  /** The payment concerned, if it is one. */
+  readonly id: string | undefined;
+  readonly atMs: number;
+}
+
+/** An accepted payment has to be known to every instance this long after its `202`. */
+const KNOWN_AFTER_MS = 100;
+
+export interface ChecksParts {
+  readonly timeline: Timeline;
+  readonly processors: readonly [Processor, Processor];
+  readonly policy: Policy;
+  /** Is what is acknowledged in a log, for the others to read? Under `parse` it soon will be, unless something fails. */
+  readonly logIsWritten: 'always' | 'while awake' | 'perhaps';
+  /** The wall clock of an instance, and since when nobody turned it. */
+  readonly wallOf: (instance: string) => WallClock & { readonly turnedAtMs: number };
+  readonly anyWallTurned: () => boolean;
+  readonly say: (id: string | undefined, who: string, what: () => string) => void;
+}
+
+/** What is known of a `202`. */
+export interface Acceptance {
+  readonly cents: number;
+  readonly process: Process;
+  /** Of the session that heard the request. */
+  readonly generation: number;
+  /** When the request arrived. */
+  readonly arrivedAtMs: number;
+  /** When the instance took the payment into its queue, where it still is; else Infinity. */
+  readonly heldSinceMs: number;
+  /** The instance has yet to notice that the disk was taken out: it may say again what only its memory knows. */
+  readonly isUnaware: boolean;
+}
+
+export class Checks {
+  readonly violations: Violation[] = [];
+  readonly payments = new Map<string, Tracked>();
+  /** Payments that were lost with the power, or whose amount was, whatever processors made of them. */
+  forgotten = 0;
+  /** Set once the store exists: it tells the checks what it books. */
+  memory!: MemoryWorld;
+  readonly #parts: ChecksParts;
+  readonly #rows: [number, number] = [0, 0];
+  #generation = 1;
+
+  constructor(parts: ChecksParts) {
+    this.#parts = parts;
+  }
+
+  /** A broken promise. The first one ends the run. */
+  fail(id: string | undefined, what: string): void {
+    this.violations.push({ what, id, atMs: this.#parts.timeline.nowMs });
+    this.#parts.say(id, 'CHECK', () => what);
+  }
+
+  /** A client sends a payment, for the first time or again. */
+  sent(id: string, cents: number): Tracked {
+    let payment = this.payments.get(id);
+    if (payment === undefined) {
+      payment = new Tracked(id, this.#parts.timeline.nowMs);
+      this.payments.set(id, payment);
+    }
+    payment.amounts.add(cents);
+    return payment;
+  }
+
+  /** A client gets its `202`. */
+  acknowledge(payment: Tracked, acceptance: Acceptance): void {
+    const { cents, process, generation, arrivedAtMs, heldSinceMs, isUnaware } = acceptance;
+    const { nowMs } = this.#parts.timeline;
+    // Of two amounts that came at once both may have been accepted; what was said once may be said again.
+    const isNew = !payment.acknowledged.some(earlier => earlier.cents === cents);
+    for (const earlier of payment.acknowledged) {
+      if (!isNew || !payment.owed) continue;
+      const isLate = arrivedAtMs - earlier.atMs >= KNOWN_AFTER_MS && process.awakeSinceMs <= earlier.atMs;
+      // One that nobody was told of, since its process died or refused, may have been stored first.
+      const wasFirst =
+        this.memory.payments.get(payment.id)?.cents === cents &&
+        payment.storedAtMs < earlier.atMs + KNOWN_AFTER_MS;
+      const wasAtOnce = heldSinceMs < earlier.atMs + KNOWN_AFTER_MS;
+      if (isLate && !wasFirst && !wasAtOnce && this.#isLogged(earlier))
+        this.fail(payment.id, `202 for ${cents} cents, ${earlier.cents} had been accepted before`);
+    }
+    // Accepted by one that did not yet know of a purge: forgotten by it. So is what was lost with the disk already.
+    if (generation < this.memory.generation || (isUnaware && !this.memory.payments.has(payment.id))) {
+      payment.forgotten = true;
+      return;
+    }
+    payment.acknowledged.push({ cents, atMs: nowMs, process });
+    payment.owed = true;
+  }
+
+  /** A payment was accepted in memory only, and the process that did it is dead. */
+  lost(payment: Tracked): void {
+    payment.owed = false;
+  }
+
+  /** The power was lost, with what nobody had waited for; `logged`: the ids that are left in the logs. */
+  losePower(logged: ReadonlySet<string>): void {
+    for (const payment of this.payments.values()) {
+      const row = this.memory.payments.get(payment.id);
+      const isKept = row !== undefined || logged.has(payment.id);
+      // Of two amounts that came at once, the log may keep the one that the store did not take.
+      if (!isKept || payment.amounts.size > 1) {
+        this.forgotten += 1;
+        forget(payment);
+        continue;
+      }
+      if (row?.state !== SETTLED) {
+        payment.isBooked = false;
+        payment.shownSettled = undefined;
+      }
+      payment.tries = 0;
+      payment.intendedBy = undefined;
+      payment.isInstantLost = true;
+    }
+  }
+
+  /** A request leaves for a processor. */
+  leaves(process: Process, to: ProcessorIndex, request: PaymentRequest): Attempt {
+    const { correlationId, cents, requestedAtMs } = request;
+    const payment = this.payments.get(correlationId);
+    if (payment === undefined) {
+      this.fail(correlationId, 'left for a processor, though no client ever sent it');
+      return this.leaves(process, to, { ...request, correlationId: this.sent(correlationId, cents).id });
+    }
+    const { last } = payment;
+    const attempt: Attempt = { payment, to, requestedAtMs, process, refusedAtMs: -1 };
+    if (!payment.forgotten) {
+      if (!payment.isInstantLost) this.#checkStored(attempt);
+      if (!payment.amounts.has(cents)) this.fail(correlationId, `left with ${cents} cents`);
+      const same = last?.to === to && (last.requestedAtMs === requestedAtMs || payment.isInstantLost);
+      payment.isInstantLost &&= !this.#isIntent(attempt);
+      if (last !== undefined && same) this.#checkAgain(attempt, last);
+      else this.#checkAnew(attempt);
+    }
+    payment.open += 1;
+    payment.last = attempt;
+    return attempt;
+  }
+
+  /** What a worker hears of an attempt. */
+  ended(attempt: Attempt, ending: Ending): void {
+    if (judge(ending).verdict !== 'not processed') return;
+    attempt.payment.open -= 1;
+    attempt.refusedAtMs = this.#parts.timeline.nowMs;
+  }
+
+  /** The store has a payment from now on. */
+  stored(id: string): void {
+    const payment = this.payments.get(id);
+    if (payment !== undefined) payment.storedAtMs = this.#parts.timeline.nowMs;
+  }
+
+  /** The store has an intent that `owner` formed. */
+  intended(id: string, owner: string): void {
+    const payment = this.payments.get(id);
+    if (payment !== undefined) payment.intentOf = owner;
+  }
+
+  /** The store booked a settlement. */
+  booked(row: StoredPayment): void {
+    const id = idText(row.id);
+    const entry = this.#entryOf(row.processor!, id);
+    const name = PROCESSORS[row.processor!];
+    const payment = this.payments.get(id);
+    if (payment?.isBooked) this.fail(id, 'is booked twice');
+    if (payment !== undefined) payment.isBooked = true;
+    if (entry === undefined) this.fail(id, `booked as settled by ${name}, which does not have it`);
+    else if (entry.requestedAtMs !== row.requestedAtMs) {
+      this.fail(id, `booked as of ${row.requestedAtMs}, in the book of ${name} as of ${entry.requestedAtMs}`);
+    } else if (entry.cents !== row.cents && !payment?.forgotten) {
+      this.fail(id, `booked with ${row.cents} cents, in the book of ${name} with ${entry.cents}`);
+    }
+  }
+
+  /** An instance showed a payment. */
+  shown(payment: Tracked, view: PaymentView | undefined, process: Process, askedAtMs: number): void {
+    if (view === undefined) {
+      const first = payment.acknowledged[0];
+      const known = first !== undefined && askedAtMs - first.atMs >= KNOWN_AFTER_MS;
+      if (
+        known &&
+        this.#isLogged(first) &&
+        payment.owed &&
+        !payment.forgotten &&
+        process.awakeSinceMs <= first.atMs
+      ) {
+        this.fail(payment.id, `${nameOf(process)} does not know it`);
+      }
+      return;
+    }
+    const before = payment.shownSettled;
+    if (before !== undefined) {
+      // An answer that was long on its way may be older than one that overtook it.
+      if (askedAtMs < payment.shownSettledAtMs) return;
+      const same = view.status === 'settled' && view.processor === before.processor;
+      if (!same || view.requestedAtMs !== before.requestedAtMs) {
+        this.fail(payment.id, `was shown as settled, is shown as ${view.status} by ${view.processor}`);
+      }
+    } else if (view.status === 'settled' && !payment.forgotten) {
+      payment.shownSettled = view;
+      payment.shownSettledAtMs = this.#parts.timeline.nowMs;
+    }
+  }
+
+  /** Called after every event: looks at what is new. */
+  step(): void {
+    const { processors } = this.#parts;
+    for (const which of [DEFAULT, FALLBACK] as const) {
+      const { book } = processors[which];
+      while (this.#rows[which] < book.size) this.#recorded(which, book.entry(this.#rows[which]++));
+    }
+    if (this.memory.generation !== this.#generation) this.#purged();
+    if (this.memory.bySeq.size !== this.memory.payments.size) {
+      this.fail(undefined, 'the store holds one correlationId twice');
+    }
+  }
+
+  /** Everything has healed and is quiet: nothing may be open any more. */
+  atRest(): void {
+    for (const payment of this.payments.values()) {
+      if (payment.owed) this.#checkSettled(payment);
+    }
+    for (const row of this.memory.payments.values()) {
+      if (row.state !== SETTLED) this.fail(idText(row.id), 'is still unsettled in the store');
+    }
+    for (const payment of this.payments.values()) {
+      if (payment.recordedBy === undefined || payment.forgotten) continue;
+      const row = this.memory.payments.get(payment.id);
+      if (row?.processor !== payment.recordedBy) {
+        this.fail(payment.id, `recorded by ${PROCESSORS[payment.recordedBy]}, not in the summary there`);
+      }
+    }
+  }
+
+  #isLogged({ process, atMs }: Acknowledged): boolean {
+    const { logIsWritten } = this.#parts;
+    const isAwake = process.alive && !process.stopped && process.awakeSinceMs <= atMs;
+    return logIsWritten === 'always' || (logIsWritten === 'while awake' && isAwake);
+  }
+
+  #checkSettled(payment: Tracked): void {
+    const row = this.memory.payments.get(payment.id);
+    if (row === undefined) this.fail(payment.id, 'was accepted, and is lost');
+    else if (!payment.amounts.has(row.cents)) {
+      this.fail(payment.id, `is settled with ${row.cents} cents, which nobody sent`);
+    }
+  }
+
+  /** Nothing may leave that a crash would forget. */
+  #checkStored(attempt: Attempt): void {
+    const { payment, to, requestedAtMs } = attempt;
+    const row = this.memory.payments.get(payment.id);
+    if (row === undefined) this.fail(payment.id, 'left without being in the store');
+    else if (row.state === WAITING) this.fail(payment.id, 'left before the store had its intent');
+    else if (row.state !== SETTLED && !this.#isIntent(attempt)) {
+      this.fail(payment.id, `left for ${PROCESSORS[to]} as of ${requestedAtMs}, which is not its intent`);
+    }
+  }
+
+  #isIntent({ payment, to, requestedAtMs }: Attempt): boolean {
+    const row = this.memory.payments.get(payment.id);
+    return row?.state !== WAITING && row?.processor === to && row.requestedAtMs === requestedAtMs;
+  }
+
+  /** The same processor and the same instant once more. */
+  #checkAgain({ payment, process }: Attempt, last: Attempt): void {
+    const certain = payment.open === 0 && last.refusedAtMs >= 0 && payment.intendedBy === process;
+    // An instant may come twice if the wall clock was turned back, or if a refusal took less than a millisecond.
+    const { turnedAtMs } = this.#parts.wallOf(process.name);
+    if (certain && !process.rejoined && turnedAtMs < last.refusedAtMs && this.#isStale(last)) {
+      this.fail(payment.id, 'left again with the requestedAt of an attempt that was refused for certain');
+    }
+  }
+
+  #isStale(last: Attempt): boolean {
+    const { offsetMs } = this.#parts.wallOf(last.process.name);
+    return last.requestedAtMs < Math.floor(WALL_START_MS + last.refusedAtMs + offsetMs);
+  }
+
+  /** Another processor, or another instant, or the first attempt. */
+  #checkAnew({ payment, to, requestedAtMs, process }: Attempt): void {
+    const { last } = payment;
+    if (payment.open > 0) {
+      const before = `${PROCESSORS[last!.to]} as of ${last!.requestedAtMs}`;
+      this.fail(payment.id, `left for ${PROCESSORS[to]} as of ${requestedAtMs}; ${before} is unknown`);
+    }
+    const wall = this.#parts.wallOf(process.name);
+    const startedWallMs = WALL_START_MS + process.startedMs + wall.offsetMs;
+    const isOwn =
+      payment.intentOf === process.name &&
+      wall.turnedAtMs < process.startedMs &&
+      requestedAtMs >= startedWallMs;
+    // An earlier life may have stored this intent, and died before it left.
+    payment.intendedBy = isOwn ? process : undefined;
+    const { policy, timeline } = this.#parts;
+    if (to === DEFAULT) {
+      payment.tries += 1;
+      if (payment.tries > policy.defaultAttempts) {
+        this.fail(payment.id, `attempt ${payment.tries} on default, without one on fallback between`);
+      }
+      return;
+    }
+    payment.tries = 0;
+    // The store counts attempts that were written and never left, too.
+    const tries = this.memory.payments.get(payment.id)?.tries ?? 0;
+    // Whoever takes it over reckons in whole milliseconds of the wall clock.
+    const waitedMs = timeline.nowMs - payment.firstSentAtMs + 2;
+    const turned = this.#parts.anyWallTurned();
+    if (tries < policy.defaultAttempts && waitedMs < policy.fallbackAfterMs && !turned) {
+      this.fail(payment.id, `on fallback after ${tries} attempts on default and ${waitedMs} ms`);
+    }
+  }
+
+  #recorded(which: ProcessorIndex, entry: { correlationId: string; cents: number }): void {
+    const payment = this.payments.get(entry.correlationId);
+    this.#parts.say(entry.correlationId, PROCESSORS[which], () => `records ${entry.cents} cents`);
+    if (payment === undefined) {
+      this.fail(entry.correlationId, 'was recorded, though no client ever sent it');
+      return;
+    }
+    if (payment.recordedBy !== undefined && !payment.forgotten) {
+      this.fail(
+        payment.id,
+        `is settled twice: by ${PROCESSORS[payment.recordedBy]} and ${PROCESSORS[which]}`,
+      );
+    }
+    payment.recordedBy = which;
+    if (!payment.amounts.has(entry.cents)) this.fail(payment.id, `was recorded with ${entry.cents} cents`);
+  }
+
+  #entryOf(which: ProcessorIndex, id: string) {
+    const { book } = this.#parts.processors[which];
+    const row = book.find(wordsOf(id));
+    return row < 0 ? undefined : book.entry(row);
+  }
+
+  #purged(): void {
+    this.#generation = this.memory.generation;
+    this.#parts.say(undefined, 'store', () => `purged, generation ${this.#generation}`);
+    for (const payment of this.payments.values()) forget(payment);
+  }
+}
+
+/** Processors may know it, soquete does not: from here on it is another payment of the same id. */
+function forget(payment: Tracked): void {
+  payment.forgotten = true;
+  payment.owed = false;
+  payment.acknowledged.length = 0;
+  payment.shownSettled = undefined;
+  payment.isBooked = false;
+}
+
+function wordsOf(id: string): Int32Array {
+  const hex = id.replaceAll('-', '');
+  return Int32Array.from({ length: 4 }, (_, word) => Number.parseInt(hex.slice(word * 8, word * 8 + 8), 16));
+}

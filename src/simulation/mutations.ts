@@ -1,0 +1,270 @@
+/**
+ * Bugs planted on purpose, each by a part that breaks one rule in place of the one that keeps it: what the checks do not
+ * catch here, they would not catch in earnest.
+ */
+
+import { type Ending, judge } from '../domain/outcome.ts';
+import {
+  FALLBACK,
+  idText,
+  type ProcessorIndex,
+  SENT,
+  SETTLED,
+  type StoredPayment,
+  WAITING,
+} from '../domain/payment.ts';
+import type { PaymentRequest, Processors } from '../processors/port.ts';
+import { Batch, COLUMNS, KIND, MARK, SEQ, SETTLE } from '../storage/batch.ts';
+import type { Log } from '../storage/embedded/file-log.ts';
+import { DONE, type Reply, type Store, StoreFault } from '../storage/ports.ts';
+import { type Process, WALL_START_MS } from './event-loop.ts';
+import type { Plan } from './plan.ts';
+import { WatchedWorld } from './watched-store.ts';
+import type { Mutation, World } from './world.ts';
+
+type Post = Processors['post'];
+
+/** Processors whose `post` is another. */
+function posting(change: (inner: Processors, world: World) => Post): Mutation {
+  return {
+    processors: (inner, world) => ({
+      post: change(inner, world),
+      find: (to, id, reply) => inner.find(to, id, reply),
+      health: (to, reply) => inner.health(to, reply),
+    }),
+  };
+}
+
+/** Endings that workers are told in place of others. */
+const hearing = (change: (ending: Ending) => Ending): Mutation =>
+  posting(inner => (to, request, reply) => inner.post(to, request, ending => reply(change(ending))));
+
+/** A store some of whose calls are others. */
+const storing = (change: (inner: Store, world: World, process: Process) => Partial<Store>): Mutation => ({
+  store: (inner, world, process) =>
+    new Proxy(inner, {
+      get(target, name) {
+        const changed = Reflect.get(change(inner, world, process), name);
+        return changed ?? Reflect.get(target, name).bind(target);
+      },
+    }),
+});
+
+/** Payments as the store gives them away, changed. */
+const giving = (change: (payments: StoredPayment[]) => StoredPayment[]): Mutation => {
+  const changed =
+    (reply: Reply<StoredPayment[]>): Reply<StoredPayment[]> =>
+    answer =>
+      reply(answer instanceof StoreFault ? answer : change(answer));
+  return storing(inner => ({
+    take: (afterSeq, limit, reply) => inner.take(afterSeq, limit, changed(reply)),
+    adopt: (instance, limit, reply) => inner.adopt(instance, limit, changed(reply)),
+  }));
+};
+
+/** A log some of whose calls are others. */
+const logging = (change: (inner: Pick<Log, keyof Log>, world: World) => Partial<Log>): Mutation => ({
+  session: (parts, world) => ({
+    ...parts,
+    openLog: joined => {
+      const inner = parts.openLog(joined);
+      return new Proxy(inner, {
+        get(target, name) {
+          const changed = Reflect.get(change(inner, world), name);
+          if (changed !== undefined) return changed;
+          const value = Reflect.get(target, name, target);
+          return typeof value === 'function' ? value.bind(target) : value;
+        },
+      });
+    },
+  }),
+});
+
+const copyOf = (batch: Batch, epoch: number, generation: number): Batch => {
+  const copy = new Batch(epoch, generation, Math.max(1, batch.count));
+  copy.rows.set(batch.rows.subarray(0, batch.count * COLUMNS));
+  copy.count = batch.count;
+  copy.isFlushed = batch.isFlushed;
+  return copy;
+};
+
+/** Lets whoever writes write, and books what is booked already. */
+class LaxWorld extends WatchedWorld {
+  override change(owner: string, rows: Float64Array, start: number): number {
+    const payment = this.bySeq.get(rows[start + SEQ]!);
+    const lax = payment !== undefined && (rows[start + KIND] === MARK || rows[start + KIND] === SETTLE);
+    if (lax && payment.state === SETTLED && rows[start + KIND] === SETTLE) payment.state = SENT;
+    return super.change(lax ? payment.owner : owner, rows, start);
+  }
+}
+
+/** Takes an id as often as it is put. */
+class ForgetfulWorld extends WatchedWorld {
+  override put(payment: Parameters<WatchedWorld['put']>[0]): number {
+    this.payments.delete(idText(payment.id));
+    return super.put(payment);
+  }
+}
+
+/** Does not see that the machine has started anew, or that the store broke. */
+class TimelessWorld extends WatchedWorld {
+  override beginTerm(): { term: number; pinned: number } {
+    return super.beginTerm(this.boot, undefined);
+  }
+}
+
+/** To be quick: the power is lost often, while default fails now and then. */
+const losingPower = (plan: Plan): Plan => ({
+  ...plan,
+  ackAfter: 'commit',
+  storeIsRemote: false,
+  rates: { ...plan.rates, powerLoss: 1, processorFails: 1 },
+});
+
+const NOT_SENT: Ending = { sent: false, because: 'reset' };
+const isTimeOut = (ending: Ending): boolean => 'because' in ending && ending.because === 'timed out';
+
+export const MUTATIONS: Readonly<Record<string, Mutation>> = {
+  'a time-out is taken for a refusal': hearing(ending => (isTimeOut(ending) ? NOT_SENT : ending)),
+
+  'a reset is taken for a refusal': hearing(ending =>
+    'because' in ending && ending.because === 'reset' ? NOT_SENT : ending,
+  ),
+
+  'a gateway’s 502, 504 and 408 are taken for the processor’s own': hearing(ending =>
+    'status' in ending && [408, 502, 504].includes(ending.status) ? { status: 500 } : ending,
+  ),
+
+  'after a time-out the next attempt goes to fallback': posting(inner => {
+    const late = new Set<string>();
+    return (to, request, reply) =>
+      inner.post(late.has(request.correlationId) ? FALLBACK : to, request, ending => {
+        if (isTimeOut(ending)) late.add(request.correlationId);
+        reply(ending);
+      });
+  }),
+
+  'a later refusal lifts the pin': posting(inner => (to, request, reply) => {
+    inner.post(to, request, first => {
+      if (judge(first).verdict !== 'unknown') reply(first);
+      else inner.post(to, request, second => reply(judge(second).verdict === 'unknown' ? first : second));
+    });
+  }),
+
+  'a look-up that finds nothing is taken for a refusal': posting(inner => (to, request, reply) => {
+    inner.post(to, request, ending => {
+      if (judge(ending).verdict !== 'unknown') reply(ending);
+      else
+        inner.find(to, request.correlationId, ({ is }) => reply(is === 'absent' ? { status: 500 } : ending));
+    });
+  }),
+
+  'a 422 is booked as of our own instant': hearing(ending =>
+    'status' in ending && ending.status === 422 ? { status: 200 } : ending,
+  ),
+
+  'requestedAt is stamped anew while pinned': posting((inner, world) => {
+    const sent = new Set<string>();
+    return (to: ProcessorIndex, request: PaymentRequest, reply) => {
+      const again = sent.has(request.correlationId);
+      sent.add(request.correlationId);
+      const requestedAtMs = Math.floor(WALL_START_MS + world.timeline.nowMs);
+      inner.post(to, again ? { ...request, requestedAtMs } : request, reply);
+    };
+  }),
+
+  'pins are forgotten at a restart': giving(payments =>
+    payments.map(payment => (payment.state === SENT ? { ...payment, state: WAITING } : payment)),
+  ),
+
+  'a parked payment is forgotten': giving(payments =>
+    payments.length > 2 ? payments.slice(0, -1) : payments,
+  ),
+
+  'a request leaves before its intent is stored': storing(inner => ({
+    write: (batch, reply) => {
+      for (let row = 0; row < batch.count; row++) {
+        if (batch.rows[row * COLUMNS + KIND] !== MARK) {
+          inner.write(batch, reply);
+          return;
+        }
+      }
+      inner.write(batch, () => {});
+      reply({ generation: batch.generation, results: new Float64Array(batch.count).fill(DONE) });
+    },
+  })),
+
+  'a fenced instance goes on writing': {
+    // To be quick; without this it takes some hundred seeds.
+    plan: plan => ({ ...plan, breakMs: 9000, rates: { ...plan.rates, pause: 1 } }),
+    memory: (checks, trace) => new LaxWorld(checks, trace),
+    ...storing((inner, { memory }, { name }) => ({
+      write: (batch, reply) => {
+        const epoch = memory.instance(name).epoch;
+        inner.write(copyOf(batch, epoch, batch.generation), reply);
+      },
+    })),
+  },
+
+  'what is settled is booked again': {
+    memory: (checks, trace) => new LaxWorld(checks, trace),
+    ...storing(inner => ({
+      write: (batch, reply) => {
+        inner.write(batch, answer => {
+          if (answer instanceof StoreFault) reply(answer);
+          else inner.write(batch, () => reply(answer));
+        });
+      },
+    })),
+  },
+
+  'the store takes an id twice': { memory: (checks, trace) => new ForgetfulWorld(checks, trace) },
+
+  'a write from before a purge counts': storing((inner, world) => ({
+    write: (batch, reply) => inner.write(copyOf(batch, batch.epoch, world.memory.generation), reply),
+  })),
+
+  'a log is not replayed': storing(() => ({ replay: (_, reply) => reply(0) })),
+
+  'a payment is acknowledged before it is in the log': logging((inner, world) => ({
+    write: () => {
+      world.timeline.after(20, world.timeline.active, () => inner.write());
+      return true;
+    },
+  })),
+
+  'a flush is acknowledged before the disk has it': logging(() => ({ flushed: () => Promise.resolve(true) })),
+
+  'a power loss passes unseen': {
+    plan: losingPower,
+    memory: (checks, trace) => new TimelessWorld(checks, trace),
+  },
+
+  'a disk that was taken out is thought to hold everything when it is back': {
+    plan: plan => ({ ...losingPower(plan), rates: { ...plan.rates, diskOut: 1, processorFails: 1 } }),
+    memory: (checks, trace) => new TimelessWorld(checks, trace),
+  },
+
+  'a power loss takes back to which processor a payment went': {
+    plan: losingPower,
+    ...storing(inner => ({
+      write: (batch, reply) => {
+        const lax = copyOf(batch, batch.epoch, batch.generation);
+        lax.isFlushed = false;
+        inner.write(lax, reply);
+      },
+    })),
+  },
+
+  'a log from before a power loss is replayed as if nothing of it had been sent': {
+    plan: losingPower,
+    session: parts => ({ ...parts, openLog: joined => parts.openLog({ ...joined, term: joined.term + 1 }) }),
+  },
+
+  'there is one attempt too many on default': {
+    session: parts => ({
+      ...parts,
+      policy: { ...parts.policy, defaultAttempts: parts.policy.defaultAttempts + 1 },
+    }),
+  },
+};

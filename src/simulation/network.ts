@@ -1,0 +1,193 @@
+/**
+ * The network between one backend and the two processors: what stands in for `processors/client` and everything
+ * behind its sockets. Messages take time, overtake each other, get lost, arrive twice; connections are refused.
+ */
+
+import type { Ending } from '../domain/outcome.ts';
+import { idBytes, idWords, type ProcessorIndex } from '../domain/payment.ts';
+import type { Answer } from '../processor-simulator/answer.ts';
+import type { Processor } from '../processor-simulator/processor.ts';
+import type { Found, Health, PaymentRequest, Processors } from '../processors/port.ts';
+import type { Dice } from './dice.ts';
+import type { Process, Timeline } from './event-loop.ts';
+import type { Checks } from './invariants.ts';
+import type { Kind } from './plan.ts';
+import type { Trace } from './trace.ts';
+
+const HEALTH_TIMEOUT_MS = 6000;
+const CONNECT_TIMEOUT_MS = 200;
+
+export interface NetworkParts {
+  readonly timeline: Timeline;
+  readonly dice: Dice;
+  readonly processors: readonly [Processor, Processor];
+  readonly checks: Checks;
+  readonly trace: Trace;
+  readonly attemptTimeoutMs: number;
+  readonly delayMs: number;
+  /** Does a fault of this kind strike now? */
+  strikes(kind: Kind): boolean;
+  /** Is the way to a processor cut at present? */
+  refused(processor: ProcessorIndex): boolean;
+}
+
+export class Network implements Processors {
+  readonly #parts: NetworkParts;
+  readonly #process: Process;
+
+  constructor(parts: NetworkParts, process: Process) {
+    this.#parts = parts;
+    this.#process = process;
+  }
+
+  post(to: ProcessorIndex, request: PaymentRequest, reply: (ending: Ending) => void): void {
+    const { processors, checks, trace, attemptTimeoutMs, timeline } = this.#parts;
+    const { correlationId, cents, requestedAtMs } = request;
+    const process = this.#process;
+    const attempt = checks.leaves(process, to, request);
+    const words = wordsOf(correlationId);
+    trace.say(correlationId, nameOf(process), () => `posts to ${processors[to].name} as of ${requestedAtMs}`);
+
+    let over = false;
+    const end = (ending: Ending): void => {
+      if (over) return;
+      over = true;
+      timeout.cancel();
+      trace.say(correlationId, nameOf(process), () => `hears ${JSON.stringify(ending)}`);
+      checks.ended(attempt, ending);
+      reply(ending);
+    };
+    const timeout = timeline.after(attemptTimeoutMs, process, () =>
+      end({ sent: true, because: 'timed out' }),
+    );
+    if (this.#parts.refused(to) || this.#parts.strikes('refused')) {
+      timeline.after(Math.min(this.#delay(), CONNECT_TIMEOUT_MS), process, () =>
+        end({ sent: false, because: 'reset' }),
+      );
+      return;
+    }
+    if (this.#parts.strikes('requestLost')) return;
+    // Whoever repeats a request passes on the best answer that any of them got.
+    const copies = this.#parts.strikes('requestTwice') ? 2 : 1;
+    const endings: Ending[] = [];
+    for (let copy = 0; copy < copies; copy++) {
+      timeline.after(this.#delay(), undefined, () => {
+        processors[to].post(words, cents, requestedAtMs, answer => {
+          trace.say(correlationId, processors[to].name, () => `says ${answer.status || answer.delivery}`);
+          const ending = endingOf(answer);
+          if (ending === undefined) return;
+          endings.push(ending);
+          if (endings.length < copies || this.#parts.strikes('responseLost')) return;
+          timeline.after(this.#delay(), process, () => end(best(endings)));
+        });
+      });
+    }
+  }
+
+  find(to: ProcessorIndex, correlationId: string, reply: (found: Found) => void): void {
+    const { processors, trace, attemptTimeoutMs } = this.#parts;
+    const words = wordsOf(correlationId);
+    const heard = (found: Found): void => {
+      trace.say(correlationId, nameOf(this.#process), () => `is shown ${JSON.stringify(found)}`);
+      reply(found);
+    };
+    this.#ask(to, attemptTimeoutMs, { is: 'unavailable' } as Found, heard, answer =>
+      processors[to].lookUp(words, said => answer(foundIn(said))),
+    );
+  }
+
+  health(to: ProcessorIndex, reply: (health: Health | undefined) => void): void {
+    const { processors } = this.#parts;
+    this.#ask<Health | undefined>(to, HEALTH_TIMEOUT_MS, undefined, reply, answer =>
+      processors[to].health(said => answer(healthIn(said))),
+    );
+  }
+
+  /** A question there and an answer back, or `none` in time. */
+  #ask<T>(
+    to: ProcessorIndex,
+    timeoutMs: number,
+    none: T,
+    reply: (answer: T) => void,
+    question: (answer: (answer: T) => void) => void,
+  ): void {
+    const { timeline } = this.#parts;
+    let over = false;
+    const end = (answer: T): void => {
+      if (over) return;
+      over = true;
+      timeout.cancel();
+      reply(answer);
+    };
+    const timeout = timeline.after(timeoutMs, this.#process, () => end(none));
+    if (this.#parts.refused(to)) {
+      timeline.after(this.#delay(), this.#process, () => end(none));
+      return;
+    }
+    if (this.#parts.strikes('requestLost')) return;
+    timeline.after(this.#delay(), undefined, () => {
+      question(answer => {
+        if (!this.#parts.strikes('responseLost')) {
+          timeline.after(this.#delay(), this.#process, () => end(answer));
+        }
+      });
+    });
+  }
+
+  #delay(): number {
+    const { dice, delayMs, attemptTimeoutMs } = this.#parts;
+    // Now and then a message takes so long that others overtake it, and its caller has given up.
+    if (this.#parts.strikes('messageLate')) return dice.between(0, attemptTimeoutMs * 3);
+    return dice.between(delayMs / 2, delayMs * 1.5);
+  }
+}
+
+export const nameOf = (process: Process): string => `${process.name}/${process.life}`;
+
+function wordsOf(correlationId: string): Int32Array {
+  return idWords(idBytes(correlationId)!);
+}
+
+function endingOf(answer: Answer): Ending | undefined {
+  switch (answer.delivery) {
+    case 'whole':
+    case 'cut': {
+      const { status, retryAfterSeconds } = answer;
+      return retryAfterSeconds > 0 ? { status, retryAfterMs: retryAfterSeconds * 1000 } : { status };
+    }
+    case 'closed':
+    case 'reset':
+      return { sent: true, because: 'reset' };
+    case 'garbage':
+      return { sent: true, because: 'garbage' };
+    case 'never':
+      return undefined;
+  }
+}
+
+function best(endings: readonly Ending[]): Ending {
+  const worth = (ending: Ending): number => {
+    if (!('status' in ending)) return 1;
+    if (ending.status === 200) return 3;
+    if (ending.status === 422) return 2;
+    return [408, 502, 504].includes(ending.status) ? 1 : 0;
+  };
+  return endings.reduce((one, other) => (worth(other) > worth(one) ? other : one));
+}
+
+function foundIn(answer: Answer): Found {
+  if (answer.delivery !== 'whole') return { is: 'unavailable' };
+  if (answer.status === 404) return { is: 'absent' };
+  if (answer.status !== 200) return { is: 'unavailable' };
+  const { requestedAt, amount } = JSON.parse(answer.body) as { requestedAt: string; amount: number };
+  return { is: 'there', requestedAtMs: Date.parse(`${requestedAt}Z`), cents: Math.round(amount * 100) };
+}
+
+function healthIn(answer: Answer): Health | undefined {
+  if (answer.delivery !== 'whole' || answer.status !== 200) return undefined;
+  const { failing, minResponseTime } = JSON.parse(answer.body) as {
+    failing: boolean;
+    minResponseTime: number;
+  };
+  return { failing, minResponseMs: minResponseTime };
+}

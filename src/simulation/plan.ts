@@ -1,0 +1,121 @@
+/**
+ * What a seed means: which kinds of fault it turns on and how often they strike, the policy, the load, the limits.
+ *
+ * Each seed turns on a random few of all kinds (swarm testing): with everything on at once one fault would hide another,
+ * and long chains of one kind would never come about.
+ */
+
+import type { Policy } from '../domain/settlement.ts';
+import type { AckAfter } from '../payments/acceptance.ts';
+import { OTHER_FAULTS, POST_FAULTS } from '../processor-simulator/faults.ts';
+import type { Dice } from './dice.ts';
+
+const OWN_KINDS = [
+  // Processes. `crash` strikes between any two events, `crashAtStart` between any two steps of a start.
+  'crash',
+  'crashAtStart',
+  'neverBack',
+  'pause',
+  'stopGracefully',
+  'rollingRestart',
+  'powerLoss',
+  'checkerDies',
+  'slowTurns',
+  // Clocks.
+  'wallBack',
+  'wallForth',
+  // The store.
+  'storeFull',
+  'storeBusy',
+  'storeBroken',
+  'storeSlow',
+  // The log and the queue.
+  'logFull',
+  'logTorn',
+  'flushFails',
+  'queueFull',
+  // The disk of both is taken out, and comes back with what it had.
+  'diskOut',
+  // The network between workers and processors.
+  'requestLost',
+  'requestTwice',
+  'responseLost',
+  'messageLate',
+  'refused',
+  // The processors.
+  'processorFails',
+  'processorAway',
+  'processorSlow',
+  'healthAsked',
+  // The clients.
+  'sameIdAtOnce',
+  'sameIdLater',
+  'otherAmount',
+  'purge',
+] as const;
+
+export const KINDS = [...OWN_KINDS, ...POST_FAULTS, ...OTHER_FAULTS] as const;
+export type Kind = (typeof KINDS)[number];
+
+/** Nothing strikes. */
+export const NO_RATES = Object.freeze(Object.fromEntries(KINDS.map(kind => [kind, 0]))) as Readonly<
+  Record<Kind, number>
+>;
+
+export interface Plan {
+  readonly ackAfter: AckAfter;
+  readonly policy: Policy;
+  readonly attemptTimeoutMs: number;
+  readonly queueCapacity: number;
+  readonly concurrency: number;
+  readonly segmentRecords: number;
+  readonly payments: number;
+  /** How long everything may break. */
+  readonly breakMs: number;
+  /** Payments arrive this many at a time. */
+  readonly burstMax: number;
+  /** The store is another machine's: what was sent to it is carried out although the sender died. */
+  readonly storeIsRemote: boolean;
+  readonly storeDelayMs: number;
+  readonly networkDelayMs: number;
+  /** How hard each kind strikes, 0 (never) to 1. */
+  readonly rates: Readonly<Record<Kind, number>>;
+}
+
+/** Draws the plan of a seed. */
+export function drawPlan(dice: Dice): Plan {
+  const ackAfter = dice.pick<AckAfter>(['parse', 'commit', 'commit', 'flush']);
+  const rates = drawRates(dice, ackAfter);
+  const crowded = rates.queueFull > 0;
+  const backoffMinMs = dice.pick([10, 50, 100]);
+  return {
+    ackAfter,
+    policy: {
+      defaultAttempts: dice.pick([1, 2, 3, 5, 5, 5]),
+      backoffMinMs,
+      backoffMaxMs: backoffMinMs * dice.pick([1, 4, 20]),
+      fallbackAfterMs: dice.pick([0, 500, 2000, 5000, 10_000]),
+    },
+    attemptTimeoutMs: dice.pick([150, 500, 1500, 3000]),
+    queueCapacity: crowded ? dice.pick([16, 16, 24, 32]) : dice.pick([32, 64, 1024]),
+    concurrency: dice.pick([1, 2, 4, 16, 64]),
+    segmentRecords: dice.pick([2, 8, 64, 1024]),
+    payments: dice.pick([10, 30, 60, 120]),
+    // Being taken for dead takes three seconds.
+    breakMs: dice.pick(rates.pause > 0 ? [6000, 9000] : [1500, 3000, 6000, 9000]),
+    burstMax: crowded ? 40 : dice.pick([1, 3, 12]),
+    storeIsRemote: dice.hits(0.3),
+    storeDelayMs: dice.pick([0, 0.5, 3]),
+    networkDelayMs: dice.pick([0.2, 1, 10]),
+    rates,
+  };
+}
+
+function drawRates(dice: Dice, ackAfter: AckAfter): Record<Kind, number> {
+  const rates = { ...NO_RATES };
+  const share = dice.pick([0.05, 0.15, 0.3, 0.5]);
+  for (const kind of KINDS) if (dice.hits(share)) rates[kind] = dice.pick([0.1, 0.4, 1]);
+  // Only there nothing that was acknowledged may be lost with the power.
+  if (ackAfter === 'flush' && dice.hits(0.5)) rates.powerLoss = 1;
+  return rates;
+}

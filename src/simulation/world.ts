@@ -1,0 +1,270 @@
+/**
+ * A whole deployment in one process and under one virtual clock: three backends with their logs, one store, two
+ * processors, clients, and whatever may befall them.
+ *
+ *     clients ──> instances (service, session, log) ──> store
+ *                      │                  └─> disk
+ *                      └─> network ──> processors
+ *
+ * First everything may break, and no promise may be broken meanwhile. Then all heals, and everything must settle
+ * within a bounded time, in the summary of every instance as in the books of the processors.
+ */
+import { DEFAULT, FALLBACK, type ProcessorIndex, SETTLED } from '../domain/payment.ts';
+import type { SessionParts } from '../payments/session.ts';
+import { FAULTS } from '../processor-simulator/faults.ts';
+import { Processor } from '../processor-simulator/processor.ts';
+import type { Processors } from '../processors/port.ts';
+import type { Reopening, Store } from '../storage/ports.ts';
+import { Clients } from './clients.ts';
+import { Dice } from './dice.ts';
+import { Disk } from './disk.ts';
+import { type Process, Timeline } from './event-loop.ts';
+import { Havoc } from './fault-injector.ts';
+import { Instance } from './instance.ts';
+import { Checks, type Violation } from './invariants.ts';
+import { Network } from './network.ts';
+import { drawPlan, type Kind, type Plan } from './plan.ts';
+import { Trace } from './trace.ts';
+import { Unsynced } from './unsynced-writes.ts';
+import { connect, WatchedWorld } from './watched-store.ts';
+
+type Joining = Store & Reopening;
+
+/** What is to be different: another plan, or a bug planted on purpose, a part that breaks a rule. */
+export interface Mutation {
+  readonly plan?: (plan: Plan) => Plan;
+  readonly memory?: (checks: Checks, trace: Trace) => WatchedWorld;
+  readonly store?: (store: Joining, world: World, process: Process) => Joining;
+  readonly processors?: (processors: Processors, world: World, process: Process) => Processors;
+  readonly session?: (parts: SessionParts, world: World) => SessionParts;
+}
+
+export interface Report {
+  readonly seed: number;
+  readonly violations: readonly Violation[];
+  /** How often each kind of fault struck. */
+  readonly met: ReadonlyMap<Kind, number>;
+  readonly virtualMs: number;
+  readonly events: number;
+  /** From the end of all faults to the last settlement. */
+  readonly settledInMs: number;
+  readonly settled: number;
+  /** The last lines of the trace of what went wrong; empty without a trace. */
+  readonly trace: readonly string[];
+}
+
+const NAMES = ['backend-1', 'backend-2', 'backend-3'];
+
+/** After all has healed: time-outs, a lease, a rest after 429, a last health report that lied, and room to spare. */
+export const SETTLES_WITHIN_MS = 60_000;
+const REST_STEP_MS = 100;
+const TRACE_LINES = 120;
+
+export class World {
+  readonly plan: Plan;
+  readonly timeline = new Timeline();
+  readonly trace: Trace;
+  readonly checks: Checks;
+  readonly memory: WatchedWorld;
+  readonly disk = new Disk();
+  readonly processors: readonly [Processor, Processor];
+  readonly instances: readonly Instance[];
+  readonly havoc: Havoc;
+  readonly #seed: number;
+  readonly #clients: Clients;
+
+  constructor(seed: number, isTraced = false, mutation: Mutation = {}) {
+    const { timeline } = this;
+    const dice = new Dice(seed);
+    const drawn = drawPlan(dice.fork());
+    const plan = mutation.plan?.(drawn) ?? drawn;
+    this.#seed = seed;
+    this.plan = plan;
+    this.trace = new Trace(isTraced, () => timeline.nowMs);
+    const clock = {
+      monotonicMs: () => timeline.nowMs,
+      after: (delayMs: number, task: () => void) => timeline.after(delayMs, undefined, task),
+    };
+    this.processors = [new Processor(DEFAULT, clock), new Processor(FALLBACK, clock)];
+    this.checks = new Checks({
+      timeline,
+      processors: this.processors,
+      policy: plan.policy,
+      logIsWritten: logIsWritten(plan),
+      wallOf: name => this.instances.find(instance => instance.name === name)!.wall,
+      anyWallTurned: () => this.instances.some(({ wall }) => wall.turnedAtMs >= 0),
+      say: (id, who, what) => this.trace.say(id, who, what),
+    });
+    this.memory = mutation.memory?.(this.checks, this.trace) ?? new WatchedWorld(this.checks, this.trace);
+    this.checks.memory = this.memory;
+    const isCut = plan.rates.powerLoss + plan.rates.diskOut > 0;
+    const losesWrites = isCut && plan.ackAfter !== 'flush' && !plan.storeIsRemote;
+    if (losesWrites) this.memory.unsynced = new Unsynced(this.memory);
+    this.instances = NAMES.map(name => this.#instance(name, dice.fork(), mutation));
+    this.havoc = new Havoc(this, dice.fork());
+    this.#clients = new Clients(this, dice.fork());
+  }
+
+  /** Lives through everything. */
+  async run(): Promise<Report> {
+    const { timeline, checks, plan, havoc } = this;
+    havoc.begin();
+    this.#clients.begin();
+    await this.#runUntil(plan.breakMs);
+    havoc.heal();
+    this.#clients.hurry();
+    const healedMs = timeline.nowMs;
+    while (
+      !this.#isQuiet() &&
+      timeline.nowMs < healedMs + SETTLES_WITHIN_MS &&
+      checks.violations.length === 0
+    ) {
+      await this.#runUntil(timeline.nowMs + REST_STEP_MS);
+    }
+    const settledInMs = timeline.nowMs - healedMs;
+    if (checks.violations.length === 0) {
+      checks.atRest();
+      this.#checkLeaks();
+      this.#clients.audit();
+      await this.#runUntil(timeline.nowMs + REST_STEP_MS * 10);
+      this.#clients.closeAudit();
+    }
+    for (const { injected } of this.processors) {
+      for (const fault of FAULTS) if (injected[fault] > 0) havoc.met(fault, injected[fault]);
+    }
+    const { violations } = checks;
+    return {
+      seed: this.#seed,
+      violations,
+      met: havoc.counts,
+      virtualMs: timeline.nowMs,
+      events: timeline.count,
+      settledInMs,
+      settled: this.processors[0].book.size + this.processors[1].book.size,
+      trace: violations.length === 0 ? [] : this.trace.tail(violations[0]!.id, TRACE_LINES),
+    };
+  }
+
+  async #runUntil(untilMs: number): Promise<void> {
+    const { timeline, checks } = this;
+    while (this.#step(untilMs)) {
+      const { active } = timeline;
+      // Promises are kept by an instance's own events only; the longest chain of them takes a few turns.
+      if (active !== undefined && active.promises > 0) {
+        for (let turn = 0; turn < 8; turn++) await null;
+      }
+      checks.step();
+      if (checks.violations.length > 0) return;
+    }
+  }
+
+  /** An error that no one catches ends a process, as it does a real one. */
+  #step(untilMs: number): boolean {
+    const { timeline } = this;
+    try {
+      return timeline.step(untilMs);
+    } catch (error) {
+      const instance = this.instances.find(({ process }) => process === timeline.active);
+      if (instance === undefined) throw error;
+      instance.die(error);
+      return true;
+    }
+  }
+
+  /** Nothing is at work, waiting, unsettled or unanswered anywhere. */
+  #isQuiet(): boolean {
+    if (!this.#clients.isQuiet) return false;
+    for (const payment of this.memory.payments.values()) if (payment.state !== SETTLED) return false;
+    for (const { id, owed } of this.checks.payments.values()) {
+      if (owed && !this.memory.payments.has(id)) return false;
+    }
+    return this.instances.every(instance => {
+      if (instance.gone) return true;
+      const { session } = instance;
+      return (
+        instance.listening && session !== undefined && session.queue.size === 0 && session.worker.atWork === 0
+      );
+    });
+  }
+
+  /** Where everything has ended, nothing may be held any more. */
+  #checkLeaks(): void {
+    for (const { name, gone, session } of this.instances) {
+      if (gone) continue;
+      if (session === undefined) this.checks.fail(undefined, `${name} has not joined`);
+      else if (session.queue.size > 0) {
+        const slot = session.queue.state.findIndex(
+          (_, at) => session.queue.find(session.queue.words.subarray(at * 4, at * 4 + 4)) === at,
+        );
+        this.checks.fail(
+          slot < 0 ? undefined : session.queue.textOf(slot),
+          `${name} still holds ${session.queue.size} payments`,
+        );
+      } else if (session.worker.atWork > 0) {
+        this.checks.fail(undefined, `${name} counts ${session.worker.atWork} attempts at work`);
+      }
+    }
+  }
+
+  #instance(name: string, dice: Dice, mutation: Mutation): Instance {
+    const { timeline, plan, disk, trace, checks, processors, memory } = this;
+    const instance: Instance = new Instance(name, {
+      timeline,
+      dice,
+      plan,
+      disk,
+      connect: process => {
+        const store = connect(
+          {
+            world: memory,
+            timeline,
+            disk,
+            isRemote: plan.storeIsRemote,
+            boot: `${this.havoc.boots}`,
+            durable: plan.ackAfter === 'flush' ? 'power' : 'process',
+            brokenTerm: instance.joinedMount < disk.mount ? 'unknown' : undefined,
+            delayMs: () => this.havoc.storeDelayMs(),
+            fault: call => this.havoc.storeFault(call),
+          },
+          process,
+        );
+        return mutation.store?.(store, this, process) ?? store;
+      },
+      network: process => {
+        const network = new Network(
+          {
+            timeline,
+            dice: dice.fork(),
+            processors,
+            checks,
+            trace,
+            attemptTimeoutMs: plan.attemptTimeoutMs,
+            delayMs: plan.networkDelayMs,
+            strikes: kind => this.havoc.strikes(kind),
+            refused: (to: ProcessorIndex) => this.havoc.refused(to),
+          },
+          process,
+        );
+        return mutation.processors?.(network, this, process) ?? network;
+      },
+      files: process => disk.filesOf(process, timeline, this.havoc.diskFaults),
+      wired: parts => mutation.session?.(parts, this) ?? parts,
+      died: (instance, error) => this.havoc.died(instance, error),
+      rejoins: instance => this.havoc.rejoins(instance),
+      say: (who, what) => trace.say(undefined, who, what),
+    });
+    return instance;
+  }
+}
+
+function logIsWritten({ ackAfter, rates }: Plan): 'always' | 'while awake' | 'perhaps' {
+  if (ackAfter !== 'parse') return 'always';
+  return rates.logFull + rates.logTorn === 0 ? 'while awake' : 'perhaps';
+}
+
+/** Runs one seed; where it breaks a promise, once more with a trace. */
+export async function simulate(seed: number, mutation: Mutation = {}): Promise<Report> {
+  const report = await new World(seed, false, mutation).run();
+  if (report.violations.length === 0) return report;
+  return new World(seed, true, mutation).run();
+}
