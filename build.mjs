@@ -15,7 +15,7 @@ const dist = join(root, 'dist');
 /** Bundle: source. */
 const entries = {
   main: 'src/main.ts',
-  stack: 'src/stack.ts',
+  stack: 'src/stack/launcher.ts',
   processors: 'src/processor-simulator/main.ts',
 };
 

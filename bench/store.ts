@@ -22,7 +22,7 @@ import { encodeRecord, RECORD_BYTES } from '../src/storage/embedded/log-format.t
 import { SqliteStore } from '../src/storage/embedded/sqlite/store.ts';
 import { openSqliteStore } from '../src/storage/embedded/sqlite/thread-client.ts';
 import { TotalsSum } from '../src/storage/rollups.ts';
-import { asked, chance } from '../src/storage/testing.ts';
+import { asked, chance } from '../src/testing/stores.ts';
 import { number, table } from './tools/table.ts';
 
 const CENTS = 1990;

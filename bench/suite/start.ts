@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { connect, type NetConnectOpts } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { BACKEND_ENVIRONMENT, BACKEND_FLAGS } from '../../src/stack/runtime.ts';
+import { BACKEND_ENVIRONMENT, BACKEND_FLAGS } from '../../src/stack/node-flags.ts';
 import { absentProcessors, entry, stackEnvironment } from '../tools/soquete.ts';
 import { benchmark, type Contender, type Definition, type Round } from './benchmark.ts';
 import { Fillings } from './fill.ts';
@@ -51,7 +51,7 @@ async function backend({ children }: Round, directory: string) {
 async function stack({ children }: Round, directory: string) {
   const { environment, port } = await stackEnvironment(children);
   const startedAt = performance.now();
-  children.spawn('stack', process.execPath, [entry('stack.js', 'src/stack.ts')], {
+  children.spawn('stack', process.execPath, [entry('stack.js', 'src/stack/launcher.ts')], {
     ...environment,
     STORE_URL: `sqlite:${directory}`,
   });

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { BACKEND_ENVIRONMENT, BACKEND_FLAGS } from '../../src/stack/runtime.ts';
+import { BACKEND_ENVIRONMENT, BACKEND_FLAGS } from '../../src/stack/node-flags.ts';
 import { type Child, type Children, freePort, listening, until } from './children.ts';
 import { nginx } from './nginx.ts';
 import { balancer, type Door } from './proxy.ts';
@@ -152,7 +152,7 @@ export async function startStack(
   children: Children,
 ): Promise<{ child: Child; url: string; processors: readonly [string, string] }> {
   const { environment, port, processors } = await stackEnvironment(children);
-  const script = entry('stack.js', 'src/stack.ts');
+  const script = entry('stack.js', 'src/stack/launcher.ts');
   const child = children.spawn('stack', process.execPath, [script], environment);
   const url = `http://127.0.0.1:${port}`;
   // Its own word covers all parts; an answer may come from a first one while others still start.

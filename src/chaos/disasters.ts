@@ -5,7 +5,7 @@
 import { renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { money } from '../audit/reconciliation.ts';
-import { until } from '../stack/testing.ts';
+import { until } from '../testing/stack.ts';
 import { type Findings, Scene } from './harness.ts';
 import { bootedAnew, LoopDisk } from './loop-disk.ts';
 

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import type { Chance } from '../domain/random.ts';
 import { FAULTS, type Fault } from '../processor-simulator/faults.ts';
-import { killIfThere, type RunningStack } from '../stack/testing.ts';
+import { killIfThere, type RunningStack } from '../testing/stack.ts';
 
 const BACKENDS = ['backend-1', 'backend-2', 'backend-3'] as const;
 

@@ -6,7 +6,7 @@ import { Sources } from '../audit/sources.ts';
 import type { ProcessorIndex } from '../domain/payment.ts';
 import { chance } from '../domain/random.ts';
 import { type ProcessorServer, serveProcessor } from '../processor-simulator/listener.ts';
-import { freePorts, killIfThere, type RunningStack, startStack, until } from '../stack/testing.ts';
+import { freePorts, killIfThere, type RunningStack, startStack, until } from '../testing/stack.ts';
 import { type Accepted, Client } from './client.ts';
 import { nameOf } from './fault-injector.ts';
 

@@ -11,7 +11,7 @@ import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, truncateSync, w
 import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { until } from '../stack/testing.ts';
+import { until } from '../testing/stack.ts';
 
 const MiB = 1024 * 1024;
 /** _IOR('X', 125, __u32), and EXT4_GOING_FLAGS_NOLOGFLUSH; there is no ioctl in Node.js, but one in every Perl. */

@@ -11,7 +11,7 @@ import { auditSent, auditSums } from '../audit/run.ts';
 import { Sources } from '../audit/sources.ts';
 import { type Chance, chance } from '../domain/random.ts';
 import { readCommandLine, whole } from '../options.ts';
-import { type RunningStack, startStack } from '../stack/testing.ts';
+import { type RunningStack, startStack } from '../testing/stack.ts';
 import { Client } from './client.ts';
 import { Injuries } from './fault-injector.ts';
 import { playRows } from './promises.ts';

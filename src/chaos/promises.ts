@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { until } from '../stack/testing.ts';
+import { until } from '../testing/stack.ts';
 import { beginAnew, type LossOptions, loseBooks, loseDisk, losePower, report } from './disasters.ts';
 import { Scene } from './harness.ts';
 import { LoopDisk, noLoopDisk } from './loop-disk.ts';

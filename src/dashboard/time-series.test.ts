@@ -4,7 +4,7 @@ import { DEFAULT } from '../domain/payment.ts';
 import { POST } from '../http/request.ts';
 import { Figures } from '../telemetry/counters.ts';
 import type { Seen } from '../telemetry/prometheus.ts';
-import { published } from '../telemetry/testing.ts';
+import { published } from '../testing/snapshots.ts';
 import { Timeline } from './time-series.ts';
 
 const START_MS = 1_800_000_000_000;

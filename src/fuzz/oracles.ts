@@ -16,7 +16,7 @@ import { COMPLETE, PARTIAL, Parser } from '../http/parser.ts';
 import * as json from '../http/payment-json.ts';
 import { REFUSAL_NAMES, type RefusalName } from '../http/refusals.ts';
 import { Answer } from '../http/response.ts';
-import { answersIn, DATE } from '../http/testing.ts';
+import { answersIn, DATE } from '../testing/http.ts';
 
 /** One request as text: method, target, body. */
 export interface Read {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { answersIn, type Driven, drive, FakePayments } from '../testing/http.ts';
 import { readExamples } from './examples.ts';
 import { routes } from './routes.ts';
-import { answersIn, type Driven, drive, FakePayments } from './testing.ts';
 
 const run = (pieces: Buffer[], ends = false): Promise<Driven> =>
   drive(pieces, { handler: routes({ payments: new FakePayments(), allowPurge: false }), ends });

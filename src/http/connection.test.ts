@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { answersIn, DATE, drive, FakePayments } from '../testing/http.ts';
 import { Connection, type Handler, type Turn } from './connection.ts';
 import type { Observer } from './instrumentation.ts';
 import {
@@ -15,7 +16,6 @@ import { REFUSAL_NAMES } from './refusals.ts';
 import { GET, METHODS } from './request.ts';
 import { Answer, afterCommit, chunkedJson, json, raw } from './response.ts';
 import { routes } from './routes.ts';
-import { answersIn, DATE, drive, FakePayments } from './testing.ts';
 
 const get = (path: string, more = ''): string => `GET ${path} HTTP/1.1\r\nHost: a\r\n${more}\r\n`;
 

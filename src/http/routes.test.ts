@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Traces } from '../domain/trace-context.ts';
 import type { Acceptance } from '../payments/api.ts';
+import { drive, FakePayments } from '../testing/http.ts';
 import { routes } from './routes.ts';
-import { drive, FakePayments } from './testing.ts';
 
 const TRACEPARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
 

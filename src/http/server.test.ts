@@ -5,11 +5,11 @@ import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, type TestContext, test } from 'node:test';
+import { answersIn, FakePayments } from '../testing/http.ts';
 import { pipelineDepthMax, requestTimeoutMs } from './limits.ts';
 import { Answer, afterCommit, json } from './response.ts';
 import { routes } from './routes.ts';
 import { type Address, parseAddress, Server, type ServerOptions } from './server.ts';
-import { answersIn, FakePayments } from './testing.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'soquete-http-'));
 after(() => rmSync(directory, { recursive: true, force: true }));

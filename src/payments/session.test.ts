@@ -5,7 +5,7 @@ import { Breaker } from '../processors/circuit-breaker.ts';
 import { Batch } from '../storage/batch.ts';
 import { MemoryWorld } from '../storage/memory/state.ts';
 import { MemoryStore } from '../storage/memory/store.ts';
-import { asked, put } from '../storage/testing.ts';
+import { asked, put } from '../testing/stores.ts';
 import { Session, type SessionParts } from './session.ts';
 
 test('a life that cannot read the logs of the others does nothing, and holds nothing open', async () => {

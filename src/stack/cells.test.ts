@@ -7,8 +7,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { freePorts, haproxy, withoutHaproxy as skip, until } from '../testing/stack.ts';
 import { accepts } from './ready.ts';
-import { freePorts, haproxy, withoutHaproxy as skip, until } from './testing.ts';
 
 const PROJECT = join(import.meta.dirname, '../..');
 

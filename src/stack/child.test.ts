@@ -3,8 +3,8 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { until } from '../testing/stack.ts';
 import { Child, type End, guarded, nextPauseMs } from './child.ts';
-import { until } from './testing.ts';
 
 test('a child that keeps ending is started again at once, then after growing pauses with a bound', () => {
   const pauses: number[] = [];

@@ -11,8 +11,8 @@ import { after, before, test } from 'node:test';
 import { type Example, readExamples } from '../http/examples.ts';
 import { routes } from '../http/routes.ts';
 import { Server } from '../http/server.ts';
-import { drive, FakePayments } from '../http/testing.ts';
-import { haproxy, send, startProxy, withoutHaproxy } from './testing.ts';
+import { drive, FakePayments } from '../testing/http.ts';
+import { haproxy, send, startProxy, withoutHaproxy } from '../testing/stack.ts';
 
 const FIRST = 'OPTIONS /health HTTP/1.1\r\nHost: a\r\n\r\n';
 /** Ends what stays open, and is answered only by who knows where the example ends. */

@@ -7,7 +7,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { haproxy, withoutHaproxy as skip, startProxy, until } from './testing.ts';
+import { haproxy, withoutHaproxy as skip, startProxy, until } from '../testing/stack.ts';
 
 const PROJECT = join(import.meta.dirname, '../..');
 

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { totalCents } from '../domain/money.ts';
 import { idWords } from '../domain/payment.ts';
+import { type Asked, asked, attempt, chance, idOf, mark, put, seed, settle } from '../testing/stores.ts';
 import { Batch } from './batch.ts';
 import {
   encodeHeader,
@@ -19,7 +20,6 @@ import { openSqliteStore } from './embedded/sqlite/thread-client.ts';
 import { MemoryWorld } from './memory/state.ts';
 import { type LoggedPayment, MemoryStore } from './memory/store.ts';
 import { DONE, FORGOTTEN, type Joined, KNOWN, type Reopening, type Store } from './ports.ts';
-import { type Asked, asked, attempt, chance, idOf, mark, put, seed, settle } from './testing.ts';
 
 interface Deployment {
   /** A connection of an instance that has yet to join. */

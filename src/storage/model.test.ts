@@ -5,12 +5,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { type Asked, asked, attempt, chance, idOf, mark, put, seed, settle } from '../testing/stores.ts';
 import { Batch } from './batch.ts';
 import { openSqliteStore } from './embedded/sqlite/thread-client.ts';
 import { MemoryWorld } from './memory/state.ts';
 import { MemoryStore } from './memory/store.ts';
 import { type Shared, StoreFault } from './ports.ts';
-import { type Asked, asked, attempt, chance, idOf, mark, put, seed, settle } from './testing.ts';
 
 const names = ['a', 'b', 'c'];
 /** Few ids and few instants, so that everything meets everything. */

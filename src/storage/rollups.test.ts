@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { totalCents } from '../domain/money.ts';
+import { chance, seed } from '../testing/stores.ts';
 import { LEVELS, rangesOf, TotalsSum } from './rollups.ts';
-import { chance, seed } from './testing.ts';
 
 test(`a window is cut into ranges that cover each millisecond once (SEED=${seed})`, () => {
   const next = chance(seed);

@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { DEFAULT } from '../domain/payment.ts';
 import { POST } from '../http/request.ts';
+import { published } from '../testing/snapshots.ts';
 import { Figures } from './counters.ts';
 import { renderMetrics } from './prometheus.ts';
-import { published } from './testing.ts';
 
 const docs = join(import.meta.dirname, '../../docs');
 const rules = readFileSync(join(docs, 'alerts.yml'), 'utf8');

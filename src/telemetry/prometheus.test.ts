@@ -4,10 +4,10 @@ import { test } from 'node:test';
 import { DEFAULT, FALLBACK } from '../domain/payment.ts';
 import { REFUSE } from '../http/refusals.ts';
 import { POST } from '../http/request.ts';
+import { published } from '../testing/snapshots.ts';
 import { Figures } from './counters.ts';
 import { renderMetrics, type Seen } from './prometheus.ts';
 import { type Published, readPublished } from './snapshot.ts';
-import { published } from './testing.ts';
 
 const shared = {
   health: [

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CENTS_MAX } from '../../domain/money.ts';
 import { idWords } from '../../domain/payment.ts';
-import { chance, idOf, seed } from '../testing.ts';
+import { chance, idOf, seed } from '../../testing/stores.ts';
 import {
   decodeHeader,
   decodeRecords,

@@ -6,8 +6,8 @@
  */
 
 import { writeSync } from 'node:fs';
+import { put, settle } from '../../../testing/stores.ts';
 import { Batch } from '../../batch.ts';
-import { put, settle } from '../../testing.ts';
 import { SqliteStore } from './store.ts';
 
 const [directory, instance, firstId] = process.argv.slice(2) as [string, string, string];

@@ -4,6 +4,8 @@
 import type { Cents } from '../domain/money.ts';
 import { emptyTotal } from '../domain/money.ts';
 import { idText, writeIdBytes } from '../domain/payment.ts';
+import { Connection, type Handler, type Phase, type Turn } from '../http/connection.ts';
+import type { Observer } from '../http/instrumentation.ts';
 import {
   ACCEPTED,
   type Acceptance,
@@ -14,8 +16,6 @@ import {
   type Summary,
   UNAVAILABLE,
 } from '../payments/api.ts';
-import { Connection, type Handler, type Phase, type Turn } from './connection.ts';
-import type { Observer } from './instrumentation.ts';
 
 export const DATE = 'Fri, 10 Jul 2026 12:34:56 GMT';
 

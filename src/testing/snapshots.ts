@@ -1,6 +1,6 @@
 /** Figures for tests. */
-import type { Figures } from './counters.ts';
-import { PUBLISHED_VERSION, type Published } from './snapshot.ts';
+import type { Figures } from '../telemetry/counters.ts';
+import { PUBLISHED_VERSION, type Published } from '../telemetry/snapshot.ts';
 
 /** What an instance with these figures would publish; `more` in place of quiet states. */
 export function published(figures: Figures, more: Partial<Published> = {}): Published {

@@ -5,10 +5,10 @@
 import { randomUUID } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { Child, type Command, type End, guarded, MISCONFIGURED } from './stack/child.ts';
-import { type Address, accepts, healthyInstance, portProblem } from './stack/ready.ts';
-import { BACKEND_ENVIRONMENT, BACKEND_FLAGS } from './stack/runtime.ts';
-import { readSettings, type Settings, Unusable } from './stack/settings.ts';
+import { Child, type Command, type End, guarded, MISCONFIGURED } from './child.ts';
+import { BACKEND_ENVIRONMENT, BACKEND_FLAGS } from './node-flags.ts';
+import { type Address, accepts, healthyInstance, portProblem } from './ready.ts';
+import { readSettings, type Settings, Unusable } from './settings.ts';
 
 const BACKENDS = ['backend-1', 'backend-2', 'backend-3'] as const;
 

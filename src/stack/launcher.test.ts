@@ -14,7 +14,7 @@ import {
   startStack,
   until,
   withoutHaproxy,
-} from './stack/testing.ts';
+} from '../testing/stack.ts';
 
 interface Total {
   readonly totalRequests: number;

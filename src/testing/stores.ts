@@ -1,8 +1,8 @@
 /** What the tests of the stores share: a store asked by promises, batches by name, chance with a seed. */
 
-import * as column from './batch.ts';
-import { ATTEMPT, type Batch, MARK, PUT, SETTLE } from './batch.ts';
-import { type Store, StoreFault } from './ports.ts';
+import * as column from '../storage/batch.ts';
+import { ATTEMPT, type Batch, MARK, PUT, SETTLE } from '../storage/batch.ts';
+import { type Store, StoreFault } from '../storage/ports.ts';
 
 type Answer<Call> = Call extends (...values: [...infer Values, reply: infer Reply]) => void
   ? Reply extends (answer: infer Value) => void

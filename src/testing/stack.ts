@@ -4,8 +4,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { accepts } from './ready.ts';
-import { readSettings } from './settings.ts';
+import { accepts } from '../stack/ready.ts';
+import { readSettings } from '../stack/settings.ts';
 
 const PROJECT = join(import.meta.dirname, '../..');
 const START_DEADLINE_MS = 20_000;
