@@ -60,7 +60,9 @@ function nodeHttp(): void {
   }).listen(place);
 }
 
-/** What a person would write with a framework that is known to be fast: the body is checked against a schema. */
+/**
+ * What a person would write with a framework that is known to be fast: the body is checked against a schema.
+ */
 async function fastifyServer(): Promise<void> {
   // Here, so that the others are measured without it.
   const { default: fastify } = await import('fastify');

@@ -4,12 +4,13 @@
  *
  *   node bench/parser.ts [ROUNDS, 31]
  *
- * Every parser gets the same bytes in one piece. llhttp's callbacks do nothing, and its input is copied into the
- * memory of WebAssembly, as it must be. "read" stands for what an application needs besides: from llhttp a text for the
- * method, the target and each field, from JSON.parse a payment whose UUID is checked and whose amount is turned into cents.
- * Last result on two shared, busy cores, times of ours: llhttp 1.15 to 1.31 over the five clients (autocannon's request:
- * 505 ns against 663), http-parser-js 6.6 to 7.3, JSON.parse 3.8 for a payment (117 ns against 448).
- * The rounds are interleaved, medians of CPU time are shown, and a checksum says that the same was parsed.
+ * Every parser gets the same bytes in one piece. llhttp's callbacks do nothing, and its input is copied into
+ * the memory of WebAssembly, as it must be. "read" stands for what an application needs besides: from llhttp
+ * a text for the method, the target and each field, from JSON.parse a payment whose UUID is checked and whose
+ * amount is turned into cents. Last result on two shared, busy cores, times of ours: llhttp 1.15 to 1.31 over
+ * the five clients (autocannon's request: 505 ns against 663), http-parser-js 6.6 to 7.3, JSON.parse 3.8 for
+ * a payment (117 ns against 448). The rounds are interleaved, medians of CPU time are shown, and a checksum
+ * says that the same was parsed.
  */
 import { createRequire } from 'node:module';
 import { HTTPParser } from 'http-parser-js';

@@ -3,12 +3,14 @@
  *
  *   node bench/processors.ts [SECONDS of a round, 3]
  *
- * Interleaved rounds over kept-alive connections: the processor, and as the ceiling a `node:net` server that answers
- * every read with the same bytes without a look at it. The load is wrk's where it is installed, which leaves the
- * server a core of its own on a machine of two; autocannon's elsewhere, which is then what is measured. Where others use
- * the machine too, the last column is the one to believe: requests for each second that the server really ran.
+ * Interleaved rounds over kept-alive connections: the processor, and as the ceiling a `node:net` server that
+ * answers every read with the same bytes without a look at it. The load is wrk's where it is installed, which
+ * leaves the server a core of its own on a machine of two; autocannon's elsewhere, which is then what is
+ * measured. Where others use the machine too, the last column is the one to believe: requests for each second
+ * that the server really ran.
  *
- * Last result on two shared cores, with wrk: constant 121,610/s, processor 54,646/s, 58,477 a second of its CPU.
+ * Last result on two shared cores, with wrk: constant 121,610/s, processor 54,646/s, 58,477 a second of its
+ * CPU.
  */
 import { randomInt } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -82,7 +84,8 @@ async function cannon(url: string, seed: number, seconds: number): Promise<numbe
 /** Seconds of processor time that a process has used; undefined where the system does not tell. */
 function cpuSeconds(pid: number): number | undefined {
   try {
-    // The name, in brackets, may hold anything; the 12th and 13th field behind it count hundredths of a second.
+    // The name, in brackets, may hold anything; the 12th and 13th field behind it count hundredths of a
+    // second.
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ');
     return (Number(fields[11]) + Number(fields[12])) / 100;
   } catch {

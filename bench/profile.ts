@@ -1,6 +1,6 @@
 /**
- * Where the time of one backend goes: the functions with the most time of their own, by V8's sampling profiler, and the
- * system calls for each payment, by strace where it is installed.
+ * Where the time of one backend goes: the functions with the most time of their own, by V8's sampling
+ * profiler, and the system calls for each payment, by strace where it is installed.
  *
  *   node bench/profile.ts settle
  *   node bench/profile.ts accept --seconds 5 --connections 64 --ack flush --strace

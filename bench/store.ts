@@ -1,11 +1,12 @@
 /**
- * The store and the log's format alone: what a payment costs the store's thread, what a batch costs the event loop, and how
- * long a summary takes.
+ * The store and the log's format alone: what a payment costs the store's thread, what a batch costs the event
+ * loop, and how long a summary takes.
  *
  *   node bench/store.ts [PAYMENTS per process, 40000] [--large]
  *
- * Payments have random ids, as they must: most of their cost is the page of the index of ids. A transaction puts as many as it
- * settles. CPU is that of the writing thread with its checkpoints; `--large` asks for summaries over ten million.
+ * Payments have random ids, as they must: most of their cost is the page of the index of ids. A transaction
+ * puts as many as it settles. CPU is that of the writing thread with its checkpoints; `--large` asks for
+ * summaries over ten million.
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -28,7 +29,9 @@ import { number, table } from './tools/table.ts';
 const CENTS = 1990;
 const START_MS = 1_783_684_800_000;
 
-/** Batches of payments as a backend makes them: `size` are put as sent, those of the last time are settled. */
+/**
+ * Batches of payments as a backend makes them: `size` are put as sent, those of the last time are settled.
+ */
 class Batches {
   readonly #words = new Int32Array(4);
   readonly #joined: { epoch: number; generation: number };
@@ -171,7 +174,10 @@ async function asking(root: string): Promise<void> {
   console.log(`${table(['asked from the event loop', 'us of its time', 'us until answered'], rows)}\n`);
 }
 
-/** Adds the totals of `payments` settled 2000 a second; a summary reads nothing else. Returns the last instant. */
+/**
+ * Adds the totals of `payments` settled 2000 a second; a summary reads nothing else. Returns the last
+ * instant.
+ */
 function fill(directory: string, payments: number): number {
   const database = new DatabaseSync(join(directory, 'payments.db'));
   const add = database.prepare(

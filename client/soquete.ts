@@ -1,9 +1,11 @@
 /**
- * A client of soquete in one file, over `fetch`: copy it, or import it. Runs in Node.js, in browsers and wherever `fetch` is.
+ * A client of soquete in one file, over `fetch`: copy it, or import it. Runs in Node.js, in browsers and
+ * wherever `fetch` is.
  *
- * A payment may be sent as often as needed: it is known by its `correlationId` and processed once. So what fails on the way
- * (no connection, no answer, 408, 429, 5xx) is sent again, with the same id, after a pause that doubles and is partly chance,
- * or after what `Retry-After` asks for. What soquete refuses is thrown at once as a `Refusal` that says what to mend.
+ * A payment may be sent as often as needed: it is known by its `correlationId` and processed once. So what
+ * fails on the way (no connection, no answer, 408, 429, 5xx) is sent again, with the same id, after a pause
+ * that doubles and is partly chance, or after what `Retry-After` asks for. What soquete refuses is thrown at
+ * once as a `Refusal` that says what to mend.
  *
  *     const soquete = new Soquete('http://localhost:9999');
  *     await soquete.pay({ correlationId: crypto.randomUUID(), amount: 19.9 });
@@ -65,7 +67,10 @@ export class Refusal extends Error {
   }
 }
 
-/** There was no usable answer, however often it was tried. The payment may or may not have been accepted: send it again. */
+/**
+ * There was no usable answer, however often it was tried. The payment may or may not have been accepted: send
+ * it again.
+ */
 export class Unreachable extends Error {
   override name = 'Unreachable';
 }
@@ -126,7 +131,10 @@ export class Soquete {
     }
   }
 
-  /** What was settled, both ends inclusive; an end that is left out is open. Throws `Refusal` or `Unreachable`. */
+  /**
+   * What was settled, both ends inclusive; an end that is left out is open. Throws `Refusal` or
+   * `Unreachable`.
+   */
   async summary(window: { from?: Date; to?: Date } = {}): Promise<Summary> {
     const query = new URLSearchParams();
     if (window.from !== undefined) query.set('from', window.from.toISOString());
@@ -159,7 +167,10 @@ export class Soquete {
     }
   }
 
-  /** Half of the pause is certain, the other half is chance: those that failed together do not come back together. */
+  /**
+   * Half of the pause is certain, the other half is chance: those that failed together do not come back
+   * together.
+   */
   #pauseMs(failures: number, retryAfter: string | null): number {
     const { pauseMinMs, pauseMaxMs, random } = this.#options;
     const doubled = Math.min(pauseMinMs * 2 ** Math.min(failures - 1, 30), pauseMaxMs);

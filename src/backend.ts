@@ -17,7 +17,9 @@ import type { Reopening, Store, StoreFault } from './storage/ports.ts';
 import type { Logger } from './telemetry/logger.ts';
 import { Observation } from './telemetry/telemetry.ts';
 
-/** Attempts at work get this long to end when the backend stops; then they are left to be found as unknown. */
+/**
+ * Attempts at work get this long to end when the backend stops; then they are left to be found as unknown.
+ */
 const STOP_MS = 2500;
 const REJOIN_MS = 500;
 

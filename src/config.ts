@@ -26,7 +26,9 @@ export interface Config {
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
   /** For the processors' own sums, which are compared with ours where it is given. */
   readonly adminToken: string | undefined;
-  /** Payments requested before are left out of the comparison: a simulated processor begins with empty books. */
+  /**
+   * Payments requested before are left out of the comparison: a simulated processor begins with empty books.
+   */
   readonly auditFromMs: number;
   /** Whether the dashboard may break the processors: only for simulated ones. */
   readonly processorControls: boolean;

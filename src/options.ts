@@ -16,7 +16,9 @@ export interface Option<Value> {
   readonly read: (text: string) => Value | undefined;
   /** The value where none is given. */
   readonly standard: Value;
-  /** The variable that can say the same; the command line goes before it, and an empty one counts as unset. */
+  /**
+   * The variable that can say the same; the command line goes before it, and an empty one counts as unset.
+   */
   readonly variable?: string;
 }
 
@@ -50,7 +52,10 @@ export type Reading<Known extends Options> =
   | { readonly is: 'help'; readonly text: string }
   | { readonly is: 'unusable'; readonly line: string };
 
-/** Reads this process's command line. Ends the process after `--help` (0) and with a line on stderr (2, or `status`). */
+/**
+ * Reads this process's command line. Ends the process after `--help` (0) and with a line on stderr (2, or
+ * `status`).
+ */
 export function readCommandLine<Known extends Options>(program: Program<Known>): CommandLine<Known> {
   const reading = readOptions(program, process.argv.slice(2), process.env);
   if (reading.is === 'read') return reading;

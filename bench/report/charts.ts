@@ -24,7 +24,10 @@ const RIGHT = 130;
 const ROW = 26;
 const TOP = 26;
 
-/** A bar for each contender, with the range of its rounds and, where that says something, its ratio to the first. */
+/**
+ * A bar for each contender, with the range of its rounds and, where that says something, its ratio to the
+ * first.
+ */
 export function bars(results: Results, { figure, title, ratio: isCompared }: Column): string {
   const rows = Object.entries(results).flatMap(([name, figures]) => {
     const measured = figures[figure];

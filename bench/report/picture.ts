@@ -1,4 +1,7 @@
-/** A chart of lines over two axes, said as plain values, so that it can be kept beside the figures that it shows. */
+/**
+ * A chart of lines over two axes, said as plain values, so that it can be kept beside the figures that it
+ * shows.
+ */
 import {
   COLOURS,
   decades,
@@ -17,7 +20,9 @@ import {
 
 export interface Axis {
   readonly title: string;
-  /** Of powers of ten, for what varies by orders of magnitude; in equal steps from 0 where it is not given. */
+  /**
+   * Of powers of ten, for what varies by orders of magnitude; in equal steps from 0 where it is not given.
+   */
   readonly logarithmic?: true;
 }
 

@@ -9,7 +9,10 @@ export const BAND = 'var(--band)';
 export const PAGE = 'var(--page)';
 export const COLOURS = ['blue', 'orange', 'green', 'pink', 'sky', 'grey'].map(name => `var(--${name})`);
 
-/** Okabe and Ito's colours, which tell apart also in grey and for the colour-blind; on dark, lighter. Paper is light. */
+/**
+ * Okabe and Ito's colours, which tell apart also in grey and for the colour-blind; on dark, lighter. Paper is
+ * light.
+ */
 export const COLOUR_STYLES = `
 :root { --page: #fff; --ink: #222; --soft: #5c5c5c; --pale: #d8d8d8; --muted: #9a9a9a; --band: #f3f3f3;
   --blue: #0072b2; --orange: #d55e00; --green: #009e73; --pink: #b8578b; --sky: #56b4e9; --grey: #777 }

@@ -1,9 +1,9 @@
 /**
- * The stack as `docker compose up` runs it, within the challenge's 1.5 CPUs and 350 MB, as a project of its own: it and what
- * it stored are gone afterwards.
+ * The stack as `docker compose up` runs it, within the challenge's 1.5 CPUs and 350 MB, as a project of its
+ * own: it and what it stored are gone afterwards.
  *
- * Its parts are addressed by their containers' own addresses: Docker's proxy for published ports would take part of a core
- * that no limit counts.
+ * Its parts are addressed by their containers' own addresses: Docker's proxy for published ports would take
+ * part of a core that no limit counts.
  */
 import { spawnSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';

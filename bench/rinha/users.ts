@@ -1,9 +1,10 @@
 /**
- * Virtual users: each has one connection that stays open, posts a payment, thinks for a second, and posts the next. Their
- * number grows in a straight line from one to all.
+ * Virtual users: each has one connection that stays open, posts a payment, thinks for a second, and posts the
+ * next. Their number grows in a straight line from one to all.
  *
- * What is measured is the time from writing a request to having read its answer. So that this process does not
- * measure itself, a request is written into memory that is there already, and answers are read into one buffer.
+ * What is measured is the time from writing a request to having read its answer. So that this process does
+ * not measure itself, a request is written into memory that is there already, and answers are read into one
+ * buffer.
  */
 import { randomUUID } from 'node:crypto';
 import { connect, type Socket } from 'node:net';

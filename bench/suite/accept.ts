@@ -1,6 +1,6 @@
 /**
- * What it costs to accept: `202` when a payment is in memory, when no process's death can lose it, when no power loss can.
- * With the processors away it is accepting alone; with them there, accepting has to go first.
+ * What it costs to accept: `202` when a payment is in memory, when no process's death can lose it, when no
+ * power loss can. With the processors away it is accepting alone; with them there, accepting has to go first.
  */
 import { constantProxy } from '../tools/proxy.ts';
 import { absentProcessors, simulatedProcessors, startSoquete, stopBackends } from '../tools/soquete.ts';

@@ -56,7 +56,9 @@ export interface Definition {
   readonly name: string;
   readonly about: string;
   readonly open: (wishes: Wishes) => Benchmark;
-  /** The rounds and seconds that it takes whatever the command line says: of what is not a matter of rounds. */
+  /**
+   * The rounds and seconds that it takes whatever the command line says: of what is not a matter of rounds.
+   */
   readonly size?: (wishes: Wishes) => { readonly rounds: number; readonly seconds: number };
 }
 
@@ -69,7 +71,9 @@ export function benchmark(
   return { columns, contenders, ...rest, [Symbol.asyncDispose]: async () => dispose?.() };
 }
 
-/** Contenders whose figures come from one and the same run in each round, such as the processes of one stack. */
+/**
+ * Contenders whose figures come from one and the same run in each round, such as the processes of one stack.
+ */
 export function together<Name extends string>(
   names: readonly Name[],
   run: (round: Round) => Promise<Readonly<Record<Name, Figures>>>,

@@ -1,6 +1,6 @@
 /**
- * What a thousand payments cost, accepted and settled: processor time and bytes, at one, ten and a hundred times the load,
- * and with more and more payments in the store.
+ * What a thousand payments cost, accepted and settled: processor time and bytes, at one, ten and a hundred
+ * times the load, and with more and more payments in the store.
  */
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -1,4 +1,6 @@
-/** What several benchmarks do: start constant servers behind HAProxy, drive a load, and check what came of it. */
+/**
+ * What several benchmarks do: start constant servers behind HAProxy, drive a load, and check what came of it.
+ */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';

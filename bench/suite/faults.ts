@@ -1,6 +1,6 @@
 /**
- * The cheap processor fails four payments in ten, then it goes away, then it returns, while 500 payments a second come
- * in: how many get through, at which price, and how soon everything is as before.
+ * The cheap processor fails four payments in ten, then it goes away, then it returns, while 500 payments a
+ * second come in: how many get through, at which price, and how soon everything is as before.
  */
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -32,7 +32,10 @@ const TELL_EVERY = 16;
 /** So many payments have each millisecond of `requestedAt`: one, as at 1,000 payments a second. */
 const PER_MS = 1;
 
-/** Their `requestedAt` end a minute ago. Fit for `removeFilled`. Tells how far it is, since ten million take minutes. */
+/**
+ * Their `requestedAt` end a minute ago. Fit for `removeFilled`. Tells how far it is, since ten million take
+ * minutes.
+ */
 async function fill(payments: number, tell: (what: string) => void): Promise<Filled> {
   const directory = mkdtempSync(join(tmpdir(), 'soquete-filled-'));
   const lastMs = Date.now() - 60_000;

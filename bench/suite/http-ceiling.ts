@@ -1,10 +1,10 @@
 /**
- * The HTTP server alone, payments in memory, against what does less or the same: a `node:net` server that answers a constant
- * without looking, `node:http` with `JSON.parse`, fastify, and HAProxy's own `http-request return`. Once directly over TCP, once
- * with three of each behind HAProxy on Unix sockets.
+ * The HTTP server alone, payments in memory, against what does less or the same: a `node:net` server that
+ * answers a constant without looking, `node:http` with `JSON.parse`, fastify, and HAProxy's own `http-request
+ * return`. Once directly over TCP, once with three of each behind HAProxy on Unix sockets.
  *
- * Beside the requests a second stand the time of the processor and the bytes of V8's heap that a request takes: on a
- * machine that others use, those are the ones to compare.
+ * Beside the requests a second stand the time of the processor and the bytes of V8's heap that a request
+ * takes: on a machine that others use, those are the ones to compare.
  */
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -1,6 +1,6 @@
 /**
- * Memory of each process: resident, its share of that where processes share pages, and on V8's heap; at rest, under full load, and
- * some time after it.
+ * Memory of each process: resident, its share of that where processes share pages, and on V8's heap; at rest,
+ * under full load, and some time after it.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { simulatedProcessors, startSoquete } from '../tools/soquete.ts';

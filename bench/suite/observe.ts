@@ -1,6 +1,6 @@
 /**
- * What it costs to be watched: to count every request without sampling, and to have three dashboards open while somebody
- * scrapes /metrics.
+ * What it costs to be watched: to count every request without sampling, and to have three dashboards open
+ * while somebody scrapes /metrics.
  */
 import { cpuMs } from '../tools/processes.ts';
 import { absentProcessors, startSoquete, stopBackends } from '../tools/soquete.ts';
@@ -54,7 +54,10 @@ function contender(name: string, dashboards: number): Contender {
   };
 }
 
-/** Asks for a page again and again, as the dashboard does for what is new. Returns what ends that; it throws what went wrong. */
+/**
+ * Asks for a page again and again, as the dashboard does for what is new. Returns what ends that; it throws
+ * what went wrong.
+ */
 function watch(url: string, path: string): () => Promise<void> {
   let stopped = false;
   const asking = (async () => {

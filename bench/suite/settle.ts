@@ -1,6 +1,6 @@
 /**
- * Payments accepted and settled per second, from the first request to the last settlement, against what undici alone can post to
- * the same processors: that does no more than the last step.
+ * Payments accepted and settled per second, from the first request to the last settlement, against what
+ * undici alone can post to the same processors: that does no more than the last step.
  */
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';

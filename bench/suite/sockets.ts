@@ -1,7 +1,7 @@
 /**
- * How payments should come in: over Unix sockets or TCP, through HAProxy in HTTP or TCP mode, through nginx or without either,
- * to how many backends. The processors refuse every connection, so accepting is all that is measured; the ceilings
- * answer without doing anything.
+ * How payments should come in: over Unix sockets or TCP, through HAProxy in HTTP or TCP mode, through nginx
+ * or without either, to how many backends. The processors refuse every connection, so accepting is all that
+ * is measured; the ceilings answer without doing anything.
  */
 import type { Picture } from '../report/picture.ts';
 import { bestGenerator, type Generator } from '../tools/load.ts';

@@ -1,4 +1,7 @@
-/** From 10 connections to 500 at once: what the first second is like for those who come, and what it takes of memory. */
+/**
+ * From 10 connections to 500 at once: what the first second is like for those who come, and what it takes of
+ * memory.
+ */
 
 import type { Children } from '../tools/children.ts';
 import { load } from '../tools/load.ts';

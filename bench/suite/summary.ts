@@ -1,6 +1,6 @@
 /**
- * How long a summary over a random window takes by how many payments are settled, while payments flow. It must not
- * depend on how many.
+ * How long a summary over a random window takes by how many payments are settled, while payments flow. It
+ * must not depend on how many.
  */
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';

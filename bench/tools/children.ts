@@ -1,6 +1,6 @@
 /**
- * The processes that a measurement starts, and the directory in which they meet: whatever happens, they are gone
- * afterwards. They are ended by their own ids; nothing else on the machine is touched.
+ * The processes that a measurement starts, and the directory in which they meet: whatever happens, they are
+ * gone afterwards. They are ended by their own ids; nothing else on the machine is touched.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs';

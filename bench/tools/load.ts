@@ -1,8 +1,8 @@
 /**
  * As many payments as a number of connections can carry, each with an id of its own.
  *
- * wrk where it is installed: it needs a tenth of the processor that autocannon needs, so it measures the server and not
- * itself. Autocannon everywhere else, and beside it to show the difference.
+ * wrk where it is installed: it needs a tenth of the processor that autocannon needs, so it measures the
+ * server and not itself. Autocannon everywhere else, and beside it to show the difference.
  */
 import { randomInt } from 'node:crypto';
 import { fileURLToPath } from 'node:url';

@@ -1,4 +1,7 @@
-/** nginx as HAProxy is set up here: one worker, connections to the backends that stay open, another backend for one that died. */
+/**
+ * nginx as HAProxy is set up here: one worker, connections to the backends that stay open, another backend
+ * for one that died.
+ */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Children, freePort, listening, program } from './children.ts';

@@ -7,8 +7,9 @@ export function residentMiB(pid: number): number {
 }
 
 /**
- * Resident memory, each page divided by the number of processes that share it, in MiB; 0 of a process that is gone. Three
- * backends have Node.js itself, some 50 MiB of it, in memory once: added up, these are what the machine is short of.
+ * Resident memory, each page divided by the number of processes that share it, in MiB; 0 of a process that is
+ * gone. Three backends have Node.js itself, some 50 MiB of it, in memory once: added up, these are what the
+ * machine is short of.
  */
 export function shareMiB(pid: number): number {
   try {

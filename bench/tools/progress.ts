@@ -1,4 +1,7 @@
-/** One line that says what goes on: it is rewritten on a terminal, and now and then printed where there is none. */
+/**
+ * One line that says what goes on: it is rewritten on a terminal, and now and then printed where there is
+ * none.
+ */
 
 /** Where lines cannot be rewritten, one every so often is enough. */
 const PLAIN_LINE_MS = 10_000;

@@ -1,4 +1,7 @@
-/** HAProxy with a configuration made for one measurement, and its constant answer, the floor of everything behind it. */
+/**
+ * HAProxy with a configuration made for one measurement, and its constant answer, the floor of everything
+ * behind it.
+ */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Child, type Children, freePort, listening, program } from './children.ts';

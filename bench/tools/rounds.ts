@@ -1,6 +1,6 @@
 /**
- * Measures contenders in interleaved rounds: what disturbs the machine for a while disturbs all of them, and each is compared with
- * the first one of its own round.
+ * Measures contenders in interleaved rounds: what disturbs the machine for a while disturbs all of them, and
+ * each is compared with the first one of its own round.
  */
 import type { Benchmark, Column, Figures } from '../suite/benchmark.ts';
 import { Children } from './children.ts';
@@ -55,7 +55,10 @@ function summarise(rounds: readonly Figures[], baseline: readonly Figures[]): Re
   );
 }
 
-/** A head and a row for each contender: what is shown of the results, as text. One round has no spread to show. */
+/**
+ * A head and a row for each contender: what is shown of the results, as text. One round has no spread to
+ * show.
+ */
 export function resultsCells(columns: readonly Column[], results: Results): string[][] {
   const hasSpread = Object.values(results).some(figures =>
     Object.values(figures).some(({ values }) => values.length > 1),

@@ -1,4 +1,7 @@
-/** The real thing, started for a measurement: backends, the door before them, and processors that answer or do not. */
+/**
+ * The real thing, started for a measurement: backends, the door before them, and processors that answer or do
+ * not.
+ */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';

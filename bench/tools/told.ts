@@ -10,8 +10,9 @@ export interface Told {
 }
 
 /**
- * Answers SIGUSR2 on standard error. As plain JavaScript, since what takes types away takes 20 MB of the memory that is to be
- * measured. The flag that loads this holds for threads too; signals come to the main one.
+ * Answers SIGUSR2 on standard error. As plain JavaScript, since what takes types away takes 20 MB of the
+ * memory that is to be measured. The flag that loads this holds for threads too; signals come to the main
+ * one.
  */
 const TELLS = `
   import { writeSync } from 'node:fs';

@@ -42,7 +42,9 @@ export function sumsTable({ lines, agree }: SumsAudit): string {
   return [...table, agree ? 'The books agree to the cent.' : 'The books DIFFER.'].join('\n');
 }
 
-/** Which payments differ and why, with a few examples of each kind; `lines` of the sums say what stays open. */
+/**
+ * Which payments differ and why, with a few examples of each kind; `lines` of the sums say what stays open.
+ */
 export function paymentsReport(audit: PaymentsAudit, lines: readonly Line[]): string {
   const report = [`${audit.examined} payments examined one by one.`];
   for (const verdict of VERDICTS) {

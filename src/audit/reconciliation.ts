@@ -1,8 +1,8 @@
 /**
  * The auditor's judgement: do soquete's books and the processors' agree, and if not, over which payments?
  *
- * Sums can agree while two mistakes cancel out, and can differ without saying why; payments one by one tell. Both
- * are plain functions of what the three parties say; who asks them is another file's business.
+ * Sums can agree while two mistakes cancel out, and can differ without saying why; payments one by one tell.
+ * Both are plain functions of what the three parties say; who asks them is another file's business.
  */
 import { PROCESSORS, type Processor } from '../domain/payment.ts';
 
@@ -88,7 +88,10 @@ export const MEANING: Readonly<Record<Verdict, string>> = {
   queued: 'recorded by a processor, not yet booked by soquete',
 };
 
-/** What is wrong with a payment; undefined when all agree. One that waits and that no processor has is in order. */
+/**
+ * What is wrong with a payment; undefined when all agree. One that waits and that no processor has is in
+ * order.
+ */
 export function judge({ ours, theirs }: Evidence): Verdict | undefined {
   const recorded = theirs.default ?? theirs.fallback;
   if (theirs.default !== undefined && theirs.fallback !== undefined) return 'twice';

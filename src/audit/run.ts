@@ -17,8 +17,9 @@ import { type Listed, QUESTIONS_MAX, type Sources } from './sources.ts';
 export const EVERYTHING: Window = { fromMs: -Infinity, toMs: Infinity };
 
 /**
- * Asks all three for their sums over a window, at the same moment. Throws `CannotAsk`. While payments flow, end the
- * window a second or more ago: what is being settled at this moment is in some books and not yet in others.
+ * Asks all three for their sums over a window, at the same moment. Throws `CannotAsk`. While payments flow,
+ * end the window a second or more ago: what is being settled at this moment is in some books and not yet in
+ * others.
  */
 export async function auditSums(sources: Sources, window: Window = EVERYTHING): Promise<SumsAudit> {
   const [ours, onDefault, onFallback] = await Promise.all([
@@ -30,16 +31,17 @@ export async function auditSums(sources: Sources, window: Window = EVERYTHING): 
 }
 
 /**
- * Walks the processors' lists and asks soquete for each payment. Undefined where they keep no lists. What soquete
- * booked and no processor recorded is in no list: `unexplained` and `auditSent` tell of that. Throws `CannotAsk`.
+ * Walks the processors' lists and asks soquete for each payment. Undefined where they keep no lists. What
+ * soquete booked and no processor recorded is in no list: `unexplained` and `auditSent` tell of that. Throws
+ * `CannotAsk`.
  */
 export async function auditPayments(
   sources: Sources,
   window: Window = EVERYTHING,
 ): Promise<PaymentsAudit | undefined> {
   const audit = new PaymentsAudit(window);
-  // Few are on fallback, so these are examined with everyone's evidence. For one on default, fallback is only asked
-  // if something is amiss; if fallback has it too, it was examined already.
+  // Few are on fallback, so these are examined with everyone's evidence. For one on default, fallback is only
+  // asked if something is amiss; if fallback has it too, it was examined already.
   for (const processor of ['fallback', 'default'] as const) {
     for await (const page of sources.pages(processor)) {
       if (page === undefined) return undefined;

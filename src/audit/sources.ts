@@ -1,8 +1,8 @@
 /**
  * The three that an auditor asks, over HTTP: soquete and the two processors.
  *
- * Amounts are read from their digits into integer cents. Whoever cannot be asked, or answers something else than
- * the contract says, ends the audit with one line that says what to mend.
+ * Amounts are read from their digits into integer cents. Whoever cannot be asked, or answers something else
+ * than the contract says, ends the audit with one line that says what to mend.
  */
 import { Pool } from 'undici';
 import { PROCESSORS, type Processor } from '../domain/payment.ts';
@@ -102,7 +102,9 @@ export class Sources {
     return recorded;
   }
 
-  /** What a processor recorded, page by page in the order of recording; undefined where it keeps no such list. */
+  /**
+   * What a processor recorded, page by page in the order of recording; undefined where it keeps no such list.
+   */
   async *pages(processor: Processor): AsyncGenerator<readonly Listed[] | undefined> {
     for (let after = 0; ; ) {
       const path = `/admin/payments?after=${after}&limit=${PAGE_ROWS}`;

@@ -1,12 +1,15 @@
 /**
- * A client as it should be: it sends a payment until it is told that it is accepted, with the same id. Now and
- * then it sends one twice at once, or again with another amount, as clients should not.
+ * A client as it should be: it sends a payment until it is told that it is accepted, with the same id. Now
+ * and then it sends one twice at once, or again with another amount, as clients should not.
  */
 import { randomUUID } from 'node:crypto';
 import { Pool } from 'undici';
 import type { Chance } from '../domain/random.ts';
 
-/** What clients should not do, as shares of all payments: sent twice at once; once more later with another amount. */
+/**
+ * What clients should not do, as shares of all payments: sent twice at once; once more later with another
+ * amount.
+ */
 const MISUSE = { twice: 0.05, otherAmount: 0.01 };
 const RETRY_MS = 20;
 
@@ -53,7 +56,10 @@ export class Client {
     return this.payments.map(({ id }) => id);
   }
 
-  /** Sends `count` payments, or as many as it can until it is stopped, and resolves when each of them is accepted. */
+  /**
+   * Sends `count` payments, or as many as it can until it is stopped, and resolves when each of them is
+   * accepted.
+   */
   async send(count: number): Promise<void> {
     let sent = 0;
     const lane = async (): Promise<void> => {

@@ -16,7 +16,9 @@ const options = {
   say: (line: string) => void said.push(line),
 };
 
-/** What soquete remembers is settled exactly once, and the sums differ by nothing but what it has forgotten. */
+/**
+ * What soquete remembers is settled exactly once, and the sums differ by nothing but what it has forgotten.
+ */
 function assertExact({ sent, recorded, lost }: Findings): void {
   const text = said.join('\n');
   assert.equal(recorded.counts.twice, 0, text);

@@ -1,6 +1,6 @@
 /**
- * What no running process can mend: the machine loses its power, the store its disk or all it held, a processor its
- * books. Each is done to the real stack under load.
+ * What no running process can mend: the machine loses its power, the store its disk or all it held, a
+ * processor its books. Each is done to the real stack under load.
  */
 import { renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -27,9 +27,9 @@ export interface Refusal {
 }
 
 /**
- * The machine loses its power while default fails and fallback settles, and default works when it is back: whoever
- * has forgotten a settlement on fallback would have it settled on default as well. Returns the findings, and how
- * long before the cut the oldest of the payments was accepted that were lost.
+ * The machine loses its power while default fails and fallback settles, and default works when it is back:
+ * whoever has forgotten a settlement on fallback would have it settled on default as well. Returns the
+ * findings, and how long before the cut the oldest of the payments was accepted that were lost.
  */
 export async function losePower(
   ackAfter: 'commit' | 'flush',
@@ -64,7 +64,10 @@ export async function losePower(
   return { ...findings, lostMs };
 }
 
-/** The disk of the store fails under the running stack, or is unmounted, and comes back with what it had taken. */
+/**
+ * The disk of the store fails under the running stack, or is unmounted, and comes back with what it had
+ * taken.
+ */
 export async function loseDisk(
   how: 'fails' | 'is moved away',
   options: LossOptions,
@@ -109,7 +112,9 @@ export async function loseDisk(
   return { ...findings, refusal };
 }
 
-/** What a stack knows that begins with an empty directory, and what becomes of payments that are sent again. */
+/**
+ * What a stack knows that begins with an empty directory, and what becomes of payments that are sent again.
+ */
 export async function beginAnew(
   options: LossOptions,
 ): Promise<{ emptied: Findings; sentAgain: Findings; onFallback: number }> {

@@ -1,4 +1,7 @@
-/** A stack that can be killed and started again, the processors and the clients that outlive it, and an audit of what came of it. */
+/**
+ * A stack that can be killed and started again, the processors and the clients that outlive it, and an audit
+ * of what came of it.
+ */
 
 import type { PaymentsAudit, SumsAudit } from '../audit/reconciliation.ts';
 import { auditPayments, auditSent, auditSums, concurrently } from '../audit/run.ts';
@@ -51,7 +54,8 @@ export class Scene {
     this.#options = options;
     this.#port = port;
     this.url = `http://127.0.0.1:${port}`;
-    // A payment that is forgotten may come again with another amount than its processor has: that is nobody's fault here.
+    // A payment that is forgotten may come again with another amount than its processor has: that is nobody's
+    // fault here.
     const misuse = { twice: 0.05, otherAmount: 0 };
     this.client = new Client(this.url, options.connections, chance(options.seed), misuse);
   }

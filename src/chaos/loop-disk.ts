@@ -1,9 +1,10 @@
 /**
  * A disk of its own for a store, which can be cut off: an ext4 file system in a file.
  *
- * Cutting it off is what ext4 itself offers for such tests (EXT4_IOC_SHUTDOWN without a flush of its journal): from that moment on
- * nothing more reaches the file, everyone who uses it gets EIO, and the next mount finds what a disk has after a
- * power loss. What a disk's own cache may lose beyond that is not modelled.
+ * Cutting it off is what ext4 itself offers for such tests (EXT4_IOC_SHUTDOWN without a flush of its
+ * journal): from that moment on nothing more reaches the file, everyone who uses it gets EIO, and the next
+ * mount finds what a disk has after a power loss. What a disk's own cache may lose beyond that is not
+ * modelled.
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -14,7 +15,10 @@ import { join } from 'node:path';
 import { until } from '../testing/stack.ts';
 
 const MiB = 1024 * 1024;
-/** _IOR('X', 125, __u32), and EXT4_GOING_FLAGS_NOLOGFLUSH; there is no ioctl in Node.js, but one in every Perl. */
+/**
+ * _IOR('X', 125, __u32), and EXT4_GOING_FLAGS_NOLOGFLUSH; there is no ioctl in Node.js, but one in every
+ * Perl.
+ */
 const SHUTDOWN =
   'open(my $f, "<", shift) or die $!; my $how = pack("L", 2); ioctl($f, 0x8004587D, $how) or die $!;';
 
@@ -57,7 +61,8 @@ export class LoopDisk {
   /** Mounts what it had taken, as soon as nobody uses it any more. */
   async bringBack(): Promise<void> {
     await this.#unmount();
-    // While it is mounted in any other namespace, the kernel would give back the file system that was cut off.
+    // While it is mounted in any other namespace, the kernel would give back the file system that was cut
+    // off.
     const again = `${this.#image}-again`;
     run('cp', '--sparse=always', this.#image, again);
     renameSync(again, this.#image);

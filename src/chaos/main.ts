@@ -2,8 +2,8 @@
  * `npm run chaos`: payments through the real stack while its parts are killed, paused and restarted and the
  * processors misbehave; then every payment is audited against both processors' books.
  *
- * What is done, when and to whom comes from the seed; what the machine makes of it does not. Exit code 0: nothing lost,
- * nothing double, books equal on random windows. 1: otherwise.
+ * What is done, when and to whom comes from the seed; what the machine makes of it does not. Exit code 0:
+ * nothing lost, nothing double, books equal on random windows. 1: otherwise.
  */
 
 import { money, VERDICTS } from '../audit/reconciliation.ts';
@@ -59,7 +59,10 @@ export async function playChaos(options: ChaosOptions): Promise<number> {
   return disagreements + (settledMs === undefined ? 1 : 0);
 }
 
-/** How long it took, in ms, until as many are settled as were accepted; undefined: longer than anyone should wait. */
+/**
+ * How long it took, in ms, until as many are settled as were accepted; undefined: longer than anyone should
+ * wait.
+ */
 async function untilSettled(stack: RunningStack, accepted: number): Promise<number | undefined> {
   const startedAt = performance.now();
   const sources = new Sources(addresses(stack));

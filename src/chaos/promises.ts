@@ -1,6 +1,6 @@
 /**
- * The rows of docs/promises.md, each done to the real stack under load: what the client got, what the operator could
- * read, what was lost.
+ * The rows of docs/promises.md, each done to the real stack under load: what the client got, what the
+ * operator could read, what was lost.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,7 +18,9 @@ export interface Row {
   readonly notHere?: string | undefined;
 }
 
-/** What a client does without being hurried: each of its connections waits so long before the next payment. */
+/**
+ * What a client does without being hurried: each of its connections waits so long before the next payment.
+ */
 const PAUSE_MS = 10;
 const BEFORE_MS = 1000;
 
@@ -217,7 +219,10 @@ export const ROWS: readonly Row[] = [
   },
 ];
 
-/** Plays all rows whose name has `part` in it; resolves to the number of payments about which a promise was broken. */
+/**
+ * Plays all rows whose name has `part` in it; resolves to the number of payments about which a promise was
+ * broken.
+ */
 export async function playRows(part: string, options: LossOptions): Promise<number> {
   let broken = 0;
   for (const { fault, notHere, play } of ROWS.filter(row => row.fault.includes(part))) {

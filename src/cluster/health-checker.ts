@@ -1,6 +1,7 @@
 /**
  * Asks both processors' `service-health`, for all instances, within the processors' limit of one call in each
- * window of 5 s: from one instance only, one call at a time, each `HEALTH_MS` after the one before was answered.
+ * window of 5 s: from one instance only, one call at a time, each `HEALTH_MS` after the one before was
+ * answered.
  */
 import type { Clock, Timer } from '../domain/clock.ts';
 import { PROCESSORS, type ProcessorIndex } from '../domain/payment.ts';

@@ -2,8 +2,8 @@
  * One instance among the others: beats, sees who stopped beating, takes over what the dead left, learns
  * of purges and of the processors' health, and holds the checker's lease if nobody else does.
  *
- * Nobody's clock is compared with another's: an instance is dead when its beat stood still for `LEASE_MS` on the
- * observer's own monotonic clock, and when nobody was quicker to say so (`fence` compares what was seen).
+ * Nobody's clock is compared with another's: an instance is dead when its beat stood still for `LEASE_MS` on
+ * the observer's own monotonic clock, and when nobody was quicker to say so (`fence` compares what was seen).
  */
 import type { Clock, Timer } from '../domain/clock.ts';
 import type { StoredPayment } from '../domain/payment.ts';
@@ -93,7 +93,10 @@ export class Membership {
     return true;
   }
 
-  /** Calls `done` once every living instance has taken notice of `generation`; with false when this one's life ends before. */
+  /**
+   * Calls `done` once every living instance has taken notice of `generation`; with false when this one's life
+   * ends before.
+   */
   whenNoticed(generation: number, done: (isNoticed: boolean) => void): void {
     if (this.#closed) done(false);
     else this.#waiters.push({ generation, done });
@@ -161,8 +164,8 @@ export class Membership {
   }
 
   /**
-   * An instance accepted a payment. One that was only stopped when it was taken for dead may do so before it learns of
-   * that, and be killed then: its log has to be replayed once more.
+   * An instance accepted a payment. One that was only stopped when it was taken for dead may do so before it
+   * learns of that, and be killed then: its log has to be replayed once more.
    */
   heard(instance: string): void {
     this.#heard.add(instance);

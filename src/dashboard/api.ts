@@ -1,4 +1,7 @@
-/** What the dashboard's page is told: the JSON between a backend and a browser. Times are wall-clock ms, 0 for none. */
+/**
+ * What the dashboard's page is told: the JSON between a backend and a browser. Times are wall-clock ms, 0 for
+ * none.
+ */
 import type { Processor } from '../domain/payment.ts';
 import type { Books, QueueFigures } from '../telemetry/snapshot.ts';
 
@@ -74,7 +77,10 @@ export interface PaymentLine {
   readonly owner: string;
 }
 
-/** One second; rates in payments a second, durations in ms as [median, 99th percentile], null where there were none. */
+/**
+ * One second; rates in payments a second, durations in ms as [median, 99th percentile], null where there were
+ * none.
+ */
 export interface Sample {
   readonly atMs: number;
   readonly accepted: number;

@@ -1,4 +1,7 @@
-/** The dashboard's side in a backend: the view of all instances as JSON, one payment's story, and the controls. */
+/**
+ * The dashboard's side in a backend: the view of all instances as JSON, one payment's story, and the
+ * controls.
+ */
 import { readFile } from 'node:fs/promises';
 import { idBytes, PROCESSORS, type Processor } from '../domain/payment.ts';
 import type { Page, PageRequest } from '../http/routes.ts';
@@ -73,8 +76,9 @@ export async function showControls(observed: Observed): Promise<Page> {
 const CONTROLS = ['delay', 'failure', 'faults'] as const;
 
 /**
- * Sets a simulated processor: `{"processor":"default","set":"delay","to":{"delay":500}}`. Only for a page of ours: another site's
- * can send neither this content type without being asked first, which is never granted, nor an `Origin` of ours.
+ * Sets a simulated processor: `{"processor":"default","set":"delay","to":{"delay":500}}`. Only for a page of
+ * ours: another site's can send neither this content type without being asked first, which is never granted,
+ * nor an `Origin` of ours.
  */
 export async function setControl(observed: Observed, { body, fields }: PageRequest): Promise<Page> {
   const { host, origin } = fields;

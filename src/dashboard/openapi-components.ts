@@ -1,4 +1,6 @@
-/** What the paths of the OpenAPI document refer to: fields of requests and answers, and the shapes of bodies. */
+/**
+ * What the paths of the OpenAPI document refer to: fields of requests and answers, and the shapes of bodies.
+ */
 import { requestIdBytesMax } from '../http/limits.ts';
 
 /** A reference to one of the shapes below. */

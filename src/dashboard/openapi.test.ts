@@ -1,4 +1,7 @@
-/** Each documented answer is given by the server as it is documented, and nothing is given that is not documented. */
+/**
+ * Each documented answer is given by the server as it is documented, and nothing is given that is not
+ * documented.
+ */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { request } from 'node:http';

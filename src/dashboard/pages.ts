@@ -1,6 +1,7 @@
 /**
- * What a backend answers besides payments: for Prometheus, for whoever starts and stops backends, and for people. Payments
- * never need these modules, so each is loaded when it is first asked for: no start waits for them.
+ * What a backend answers besides payments: for Prometheus, for whoever starts and stops backends, and for
+ * people. Payments never need these modules, so each is loaded when it is first asked for: no start waits for
+ * them.
  */
 import { PROBLEM_KINDS } from '../http/problem.ts';
 import type { Page, PageHandler } from '../http/routes.ts';

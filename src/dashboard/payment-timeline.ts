@@ -1,6 +1,7 @@
 /**
- * The story of one payment in words: what happened to it, and while it is not settled, what it waits for and until when. Told from
- * what the store holds and what its instance last published, so any instance can tell it.
+ * The story of one payment in words: what happened to it, and while it is not settled, what it waits for and
+ * until when. Told from what the store holds and what its instance last published, so any instance can tell
+ * it.
  */
 
 import { OUTCOMES, type Outcome } from '../domain/outcome.ts';

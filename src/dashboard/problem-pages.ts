@@ -1,4 +1,7 @@
-/** The pages behind the `type` of each problem: what it is, why, and how to mend it. For people, without a script. */
+/**
+ * The pages behind the `type` of each problem: what it is, why, and how to mend it. For people, without a
+ * script.
+ */
 import { createHash } from 'node:crypto';
 import { PROBLEM_KINDS, type ProblemKind, problemTitle } from '../http/problem.ts';
 import type { Page } from '../http/routes.ts';

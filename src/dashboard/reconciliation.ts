@@ -1,9 +1,9 @@
 /**
  * The books: soquete's sums beside the processors' own, to the cent.
  *
- * Both are asked about a window that closed a moment ago, and soquete is asked before and after the processors. What lies
- * between its two answers was on its way while they were asked, and is no difference. What remains is one: usually a pinned
- * payment, which the processor has and soquete does not know of yet.
+ * Both are asked about a window that closed a moment ago, and soquete is asked before and after the
+ * processors. What lies between its two answers was on its way while they were asked, and is no difference.
+ * What remains is one: usually a pinned payment, which the processor has and soquete does not know of yet.
  */
 import { totalCents } from '../domain/money.ts';
 import type { Summary } from '../payments/api.ts';

@@ -1,8 +1,8 @@
 /**
  * Time as a dependency: the real clock here, a virtual one in the simulation.
  *
- * Time-outs, pauses and leases use the monotonic clock, which no operator and no NTP daemon can turn; the wall
- * clock only stamps what is written into books.
+ * Time-outs, pauses and leases use the monotonic clock, which no operator and no NTP daemon can turn; the
+ * wall clock only stamps what is written into books.
  */
 export interface Clock {
   /** Milliseconds on a clock that never jumps; its zero means nothing. */

@@ -76,8 +76,9 @@ function decode(text: string): string | undefined {
 /**
  * The window that a query asks for, or a sentence that says what to mend.
  *
- * What lies between two milliseconds belongs to neither: `from` is rounded up and `to` down, so both ends stay
- * inclusive. A window that holds no whole millisecond comes back with `fromMs` after `toMs`: nothing is in it.
+ * What lies between two milliseconds belongs to neither: `from` is rounded up and `to` down, so both ends
+ * stay inclusive. A window that holds no whole millisecond comes back with `fromMs` after `toMs`: nothing is
+ * in it.
  */
 export function parseWindow(query: string | undefined): Window | string {
   const ends: { from: Instant | undefined; to: Instant | undefined } = { from: undefined, to: undefined };
@@ -107,7 +108,9 @@ const MILLISECONDS = Array.from({ length: 1000 }, (_, ms) => `.${ms.toString().p
 let lastSecond = Number.NaN;
 let lastSecondText = '';
 
-/** `2026-07-10T12:34:56.000Z` of wall-clock milliseconds. The text of a second is made once while it lasts. */
+/**
+ * `2026-07-10T12:34:56.000Z` of wall-clock milliseconds. The text of a second is made once while it lasts.
+ */
 export function formatInstant(ms: number): string {
   const second = Math.floor(ms / 1000);
   if (second !== lastSecond) {

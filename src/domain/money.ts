@@ -12,7 +12,10 @@ export const CENTS_MAX = 999_999_999_999;
 
 const PART = 1_000_000;
 
-/** A count and an exact sum: `high * 1,000,000 + low` cents. The parts are sums of parts, with no carry between. */
+/**
+ * A count and an exact sum: `high * 1,000,000 + low` cents. The parts are sums of parts, with no carry
+ * between.
+ */
 export interface Total {
   count: number;
   high: number;

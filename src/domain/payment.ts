@@ -35,7 +35,9 @@ export interface StoredPayment {
   readonly state: State;
   /** The processor of the last attempt, or undefined before the first. */
   readonly processor: ProcessorIndex | undefined;
-  /** The instant that was sent with the last attempt; of a settled payment, the one in the processor's book. */
+  /**
+   * The instant that was sent with the last attempt; of a settled payment, the one in the processor's book.
+   */
   readonly requestedAtMs: number;
   /** Attempts so far on both processors. */
   readonly attempts: number;

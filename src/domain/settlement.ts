@@ -108,8 +108,8 @@ export function destination(
 }
 
 /**
- * The pause after the `failures`-th failure in a row, in ms: doubling between the bounds, and at least half of
- * it, the rest by `chance` (0 to 1), so that payments that failed together do not come back together.
+ * The pause after the `failures`-th failure in a row, in ms: doubling between the bounds, and at least half
+ * of it, the rest by `chance` (0 to 1), so that payments that failed together do not come back together.
  */
 export function pauseMs(failures: number, chance: number, policy: Policy): number {
   const doubled = policy.backoffMinMs * 2 ** Math.min(failures - 1, 30);

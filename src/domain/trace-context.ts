@@ -1,11 +1,12 @@
 /**
- * The trace that a payment belongs to (W3C Trace Context): read from `traceparent`, kept while the payment is at work
- * in this instance, and passed on with each question to a processor.
+ * The trace that a payment belongs to (W3C Trace Context): read from `traceparent`, kept while the payment is
+ * at work in this instance, and passed on with each question to a processor.
  *
  *     traceparent = version "-" trace-id "-" parent-id "-" trace-flags      2, 32, 16 and 2 digits
  *
- * Digits are hexadecimal and in lower case; neither id is all zeros. A version after 00 may have more behind another
- * dash; ff is none. Whoever passes a trace on keeps its id and puts an id of its own in the parent's place.
+ * Digits are hexadecimal and in lower case; neither id is all zeros. A version after 00 may have more behind
+ * another dash; ff is none. Whoever passes a trace on keeps its id and puts an id of its own in the parent's
+ * place.
  */
 
 /** A trace as numbers: four words of its id, big-endian, then its flags. */
@@ -79,8 +80,8 @@ export class Traces {
   }
 
   /**
-   * What a question about the payment in `slot` carries, with a parent-id that no other one has, by `chance` (0 to 1);
-   * undefined where the payment has no trace.
+   * What a question about the payment in `slot` carries, with a parent-id that no other one has, by `chance`
+   * (0 to 1); undefined where the payment has no trace.
    */
   traceparent(slot: number, chance: () => number): string | undefined {
     const words = this.#words;

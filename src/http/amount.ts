@@ -17,8 +17,8 @@ const FIRST_POWER_MAX = 9;
 const EXPONENT_MAX = 1_000_000;
 
 /**
- * An amount as nearly all are written, at most nine digits and two decimals and more than 0, into `into.cents`. Answers the
- * place behind it, or 0 for all others, which are then read the long way.
+ * An amount as nearly all are written, at most nine digits and two decimals and more than 0, into
+ * `into.cents`. Answers the place behind it, or 0 for all others, which are then read the long way.
  */
 export function readPlainAmount(
   bytes: Uint8Array,
@@ -57,8 +57,8 @@ export function readPlainAmount(
 }
 
 /**
- * The cents of any valid JSON number in [start, end), however long and with an exponent of however many digits, or one of the
- * negative answers above.
+ * The cents of any valid JSON number in [start, end), however long and with an exponent of however many
+ * digits, or one of the negative answers above.
  */
 export function centsOf(bytes: Uint8Array, start: number, end: number): number {
   if (bytes[start] === MINUS) return AMOUNT_TOO_SMALL;

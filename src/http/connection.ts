@@ -1,5 +1,6 @@
 /**
- * One connection without its socket: bytes in, requests to a handler, answers out in the order of the requests.
+ * One connection without its socket: bytes in, requests to a handler, answers out in the order of the
+ * requests.
  *
  * The shell calls `receive` with what it read and, at the end of a turn of the event loop, `take` for what to
  * write. In between stand the answers, one place for each request, in a ring: an answer may be there at once,
@@ -25,7 +26,8 @@ import { HAS_REQUEST_ID, HEAD, type Request, SAYS_CLOSE, SAYS_KEEP_ALIVE } from 
 import { type Answer, CONTINUE, ECHO_ID, SAY_CLOSE, SAY_KEEP_ALIVE, WITHOUT_BODY } from './response.ts';
 
 /**
- * Answers a request. The request is only good until this returns. A rejected promise or a throw becomes `500`.
+ * Answers a request. The request is only good until this returns. A rejected promise or a throw becomes
+ * `500`.
  */
 export type Handler = (request: Request) => Answer | Promise<Answer>;
 
@@ -85,7 +87,10 @@ export class Connection {
   /** Method and route, packed: `method * 256 + route`. */
   #kinds: number[] = new Array(ringMin).fill(0);
   #startedMs: number[] = new Array(ringMin).fill(0);
-  /** Of the places that wish for ECHO_ID, in their order: most requests have none, so the ring has no column for it. */
+  /**
+   * Of the places that wish for ECHO_ID, in their order: most requests have none, so the ring has no column
+   * for it.
+   */
   readonly #requestIds: string[] = [];
   #first = 0;
   #next = 0;
@@ -138,7 +143,9 @@ export class Connection {
     this.#endOfInput(nowMs);
   }
 
-  /** The commit `batch` ended; the answers that waited for it may go, or give way to what they say otherwise. */
+  /**
+   * The commit `batch` ended; the answers that waited for it may go, or give way to what they say otherwise.
+   */
   decide(batch: number, isStored: boolean): void {
     const mask = this.#waits.length - 1;
     for (let place = this.#first; place < this.#next; place++) {
@@ -397,7 +404,10 @@ export class Connection {
     return ECHO_ID;
   }
 
-  /** The last answer of this connection, behind those that are owed. `bytes` hold the request as far as it came. */
+  /**
+   * The last answer of this connection, behind those that are owed. `bytes` hold the request as far as it
+   * came.
+   */
   #refuse(reason: number, bytes: Buffer, nowMs: number): void {
     const { request } = this.#parser;
     let wish = request.method === HEAD ? SAY_CLOSE | WITHOUT_BODY : SAY_CLOSE;

@@ -1,5 +1,6 @@
 /**
- * A `correlationId` out of JSON: a UUID in its 8-4-4-4-12 form, its digits in either case, into four words in their order.
+ * A `correlationId` out of JSON: a UUID in its 8-4-4-4-12 form, its digits in either case, into four words in
+ * their order.
  */
 import { MINUS, QUOTE } from './bytes.ts';
 import { decodeAscii } from './json-strings.ts';
@@ -7,7 +8,10 @@ import { hex4 } from './swar.ts';
 
 const LENGTH = 36;
 
-/** Reads the id that stands in quotes at `at`, without escapes. Answers the place behind it, or 0 where there is none. */
+/**
+ * Reads the id that stands in quotes at `at`, without escapes. Answers the place behind it, or 0 where there
+ * is none.
+ */
 export function readPlainId(bytes: Uint8Array, at: number, end: number, id: Int32Array): number {
   const after = at + LENGTH + 2;
   if (after > end || bytes[at] !== QUOTE || bytes[after - 1] !== QUOTE) return 0;

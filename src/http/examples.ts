@@ -1,6 +1,6 @@
 /**
- * The examples of `connection.examples.md`: what a client sends, and what it is answered. The head of that document
- * says how they are written.
+ * The examples of `connection.examples.md`: what a client sends, and what it is answered. The head of that
+ * document says how they are written.
  */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

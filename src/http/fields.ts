@@ -30,8 +30,9 @@ const KEEP_ALIVE = latin1('keep-alive');
 const CONTINUE = latin1('100-continue');
 
 /**
- * By its length, the first letter of the one name of that length that `readField` knows, or 0: a look at this table
- * spares nearly every field the rest. `Content-Type` is as long as `X-Request-Id`, and `User-Agent` as `Connection`.
+ * By its length, the first letter of the one name of that length that `readField` knows, or 0: a look at this
+ * table spares nearly every field the rest. `Content-Type` is as long as `X-Request-Id`, and `User-Agent` as
+ * `Connection`.
  */
 export const KNOWN_FIRST = new Uint8Array(32);
 for (const name of [
@@ -67,7 +68,10 @@ const LENGTH_4 = wordOf('content-length', 4);
 const LENGTH_8 = wordOf('content-length', 8);
 const LENGTH_10 = wordOf('content-length', 10);
 
-/** Fields that a trailer section must not bring (RFC 9110 section 6.5.1): framing, routing, steering, credentials. */
+/**
+ * Fields that a trailer section must not bring (RFC 9110 section 6.5.1): framing, routing, steering,
+ * credentials.
+ */
 const NOT_IN_TRAILERS = [
   'authorization',
   'connection',
@@ -199,7 +203,10 @@ function readConnection(request: Request, bytes: Uint8Array, start: number, end:
   return 0;
 }
 
-/** Whether the value means anything is asked only where a payment is accepted; that of one of several would be a guess. */
+/**
+ * Whether the value means anything is asked only where a payment is accepted; that of one of several would be
+ * a guess.
+ */
 function readTrace(request: Request, start: number, end: number): number {
   const isFirst = (request.flags & HAS_TRACE) === 0;
   request.flags |= HAS_TRACE;
@@ -208,7 +215,9 @@ function readTrace(request: Request, start: number, end: number): number {
   return 0;
 }
 
-/** An id may be anything, so one that is not echoed is no fault: it is passed over as any unknown field is. */
+/**
+ * An id may be anything, so one that is not echoed is no fault: it is passed over as any unknown field is.
+ */
 function readRequestId(request: Request, bytes: Uint8Array, start: number, end: number): number {
   const isFirst = (request.flags & HAS_REQUEST_ID) === 0;
   request.flags |= HAS_REQUEST_ID;

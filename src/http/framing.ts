@@ -1,7 +1,8 @@
 /**
  * How long a body is: the two fields that say it, and what they mean together (RFC 9112 section 6).
  *
- * Two parsers that see a body end at two places see two different requests behind it, so nothing here is repaired.
+ * Two parsers that see a body end at two places see two different requests behind it, so nothing here is
+ * repaired.
  */
 import { COMMA, equalsIgnoringCase, IS_TOKEN, isBlank, latin1, SEMICOLON } from './bytes.ts';
 import { lengthDigitsMax } from './limits.ts';
@@ -26,8 +27,8 @@ export function readLength(request: Request, bytes: Uint8Array, start: number, e
 }
 
 /**
- * RFC 9112 section 6.1. Several fields are one list. Empty elements, parameters of `chunked` and anything that
- * is no token are refused, because parsers disagree about them.
+ * RFC 9112 section 6.1. Several fields are one list. Empty elements, parameters of `chunked` and anything
+ * that is no token are refused, because parsers disagree about them.
  */
 export function readCoding(request: Request, bytes: Uint8Array, start: number, end: number): number {
   let at = start;
@@ -49,7 +50,10 @@ export function readCoding(request: Request, bytes: Uint8Array, start: number, e
   }
 }
 
-/** Whether the fields leave one way to find the body's end (RFC 9112 section 6.3): 0 or the number of a refusal. */
+/**
+ * Whether the fields leave one way to find the body's end (RFC 9112 section 6.3): 0 or the number of a
+ * refusal.
+ */
 export function framingRefusal({ flags, minor }: Request): number {
   if ((flags & HAS_CODING) === 0) return 0;
   if ((flags & HAS_LENGTH) !== 0) return REFUSE.lengthAndCoding;

@@ -8,11 +8,14 @@ export interface Observer {
   /** It is gone. */
   closed(): void;
   /**
-   * An answer was handed to its socket. `method` is a place in `METHODS`, `route` whatever the handler wrote to
-   * `request.route` (0 for none), `durationMs` the time since the turn in which the request was complete.
+   * An answer was handed to its socket. `method` is a place in `METHODS`, `route` whatever the handler wrote
+   * to `request.route` (0 for none), `durationMs` the time since the turn in which the request was complete.
    */
   answered(method: number, route: number, status: number, durationMs: number): void;
-  /** The parser or a time-out refused a request; `reason` is a place in `REFUSAL_NAMES`. Its answer is told too. */
+  /**
+   * The parser or a time-out refused a request; `reason` is a place in `REFUSAL_NAMES`. Its answer is told
+   * too.
+   */
   refused(reason: number): void;
 }
 

@@ -1,6 +1,6 @@
 /**
- * The strings of a JSON text (RFC 8259 section 7): whether one is right, to its last byte of UTF-8, where it ends, and what
- * it says where that is to be compared.
+ * The strings of a JSON text (RFC 8259 section 7): whether one is right, to its last byte of UTF-8, where it
+ * ends, and what it says where that is to be compared.
  */
 import { BACKSLASH, HEX, QUOTE } from './bytes.ts';
 import { hex4 } from './swar.ts';
@@ -57,8 +57,8 @@ function utf8Length(bytes: Uint8Array, at: number, end: number): number {
 }
 
 /**
- * Writes what the validated inside of a string means to `into` and answers its length; one more than there is room for
- * when it is longer or holds anything that is not ASCII.
+ * Writes what the validated inside of a string means to `into` and answers its length; one more than there is
+ * room for when it is longer or holds anything that is not ASCII.
  */
 export function decodeAscii(bytes: Uint8Array, start: number, end: number, into: Uint8Array): number {
   let length = 0;

@@ -7,8 +7,8 @@ import { MALFORMED, PaymentFields, readPayment } from './payment-json.ts';
 const fields = new PaymentFields();
 
 /**
- * Where a text breaks, or -1, read in the middle of other bytes, which must not be looked at. The reader of payments has a way
- * of its own through an object's members, and has to say the same.
+ * Where a text breaks, or -1, read in the middle of other bytes, which must not be looked at. The reader of
+ * payments has a way of its own through an object's members, and has to say the same.
  */
 function errorAt(text: string | Uint8Array): number {
   const bytes = Buffer.concat([Buffer.from('"}'), Buffer.from(text as string, 'utf8'), Buffer.from('"}]')]);

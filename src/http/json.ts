@@ -1,9 +1,9 @@
 /**
  * JSON by its grammar (RFC 8259), where what it says does not count: whether it is right, and where it ends.
  *
- * Nothing is made of what is read, and no function calls itself: the open brackets are bits of a word, so a body of
- * brackets costs no stack. But for `jsonErrorAt`, all answer the place behind what they read, or the complement (~) of the
- * first wrong place.
+ * Nothing is made of what is read, and no function calls itself: the open brackets are bits of a word, so a
+ * body of brackets costs no stack. But for `jsonErrorAt`, all answer the place behind what they read, or the
+ * complement (~) of the first wrong place.
  */
 import {
   CLOSE_BRACE,

@@ -15,7 +15,10 @@ export const bodyBytesMax = 16 * KiB;
 export const chunkExtensionBytesMax = 1 * KiB;
 /** Of an `X-Request-Id` that is echoed: a UUID has 36, and what libraries make up seldom more than 64. */
 export const requestIdBytesMax = 128;
-/** Digits of a `Content-Length` or of a chunk's size, leading zeros included: all of them fit a double exactly. */
+/**
+ * Digits of a `Content-Length` or of a chunk's size, leading zeros included: all of them fit a double
+ * exactly.
+ */
 export const lengthDigitsMax = 15;
 /** RFC 9112 section 2.2 wants at least one empty line before a request passed over. */
 export const emptyLinesMax = 8;
@@ -31,7 +34,9 @@ export const requestTimeoutMs = 10_000;
 export const idleTimeoutMs = 60_000;
 /** A client that takes nothing of its answers for this long is cut off. */
 export const stallTimeoutMs = 30_000;
-/** After the last answer the input is read and thrown away for this long, so that no reset eats the answer. */
+/**
+ * After the last answer the input is read and thrown away for this long, so that no reset eats the answer.
+ */
 export const lingerTimeoutMs = 2_000;
 /** How often time-outs are looked at: once for all connections. */
 export const sweepMs = 250;

@@ -96,7 +96,8 @@ export class Parser {
     this.at = at;
     this.#step = EMPTY_LINES;
     this.#emptyLines = 0;
-    // Here rather than where they are read: a refusal that comes before must not see those of the request before.
+    // Here rather than where they are read: a refusal that comes before must not see those of the request
+    // before.
     this.request.method = OTHER;
     this.request.flags = 0;
   }
@@ -119,7 +120,9 @@ export class Parser {
     return result;
   }
 
-  /** Looks at other bytes than before; a view is made once for each of the two arrays that mostly take turns. */
+  /**
+   * Looks at other bytes than before; a view is made once for each of the two arrays that mostly take turns.
+   */
   #use(bytes: Uint8Array): void {
     const view =
       this.#otherBytes === bytes
@@ -137,7 +140,9 @@ export class Parser {
     return PARTIAL;
   }
 
-  /** `method SP request-target SP HTTP-version CRLF` (RFC 9112 section 3), empty lines before it passed over. */
+  /**
+   * `method SP request-target SP HTTP-version CRLF` (RFC 9112 section 3), empty lines before it passed over.
+   */
   #line(bytes: Uint8Array, end: number): number {
     const { request } = this;
     let { at } = this;
@@ -174,7 +179,9 @@ export class Parser {
     return this.#version(bytes, at, stop);
   }
 
-  /** `HTTP/1.1 CRLF` and the end of the request line; ten bytes at once, or one by one where they were cut. */
+  /**
+   * `HTTP/1.1 CRLF` and the end of the request line; ten bytes at once, or one by one where they were cut.
+   */
   #version(bytes: Uint8Array, from: number, stop: number): number {
     let at = from;
     if (at === this.#mark && at + 10 <= stop && isVersion1(this.#view, at)) at += 9;

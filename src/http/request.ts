@@ -53,7 +53,9 @@ export class Request {
   methodEnd = 0;
   targetStart = 0;
   targetEnd = 0;
-  /** The target without scheme and authority, query included: [pathStart, targetEnd). Empty stands for `/`. */
+  /**
+   * The target without scheme and authority, query included: [pathStart, targetEnd). Empty stands for `/`.
+   */
   pathStart = 0;
   /** The authority of an absolute-form target; empty in other forms. */
   authorityStart = 0;

@@ -28,8 +28,8 @@ export class Answer {
   #text = '';
 
   /**
-   * `fields` are field lines, each with its CR LF, without `Date`, `Connection` and `Content-Length`. The body
-   * is any text; it is sent as UTF-8.
+   * `fields` are field lines, each with its CR LF, without `Date`, `Connection` and `Content-Length`. The
+   * body is any text; it is sent as UTF-8.
    */
   constructor(status: number, fields: string, body: string, ending: Ending = 'keep', more: More = {}) {
     this.status = status;
@@ -46,8 +46,8 @@ export class Answer {
   }
 
   /**
-   * The whole answer. `date` is an IMF-fixdate (RFC 9110 section 5.6.7), `requestId` what ECHO_ID wishes to have echoed:
-   * it must be visible ASCII.
+   * The whole answer. `date` is an IMF-fixdate (RFC 9110 section 5.6.7), `requestId` what ECHO_ID wishes to
+   * have echoed: it must be visible ASCII.
    */
   render(date: string, wish: number, requestId = ''): string {
     if (wish === 0) {

@@ -61,7 +61,10 @@ export interface Page {
   readonly fields?: string;
 }
 
-/** What an extra page is told of the request: all of it, since the request itself is gone after the first `await`. */
+/**
+ * What an extra page is told of the request: all of it, since the request itself is gone after the first
+ * `await`.
+ */
 export interface PageRequest {
   readonly query: string | undefined;
   /** Only of a POST. */

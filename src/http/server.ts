@@ -1,6 +1,6 @@
 /**
- * The sockets around `Connection`: bytes of many clients in, one commit and one write for each client at the end
- * of every turn of the event loop.
+ * The sockets around `Connection`: bytes of many clients in, one commit and one write for each client at the
+ * end of every turn of the event loop.
  *
  * All sockets that are readable in a turn are parsed first; then the payments of all of them are committed
  * together; then each connection's answers leave with one write. Time-outs are looked at by one timer for
@@ -20,8 +20,8 @@ export type Address = { readonly path: string } | { readonly host: string; reado
 export interface ServerOptions {
   readonly handler: Handler;
   /**
-   * Called once at the end of a turn in which an answer waits for it (`Answer.otherwise`). False or a rejection
-   * turns those answers into what they say otherwise.
+   * Called once at the end of a turn in which an answer waits for it (`Answer.otherwise`). False or a
+   * rejection turns those answers into what they say otherwise.
    */
   readonly commit?: () => boolean | Promise<boolean>;
   readonly observer?: Observer;
@@ -70,7 +70,10 @@ export class Server {
   readonly #reusePort: boolean;
   readonly #turn: Turn = { batch: 1, needsCommit: false };
   readonly #links = new Set<Link>();
-  /** Who is to be looked after: the first `touchedCount` places. An array that is emptied gives its memory back. */
+  /**
+   * Who is to be looked after: the first `touchedCount` places. An array that is emptied gives its memory
+   * back.
+   */
   #touched: (Link | undefined)[] = [];
   #touchedCount = 0;
   /** The other of two arrays that take turns, so that none is made for a turn. */

@@ -21,9 +21,9 @@ interface WriteRequest {
 /**
  * A socket that reads into `buffer` and tells how much, in place of `accepted`.
  *
- * Left alone, a socket allocates 64 KiB for each read and then cuts it down to what came: of the user CPU of a
- * server that answers a constant this was one half (3.6 against 1.7 µs for each request). `onread` is documented
- * for sockets that a program makes itself, so the accepted handle is given to one of those.
+ * Left alone, a socket allocates 64 KiB for each read and then cuts it down to what came: of the user CPU of
+ * a server that answers a constant this was one half (3.6 against 1.7 µs for each request). `onread` is
+ * documented for sockets that a program makes itself, so the accepted handle is given to one of those.
  */
 export function readInto(buffer: Buffer, accepted: Socket, onBytes: (byteCount: number) => void): Socket {
   const inside = accepted as Inside;
@@ -47,15 +47,15 @@ export function readInto(buffer: Buffer, accepted: Socket, onBytes: (byteCount: 
 }
 
 /**
- * Whether this Node hands texts to the kernel first and makes an object for a write only if some of it is left:
- * then so can we. Known from the first write, which is Node's.
+ * Whether this Node hands texts to the kernel first and makes an object for a write only if some of it is
+ * left: then so can we. Known from the first write, which is Node's.
  */
 let writesAtOnce: boolean | undefined;
 
 /**
- * Writes one character for each byte. False: the kernel did not take all of it; `onDrain` is called, or the socket
- * emits `drain`, when it has. What goes past the stream costs no object and no tick of its own: a write and its
- * bookkeeping were 250 of the 300 bytes of garbage that a request left behind.
+ * Writes one character for each byte. False: the kernel did not take all of it; `onDrain` is called, or the
+ * socket emits `drain`, when it has. What goes past the stream costs no object and no tick of its own: a
+ * write and its bookkeeping were 250 of the 300 bytes of garbage that a request left behind.
  */
 export function write(socket: Socket, text: string, onDrain: () => void): boolean {
   const handle = (socket as Inside)._handle;

@@ -1,5 +1,6 @@
 /**
- * Four bytes at a time, as one word: fewer steps than one by one. A byte that comes first stands in the lowest bits.
+ * Four bytes at a time, as one word: fewer steps than one by one. A byte that comes first stands in the
+ * lowest bits.
  */
 import { HEX, latin1 } from './bytes.ts';
 
@@ -9,8 +10,8 @@ export function four(bytes: Uint8Array, at: number): number {
 }
 
 /**
- * The same with letters in lower case. In bytes that passed as token or value, only a letter has another byte beside it
- * that differs by 0x20 alone and could be taken for it.
+ * The same with letters in lower case. In bytes that passed as token or value, only a letter has another byte
+ * beside it that differs by 0x20 alone and could be taken for it.
  */
 export function fourLower(bytes: Uint8Array, at: number): number {
   return four(bytes, at) | 0x20202020;
@@ -20,9 +21,10 @@ export function fourLower(bytes: Uint8Array, at: number): number {
 export const wordOf = (text: string, at: number): number => four(latin1(text), at);
 
 /**
- * Whether four bytes are all from space to `~`, as nearly all bytes of field values are: in each, taking away 0x20 and
- * adding 1 leaves the highest bit alone. A byte that is not may make the ones above it look wrong, never right. The table
- * of the bytes then says what is wrong. For a browser's request, whose values are long, this takes off a tenth.
+ * Whether four bytes are all from space to `~`, as nearly all bytes of field values are: in each, taking away
+ * 0x20 and adding 1 leaves the highest bit alone. A byte that is not may make the ones above it look wrong,
+ * never right. The table of the bytes then says what is wrong. For a browser's request, whose values are
+ * long, this takes off a tenth.
  */
 export function arePlain(word: number): boolean {
   return (((word - 0x20202020) | word | (word + 0x01010101)) & 0x80808080) === 0;

@@ -1,7 +1,8 @@
 /**
  * Where a request is for: its target in all its forms, and its Host (RFC 9112 section 3.2).
  *
- * Nothing here is served by name, but whoever stands in front may choose by it, so both have to name one host.
+ * Nothing here is served by name, but whoever stands in front may choose by it, so both have to name one
+ * host.
  */
 import {
   CLOSE_BRACKET,

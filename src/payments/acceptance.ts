@@ -35,7 +35,10 @@ export class Intake implements Pick<Payments, 'accept' | 'commit'> {
   #writeIsDue = false;
   /** The generation in which they were accepted: a purge in between empties the queue under them. */
   #freshGeneration = 0;
-  /** How often something that was accepted could not be kept, and as it was at the first acceptance of this turn. */
+  /**
+   * How often something that was accepted could not be kept, and as it was at the first acceptance of this
+   * turn.
+   */
   #refusals = 0;
   #refusalsAtTurn: number | undefined;
 
@@ -73,7 +76,8 @@ export class Intake implements Pick<Payments, 'accept' | 'commit'> {
   #known(session: Session, id: ArrayLike<number>, cents: number): Acceptance | undefined {
     const slot = session.queue.find(id);
     if (slot !== NONE) return session.queue.cents[slot] === cents ? ACCEPTED : CONFLICT;
-    // That another one has logged it is no promise: it may have been refused there all the same, its disk being full.
+    // That another one has logged it is no promise: it may have been refused there all the same, its disk
+    // being full.
     return session.follower.conflicts(id, cents) ? CONFLICT : undefined;
   }
 
@@ -115,8 +119,8 @@ export class Intake implements Pick<Payments, 'accept' | 'commit'> {
   }
 
   /**
-   * Has what was accepted kept. False as well if anything could not be kept since there were `refusals` of that: what
-   * is answered now may rest on it.
+   * Has what was accepted kept. False as well if anything could not be kept since there were `refusals` of
+   * that: what is answered now may rest on it.
    */
   #keep(refusals: number): boolean | Promise<boolean> {
     const session = this.#session;

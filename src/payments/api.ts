@@ -35,9 +35,9 @@ export interface Readiness {
 export interface Payments {
   /**
    * The hot path: called for each valid payment in the turn of the event loop in which its last byte arrived.
-   * `id` (four words, big-endian) is a scratch array: it is read before this returns, and so is `trace` (see `trace.ts`),
-   * of a payment that belongs to one. A promise is returned only where the store has to be asked; `commit()` then need
-   * not be awaited for it.
+   * `id` (four words, big-endian) is a scratch array: it is read before this returns, and so is `trace` (see
+   * `trace.ts`), of a payment that belongs to one. A promise is returned only where the store has to be
+   * asked; `commit()` then need not be awaited for it.
    */
   accept(id: Int32Array, cents: number, trace?: Int32Array): Acceptance | Promise<Acceptance>;
   /**
@@ -45,9 +45,13 @@ export interface Payments {
    * a turn. False: none of it was kept, so the waiting `202`s become `503`s.
    */
   commit(): boolean | Promise<boolean>;
-  /** One payment by its 16 bytes; undefined when unknown. Throws `Unavailable` when the store cannot be asked. */
+  /**
+   * One payment by its 16 bytes; undefined when unknown. Throws `Unavailable` when the store cannot be asked.
+   */
   find(id: Uint8Array): Promise<PaymentView | undefined>;
-  /** Inclusive bounds in wall-clock milliseconds; an open end is -Infinity or Infinity. Throws `Unavailable`. */
+  /**
+   * Inclusive bounds in wall-clock milliseconds; an open end is -Infinity or Infinity. Throws `Unavailable`.
+   */
   summary(fromMs: number, toMs: number): Promise<Summary>;
   /** Forgets everything accepted before. Throws `Unavailable`. */
   purge(): Promise<void>;

@@ -19,8 +19,8 @@ import type { Pauses } from './retry-schedule.ts';
 import type { Ledger } from './store-writer.ts';
 
 /**
- * Attempts whose intents the store has leave for so long in one turn, at least one: the intents of a page are stored
- * together, and a payment that is read meanwhile would wait until all of them have left.
+ * Attempts whose intents the store has leave for so long in one turn, at least one: the intents of a page are
+ * stored together, and a payment that is read meanwhile would wait until all of them have left.
  */
 const SENDING_MS = 0.2;
 
@@ -142,7 +142,8 @@ export class Attempts {
   close(): void {
     this.#closed = true;
     this.#abandonIntents();
-    // The breakers outlive this worker: a probe whose end nobody hears would leave its circuit half-open for ever.
+    // The breakers outlive this worker: a probe whose end nobody hears would leave its circuit half-open for
+    // ever.
     for (const breaker of this.#parts.breakers) breaker.abandoned(true);
   }
 
@@ -216,8 +217,8 @@ export class Attempts {
   }
 
   /**
-   * The processor has the payment, or may have it: its own record tells when it was requested. That it has none
-   * yet proves nothing.
+   * The processor has the payment, or may have it: its own record tells when it was requested. That it has
+   * none yet proves nothing.
    */
   #reconcile(slot: number, to: ProcessorIndex, outcome: Outcome): void {
     const queue = this.#queue;

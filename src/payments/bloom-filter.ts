@@ -1,9 +1,9 @@
 /**
- * A Bloom filter of correlationIds that grows: it says for certain that an id is new, so that a new payment needs
- * no look at the store, and it is wrong about one new id in some hundred, which then takes that look.
+ * A Bloom filter of correlationIds that grows: it says for certain that an id is new, so that a new payment
+ * needs no look at the store, and it is wrong about one new id in some hundred, which then takes that look.
  *
- * Each layer holds twice as many ids as the one before. A layer is blocked: the bits of an id lie in one cache
- * line of 64 bytes, so that a layer costs one memory access. 12 bits an id: 15 MB for ten million.
+ * Each layer holds twice as many ids as the one before. A layer is blocked: the bits of an id lie in one
+ * cache line of 64 bytes, so that a layer costs one memory access. 12 bits an id: 15 MB for ten million.
  */
 import { hash } from './payment-pool.ts';
 

@@ -2,7 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Pace } from './drain-rate.ts';
 
-/** Starts in the second from `startMs` on, asked for each millisecond, with `perSecond` acceptances evenly spread. */
+/**
+ * Starts in the second from `startMs` on, asked for each millisecond, with `perSecond` acceptances evenly
+ * spread.
+ */
 function startsInASecond(pace: Pace, perSecond: number, startMs: number): number {
   let starts = 0;
   for (let ms = 0; ms < 1000; ms++) {

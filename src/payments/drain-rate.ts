@@ -1,15 +1,17 @@
 /**
  * How fast a backlog may be settled while payments come in: accepting goes first.
  *
- * What has piled up while a processor was away would otherwise be settled as fast as the event loop can, and every
- * payment that is accepted meanwhile waits behind it: in the 60 s scenario that one second held 2.4 % of all
- * requests and took 44 ms at p99, against 2 ms when it is spread over five. Nobody waits for the backlog by
- * the millisecond. Where nothing comes in, there is no limit.
+ * What has piled up while a processor was away would otherwise be settled as fast as the event loop can, and
+ * every payment that is accepted meanwhile waits behind it: in the 60 s scenario that one second held 2.4 %
+ * of all requests and took 44 ms at p99, against 2 ms when it is spread over five. Nobody waits for the
+ * backlog by the millisecond. Where nothing comes in, there is no limit.
  *
  * Pure: time comes in as monotonic milliseconds.
  */
 
-/** Attempts that may start a second for each payment accepted a second: a backlog must shrink under any load. */
+/**
+ * Attempts that may start a second for each payment accepted a second: a backlog must shrink under any load.
+ */
 const TIMES_ACCEPTED = 4;
 /** And at least so many a second, so that a trickle of payments does not hold a backlog up. */
 const RATE_MIN = 500;

@@ -1,6 +1,7 @@
 /**
- * The payments of this instance that only the store holds. When the lanes are well filled, new payments are stored and
- * let go of (parked), and come back in order of arrival, so that memory stays bounded however long a processor is away.
+ * The payments of this instance that only the store holds. When the lanes are well filled, new payments are
+ * stored and let go of (parked), and come back in order of arrival, so that memory stays bounded however long
+ * a processor is away.
  *
  * Nothing overtakes: as long as the store may hold a parked payment, whatever comes in is parked behind it.
  */
@@ -66,7 +67,10 @@ export class Parking {
     return park;
   }
 
-  /** The store answered a payment's first row; `seq` as it answered. True if it was parked: then its slot can be freed. */
+  /**
+   * The store answered a payment's first row; `seq` as it answered. True if it was parked: then its slot can
+   * be freed.
+   */
   stored(slot: number, seq: number): boolean {
     if (this.#parking[slot] === 1) {
       this.#parking[slot] = 0;

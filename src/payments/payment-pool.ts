@@ -2,9 +2,9 @@
  * The payments at work in this instance: a ring of preallocated slots in typed arrays, and an index from
  * correlationId to slot. Nothing is allocated for a payment between its acceptance and its settlement.
  *
- * A slot is a number, and the slot freed last is used first: memory that was never needed is never touched (24 MB
- * less resident than in turn). Each carries a version that rises when it is freed: an answer that comes back for an
- * earlier tenant finds another version.
+ * A slot is a number, and the slot freed last is used first: memory that was never needed is never touched
+ * (24 MB less resident than in turn). Each carries a version that rises when it is freed: an answer that
+ * comes back for an earlier tenant finds another version.
  */
 import assert from 'node:assert/strict';
 import { FixedStack } from 'mnemonist';
@@ -42,7 +42,9 @@ export class Queue {
   readonly failures: Uint16Array;
   /** The log segment that holds it while the store does not; NONE afterwards. */
   readonly segment: Int32Array;
-  /** 1 while the store is at work on the payment's first row: until it answers, there is no seq to speak of. */
+  /**
+   * 1 while the store is at work on the payment's first row: until it answers, there is no seq to speak of.
+   */
   readonly storing: Uint8Array;
   readonly version: Uint32Array;
   readonly traces: Traces;
@@ -140,7 +142,9 @@ export class Queue {
     this.#free.push(slot);
   }
 
-  /** Takes a payment that turned out not to be ours out of the index. Its slot is freed by the lane it is in. */
+  /**
+   * Takes a payment that turned out not to be ours out of the index. Its slot is freed by the lane it is in.
+   */
   retire(slot: number): void {
     this.#unindex(slot);
     this.state[slot] = RETIRED;
@@ -157,7 +161,10 @@ export class Queue {
     }
   }
 
-  /** A pass over all that was ever used, for figures: pinned payments, and the earliest acceptance (Infinity: none). */
+  /**
+   * A pass over all that was ever used, for figures: pinned payments, and the earliest acceptance (Infinity:
+   * none).
+   */
   look(): { pinned: number; oldestMs: number } {
     const { state, acceptedMonotonicMs } = this;
     let pinned = 0;
@@ -185,7 +192,9 @@ export class Queue {
     return idText(this.#bytes);
   }
 
-  /** Removes a slot from the index and closes the gap, so that no search stops early (Knuth, TAOCP 6.4, R). */
+  /**
+   * Removes a slot from the index and closes the gap, so that no search stops early (Knuth, TAOCP 6.4, R).
+   */
   #unindex(slot: number): void {
     const index = this.#index;
     let gap = hash(this.words, slot * 4) & this.#mask;

@@ -72,7 +72,10 @@ export class Lanes {
   /** Where the payment that `next` returned goes. */
   to: ProcessorIndex = 0;
 
-  /** When the payment that has waited longest may take its fallback attempt, in monotonic ms; Infinity: none waits. */
+  /**
+   * When the payment that has waited longest may take its fallback attempt, in monotonic ms; Infinity: none
+   * waits.
+   */
   get deadlineMs(): number {
     const accepted = this.#queue.acceptedMonotonicMs;
     const fresh = this.#fresh.size > 0 ? accepted[this.#fresh.peekFirst()!]! : Infinity;

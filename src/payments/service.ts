@@ -66,7 +66,8 @@ export class Service implements Payments {
     const heard = session.follower.find(words);
     // What is shown as settled has to be so after a crash, too.
     if (isSettled(session, session.queue.find(words))) await written(session);
-    // Also of what is at work here: another instance may have taken it over while this one was stopped, and settled it.
+    // Also of what is at work here: another instance may have taken it over while this one was stopped, and
+    // settled it.
     const stored = await ask<StoredPayment | undefined>(reply => this.#parts.store.find(id, reply));
     const slot = session.queue.find(words);
     if (stored?.state !== SETTLED && slot !== NONE && !isSettled(session, slot))

@@ -1,9 +1,10 @@
 /**
- * One life of this instance in the store: from joining (with an epoch of its own) until it stops, is fenced, or the store
- * breaks.
+ * One life of this instance in the store: from joining (with an epoch of its own) until it stops, is fenced,
+ * or the store breaks.
  *
- * Being fenced means that the others have taken over what was stored: this life ends as if the process had died, and
- * the next one begins as after a crash, by replaying the log. So it is when the store breaks, once that is there again.
+ * Being fenced means that the others have taken over what was stored: this life ends as if the process had
+ * died, and the next one begins as after a crash, by replaying the log. So it is when the store breaks, once
+ * that is there again.
  */
 
 import { HealthChecker } from '../cluster/health-checker.ts';
@@ -51,11 +52,13 @@ export interface SessionEvents extends Pick<WorkerEvents, 'settled' | 'attempted
   figures(): string;
 }
 
-/** How often the other instances' logs are read: well within the 100 ms in which a payment has to be known. */
+/**
+ * How often the other instances' logs are read: well within the 100 ms in which a payment has to be known.
+ */
 const FOLLOW_MS = 50;
 /**
- * How often segments of which the store has everything are looked for, and the disk is made to have the rest: where no `202`
- * waits for that, a power loss costs so much.
+ * How often segments of which the store has everything are looked for, and the disk is made to have the rest:
+ * where no `202` waits for that, a power loss costs so much.
  */
 const TIDY_MS = 1000;
 /** A page of known ids: what waits for the store meanwhile waits some 2 ms. */

@@ -1,9 +1,9 @@
 /**
  * The write side of a worker: what happened to payments, gathered in batches for the store.
  *
- * One batch is on its way at a time and the next one gathers meanwhile, so batches
- * grow with the load by themselves. A batch that the store could not take is sent again as it was, before any later one: the order of
- * what happened to a payment is the order in which the store learns of it.
+ * One batch is on its way at a time and the next one gathers meanwhile, so batches grow with the load by
+ * themselves. A batch that the store could not take is sent again as it was, before any later one: the order
+ * of what happened to a payment is the order in which the store learns of it.
  */
 import type { Clock, Timer } from '../domain/clock.ts';
 import { SETTLED } from '../domain/payment.ts';
@@ -30,10 +30,10 @@ import { type Store, StoreFault } from '../storage/ports.ts';
 import { NONE, type Queue } from './payment-pool.ts';
 
 /**
- * A page is handed over when it is worth a transaction, which costs some 0.3 ms of CPU whether it holds one payment
- * or a hundred, or when it has waited long enough. Settlements do not wait. Attempts that left together end
- * together, so that they share a page all the same. What nobody waits for can wait longer: the others have the payments
- * from the log already, and only look-ups by id need them in the store.
+ * A page is handed over when it is worth a transaction, which costs some 0.3 ms of CPU whether it holds one
+ * payment or a hundred, or when it has waited long enough. Settlements do not wait. Attempts that left
+ * together end together, so that they share a page all the same. What nobody waits for can wait longer: the
+ * others have the payments from the log already, and only look-ups by id need them in the store.
  */
 const PAGE_ROWS = 32;
 const PAGE_MS = 20;
@@ -44,7 +44,9 @@ const LAZY_PAGE_MS = 100;
 const RETRY_MS = 200;
 
 export interface LedgerEvents {
-  /** A row was written: `result` is a seq, DONE or KNOWN; `sent`: the row says that the payment is being sent. */
+  /**
+   * A row was written: `result` is a seq, DONE or KNOWN; `sent`: the row says that the payment is being sent.
+   */
   written(slot: number, kind: number, result: number, sent: boolean): void;
   /** The store is of a later generation: everything before it is forgotten. */
   purged(generation: number): void;
@@ -129,8 +131,8 @@ export class Ledger {
   }
 
   /**
-   * The payment's progress as it stands in the queue now. `isFlushed`: a power loss must not take that back once it is
-   * told to be written.
+   * The payment's progress as it stands in the queue now. `isFlushed`: a power loss must not take that back
+   * once it is told to be written.
    */
   mark(slot: number, isFlushed = false): void {
     const start = this.#putRow[slot]!;
@@ -159,7 +161,9 @@ export class Ledger {
     rows[start + ACCEPTED_AT] = endedAtMs;
   }
 
-  /** Hands the gathered rows to the store, when it is time and the store is not at work on an earlier page. */
+  /**
+   * Hands the gathered rows to the store, when it is time and the store is not at work on an earlier page.
+   */
   submit(): void {
     const page = this.#page;
     if (page.batch.count === 0 || this.#outstanding !== undefined || this.#closed) return;

@@ -108,8 +108,8 @@ export class Worker {
     this.#pace.accepted(this.#parts.clock.monotonicMs());
     this.#ledger.put(slot);
     const park = this.#parking.takes(slot);
-    // What keeps an earlier one from leaving keeps this one too, and wakes the worker when it is over. While payments
-    // only pile up, a turn of the worker for each of them would cost as much as reading it.
+    // What keeps an earlier one from leaving keeps this one too, and wakes the worker when it is over. While
+    // payments only pile up, a turn of the worker for each of them would cost as much as reading it.
     const isHeldUp = park || this.#lanes.fresh > 0;
     if (!park) this.#lanes.enter(slot);
     if (!isHeldUp || this.#ledger.isDue) this.#wake();
@@ -160,7 +160,9 @@ export class Worker {
     this.#parking.forget(generation);
   }
 
-  /** Starts nothing any more; what is at work may end. Calls `then` when all is written, or at `deadlineMs`. */
+  /**
+   * Starts nothing any more; what is at work may end. Calls `then` when all is written, or at `deadlineMs`.
+   */
   stop(deadlineMs: number, then: () => void): void {
     const { clock } = this.#parts;
     this.#stopping = true;

@@ -1,6 +1,6 @@
 /**
- * The two limits of a processor: how many requests are at work at once, and how often its health may be asked.
- * Both let a few wait in line and refuse the rest.
+ * The two limits of a processor: how many requests are at work at once, and how often its health may be
+ * asked. Both let a few wait in line and refuse the rest.
  */
 import { Queue } from 'mnemonist';
 

@@ -3,9 +3,9 @@
  */
 
 /**
- * How an answer is delivered:
- * `whole` as HTTP asks; `cut` with a whole status line and half of its body; `closed` and `reset`, the connection
- * ends without a byte; `garbage`, bytes that are no HTTP; `never`, the connection stays open and silent.
+ * How an answer is delivered: `whole` as HTTP asks; `cut` with a whole status line and half of its body;
+ * `closed` and `reset`, the connection ends without a byte; `garbage`, bytes that are no HTTP; `never`, the
+ * connection stays open and silent.
  */
 export type Delivery = 'whole' | 'cut' | 'closed' | 'reset' | 'garbage' | 'never';
 

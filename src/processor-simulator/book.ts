@@ -79,8 +79,8 @@ export class Book {
   }
 
   /**
-   * Records a payment unless its id is known: false then, and nothing changes. `id` is four words, read before
-   * this returns; `cents` and `requestedAtMs` (since 1970) are integers.
+   * Records a payment unless its id is known: false then, and nothing changes. `id` is four words, read
+   * before this returns; `cents` and `requestedAtMs` (since 1970) are integers.
    */
   record(id: ArrayLike<number>, cents: number, requestedAtMs: number): boolean {
     const hashed = hash(id, 0);
@@ -120,7 +120,10 @@ export class Book {
     };
   }
 
-  /** The count and sum of all payments with `fromMs <= requestedAt <= toMs`; open ends are -Infinity, Infinity. */
+  /**
+   * The count and sum of all payments with `fromMs <= requestedAt <= toMs`; open ends are -Infinity,
+   * Infinity.
+   */
   total(fromMs: number, toMs: number): Total {
     const total = emptyTotal();
     if (fromMs === -Infinity && toMs === Infinity) {

@@ -5,7 +5,9 @@
 
 const DECIMAL = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d{1,3}))?$/;
 
-/** The bound on an exponent's size: more would only make numbers that no one sends and strings of megabytes. */
+/**
+ * The bound on an exponent's size: more would only make numbers that no one sends and strings of megabytes.
+ */
 const EXPONENT_MAX = 40;
 
 /**
@@ -32,7 +34,9 @@ function halfToEven(dividend: bigint, divisor: bigint): bigint {
   return up ? quotient + 1n : quotient;
 }
 
-/** Closer than this to half a cent, a binary fraction no longer tells on which side the decimal number lies. */
+/**
+ * Closer than this to half a cent, a binary fraction no longer tells on which side the decimal number lies.
+ */
 const NEAR_HALF = 0.01;
 /** Up to this many cents a double is right to better than `NEAR_HALF`. */
 const DOUBLE_CENTS_MAX = 1e13;

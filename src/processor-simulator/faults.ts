@@ -76,8 +76,8 @@ const NONE = Object.fromEntries(FAULTS.map(fault => [fault, 0])) as Record<Fault
 export const NO_FAULTS: Faults = Object.freeze({ ...NONE, lateMs: 2000, slowMs: 1000, refuseMs: 0, seed: 1 });
 
 /**
- * The faults described by an object from JSON: `{"answerLost":0.1,"hang":0.05,"seed":7}`; what is not named is
- * as in `NO_FAULTS`, so `{}` heals everything. A string says what to mend.
+ * The faults described by an object from JSON: `{"answerLost":0.1,"hang":0.05,"seed":7}`; what is not named
+ * is as in `NO_FAULTS`, so `{}` heals everything. A string says what to mend.
  */
 export function readFaults(value: unknown): Faults | string {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'faults are a JSON object';

@@ -1,5 +1,6 @@
 /**
- * A processor's answers as bytes: whole ones as the official service writes them, broken ones as a socket sees them.
+ * A processor's answers as bytes: whole ones as the official service writes them, broken ones as a socket
+ * sees them.
  */
 import { chunkedJson, dateText, Answer as HttpAnswer, json, raw } from '../http/response.ts';
 import type { Answer } from './answer.ts';

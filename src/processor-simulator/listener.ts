@@ -1,8 +1,8 @@
 /**
  * One processor on one TCP port.
  *
- * The HTTP of soquete, with a shell of its own around it: this one can reset a connection, leave a request without
- * an answer for good, and stop listening for a while.
+ * The HTTP of soquete, with a shell of its own around it: this one can reset a connection, leave a request
+ * without an answer for good, and stop listening for a while.
  */
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { realClock } from '../domain/clock.ts';
@@ -186,7 +186,9 @@ class Listener {
     }
   }
 
-  /** Stops listening and resets all connections but the one on which this was asked for; that one is let end. */
+  /**
+   * Stops listening and resets all connections but the one on which this was asked for; that one is let end.
+   */
   #refuse(asked: Link): void {
     this.#isRefusing = true;
     this.#server.close();

@@ -27,7 +27,9 @@ export const FEE_BASIS_POINTS = [500, 1500] as const satisfies Record<ProcessorI
 
 export const TOKEN = '123';
 
-/** A timer due in 300.0001 ms may come at 300 ms sharp; so a window's tick aims a little behind its beginning. */
+/**
+ * A timer due in 300.0001 ms may come at 300 ms sharp; so a window's tick aims a little behind its beginning.
+ */
 const TICK_MARGIN_MS = 1;
 
 export class Processor {
@@ -69,7 +71,9 @@ export class Processor {
     this.#refusesUntilMs = faults.refuseMs > 0 ? this.#clock.monotonicMs() + faults.refuseMs : -Infinity;
   }
 
-  /** For how many more milliseconds connections are refused and those that stand are reset; 0 for not at all. */
+  /**
+   * For how many more milliseconds connections are refused and those that stand are reset; 0 for not at all.
+   */
   get refusingMs(): number {
     return Math.max(0, this.#refusesUntilMs - this.#clock.monotonicMs());
   }
@@ -83,8 +87,8 @@ export class Processor {
   }
 
   /**
-   * `POST /payments`. `id` is four words, read before this returns; `cents` and `requestedAtMs` (since 1970) are
-   * integers. `reply` is called once, possibly before this returns.
+   * `POST /payments`. `id` is four words, read before this returns; `cents` and `requestedAtMs` (since 1970)
+   * are integers. `reply` is called once, possibly before this returns.
    */
   post(id: ArrayLike<number>, cents: number, requestedAtMs: number, reply: Reply): void {
     if (this.#anyPostFault) {
@@ -168,7 +172,9 @@ export class Processor {
     }
   }
 
-  /** Holds a slot for the delay and `extraMs`, then replies what `ends` returns; 429 where there is no slot. */
+  /**
+   * Holds a slot for the delay and `extraMs`, then replies what `ends` returns; 429 where there is no slot.
+   */
   #work(extraMs: number, reply: Reply, ends: () => Answer): void {
     const entered = this.#slots.enter(() => {
       const waitMs = this.delayMs + extraMs;
@@ -266,7 +272,9 @@ const GATEWAY = [
 export const paymentJson = (correlationId: string, cents: number, requestedAt: string): string =>
   `{"correlationId":"${correlationId}","amount":${scaled(BigInt(cents), 2)},"requestedAt":"${requestedAt}"}`;
 
-/** `value / 10^places` as a JSON number with at least two digits after the point and no needless zeros behind. */
+/**
+ * `value / 10^places` as a JSON number with at least two digits after the point and no needless zeros behind.
+ */
 function scaled(value: bigint, places: number): string {
   const digits = value.toString().padStart(places + 1, '0');
   const fraction = digits.slice(-places).replace(/0+$/, '').padEnd(2, '0');

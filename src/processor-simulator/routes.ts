@@ -1,8 +1,8 @@
 /**
  * The API of a payment processor: a request as plain values in, an answer out, and the model in between.
  *
- * Under `/admin/` stand, beside what the official service has, three things of our own: the faults, the present
- * state of everything that can be configured, and a list of what was recorded.
+ * Under `/admin/` stand, beside what the official service has, three things of our own: the faults, the
+ * present state of everything that can be configured, and a list of what was recorded.
  */
 import { type Answer, answer, message, NOT_FOUND, type Reply } from './answer.ts';
 import { parseWithDigits, roundedCents, roundsSafely } from './decimal.ts';
@@ -203,8 +203,8 @@ const LIST_ROWS = 1000;
 const LIST_ROWS_MAX = 10_000;
 
 /**
- * What was recorded after the first `after` payments, in order, at most `limit`: one JSON object a line, whose
- * `seq` is the `after` with which to go on. No line: there is nothing more, yet.
+ * What was recorded after the first `after` payments, in order, at most `limit`: one JSON object a line,
+ * whose `seq` is the `after` with which to go on. No line: there is nothing more, yet.
  */
 function list(processor: Processor, _body: unknown, query: string): Answer {
   const { after = '0', limit = String(LIST_ROWS) } = parameters(query);

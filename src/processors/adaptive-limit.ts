@@ -1,9 +1,9 @@
 /**
  * How many attempts may be at work on one processor at once: as many as make it faster, found by trying.
  *
- * A processor that takes its time (100 ms of delay) settles more with more attempts at work, and each takes as
- * long as before: the limit grows. One that is busy, or an event loop that is, only makes each take longer:
- * the limit shrinks. So the time an attempt takes is compared with the shortest seen lately.
+ * A processor that takes its time (100 ms of delay) settles more with more attempts at work, and each takes
+ * as long as before: the limit grows. One that is busy, or an event loop that is, only makes each take
+ * longer: the limit shrinks. So the time an attempt takes is compared with the shortest seen lately.
  *
  * Pure: time comes in as monotonic milliseconds.
  */

@@ -69,7 +69,9 @@ export class Breaker {
     return this.#circuit === 'closed' || (this.#circuit === 'half-open' && !this.#probing);
   }
 
-  /** An attempt leaves. True when it is the probe of a half-open circuit: its end must be told with `probe`. */
+  /**
+   * An attempt leaves. True when it is the probe of a half-open circuit: its end must be told with `probe`.
+   */
   start(): boolean {
     if (this.#circuit !== 'half-open' || this.#probing) return false;
     this.#probing = true;
@@ -108,7 +110,10 @@ export class Breaker {
     this.#heldUntilMs = Math.max(this.#heldUntilMs, nowMs + retryAfterMs);
   }
 
-  /** A new report of the processor's health. Health may lie: a failing report opens, a good one only asks for a probe. */
+  /**
+   * A new report of the processor's health. Health may lie: a failing report opens, a good one only asks for
+   * a probe.
+   */
   reported(failing: boolean, nowMs: number): void {
     const mended = this.#failing && !failing;
     this.#failing = failing;

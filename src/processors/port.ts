@@ -1,4 +1,6 @@
-/** What the worker asks of the processors; the shell over undici is `client.ts`, the simulation has its own. */
+/**
+ * What the worker asks of the processors; the shell over undici is `client.ts`, the simulation has its own.
+ */
 
 import type { Ending } from '../domain/outcome.ts';
 import type { ProcessorIndex } from '../domain/payment.ts';

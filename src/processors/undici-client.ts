@@ -1,8 +1,8 @@
 /**
  * The processors over HTTP, through undici: pooled, kept-alive connections, one request at a time on each.
  *
- * undici's own retries stay out: they know nothing of pins. A connection that answered with an error is closed:
- * what it says next may belong to the request before.
+ * undici's own retries stay out: they know nothing of pins. A connection that answered with an error is
+ * closed: what it says next may belong to the request before.
  */
 import { type Dispatcher, Pool } from 'undici';
 import { formatInstant } from '../domain/instant.ts';
@@ -27,7 +27,10 @@ const HEALTH_TIMEOUT_MS = 6000;
 /** No answer of a processor is longer; what is, is not read. */
 const ANSWER_BYTES_MAX = 64 * 1024;
 
-/** As long as a processor may keep all payments from itself with one answer: it may have slipped with the number. */
+/**
+ * As long as a processor may keep all payments from itself with one answer: it may have slipped with the
+ * number.
+ */
 const RETRY_AFTER_MAX_S = 60;
 
 const JSON_HEADERS = ['content-type', 'application/json'];

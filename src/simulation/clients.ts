@@ -1,4 +1,7 @@
-/** The clients: payments in bursts, sent again until they are accepted, with ids that come twice; questions, purges. */
+/**
+ * The clients: payments in bursts, sent again until they are accepted, with ids that come twice; questions,
+ * purges.
+ */
 import { addTotal, emptyTotal, type Total, totalCents } from '../domain/money.ts';
 import { idText, idWords, PROCESSORS, SETTLED } from '../domain/payment.ts';
 import type { Summary } from '../payments/api.ts';
@@ -209,7 +212,8 @@ export class Clients {
 
   #checkExact(instance: Instance, summary: Summary, fromMs: number, toMs: number): void {
     const { processors, memory, checks } = this.#world;
-    // Processors keep what a purge or a power loss forgot; what is left is compared payment by payment elsewhere.
+    // Processors keep what a purge or a power loss forgot; what is left is compared payment by payment
+    // elsewhere.
     const books =
       memory.generation === 1 && checks.forgotten === 0
         ? processors.map(({ book }) => book.total(fromMs, toMs))

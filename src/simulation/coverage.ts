@@ -1,4 +1,6 @@
-/** What many seeds really met: each kind of fault and each pair of kinds, so that the generator stays honest. */
+/**
+ * What many seeds really met: each kind of fault and each pair of kinds, so that the generator stays honest.
+ */
 import { createHash } from 'node:crypto';
 import { KINDS, type Kind } from './plan.ts';
 import type { Report } from './world.ts';
@@ -51,8 +53,8 @@ export class Tally {
   }
 
   /**
-   * One line a kind: in how many seeds it struck, then a sign for each pair with the kinds above it and itself: `.` for
-   * never, else the digits of the number of seeds that met both.
+   * One line a kind: in how many seeds it struck, then a sign for each pair with the kinds above it and
+   * itself: `.` for never, else the digits of the number of seeds that met both.
    */
   table(): string {
     const lines = KINDS.map((kind, row) => {

@@ -1,6 +1,7 @@
 /**
- * A modelled disk for the logs: what was written is the kernel's, and survives a process; what was synced is the
- * disk's, and survives a power loss. Of what only the kernel has, a power loss leaves anything or nothing.
+ * A modelled disk for the logs: what was written is the kernel's, and survives a process; what was synced is
+ * the disk's, and survives a power loss. Of what only the kernel has, a power loss leaves anything or
+ * nothing.
  */
 import { basename } from 'node:path';
 import type { Files } from '../storage/embedded/files.ts';

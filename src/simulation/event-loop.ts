@@ -1,8 +1,9 @@
 /**
- * Virtual time: a heap of events, one clock for all. Nothing happens between two events, so the same events in
- * the same order give the same run, however long it takes outside.
+ * Virtual time: a heap of events, one clock for all. Nothing happens between two events, so the same events
+ * in the same order give the same run, however long it takes outside.
  *
- * An event may belong to a process: it then waits while that is stopped (SIGSTOP) and is gone once it is dead.
+ * An event may belong to a process: it then waits while that is stopped (SIGSTOP) and is gone once it is
+ * dead.
  */
 import type { Clock, Timer } from '../domain/clock.ts';
 

@@ -1,4 +1,7 @@
-/** Everything that goes wrong: strikes by the rates of the plan while the bad phase lasts, and mends it all at its end. */
+/**
+ * Everything that goes wrong: strikes by the rates of the plan while the bad phase lasts, and mends it all at
+ * its end.
+ */
 import { idText, type ProcessorIndex } from '../domain/payment.ts';
 import { Unavailable } from '../payments/api.ts';
 import { type Faults, NO_FAULTS, OTHER_FAULTS, POST_FAULTS } from '../processor-simulator/faults.ts';
@@ -295,7 +298,10 @@ export class Havoc {
     return true;
   }
 
-  /** What it had not got is gone, as after a power loss; but the processes live, and their descriptors are dead. */
+  /**
+   * What it had not got is gone, as after a power loss; but the processes live, and their descriptors are
+   * dead.
+   */
   #takeDiskOut(): boolean {
     const { disk, trace, timeline, memory, checks, plan } = this.#world;
     if (disk.isOut) return false;

@@ -1,6 +1,7 @@
 /**
- * The way in to one backend, as `http/server` is in earnest: requests are heard while the process listens, payments of one turn
- * of the event loop are committed together, and whoever waits for a process that dies hears nothing.
+ * The way in to one backend, as `http/server` is in earnest: requests are heard while the process listens,
+ * payments of one turn of the event loop are committed together, and whoever waits for a process that dies
+ * hears nothing.
  */
 import {
   ACCEPTED,

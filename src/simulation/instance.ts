@@ -1,6 +1,7 @@
 /**
- * One backend of the world: the real service and session on a virtual clock, in a process that can be killed, stopped,
- * resumed and asked to leave. Wires the parts as `backend.ts` does; `arrive` is what `http/server` makes of a request.
+ * One backend of the world: the real service and session on a virtual clock, in a process that can be killed,
+ * stopped, resumed and asked to leave. Wires the parts as `backend.ts` does; `arrive` is what `http/server`
+ * makes of a request.
  */
 import type { Clock } from '../domain/clock.ts';
 import { Unavailable } from '../payments/api.ts';

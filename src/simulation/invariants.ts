@@ -1,10 +1,10 @@
 /**
- * The promises, checked at every step by someone who sees everything: what clients were told, what left for the
- * processors, what they recorded, what the store booked.
+ * The promises, checked at every step by someone who sees everything: what clients were told, what left for
+ * the processors, what they recorded, what the store booked.
  *
  * A payment is owed from its `202` on. It may leave with a new processor or a new `requestedAt` only when
- * every attempt so far was refused for certain: that one rule is what `settled exactly once` rests on, and it is
- * checked when a request leaves, long before two books show what came of it.
+ * every attempt so far was refused for certain: that one rule is what `settled exactly once` rests on, and it
+ * is checked when a request leaves, long before two books show what came of it.
  */
 
 import { type Ending, judge } from '../domain/outcome.ts';
@@ -41,7 +41,10 @@ export interface ChecksParts {
   readonly timeline: Timeline;
   readonly processors: readonly [Processor, Processor];
   readonly policy: Policy;
-  /** Is what is acknowledged in a log, for the others to read? Under `parse` it soon will be, unless something fails. */
+  /**
+   * Is what is acknowledged in a log, for the others to read? Under `parse` it soon will be, unless something
+   * fails.
+   */
   readonly logIsWritten: 'always' | 'while awake' | 'perhaps';
   /** The wall clock of an instance, and since when nobody turned it. */
   readonly wallOf: (instance: string) => WallClock & { readonly turnedAtMs: number };
@@ -59,7 +62,9 @@ export interface Acceptance {
   readonly arrivedAtMs: number;
   /** When the instance took the payment into its queue, where it still is; else Infinity. */
   readonly heldSinceMs: number;
-  /** The instance has yet to notice that the disk was taken out: it may say again what only its memory knows. */
+  /**
+   * The instance has yet to notice that the disk was taken out: it may say again what only its memory knows.
+   */
   readonly isUnaware: boolean;
 }
 
@@ -112,7 +117,8 @@ export class Checks {
       if (isLate && !wasFirst && !wasAtOnce && this.#isLogged(earlier))
         this.fail(payment.id, `202 for ${cents} cents, ${earlier.cents} had been accepted before`);
     }
-    // Accepted by one that did not yet know of a purge: forgotten by it. So is what was lost with the disk already.
+    // Accepted by one that did not yet know of a purge: forgotten by it. So is what was lost with the disk
+    // already.
     if (generation < this.memory.generation || (isUnaware && !this.memory.payments.has(payment.id))) {
       payment.forgotten = true;
       return;
@@ -298,7 +304,8 @@ export class Checks {
   /** The same processor and the same instant once more. */
   #checkAgain({ payment, process }: Attempt, last: Attempt): void {
     const certain = payment.open === 0 && last.refusedAtMs >= 0 && payment.intendedBy === process;
-    // An instant may come twice if the wall clock was turned back, or if a refusal took less than a millisecond.
+    // An instant may come twice if the wall clock was turned back, or if a refusal took less than a
+    // millisecond.
     const { turnedAtMs } = this.#parts.wallOf(process.name);
     if (certain && !process.rejoined && turnedAtMs < last.refusedAtMs && this.#isStale(last)) {
       this.fail(payment.id, 'left again with the requestedAt of an attempt that was refused for certain');

@@ -1,8 +1,9 @@
 /**
- * `npm run simulate -- --seeds 10000`: lives through as many worlds, each with faults of its own, and counts broken promises.
+ * `npm run simulate -- --seeds 10000`: lives through as many worlds, each with faults of its own, and counts
+ * broken promises.
  *
- * The first seed that fails is run again with a trace of what concerns the payment that went wrong, and ends the run with
- * status 1. The same seed gives the same run.
+ * The first seed that fails is run again with a trace of what concerns the payment that went wrong, and ends
+ * the run with status 1. The same seed gives the same run.
  */
 import { readCommandLine, whole } from '../options.ts';
 import { Tally } from './coverage.ts';

@@ -1,6 +1,6 @@
 /**
- * Bugs planted on purpose, each by a part that breaks one rule in place of the one that keeps it: what the checks do not
- * catch here, they would not catch in earnest.
+ * Bugs planted on purpose, each by a part that breaks one rule in place of the one that keeps it: what the
+ * checks do not catch here, they would not catch in earnest.
  */
 
 import { type Ending, judge } from '../domain/outcome.ts';

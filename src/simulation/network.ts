@@ -1,6 +1,7 @@
 /**
- * The network between one backend and the two processors: what stands in for `processors/client` and everything
- * behind its sockets. Messages take time, overtake each other, get lost, arrive twice; connections are refused.
+ * The network between one backend and the two processors: what stands in for `processors/client` and
+ * everything behind its sockets. Messages take time, overtake each other, get lost, arrive twice; connections
+ * are refused.
  */
 
 import type { Ending } from '../domain/outcome.ts';

@@ -1,8 +1,9 @@
 /**
- * What a seed means: which kinds of fault it turns on and how often they strike, the policy, the load, the limits.
+ * What a seed means: which kinds of fault it turns on and how often they strike, the policy, the load, the
+ * limits.
  *
- * Each seed turns on a random few of all kinds (swarm testing): with everything on at once one fault would hide another,
- * and long chains of one kind would never come about.
+ * Each seed turns on a random few of all kinds (swarm testing): with everything on at once one fault would
+ * hide another, and long chains of one kind would never come about.
  */
 
 import type { Policy } from '../domain/settlement.ts';

@@ -1,6 +1,7 @@
 /**
- * What a power loss takes from a store that does not wait for its disk: the end of what was committed. The disk has all up to
- * some commit, at the earliest the last that was waited for, for the WAL is read back up to its first gap.
+ * What a power loss takes from a store that does not wait for its disk: the end of what was committed. The
+ * disk has all up to some commit, at the earliest the last that was waited for, for the WAL is read back up
+ * to its first gap.
  */
 import type { MemoryWorld } from '../storage/memory/state.ts';
 import type { Dice } from './dice.ts';

@@ -12,7 +12,10 @@ import type { Unsynced } from './unsynced-writes.ts';
 
 /** Tells the checks of every row that takes effect. */
 export class WatchedWorld extends MemoryWorld {
-  /** What it would lose with its power; undefined: it waits for its disk with every commit, or its power is another's. */
+  /**
+   * What it would lose with its power; undefined: it waits for its disk with every commit, or its power is
+   * another's.
+   */
   unsynced: Unsynced | undefined;
   readonly #checks: Checks;
   readonly #trace: Trace;
@@ -82,7 +85,8 @@ export function connect(parts: StoreParts, process: Process): Store & Reopening 
   const { world, timeline, disk, isRemote, boot, durable, brokenTerm } = parts;
   let carriedOutAtMs = 0;
   let answeredAtMs = 0;
-  // What is asked by a connection to a disk that was taken out since is not carried out, whether that is back or not.
+  // What is asked by a connection to a disk that was taken out since is not carried out, whether that is back
+  // or not.
   let { mount } = disk;
   let askedMount = mount;
   const store = new MemoryStore(world, {

@@ -1,13 +1,13 @@
 /**
- * A whole deployment in one process and under one virtual clock: three backends with their logs, one store, two
- * processors, clients, and whatever may befall them.
+ * A whole deployment in one process and under one virtual clock: three backends with their logs, one store,
+ * two processors, clients, and whatever may befall them.
  *
  *     clients ──> instances (service, session, log) ──> store
  *                      │                  └─> disk
  *                      └─> network ──> processors
  *
- * First everything may break, and no promise may be broken meanwhile. Then all heals, and everything must settle
- * within a bounded time, in the summary of every instance as in the books of the processors.
+ * First everything may break, and no promise may be broken meanwhile. Then all heals, and everything must
+ * settle within a bounded time, in the summary of every instance as in the books of the processors.
  */
 import { DEFAULT, FALLBACK, type ProcessorIndex, SETTLED } from '../domain/payment.ts';
 import type { SessionParts } from '../payments/session.ts';
@@ -55,7 +55,10 @@ export interface Report {
 
 const NAMES = ['backend-1', 'backend-2', 'backend-3'];
 
-/** After all has healed: time-outs, a lease, a rest after 429, a last health report that lied, and room to spare. */
+/**
+ * After all has healed: time-outs, a lease, a rest after 429, a last health report that lied, and room to
+ * spare.
+ */
 export const SETTLES_WITHIN_MS = 60_000;
 const REST_STEP_MS = 100;
 const TRACE_LINES = 120;

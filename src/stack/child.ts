@@ -2,13 +2,16 @@
  * A process that the launcher keeps alive: started again when it ends, at once at first and after growing
  * pauses if it keeps ending.
  *
- * Each child is a process group of its own, so Ctrl-C reaches the launcher alone and the launcher says who stops when. Its
- * standard input is a pipe that only the launcher holds: when the launcher is gone, however it went, the input ends.
+ * Each child is a process group of its own, so Ctrl-C reaches the launcher alone and the launcher says who
+ * stops when. Its standard input is a pipe that only the launcher holds: when the launcher is gone, however
+ * it went, the input ends.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 
-/** A child that ends with this status has a setting that it cannot use; starting it again would not mend that. */
+/**
+ * A child that ends with this status has a setting that it cannot use; starting it again would not mend that.
+ */
 export const MISCONFIGURED = 78;
 
 /** A child that lived this long was well: when it ends, its pauses begin anew. */
@@ -52,7 +55,9 @@ export class Child {
   #pauseMs: number | undefined;
   #stopping = false;
 
-  /** `onEnd` hears of every end that was not asked for, before the child is started again; it may call `stop`. */
+  /**
+   * `onEnd` hears of every end that was not asked for, before the child is started again; it may call `stop`.
+   */
   constructor(command: Command, onEnd: (end: End, pauseMs: number) => void) {
     this.name = command.name;
     this.#command = command;
@@ -130,8 +135,8 @@ function howIt(failure: string, status: number | null, signal: NodeJS.Signals | 
 }
 
 /**
- * Runs a program that does not watch its standard input under a shell that does it for it: when the input ends, the
- * program is told to stop. The shell passes signals on, and ends as the program ends.
+ * Runs a program that does not watch its standard input under a shell that does it for it: when the input
+ * ends, the program is told to stop. The shell passes signals on, and ends as the program ends.
  */
 export function guarded(file: string, args: readonly string[]): { file: string; args: string[] } {
   return { file: '/bin/sh', args: ['-c', GUARD, 'guard', file, ...args] };

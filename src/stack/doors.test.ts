@@ -1,6 +1,6 @@
 /**
- * Every byte example of the HTTP side at each door: a backend's own socket, HAProxy in TCP mode, and HAProxy in HTTP mode,
- * as the first request of a connection and as a later one.
+ * Every byte example of the HTTP side at each door: a backend's own socket, HAProxy in TCP mode, and HAProxy
+ * in HTTP mode, as the first request of a connection and as a later one.
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -19,8 +19,9 @@ const FIRST = 'OPTIONS /health HTTP/1.1\r\nHost: a\r\n\r\n';
 const LAST = Buffer.from('GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
 
 /**
- * What HAProxy in HTTP mode mends when it is a later request of a connection: there it reads before a backend does. It
- * frames anew what it sends on, so nothing in it can pass for a request of its own. Versions after 2.6 may refuse more of it.
+ * What HAProxy in HTTP mode mends when it is a later request of a connection: there it reads before a backend
+ * does. It frames anew what it sends on, so nothing in it can pass for a request of its own. Versions after
+ * 2.6 may refuse more of it.
  */
 const MENDED: Readonly<Record<string, readonly string[]>> = {
   'It splits a request line at any white space.': [
@@ -106,7 +107,10 @@ function play(door: number | string, example: Example, pieceBytes = Infinity): P
 const lasting = (output: string): string =>
   output.replaceAll('HTTP/1.1 100 Continue\r\n\r\n', '').replaceAll(/^Date: .*\r$/gm, 'Date: \r');
 
-/** Plays every example at `door`, and compares what comes with what the connection says without a socket, byte for byte. */
+/**
+ * Plays every example at `door`, and compares what comes with what the connection says without a socket, byte
+ * for byte.
+ */
 async function assertSame(door: number | string): Promise<void> {
   for (const example of examples) {
     const handler = routes({ payments: new FakePayments(), allowPurge: false });

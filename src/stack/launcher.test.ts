@@ -1,4 +1,7 @@
-/** The real stack: processes, sockets, HAProxy, simulated processors, each test on ports and in a folder of its own. */
+/**
+ * The real stack: processes, sockets, HAProxy, simulated processors, each test on ports and in a folder of
+ * its own.
+ */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';

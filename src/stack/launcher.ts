@@ -1,6 +1,6 @@
 /**
- * The whole stack on one machine: HAProxy, three backends and, unless real ones are named, two simulated processors. All
- * start at once; what dies is started again; nothing outlives the launcher.
+ * The whole stack on one machine: HAProxy, three backends and, unless real ones are named, two simulated
+ * processors. All start at once; what dies is started again; nothing outlives the launcher.
  */
 import { randomUUID } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';
@@ -101,7 +101,8 @@ class Stack {
     }
     await Promise.all(waits.map(([name, check]) => this.#until(name, check)));
     this.#isReady = true;
-    // A backend that starts again must not take an empty directory, from which the disk is missing, for a new store.
+    // A backend that starts again must not take an empty directory, from which the disk is missing, for a new
+    // store.
     for (const { env } of this.#commands) env['SOQUETE_STORE_EXISTS'] = '1';
   }
 
@@ -162,7 +163,8 @@ function backendCommand(name: string, settings: Settings, env: NodeJS.ProcessEnv
   if (simulated.fallback !== undefined)
     own['PROCESSOR_FALLBACK_URL'] = `http://127.0.0.1:${simulated.fallback}`;
   if (simulated.default !== undefined && simulated.fallback !== undefined) {
-    // So the dashboard can compare the books, which begin empty with the simulated processors, and break things.
+    // So the dashboard can compare the books, which begin empty with the simulated processors, and break
+    // things.
     own['PROCESSOR_ADMIN_TOKEN'] = env['PROCESSOR_ADMIN_TOKEN'] || SIMULATED_TOKEN;
     own['PROCESSOR_CONTROLS'] = env['PROCESSOR_CONTROLS'] || '1';
     own['AUDIT_FROM'] = env['AUDIT_FROM'] || STARTED_AT;

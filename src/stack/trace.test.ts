@@ -1,4 +1,7 @@
-/** Traces and request ids through the real stack: HAProxy where it is installed, backends, and processors that note what they get. */
+/**
+ * Traces and request ids through the real stack: HAProxy where it is installed, backends, and processors that
+ * note what they get.
+ */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -15,7 +18,10 @@ interface Asked {
 const AMOUNT = 19.9;
 /** What the processor was asked, by correlationId, in order. */
 const asked = new Map<string, Asked[]>();
-/** What it says to the payments of a correlationId, one after the other; 200 when there is nothing left to say. */
+/**
+ * What it says to the payments of a correlationId, one after the other; 200 when there is nothing left to
+ * say.
+ */
 const answers = new Map<string, number[]>();
 
 const processor = createServer((request: IncomingMessage, response: ServerResponse) => {

@@ -1,4 +1,6 @@
-/** What a person may ask of the store beside what payments need: the latest payments, and the story of one. */
+/**
+ * What a person may ask of the store beside what payments need: the latest payments, and the story of one.
+ */
 import type { ProcessorIndex, State } from '../domain/payment.ts';
 import type { Reply } from './ports.ts';
 

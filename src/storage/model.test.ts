@@ -1,4 +1,7 @@
-/** Chance against the contract: three instances do anything in any order, and the store answers as its model does. */
+/**
+ * Chance against the contract: three instances do anything in any order, and the store answers as its model
+ * does.
+ */
 
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';

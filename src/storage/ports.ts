@@ -6,15 +6,15 @@
  * a promise's micro-task would hide what happens when. A call answers exactly once, with its result or with a
  * `StoreFault`.
  *
- * Fencing. An instance that joins gets a new `epoch`. Every write is done in a transaction that first compares
- * the epoch: an instance that was declared dead (`fence`) while it was only paused gets the fault `fenced`
- * and changes nothing. Owners are compared with the same care: `adopt` takes only from the dead.
+ * Fencing. An instance that joins gets a new `epoch`. Every write is done in a transaction that first
+ * compares the epoch: an instance that was declared dead (`fence`) while it was only paused gets the fault
+ * `fenced` and changes nothing. Owners are compared with the same care: `adopt` takes only from the dead.
  *
- * Terms. Where writes may have been lost, by a machine that lost its power, say, what the store holds of a payment may be
- * older than what became of it. Then a new `term` begins: see `Joined`.
+ * Terms. Where writes may have been lost, by a machine that lost its power, say, what the store holds of a
+ * payment may be older than what became of it. Then a new `term` begins: see `Joined`.
  *
- * Purging. A purge raises the `generation`. A write of an older generation changes nothing (`FORGOTTEN` for each
- * of its operations) and its answer names the new generation, so its writer learns what to forget.
+ * Purging. A purge raises the `generation`. A write of an older generation changes nothing (`FORGOTTEN` for
+ * each of its operations) and its answer names the new generation, so its writer learns what to forget.
  */
 
 import type { ProcessorIndex, StoredPayment } from '../domain/payment.ts';
@@ -33,9 +33,14 @@ export class StoreFault {
   }
 }
 
-/** A put that was inserted answers with its seq (above 0); MARK, SETTLE and ATTEMPT that took effect with DONE. */
+/**
+ * A put that was inserted answers with its seq (above 0); MARK, SETTLE and ATTEMPT that took effect with
+ * DONE.
+ */
 export const DONE = 1;
-/** PUT: the store has a payment of this id already, whoever owns it. MARK, SETTLE: it is settled, or not ours. */
+/**
+ * PUT: the store has a payment of this id already, whoever owns it. MARK, SETTLE: it is settled, or not ours.
+ */
 export const KNOWN = -1;
 /** The operation belongs to an older generation: it was purged. */
 export const FORGOTTEN = -2;
@@ -50,11 +55,11 @@ export interface Joined {
   readonly epoch: number;
   readonly generation: number;
   /**
-   * Rises when whoever joins finds that writes may have been lost since the last one joined: an instance that does not
-   * wait for its disk used the store on a machine that has started anew since, or the store broke under its users. Every payment
-   * that waits may then have been sent since it was last written, to the processor that its last written attempt went to (to
-   * default if there was none): it is made PINNED there. A batch that changes a payment's processor is flushed, so it
-   * can be nowhere else.
+   * Rises when whoever joins finds that writes may have been lost since the last one joined: an instance that
+   * does not wait for its disk used the store on a machine that has started anew since, or the store broke
+   * under its users. Every payment that waits may then have been sent since it was last written, to the
+   * processor that its last written attempt went to (to default if there was none): it is made PINNED there.
+   * A batch that changes a payment's processor is flushed, so it can be nowhere else.
    */
   readonly term: number;
   /** Payments that this joining pinned. */
@@ -86,7 +91,9 @@ export interface InstanceView {
 /** What all instances share besides payments. */
 export interface Shared {
   readonly generation: number;
-  /** Of `Joined`; it may rise while an instance lives, when another one found that writes may have been lost. */
+  /**
+   * Of `Joined`; it may rise while an instance lives, when another one found that writes may have been lost.
+   */
   readonly term: number;
   readonly instances: readonly InstanceView[];
   /** Health of the processors, by ProcessorIndex. */
@@ -97,8 +104,8 @@ export interface Shared {
 
 export interface Reopening {
   /**
-   * Opens the store anew when it broke. What was asked before is answered with a fault, and whoever joins next begins a
-   * term. Rejects with `StoreOpenError` while it is not there; may be asked again then.
+   * Opens the store anew when it broke. What was asked before is answered with a fault, and whoever joins
+   * next begins a term. Rejects with `StoreOpenError` while it is not there; may be asked again then.
    */
   reopen(): Promise<void>;
 }
@@ -110,8 +117,9 @@ export interface Store {
    */
   join(instance: string, reply: Reply<Joined>): void;
   /**
-   * Puts what the logs of `instance` hold (put-if-absent, owned by `instance`); replies with how many were new. What was
-   * logged in an earlier term is put as PINNED to default: it may have been stored and sent, and only that be lost.
+   * Puts what the logs of `instance` hold (put-if-absent, owned by `instance`); replies with how many were
+   * new. What was logged in an earlier term is put as PINNED to default: it may have been stored and sent,
+   * and only that be lost.
    */
   replay(instance: string, reply: Reply<number>): void;
   /**
@@ -124,23 +132,35 @@ export interface Store {
   /** Makes up to `limit` unsettled payments of a dead instance our own and replies with them (any order). */
   adopt(instance: string, limit: number, reply: Reply<StoredPayment[]>): void;
   find(id: Uint8Array, reply: Reply<StoredPayment | undefined>): void;
-  /** Settled payments by the `requestedAt` that was booked, inclusive bounds in ms, +-Infinity for an open end. */
+  /**
+   * Settled payments by the `requestedAt` that was booked, inclusive bounds in ms, +-Infinity for an open
+   * end.
+   */
   summary(fromMs: number, toMs: number, reply: Reply<Summary>): void;
-  /** All ids with a seq above `afterSeq`, ascending, 16 bytes each, at most `limit`; and the last seq among them. */
+  /**
+   * All ids with a seq above `afterSeq`, ascending, 16 bytes each, at most `limit`; and the last seq among
+   * them.
+   */
   ids(afterSeq: number, limit: number, reply: Reply<{ ids: Uint8Array; lastSeq: number }>): void;
   /** Reads what is shared. Cheap where nothing has changed. */
   look(reply: Reply<Shared>): void;
-  /** Beats: our beat + 1, the generation we have noticed, our figures. Fault `fenced` when we were declared dead. */
+  /**
+   * Beats: our beat + 1, the generation we have noticed, our figures. Fault `fenced` when we were declared
+   * dead.
+   */
   beat(generation: number, figures: string, reply: Reply<Shared>): void;
-  /** Declares an instance dead if its epoch and beat are still those seen (epoch + 1); frees its checker's lease. */
+  /**
+   * Declares an instance dead if its epoch and beat are still those seen (epoch + 1); frees its checker's
+   * lease.
+   */
   fence(instance: string, epoch: number, beat: number, reply: Reply<boolean>): void;
   /** Takes the checker's lease if its holder is still `holder` ('' for nobody). */
   takeChecker(holder: string, reply: Reply<boolean>): void;
   /** Publishes a processor's health (version + 1). Only the holder of the checker's lease may: else false. */
   report(processor: ProcessorIndex, failing: boolean, minResponseMs: number, reply: Reply<boolean>): void;
   /**
-   * Generation + 1, every payment and total deleted, replies with the new generation. Health and instances stay. Safe from
-   * a power loss when this replies.
+   * Generation + 1, every payment and total deleted, replies with the new generation. Health and instances
+   * stay. Safe from a power loss when this replies.
    */
   purge(reply: Reply<number>): void;
   /** Everything written before is safe from a power loss when this replies. */

@@ -5,8 +5,9 @@
  *
  *     level 6   2.2 years   ...   level 2   4.1 s   level 1   64 ms   level 0   1 ms
  *
- * A settlement is added to one bucket of each level; a batch of settlements first adds up, since most of it falls into the
- * same buckets. A window is then the sum of at most 63 buckets of each level on either side, and of a few at the top:
+ * A settlement is added to one bucket of each level; a batch of settlements first adds up, since most of it
+ * falls into the same buckets. A window is then the sum of at most 63 buckets of each level on either side,
+ * and of a few at the top:
  *
  *     level 2                 [ 2 .. 2 ]
  *     level 1      [ 97 .. 127 ]      [ 192 .. 200 ]
@@ -24,8 +25,8 @@ export const LEVELS = 7;
 export type EachRange = (level: number, from: number, to: number) => void;
 
 /**
- * Cuts a window (whole ms, both ends inclusive, either may be infinite) into ranges of buckets that cover it exactly. A window
- * that ends before it starts has none.
+ * Cuts a window (whole ms, both ends inclusive, either may be infinite) into ranges of buckets that cover it
+ * exactly. A window that ends before it starts has none.
  */
 export function rangesOf(fromMs: number, toMs: number, each: EachRange): void {
   let from = Math.ceil(fromMs);

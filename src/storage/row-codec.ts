@@ -1,6 +1,6 @@
 /**
- * Payments on their way from the store's thread: rows of numbers in one buffer, with the columns of a batch, which cross
- * without being copied and become objects only where they are used.
+ * Payments on their way from the store's thread: rows of numbers in one buffer, with the columns of a batch,
+ * which cross without being copied and become objects only where they are used.
  */
 
 import type { Cents } from '../domain/money.ts';

@@ -1,4 +1,7 @@
-/** The alert rules that the documentation offers: they are rules, they fire when they should, and they ask for what is told. */
+/**
+ * The alert rules that the documentation offers: they are rules, they fire when they should, and they ask for
+ * what is told.
+ */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';

@@ -1,6 +1,6 @@
 /**
- * What one instance counts of itself: plain numbers, so that counting costs a few additions on the hot path. Read twice a
- * second, when they are published.
+ * What one instance counts of itself: plain numbers, so that counting costs a few additions on the hot path.
+ * Read twice a second, when they are published.
  */
 
 import { OUTCOMES, type Outcome } from '../domain/outcome.ts';

@@ -1,7 +1,7 @@
 /**
- * What happens, told to the log: a line for each event that an operator would ask about, none for what goes as it should, and
- * never so many that they flood. Under load a processor that hangs pins payments by the hundred in a second: the first few are
- * told one by one, the others as a number.
+ * What happens, told to the log: a line for each event that an operator would ask about, none for what goes
+ * as it should, and never so many that they flood. Under load a processor that hangs pins payments by the
+ * hundred in a second: the first few are told one by one, the others as a number.
  */
 
 import { OUTCOMES, type Outcome } from '../domain/outcome.ts';

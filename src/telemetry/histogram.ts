@@ -1,6 +1,6 @@
 /**
- * Durations in fixed buckets: counting one is a short search and two additions, and the counts of several instances
- * add up.
+ * Durations in fixed buckets: counting one is a short search and two additions, and the counts of several
+ * instances add up.
  */
 
 /** Upper bounds in ms for what takes a moment: answers and commits. */
@@ -12,7 +12,9 @@ export const WHILES_MS: readonly number[] = [
   1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000,
 ];
 
-/** A histogram as it is published: the sum in ms, then the count of each bucket, zeros at the end left out. */
+/**
+ * A histogram as it is published: the sum in ms, then the count of each bucket, zeros at the end left out.
+ */
 export type PackedHistogram = readonly number[];
 
 export class Histogram {
@@ -48,7 +50,10 @@ export function addPacked(counts: Float64Array, packed: PackedHistogram, times =
   for (let at = 1; at < packed.length && at <= counts.length; at++) counts[at - 1]! += packed[at]! * times;
 }
 
-/** The duration that a share (0 to 1) of what was counted did not exceed, in ms; undefined where nothing was counted. */
+/**
+ * The duration that a share (0 to 1) of what was counted did not exceed, in ms; undefined where nothing was
+ * counted.
+ */
 export function quantileMs(
   boundsMs: readonly number[],
   counts: ArrayLike<number>,

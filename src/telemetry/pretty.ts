@@ -4,7 +4,9 @@ const COLOURS: Readonly<Record<string, number>> = { debug: 90, info: 36, warn: 3
 
 const paint = (colour: number, text: string): string => `\u001b[${colour}m${text}\u001b[0m`;
 
-/** `12:34:56.789 info  backend-1 circuit open processor=default` for a line of JSON; other lines as they are. */
+/**
+ * `12:34:56.789 info  backend-1 circuit open processor=default` for a line of JSON; other lines as they are.
+ */
 export function pretty(line: string): string {
   let fields: Record<string, unknown>;
   try {

@@ -1,4 +1,7 @@
-/** What the process tells of itself. Nothing here is asked more often than it is worth: the dear part every few seconds. */
+/**
+ * What the process tells of itself. Nothing here is asked more often than it is worth: the dear part every
+ * few seconds.
+ */
 import { readdir, readFile } from 'node:fs/promises';
 import {
   constants,

@@ -1,9 +1,10 @@
 /**
- * The figures of all instances as Prometheus text. Loaded at the first scrape: prom-client is not in the way of payments.
+ * The figures of all instances as Prometheus text. Loaded at the first scrape: prom-client is not in the way
+ * of payments.
  *
- * The instances have counted already, so prom-client is given what it would be given by the workers of a cluster, metrics as
- * JSON, and makes one text of them. Of an instance that is gone the counters are told as they last were (a sum over
- * instances does not fall), its states are not, and `soquete_instance_up` is 0.
+ * The instances have counted already, so prom-client is given what it would be given by the workers of a
+ * cluster, metrics as JSON, and makes one text of them. Of an instance that is gone the counters are told as
+ * they last were (a sum over instances does not fall), its states are not, and `soquete_instance_up` is 0.
  */
 import { AggregatorRegistry } from 'prom-client';
 import { PROCESSORS } from '../domain/payment.ts';

@@ -1,6 +1,6 @@
 /**
- * What an instance publishes of itself with each beat, so that whichever instance is asked can speak for all. Compact: it goes
- * through the store twice a second. Counters count from the start of the process.
+ * What an instance publishes of itself with each beat, so that whichever instance is asked can speak for all.
+ * Compact: it goes through the store twice a second. Counters count from the start of the process.
  */
 import type { PackedHistogram } from './histogram.ts';
 
@@ -73,7 +73,10 @@ export interface RuntimeFigures {
   readonly activeResources: number;
   /** Share of the time in which the event loop was busy, 0 to 1, over the last seconds. */
   readonly busy: number;
-  /** The event loop's delay over the last seconds: min, max, mean, standard deviation, 50th, 90th, 99th percentile. */
+  /**
+   * The event loop's delay over the last seconds: min, max, mean, standard deviation, 50th, 90th, 99th
+   * percentile.
+   */
   readonly lagSeconds: readonly number[];
   /** Collections by kind: how many, and the seconds they took. */
   readonly gc: Readonly<Record<string, readonly [count: number, seconds: number]>>;

@@ -1,5 +1,6 @@
 /**
- * What one backend knows of itself and makes known: counts as things happen, publishes with each beat, and tells the log.
+ * What one backend knows of itself and makes known: counts as things happen, publishes with each beat, and
+ * tells the log.
  */
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -23,7 +24,9 @@ import {
   readPublished,
 } from './snapshot.ts';
 
-/** Beats (two a second) between two looks at the size of the store, two comparisons of the books, two samples. */
+/**
+ * Beats (two a second) between two looks at the size of the store, two comparisons of the books, two samples.
+ */
 const STORE_EVERY = 10;
 const BOOKS_EVERY = 10;
 const SAMPLE_EVERY = 2;
@@ -133,7 +136,9 @@ export class Observation {
     };
   }
 
-  /** All instances that the store knows, by what they last published; this one by its figures of this moment. */
+  /**
+   * All instances that the store knows, by what they last published; this one by its figures of this moment.
+   */
   instances(): Seen[] {
     const { instance, session } = this.#parts;
     const others = session()?.membership.shared?.instances ?? [];

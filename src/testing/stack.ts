@@ -145,8 +145,8 @@ export interface Sending {
 }
 
 /**
- * Sends `pieces` (texts with one character for each byte) as they are, one write for each, to a port or a socket's path.
- * Returns all that comes until the other side closes.
+ * Sends `pieces` (texts with one character for each byte) as they are, one write for each, to a port or a
+ * socket's path. Returns all that comes until the other side closes.
  */
 export function send(
   where: number | string,
@@ -203,7 +203,9 @@ export async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
-/** Processes inherit their environment, so it tells which stack they belong to, whoever their parent is now. */
+/**
+ * Processes inherit their environment, so it tells which stack they belong to, whoever their parent is now.
+ */
 function pidsWith(mark: string, text: string): number[] {
   const found: number[] = [];
   for (const name of readdirSync('/proc')) {

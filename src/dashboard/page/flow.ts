@@ -1,4 +1,7 @@
-/** The way of a payment as a picture: the door, the backends, what waits, the processors, and what moves between them. */
+/**
+ * The way of a payment as a picture: the door, the backends, what waits, the processors, and what moves
+ * between them.
+ */
 import type { InstanceState, ProcessorState, Sample, View } from '../api.ts';
 import { byId, fill, make } from './dom.ts';
 import { bytes, duration, plural, rate, whole } from './format.ts';

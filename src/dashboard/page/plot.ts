@@ -1,4 +1,7 @@
-/** A plot of the last five minutes in SVG: lines over a common scale, what the pointer is at, and the figures of now. */
+/**
+ * A plot of the last five minutes in SVG: lines over a common scale, what the pointer is at, and the figures
+ * of now.
+ */
 import { fill, make } from './dom.ts';
 
 export interface Line {

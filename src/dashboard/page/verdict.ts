@@ -8,8 +8,8 @@ export interface Verdict {
 }
 
 /**
- * No instance sends payments there now. A circuit that is half-open while the processor says it is well only waits for a payment
- * to try it.
+ * No instance sends payments there now. A circuit that is half-open while the processor says it is well only
+ * waits for a payment to try it.
  */
 export function isDown({ circuits, failing }: ProcessorState): boolean {
   const isShut = circuits.length > 0 && circuits.every(({ circuit }) => circuit !== 'closed');

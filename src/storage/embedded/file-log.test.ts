@@ -75,7 +75,8 @@ test('a write that a full disk cut short leaves nothing behind, and later ones a
     full = false;
     log.append(id(4), 1990, ACCEPTED_AT);
     assert.equal(log.write(), true);
-    // Others may have read what was cut off, and do not read that place again: so it goes on in a new segment.
+    // Others may have read what was cut off, and do not read that place again: so it goes on in a new
+    // segment.
     const all = segments(directory).map(segment => recorded(directory, segment));
     assert.deepEqual(all, [[1], [4]]);
     log.close(false);

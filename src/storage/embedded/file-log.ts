@@ -2,9 +2,9 @@
  * The log in front of the store: what this instance accepted, in files of its own, one write per turn of the
  * event loop for all payments of that turn.
  *
- * The kernel has what was written, so no process's death loses it; `flushed` waits for the disk as well, and `keep` has it
- * written there while nobody waits. A segment goes once the store has, safe from power loss, everything in it; what is left after a crash is
- * replayed into the store (see `log-format`).
+ * The kernel has what was written, so no process's death loses it; `flushed` waits for the disk as well, and
+ * `keep` has it written there while nobody waits. A segment goes once the store has, safe from power loss,
+ * everything in it; what is left after a crash is replayed into the store (see `log-format`).
  */
 import { join } from 'node:path';
 import { type Files, realFiles } from './files.ts';
@@ -48,15 +48,18 @@ export class Log {
   #syncedPosition = HEADER_BYTES;
   #buffer = new Uint8Array(BUFFER_RECORDS * RECORD_BYTES);
   #buffered = 0;
-  /** What was written last may not be kept, or not where the next record would go: the next one opens a segment. */
+  /**
+   * What was written last may not be kept, or not where the next record would go: the next one opens a
+   * segment.
+   */
   #spoilt = false;
   #syncing = false;
   #toClose: number[] = [];
   #waiting: ((kept: boolean) => void)[] = [];
 
   /**
-   * Opens a new segment after those that are there, under the store's generation and term. `durable`: `flushed` will be
-   * used, so the files' names have to survive a power loss as well.
+   * Opens a new segment after those that are there, under the store's generation and term. `durable`:
+   * `flushed` will be used, so the files' names have to survive a power loss as well.
    */
   constructor(
     directory: string,
@@ -109,7 +112,9 @@ export class Log {
     return true;
   }
 
-  /** Resolves once everything written so far is on the disk; false: the disk refused. Callers share one sync. */
+  /**
+   * Resolves once everything written so far is on the disk; false: the disk refused. Callers share one sync.
+   */
   flushed(): Promise<boolean> {
     const { promise, resolve } = Promise.withResolvers<boolean>();
     // What was written last may have closed a segment, which then has been synced.
@@ -122,8 +127,8 @@ export class Log {
   }
 
   /**
-   * Begins to have the disk take what was written so far. Left to itself, the kernel takes half a minute over that, and a
-   * power loss would cost all of it.
+   * Begins to have the disk take what was written so far. Left to itself, the kernel takes half a minute over
+   * that, and a power loss would cost all of it.
    */
   keep(): void {
     const isKept = this.#position === this.#syncedPosition;
@@ -144,7 +149,10 @@ export class Log {
     if (entry !== undefined) entry.unstored -= 1;
   }
 
-  /** Segments of which the store has everything; all but the current one, which is closed first if it is worth it. */
+  /**
+   * Segments of which the store has everything; all but the current one, which is closed first if it is worth
+   * it.
+   */
   removable(): number[] {
     const worthItRecords = Math.min(BUFFER_RECORDS, this.#segmentRecords / 2);
     const worthIt = this.#position > HEADER_BYTES + worthItRecords * RECORD_BYTES;
@@ -189,8 +197,8 @@ export class Log {
   }
 
   /**
-   * Closes the log. `empty`: the store has everything, so no record needs to stay. The last segment's name does: were
-   * the next life to use it again, who followed this file would not look at that one.
+   * Closes the log. `empty`: the store has everything, so no record needs to stay. The last segment's name
+   * does: were the next life to use it again, who followed this file would not look at that one.
    */
   close(empty: boolean): void {
     if (this.#fd === -1) return;
@@ -229,7 +237,10 @@ export class Log {
     this.#segments.set(number, this.#current);
   }
 
-  /** Goes on in a new segment. On a full disk the current one just grows longer, or nothing is taken if it is spoilt. */
+  /**
+   * Goes on in a new segment. On a full disk the current one just grows longer, or nothing is taken if it is
+   * spoilt.
+   */
   #rotateIfPossible(): void {
     const { number, unstored } = this.#current;
     const fd = this.#fd;
@@ -279,7 +290,8 @@ export class Log {
       this.#files.truncate(fd, length);
       return true;
     } catch {
-      // Then whole records of it are replayed one day: payments that were refused, and are settled once all the same.
+      // Then whole records of it are replayed one day: payments that were refused, and are settled once all
+      // the same.
       return false;
     }
   }

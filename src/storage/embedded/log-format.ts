@@ -83,8 +83,8 @@ export function encodeRecord(
 export type EachRecord = (bytes: Uint8Array, idStart: number, cents: number, acceptedAtMs: number) => void;
 
 /**
- * Calls `each` for the records from `start` on, up to the first that is torn or damaged, or to `end`. Returns where the
- * next record would start: less than `end` where something was left unread.
+ * Calls `each` for the records from `start` on, up to the first that is torn or damaged, or to `end`. Returns
+ * where the next record would start: less than `end` where something was left unread.
  */
 export function decodeRecords(bytes: Uint8Array, start: number, end: number, each: EachRecord): number {
   let at = start;

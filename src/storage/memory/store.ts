@@ -1,6 +1,7 @@
 /**
- * A model of the store in memory: the same contract in plain JavaScript, with nothing that depends on a clock, on chance or on a
- * thread. One `MemoryWorld` stands for the shared file, one `MemoryStore` for an instance's connection to it.
+ * A model of the store in memory: the same contract in plain JavaScript, with nothing that depends on a
+ * clock, on chance or on a thread. One `MemoryWorld` stands for the shared file, one `MemoryStore` for an
+ * instance's connection to it.
  */
 
 import { addCents, type Cents, emptyTotal, type Total } from '../../domain/money.ts';
@@ -31,8 +32,9 @@ export interface LoggedPayment {
 
 export interface MemoryOptions {
   /**
-   * Decides when a call is carried out and when it is answered: `carryOut` does it and returns what delivers the answer; keeping the
-   * order is its business too. Left out, a call is carried out at once and answered after the present turn.
+   * Decides when a call is carried out and when it is answered: `carryOut` does it and returns what delivers
+   * the answer; keeping the order is its business too. Left out, a call is carried out at once and answered
+   * after the present turn.
    */
   readonly schedule?: (carryOut: () => () => void) => void;
   /** Asked before each call is carried out: a fault is its answer, and nothing is changed. */

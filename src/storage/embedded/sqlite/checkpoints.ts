@@ -1,9 +1,9 @@
 /**
  * Checkpoints: moving committed pages from the WAL into the file, when it suits nobody badly.
  *
- * A passive one holds nobody up, but cannot start the WAL anew while others keep writing. So a WAL that has grown far
- * is moved whole, which holds the writers up for the moment that the last pages take. Several processes may try at
- * once: the loser goes on.
+ * A passive one holds nobody up, but cannot start the WAL anew while others keep writing. So a WAL that has
+ * grown far is moved whole, which holds the writers up for the moment that the last pages take. Several
+ * processes may try at once: the loser goes on.
  */
 
 import { closeSync, fdatasyncSync, openSync } from 'node:fs';
@@ -33,8 +33,8 @@ export class Checkpoints {
     this.#turns = turns;
     this.#passive = database.prepare('PRAGMA wal_checkpoint(PASSIVE)');
     this.#restart = database.prepare('PRAGMA wal_checkpoint(RESTART)');
-    // Unlike the file itself, the WAL carries no locks that a descriptor of ours could drop; and it stays the same file
-    // for as long as anybody has the database open.
+    // Unlike the file itself, the WAL carries no locks that a descriptor of ours could drop; and it stays the
+    // same file for as long as anybody has the database open.
     this.#wal = openSync(join(directory, `${fileName}-wal`), 'r');
   }
 

@@ -46,7 +46,9 @@ export class Connection {
     return this.#begun;
   }
 
-  /** Another number whenever another connection has committed something: the commits of this one do not show. */
+  /**
+   * Another number whenever another connection has committed something: the commits of this one do not show.
+   */
   othersVersion(): number {
     const row = this.#turns.patiently(() => this.get<{ data_version: number }>('PRAGMA data_version')!);
     return row.data_version;

@@ -1,4 +1,7 @@
-/** Inspection in SQL, over a connection of its own that only reads: opened when somebody looks, in nobody's way. */
+/**
+ * Inspection in SQL, over a connection of its own that only reads: opened when somebody looks, in nobody's
+ * way.
+ */
 import { join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { idText, type ProcessorIndex, type State } from '../../../domain/payment.ts';

@@ -1,6 +1,6 @@
 /**
- * A process for tests to kill: joins the store of a directory as an instance and puts and settles payments without end, telling on
- * its standard output how many the store has acknowledged.
+ * A process for tests to kill: joins the store of a directory as an instance and puts and settles payments
+ * without end, telling on its standard output how many the store has acknowledged.
  *
  *     node kill-writer.fixture.ts DIRECTORY INSTANCE FIRST_ID
  */

@@ -1,9 +1,11 @@
 /**
- * Which run of which machine the store was last used in, so that whoever joins knows whether writes may have been lost since.
+ * Which run of which machine the store was last used in, so that whoever joins knows whether writes may have
+ * been lost since.
  *
- * A process that dies loses nothing, for the kernel has what it wrote. A kernel that dies takes with it what the disk had
- * not got, unless all who wrote waited for their disk. Writes are lost from the end only, for the WAL is read back up to its first
- * gap: if nobody was left alive in what is there, all had left in good order, and then nothing was missing.
+ * A process that dies loses nothing, for the kernel has what it wrote. A kernel that dies takes with it what
+ * the disk had not got, unless all who wrote waited for their disk. Writes are lost from the end only, for
+ * the WAL is read back up to its first gap: if nobody was left alive in what is there, all had left in good
+ * order, and then nothing was missing.
  */
 
 import { readFileSync } from 'node:fs';
@@ -51,7 +53,10 @@ export class Machine {
     return this.#row?.term ?? 1;
   }
 
-  /** `instance` joins. Begins a term if writes may have been lost in the last; tells the term, and how many payments that pinned. */
+  /**
+   * `instance` joins. Begins a term if writes may have been lost in the last; tells the term, and how many
+   * payments that pinned.
+   */
   join(instance: string): Pick<Joined, 'term' | 'pinned'> {
     const { term } = this;
     const isSame = this.#row?.boot === this.#boot;
@@ -68,7 +73,10 @@ export class Machine {
   }
 }
 
-/** Another after each start of the kernel; the same in all its containers. Where there is none, none is told from another. */
+/**
+ * Another after each start of the kernel; the same in all its containers. Where there is none, none is told
+ * from another.
+ */
 function thisBoot(): string {
   try {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();

@@ -1,6 +1,6 @@
 /**
- * The instances that share the store, this one among them, and what they share besides payments: who lives, in which epoch
- * and generation, who asks the processors' health, and what it was.
+ * The instances that share the store, this one among them, and what they share besides payments: who lives,
+ * in which epoch and generation, who asks the processors' health, and what it was.
  *
  * Every method answers or throws, as those of the store do.
  */
@@ -57,7 +57,9 @@ export class Members {
     });
   }
 
-  /** Throws a `StoreFault` unless we are who we joined as. To be called in a transaction, or before several. */
+  /**
+   * Throws a `StoreFault` unless we are who we joined as. To be called in a transaction, or before several.
+   */
   assertOurs(): void {
     const row = this.#connection.get<{ epoch: number }>(
       'SELECT epoch FROM instances WHERE number = ?',
@@ -67,8 +69,8 @@ export class Members {
   }
 
   /**
-   * Whose the payments in the logs of `instance` are to be; undefined: it lives, and sees to them itself. To be called in
-   * a transaction.
+   * Whose the payments in the logs of `instance` are to be; undefined: it lives, and sees to them itself. To
+   * be called in a transaction.
    */
   ownerOfLogs(instance: string): Place | undefined {
     const connection = this.#connection;

@@ -1,8 +1,9 @@
 /**
- * Opens the file that all backends of one deployment share, creating it where there is none, or says in one line what to mend.
+ * Opens the file that all backends of one deployment share, creating it where there is none, or says in one
+ * line what to mend.
  *
- * The file must never be opened and closed by anything but SQLite in a process that uses it: POSIX drops all locks
- * that a process has on a file as soon as any descriptor of it is closed.
+ * The file must never be opened and closed by anything but SQLite in a process that uses it: POSIX drops all
+ * locks that a process has on a file as soon as any descriptor of it is closed.
  */
 
 import { closeSync, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs';
@@ -32,8 +33,8 @@ export interface SqliteOptions {
   /** Tells one run of the machine from the next. Default: the kernel's own name of it. */
   readonly boot?: string;
   /**
-   * The last term that the user had seen when the store broke under him: unless a later one has begun, the next to join
-   * begins it.
+   * The last term that the user had seen when the store broke under him: unless a later one has begun, the
+   * next to join begins it.
    */
   readonly brokenTerm?: number | 'unknown' | undefined;
 }
@@ -126,7 +127,8 @@ export function openDatabase(options: SqliteOptions): DatabaseSync {
   try {
     if (options.mustExist === true) findAgain(directory);
     mkdirSync(join(directory, logFolder), { recursive: true });
-    // While all backends start at once on a busy disk, one may have to wait longer than any transaction should later.
+    // While all backends start at once on a busy disk, one may have to wait longer than any transaction
+    // should later.
     database = new DatabaseSync(join(directory, fileName), { timeout: createMsMax });
     configure(database, options);
     prepareSchema(database, directory);
@@ -211,7 +213,9 @@ function isNew(database: DatabaseSync, directory: string): boolean {
   return false;
 }
 
-/** Makes the tables where there are none; as a write in any case, so that a read-only file is found out now. */
+/**
+ * Makes the tables where there are none; as a write in any case, so that a read-only file is found out now.
+ */
 function prepareSchema(database: DatabaseSync, directory: string): void {
   database.exec('BEGIN IMMEDIATE');
   database.exec(isNew(database, directory) ? SCHEMA : 'UPDATE shared SET generation = generation');
@@ -265,7 +269,10 @@ function resultCode(error: unknown): number | undefined {
   return errcode === undefined ? undefined : errcode & 0xff;
 }
 
-/** What went wrong in a transaction, in the store's words. What no system call and no SQLite says is a bug: thrown on. */
+/**
+ * What went wrong in a transaction, in the store's words. What no system call and no SQLite says is a bug:
+ * thrown on.
+ */
 export function faultOf(error: unknown): StoreFault {
   if (error instanceof StoreFault) return error;
   const detail = (error as Error).message;

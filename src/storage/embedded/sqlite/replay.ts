@@ -1,4 +1,7 @@
-/** Reads what an instance's log segments hold and has it put into the store, some thousand payments a transaction. */
+/**
+ * Reads what an instance's log segments hold and has it put into the store, some thousand payments a
+ * transaction.
+ */
 
 import { closeSync, openSync, readdirSync, readSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,13 +21,17 @@ import {
 /** Long enough that a transaction's own cost is lost in it, short enough that nobody waits long behind it. */
 const recordsPerTransaction = 4096;
 
-/** Makes the batch of a transaction when the store's epoch, generation and term are known; undefined ends the segment. */
+/**
+ * Makes the batch of a transaction when the store's epoch, generation and term are known; undefined ends the
+ * segment.
+ */
 type MakeBatch = (epoch: number, present: Header) => Batch | undefined;
 
 /**
- * Calls `transact` for each chunk of every segment of `instance`, oldest first, with a function that makes its batch; it returns how
- * many of them were new, or undefined to stop. Returns the sum. A segment of another generation than the store's
- * is passed over: what it holds was purged. What one of another term holds may have been sent.
+ * Calls `transact` for each chunk of every segment of `instance`, oldest first, with a function that makes
+ * its batch; it returns how many of them were new, or undefined to stop. Returns the sum. A segment of
+ * another generation than the store's is passed over: what it holds was purged. What one of another term
+ * holds may have been sent.
  */
 export function replayLogs(
   directory: string,

@@ -1,6 +1,6 @@
 /**
- * The store in SQL, synchronous: what the store's thread does for the instance whose thread it is. Here is what
- * concerns payments; what concerns the instances is with `Members`.
+ * The store in SQL, synchronous: what the store's thread does for the instance whose thread it is. Here is
+ * what concerns payments; what concerns the instances is with `Members`.
  *
  * Every method answers or throws: a `StoreFault`, or an error of SQLite's, which `faultOf` translates.
  */

@@ -1,4 +1,6 @@
-/** The embedded store as the event loop sees it: posts what it is asked to the store's thread and calls back. */
+/**
+ * The embedded store as the event loop sees it: posts what it is asked to the store's thread and calls back.
+ */
 
 import { Worker } from 'node:worker_threads';
 import type { ProcessorIndex, StoredPayment } from '../../../domain/payment.ts';

@@ -1,6 +1,6 @@
 /**
- * The entry of the store's thread: it owns the connection, so that no transaction, no lock and no checkpoint ever holds up
- * the event loop that accepts payments. Messages in, replies out, strictly in order.
+ * The entry of the store's thread: it owns the connection, so that no transaction, no lock and no checkpoint
+ * ever holds up the event loop that accepts payments. Messages in, replies out, strictly in order.
  */
 
 import { setPriority } from 'node:os';

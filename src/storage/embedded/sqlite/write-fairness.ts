@@ -1,11 +1,13 @@
 /**
- * Whose turn it is to write. SQLite lets one process write at a time and wakes nobody: who waits, asks again and again, and
- * hardly ever meets the short moment between two transactions of a busy writer. So who waits says so in a small file, and who
- * has been writing for a while lets him go first.
+ * Whose turn it is to write. SQLite lets one process write at a time and wakes nobody: who waits, asks again
+ * and again, and hardly ever meets the short moment between two transactions of a busy writer. So who waits
+ * says so in a small file, and who has been writing for a while lets him go first.
  *
- * Three processes that wrote without a pause, batches of 20 and of 100 payments, in four interleaved rounds on a machine
- * busy with more: the longest wait of a process fell from 334 and 674 ms (median) to 105 and 141, the worst of all from 2.2 s to
- * 1.1. It costs 2.8 and 3.6 us more CPU a payment (18.4 and 14.6 without), since each change of turns costs a page cache.
+ * Three processes that wrote without a pause, batches of 20 and of 100 payments, in four interleaved rounds
+ * on a machine busy with more: the longest wait of a process fell from 334 and 674 ms (median) to 105 and
+ * 141, the worst of all from 2.2 s to
+ * 1.1. It costs 2.8 and 3.6 us more CPU a payment (18.4 and 14.6 without), since each change of turns costs a
+ *   page cache.
  *
  * This is courtesy, not a lock: when the file is wrong, all that is lost is time.
  */
@@ -17,7 +19,10 @@ import { faultOf } from './open.ts';
 const fileName = 'turns';
 const slots = 64;
 const slotBytes = 8;
-/** A turn: so long somebody may go on writing while others wait. Each change of turns costs both their page caches. */
+/**
+ * A turn: so long somebody may go on writing while others wait. Each change of turns costs both their page
+ * caches.
+ */
 const turnMs = 8;
 /** How long courtesy waits for a waiter to take his turn. */
 const courtesyMsMax = 4;
@@ -48,7 +53,10 @@ export class Turns {
     this.#slot = number % slots;
   }
 
-  /** Begins a transaction that writes: tries `begin` until no other process is in its way. Throws what it throws at last. */
+  /**
+   * Begins a transaction that writes: tries `begin` until no other process is in its way. Throws what it
+   * throws at last.
+   */
   begin(begin: () => void): void {
     const now = performance.now();
     if (now - this.#turnStartedAt > turnMs) {

@@ -45,8 +45,8 @@ export class BatchWriter {
   }
 
   /**
-   * Carries out `count` rows for instance `number` inside the caller's transaction. Throws `StoreFault` when the epoch has
-   * passed, and whatever SQLite throws.
+   * Carries out `count` rows for instance `number` inside the caller's transaction. Throws `StoreFault` when
+   * the epoch has passed, and whatever SQLite throws.
    */
   write(number: number, epoch: number, generation: number, rows: Float64Array, count: number): Written {
     const [present, epochNow, lastSeq] = this.#check.get(number) as unknown as [number, number, number];
