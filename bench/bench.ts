@@ -10,12 +10,12 @@
  */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { decimal, flag, readCommandLine, whole } from '../src/options.ts';
+import { decimalOption, flag, readCommandLine, wholeOption } from '../src/options.ts';
 import { DEFINITIONS, SCRIPTS } from './suite/all.ts';
 import type { Benchmark, Definition, Wishes } from './suite/benchmark.ts';
 import { Forecast, type Run } from './tools/forecast.ts';
 import { keep, keepDurations, readDurations, reportFile } from './tools/keep.ts';
-import { clockText, Progress } from './tools/progress.ts';
+import { clockText, ProgressLine } from './tools/progress.ts';
 import { measure, resultsTable } from './tools/rounds.ts';
 
 const known = Object.fromEntries([
@@ -28,8 +28,8 @@ const { values, words } = readCommandLine({
   about:
     'The benchmarks, all or those named: in interleaved rounds, as medians with what they vary by, and as ratios.',
   options: {
-    rounds: whole('how many', { min: 1, max: 1000, standard: 5 }),
-    seconds: decimal('for each contender in a round', { min: 0.1, max: 86_400, standard: 3 }),
+    rounds: wholeOption('how many', { min: 1, max: 1000, standard: 5 }),
+    seconds: decimalOption('for each contender in a round', { min: 0.1, max: 86_400, standard: 3 }),
     large: flag('summary and cost with ten million payments too, which takes minutes to prepare'),
     long: flag('growth over ten minutes instead of half of one'),
     list: flag('says what there is'),
@@ -60,7 +60,7 @@ const plan: readonly (Planned | string)[] = wanted.map(name => {
   return { definition, benchmark: definition.open(wishes), ...(definition.size?.(wishes) ?? size) };
 });
 const forecast = new Forecast(plan.flatMap(runsOf), readDurations());
-const progress = new Progress();
+const progress = new ProgressLine();
 
 for (const [at, planned] of plan.entries()) {
   const place = `${at + 1} of ${plan.length}`;

@@ -9,7 +9,7 @@ import { emptyTotal } from '../src/domain/money.ts';
 import { routes } from '../src/http/routes.ts';
 import { Server } from '../src/http/server.ts';
 import { ACCEPTED, type Payments } from '../src/payments/api.ts';
-import { Figures } from '../src/telemetry/counters.ts';
+import { Counters } from '../src/telemetry/counters.ts';
 
 const [kind, address = ''] = process.argv.slice(2);
 const place = /^\d+$/.test(address) ? { host: '127.0.0.1', port: Number(address) } : { path: address };
@@ -91,5 +91,5 @@ else
   await new Server({
     handler: routes({ payments, allowPurge: false }),
     commit: payments.commit,
-    ...(kind === 'counting' ? { observer: new Figures() } : {}),
+    ...(kind === 'counting' ? { observer: new Counters() } : {}),
   }).listen(place);

@@ -8,7 +8,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { decimal, flag, oneOf, readCommandLine, whole } from '../src/options.ts';
+import { decimalOption, flag, oneOf, readCommandLine, wholeOption } from '../src/options.ts';
 import { Children } from './tools/children.ts';
 import { load } from './tools/load.ts';
 import { cpuMs } from './tools/processes.ts';
@@ -20,11 +20,11 @@ const { values, words } = readCommandLine({
   command: 'node bench/profile.ts',
   about: 'Where the time of one backend goes, by function, or by system call.',
   options: {
-    seconds: decimal('how long', { min: 0.1, max: 86_400, standard: 5 }),
-    connections: whole('on which payments are sent', { min: 1, max: 10_000, standard: 64 }),
+    seconds: decimalOption('how long', { min: 0.1, max: 86_400, standard: 5 }),
+    connections: wholeOption('on which payments are sent', { min: 1, max: 10_000, standard: 64 }),
     ack: oneOf('when 202 is sent', ['parse', 'commit', 'flush'], 'commit'),
     strace: flag('system calls instead of functions, where strace is installed'),
-    rows: whole('how many functions are shown', { min: 1, max: 10_000, standard: 40 }),
+    rows: wholeOption('how many functions are shown', { min: 1, max: 10_000, standard: 40 }),
   },
   words: {
     known: {

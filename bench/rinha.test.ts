@@ -5,17 +5,17 @@ import { play, playFloor } from './rinha/scenario.ts';
 import { inconsistencies, outcomeLines, score } from './rinha/score.ts';
 import { STAGES } from './rinha/stages.ts';
 import { Children, program } from './tools/children.ts';
-import { Progress, silence } from './tools/progress.ts';
+import { ProgressLine, silence } from './tools/progress.ts';
 import { constantProxy } from './tools/proxy.ts';
-import { startStack } from './tools/soquete.ts';
+import { startLauncher } from './tools/soquete.ts';
 
 const skip = program('haproxy') === undefined ? 'HAProxy is not installed' : false;
 const size = { seconds: 2, users: 40 };
-const silent = (): Progress => new Progress(silence);
+const silent = (): ProgressLine => new ProgressLine(silence);
 
 test('the scenario ends without lag and without a disagreement', { skip, timeout: 60_000 }, async () => {
   await using children = new Children();
-  const { url, processors } = await startStack(children);
+  const { url, processors } = await startLauncher(children);
   const places = { url, processors: { default: processors[0], fallback: processors[1] } };
   const outcome = await play(places, size, silent());
   const lines = outcomeLines(outcome).join('\n');

@@ -9,17 +9,17 @@
  *
  * Ends with status 1 when the books disagreed or an accepted payment is not settled.
  */
-import { address, decimal, flag, readCommandLine, whole } from '../src/options.ts';
-import type { Places } from './rinha/auditor.ts';
+import { address, decimalOption, flag, readCommandLine, wholeOption } from '../src/options.ts';
+import type { Endpoints } from './rinha/auditor.ts';
 import { startContainers } from './rinha/containers.ts';
-import { type Outcome, play, playFloor } from './rinha/scenario.ts';
+import { play, playFloor, type ScenarioResult } from './rinha/scenario.ts';
 import { bestScore, floorLines, isFlawless, outcomeLines, score } from './rinha/score.ts';
 import { FULL_SECONDS, USERS } from './rinha/stages.ts';
 import { Children } from './tools/children.ts';
 import { keep } from './tools/keep.ts';
-import { Progress, silence } from './tools/progress.ts';
+import { ProgressLine, silence } from './tools/progress.ts';
 import { constantProxy } from './tools/proxy.ts';
-import { startStack } from './tools/soquete.ts';
+import { startLauncher } from './tools/soquete.ts';
 import type { Latency } from './tools/statistics.ts';
 
 const { values } = readCommandLine({
@@ -32,12 +32,12 @@ Ends with 1 when the books disagreed or an accepted payment is not settled.`,
     url: address('a soquete that runs already, instead of a stack of its own', undefined),
     default: address("that one's default processor", 'http://localhost:8001'),
     fallback: address("that one's fallback processor", 'http://localhost:8002'),
-    seconds: decimal('how long; the script is played as much faster', {
+    seconds: decimalOption('how long; the script is played as much faster', {
       min: 0.1,
       max: 86_400,
       standard: FULL_SECONDS,
     }),
-    users: whole('how many there are at the end', { min: 1, max: 10_000, standard: USERS }),
+    users: wholeOption('how many there are at the end', { min: 1, max: 10_000, standard: USERS }),
     'with-floor': flag("plays the same load to HAProxy's constant answer before"),
     together: flag('plays it to that at the same time, where other work disturbs this machine'),
     floor: flag('plays it to that alone'),
@@ -46,7 +46,7 @@ Ends with 1 when the books disagreed or an accepted payment is not settled.`,
 });
 const size = { seconds: values.seconds, users: values.users };
 
-const progress = new Progress();
+const progress = new ProgressLine();
 await using children = new Children();
 const isFull = size.seconds === FULL_SECONDS && size.users === USERS;
 
@@ -56,7 +56,7 @@ if (values.floor) {
   const before = values['with-floor'] && !values.together ? await floor() : undefined;
   await using containers = values.containers ? await startContainers() : undefined;
   const found = containers?.places ?? (await places());
-  const beside = values.together ? floor(new Progress(silence)) : undefined;
+  const beside = values.together ? floor(new ProgressLine(silence)) : undefined;
   const outcome = await play(found, size, progress);
   report(outcome, before ?? (await beside));
   if (containers !== undefined)
@@ -69,15 +69,15 @@ async function floor(shown = progress): Promise<Latency> {
   return await playFloor({ host: '127.0.0.1', port }, size, shown);
 }
 
-async function places(): Promise<Places> {
+async function places(): Promise<Endpoints> {
   if (values.url !== undefined) {
     return { url: values.url, processors: { default: values.default, fallback: values.fallback } };
   }
-  const { url, processors } = await startStack(children);
+  const { url, processors } = await startLauncher(children);
   return { url, processors: { default: processors[0], fallback: processors[1] } };
 }
 
-function report(outcome: Outcome, constant: Latency | undefined): void {
+function report(outcome: ScenarioResult, constant: Latency | undefined): void {
   console.log(outcomeLines(outcome).join('\n'));
   if (constant !== undefined) {
     console.log(floorLines(constant).join('\n'));

@@ -18,12 +18,12 @@ import { DatabaseSync } from 'node:sqlite';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import * as column from '../src/storage/batch.ts';
-import { Batch, PUT, SETTLE } from '../src/storage/batch.ts';
+import { Batch, INSERT, SETTLE } from '../src/storage/batch.ts';
 import { encodeRecord, RECORD_BYTES } from '../src/storage/embedded/log-format.ts';
 import { SqliteStore } from '../src/storage/embedded/sqlite/store.ts';
 import { openSqliteStore } from '../src/storage/embedded/sqlite/thread-client.ts';
 import { TotalsSum } from '../src/storage/rollups.ts';
-import { asked, chance } from '../src/testing/stores.ts';
+import { asked, seededBelow } from '../src/testing/stores.ts';
 import { number, table } from './tools/table.ts';
 
 const CENTS = 1990;
@@ -47,7 +47,7 @@ class Batches {
   next(): Batch {
     const batch = new Batch(this.#joined.epoch, this.#joined.generation, this.#size * 2);
     for (let n = 0; n < this.#size; n++) {
-      const start = batch.add(PUT);
+      const start = batch.add(INSERT);
       batch.rows.set(randomFillSync(this.#words), start + column.ID);
       this.#fill(batch, start);
       if (n % 4 === 0) this.#nowMs += 1;
@@ -205,7 +205,7 @@ function summaries(root: string, sizes: readonly number[]): void {
     const endMs = fill(directory, payments);
     const store = new SqliteStore({ directory });
     assert.equal(store.summary(-Infinity, Infinity).default.count, payments);
-    const next = chance(1);
+    const next = seededBelow(1);
     const times: number[] = [];
     for (let round = 0; round < 2000; round++) {
       const ends = [0, 1].map(() => START_MS + next(endMs - START_MS)).toSorted((one, other) => one - other);

@@ -2,20 +2,20 @@
 
 import type { Config } from './config.ts';
 import type { PolicyView } from './dashboard/api.ts';
-import type { Observed } from './dashboard/source.ts';
+import type { DashboardSource } from './dashboard/source.ts';
 import { type Clock, realClock } from './domain/clock.ts';
 import { Unavailable } from './payments/api.ts';
 import { ask } from './payments/ask.ts';
 import { Service } from './payments/service.ts';
 import { Session, type SessionEvents } from './payments/session.ts';
-import { Breaker } from './processors/circuit-breaker.ts';
-import { ProcessorsClient } from './processors/undici-client.ts';
-import { Log } from './storage/embedded/file-log.ts';
-import { Follower } from './storage/embedded/shared-directory-feed.ts';
+import { CircuitBreaker } from './processors/circuit-breaker.ts';
+import { UndiciClient } from './processors/undici-client.ts';
+import { FileLog } from './storage/embedded/file-log.ts';
+import { SharedDirectoryFeed } from './storage/embedded/shared-directory-feed.ts';
 import type { Inspection } from './storage/inspection.ts';
 import type { Reopening, Store, StoreFault } from './storage/ports.ts';
 import type { Logger } from './telemetry/logger.ts';
-import { Observation } from './telemetry/telemetry.ts';
+import { Telemetry } from './telemetry/telemetry.ts';
 
 /**
  * Attempts at work get this long to end when the backend stops; then they are left to be found as unknown.
@@ -25,15 +25,15 @@ const REJOIN_MS = 500;
 
 export class Backend {
   readonly service: Service;
-  readonly observation: Observation;
+  readonly observation: Telemetry;
   readonly #config: Config;
   readonly #store: Store;
   readonly #reopen: () => Promise<void>;
   readonly #inspection: Inspection;
   readonly #logger: Logger;
   readonly #clock: Clock = realClock;
-  readonly #processors: ProcessorsClient;
-  readonly #breakers = [new Breaker(), new Breaker()] as const;
+  readonly #processors: UndiciClient;
+  readonly #breakers = [new CircuitBreaker(), new CircuitBreaker()] as const;
   #faulty = false;
   #stopping = false;
 
@@ -42,7 +42,7 @@ export class Backend {
     this.#reopen = () => store.reopen();
     this.#config = config;
     this.#logger = logger;
-    this.observation = new Observation({
+    this.observation = new Telemetry({
       instance: config.instance,
       logger,
       clock: this.#clock,
@@ -61,7 +61,7 @@ export class Backend {
             },
     });
     this.#store = this.observation.timed(store);
-    this.#processors = new ProcessorsClient({
+    this.#processors = new UndiciClient({
       urls: config.processorUrls,
       attemptTimeoutMs: config.attemptTimeoutMs,
       connections: config.workerConcurrency,
@@ -82,8 +82,9 @@ export class Backend {
       chance: Math.random,
       policy: config,
       instance: config.instance,
-      openLog: joined => new Log(config.storeDirectory, config.instance, joined, config.ackAfter === 'flush'),
-      follow: events => new Follower(config.storeDirectory, config.instance, events),
+      openLog: joined =>
+        new FileLog(config.storeDirectory, config.instance, joined, config.ackAfter === 'flush'),
+      follow: events => new SharedDirectoryFeed(config.storeDirectory, config.instance, events),
       queueCapacity: config.queueCapacity,
       concurrency: config.workerConcurrency,
       events: this.#events(),
@@ -91,7 +92,7 @@ export class Backend {
   }
 
   /** What the pages show. */
-  get observed(): Observed {
+  get observed(): DashboardSource {
     const { observation, service } = this;
     const { listen, processorUrls: urls, adminToken: token, processorControls } = this.#config;
     return {

@@ -4,14 +4,14 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import {
   address,
-  decimal,
+  decimalOption,
   flag,
   type Option,
   oneOf,
   type Program,
   readOptions,
-  text,
-  whole,
+  textOption,
+  wholeOption,
 } from './options.ts';
 
 type AnyProgram = Program<Readonly<Record<string, Option<unknown>>>>;
@@ -21,11 +21,11 @@ const baker = {
   command: 'npm run baker --',
   about: 'Bakes.',
   options: {
-    loaves: whole('how many', { min: 1, max: 99, standard: 3 }),
-    hours: decimal('how long', { min: 0.5, max: 24, standard: undefined }),
+    loaves: wholeOption('how many', { min: 1, max: 99, standard: 3 }),
+    hours: decimalOption('how long', { min: 0.5, max: 24, standard: undefined }),
     crust: oneOf('what it is like', ['soft', 'dark'], 'soft'),
     oven: { ...address('where', 'http://localhost:1'), variable: 'OVEN' },
-    recipe: text('what of', { shown: 'FILE', takes: 'a file', standard: undefined }),
+    recipe: textOption('what of', { shown: 'FILE', takes: 'a file', standard: undefined }),
     salted: flag('with salt'),
   },
 };

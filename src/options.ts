@@ -182,7 +182,7 @@ interface Range<Standard> {
 }
 
 /** A whole number; both ends of its range are inclusive. */
-export function whole<Standard extends number | undefined>(
+export function wholeOption<Standard extends number | undefined>(
   about: string,
   range: Range<Standard>,
 ): Option<number | Standard> {
@@ -190,7 +190,7 @@ export function whole<Standard extends number | undefined>(
 }
 
 /** A number such as 3, 0.5 or .5; both ends of its range are inclusive. */
-export function decimal<Standard extends number | undefined>(
+export function decimalOption<Standard extends number | undefined>(
   about: string,
   range: Range<Standard>,
 ): Option<number | Standard> {
@@ -217,7 +217,7 @@ export function flag(about: string): Option<boolean> {
 }
 
 /** Any text but an empty one; `shown` stands for it, such as `FILE`. */
-export function text<Standard extends string | undefined>(
+export function textOption<Standard extends string | undefined>(
   about: string,
   { shown, takes, standard }: { readonly shown: string; readonly takes: string; readonly standard: Standard },
 ): Option<string | Standard> {

@@ -14,7 +14,7 @@ import {
   MUTED,
   PALE,
   svg,
-  text,
+  svgText,
   ticks,
 } from './svg.ts';
 
@@ -38,17 +38,17 @@ export function bars(results: Results, { figure, title, ratio: isCompared }: Col
   const height = TOP + rows.length * ROW + 6;
   const grid = marks.flatMap(mark => [
     line(x(mark), TOP - 4, x(mark), height - 4, PALE),
-    text(x(mark), 14, mark.toLocaleString('en-US'), 'class="tick" text-anchor="middle"'),
+    svgText(x(mark), 14, mark.toLocaleString('en-US'), 'class="tick" text-anchor="middle"'),
   ]);
   const drawn = rows.flatMap(({ name, median, ratio, values }, at) => {
     const y = TOP + at * ROW;
     const colour = /ceiling/.test(name) ? MUTED : COLOURS[0]!;
     const middle = y + ROW / 2 - 2;
     return [
-      text(LABELS - 8, middle + 4, name, 'text-anchor="end"'),
+      svgText(LABELS - 8, middle + 4, name, 'text-anchor="end"'),
       box(LABELS, y + 3, x(median) - LABELS, ROW - 10, colour),
       line(x(Math.min(...values)), middle, x(Math.max(...values)), middle, INK, 1.6),
-      text(
+      svgText(
         WIDTH - RIGHT + 8,
         middle + 4,
         isCompared ? `${number(median)}  ×${number(ratio)}` : number(median),
@@ -74,11 +74,11 @@ export function percentiles(results: Results): string {
   const height = TOP + rows.length * ROW + 6;
   const grid = marks.flatMap(mark => [
     line(x(mark), TOP - 4, x(mark), height - 4, PALE),
-    text(x(mark), 14, `${mark} ms`, 'class="tick" text-anchor="middle"'),
+    svgText(x(mark), 14, `${mark} ms`, 'class="tick" text-anchor="middle"'),
   ]);
   const legend = PERCENTILES.flatMap(({ title }, at) => [
     dot(WIDTH - RIGHT + 16, TOP + 10 + at * 18, COLOURS[at]!),
-    text(WIDTH - RIGHT + 28, TOP + 14 + at * 18, title),
+    svgText(WIDTH - RIGHT + 28, TOP + 14 + at * 18, title),
   ]);
   const drawn = rows.flatMap(([name, figures], row) => {
     const y = TOP + row * ROW + ROW / 2 - 2;
@@ -87,7 +87,7 @@ export function percentiles(results: Results): string {
       return value === undefined ? [] : [{ at: x(value), colour: COLOURS[at]! }];
     });
     return [
-      text(LABELS - 8, y + 4, name, 'text-anchor="end"'),
+      svgText(LABELS - 8, y + 4, name, 'text-anchor="end"'),
       line(found[0]!.at, y, found.at(-1)!.at, y, PALE, 2),
       ...found.map(({ at, colour }) => dot(at, y, colour)),
     ];

@@ -1,5 +1,5 @@
 /** One page that needs nothing but itself: what was measured last, in pictures and tables. */
-import type { Outcome } from '../rinha/scenario.ts';
+import type { ScenarioResult } from '../rinha/scenario.ts';
 import { outcomeLines } from '../rinha/score.ts';
 import type { Column } from '../suite/benchmark.ts';
 import type { Kept } from '../tools/keep.ts';
@@ -19,7 +19,7 @@ type KeptBenchmark = Kept & {
   notes?: string[];
   pictures?: Picture[];
 };
-type KeptScenario = Kept & Outcome & { about: string; constant?: Latency };
+type KeptScenario = Kept & ScenarioResult & { about: string; constant?: Latency };
 
 export function page(kept: Readonly<Record<string, Kept>>): string {
   // The whole first, then its parts.

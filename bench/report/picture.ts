@@ -14,7 +14,7 @@ import {
   type Scale,
   SOFT,
   svg,
-  text,
+  svgText,
   ticks,
 } from './svg.ts';
 
@@ -26,7 +26,7 @@ export interface Axis {
   readonly logarithmic?: true;
 }
 
-export interface Line {
+export interface ChartLine {
   readonly title: string;
   readonly points: readonly (readonly [x: number, y: number])[];
 }
@@ -35,7 +35,7 @@ export interface Picture {
   readonly title: string;
   readonly x: Axis;
   readonly y: Axis;
-  readonly lines: readonly Line[];
+  readonly lines: readonly ChartLine[];
 }
 
 const WIDTH = 900;
@@ -64,14 +64,14 @@ export function draw({ title, x, y, lines }: Picture): string {
   const grid = [
     ...up.marks.flatMap(mark => [
       line(LEFT, up.scale(mark), WIDTH - RIGHT, up.scale(mark), PALE),
-      text(LEFT - 6, up.scale(mark) + 4, label(mark), 'class="tick" text-anchor="end"'),
+      svgText(LEFT - 6, up.scale(mark) + 4, label(mark), 'class="tick" text-anchor="end"'),
     ]),
     ...across.marks.flatMap(mark => [
       line(across.scale(mark), HEIGHT - BOTTOM, across.scale(mark), HEIGHT - BOTTOM + 4, SOFT),
-      text(across.scale(mark), HEIGHT - BOTTOM + 16, label(mark), 'class="tick" text-anchor="middle"'),
+      svgText(across.scale(mark), HEIGHT - BOTTOM + 16, label(mark), 'class="tick" text-anchor="middle"'),
     ]),
-    text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, x.title, 'class="tick" text-anchor="middle"'),
-    text(14, (TOP + HEIGHT - BOTTOM) / 2, y.title, upright(14, (TOP + HEIGHT - BOTTOM) / 2)),
+    svgText((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, x.title, 'class="tick" text-anchor="middle"'),
+    svgText(14, (TOP + HEIGHT - BOTTOM) / 2, y.title, upright(14, (TOP + HEIGHT - BOTTOM) / 2)),
   ];
   const drawn = lines.flatMap(({ title, points }, at) => {
     const placed = points.filter(isDrawn).map(([px, py]) => [across.scale(px), up.scale(py)] as const);
@@ -81,7 +81,7 @@ export function draw({ title, x, y, lines }: Picture): string {
       path(placed, colour),
       ...(placed.length <= DOTS_MAX ? placed.map(([px, py]) => dot(px, py, colour)) : []),
       line(WIDTH - RIGHT + 14, legendY, WIDTH - RIGHT + 32, legendY, colour, 3),
-      text(WIDTH - RIGHT + 38, legendY + 4, title),
+      svgText(WIDTH - RIGHT + 38, legendY + 4, title),
     ];
   });
   return svg(WIDTH, Math.max(HEIGHT, TOP + 20 + lines.length * 18), title, [...grid, ...drawn]);

@@ -15,7 +15,7 @@ import {
   type Scale,
   SOFT,
   svg,
-  text,
+  svgText,
   ticks,
 } from './svg.ts';
 
@@ -52,7 +52,7 @@ export function scenarioCharts(timeline: readonly Second[], constantP99: number 
       ? []
       : [
           line(LEFT, y(constantP99), WIDTH - RIGHT, y(constantP99), SOFT, 1.2),
-          text(WIDTH - RIGHT + 6, y(constantP99) + 4, 'a constant answer’s p99', 'class="tick"'),
+          svgText(WIDTH - RIGHT + 6, y(constantP99) + 4, 'a constant answer’s p99', 'class="tick"'),
         ];
   return [
     chart('latency, ms', latency, marks, y, floor),
@@ -84,16 +84,16 @@ function chart(
     box(stageAt(at), TOP, stageAt(at + 1) - stageAt(at), HEIGHT - TOP - BOTTOM, at % 2 === 0 ? BAND : PAGE),
     // The last one has a long name and nothing to its left for a while.
     at === STAGES.length - 1
-      ? text(WIDTH - RIGHT, TOP - 5, is.replace(/ \(.*/, ''), 'class="tick" text-anchor="end"')
-      : text(stageAt(at) + 3, TOP - 5, is.replace(/ \(.*/, ''), 'class="tick"'),
+      ? svgText(WIDTH - RIGHT, TOP - 5, is.replace(/ \(.*/, ''), 'class="tick" text-anchor="end"')
+      : svgText(stageAt(at) + 3, TOP - 5, is.replace(/ \(.*/, ''), 'class="tick"'),
   ]);
   const grid = marks.flatMap(mark => [
     line(LEFT, y(mark), WIDTH - RIGHT, y(mark), PALE),
-    text(LEFT - 6, y(mark) + 4, mark.toLocaleString('en-US'), 'class="tick" text-anchor="end"'),
+    svgText(LEFT - 6, y(mark) + 4, mark.toLocaleString('en-US'), 'class="tick" text-anchor="end"'),
   ]);
   const clock = ticks(seconds)
     .filter(second => second <= seconds)
-    .map(second => text(x(second), HEIGHT - 8, `${second} s`, 'class="tick" text-anchor="middle"'));
+    .map(second => svgText(x(second), HEIGHT - 8, `${second} s`, 'class="tick" text-anchor="middle"'));
   const drawn = series.map(({ values }, at) =>
     path(
       values.flatMap((value, second) =>
@@ -104,8 +104,8 @@ function chart(
   );
   const legend = series.flatMap(({ title }, at) => [
     line(WIDTH - RIGHT + 6, TOP + 6 + at * 18, WIDTH - RIGHT + 22, TOP + 6 + at * 18, COLOURS[at]!, 3),
-    text(WIDTH - RIGHT + 28, TOP + 10 + at * 18, title),
+    svgText(WIDTH - RIGHT + 28, TOP + 10 + at * 18, title),
   ]);
-  const heading = text(LEFT, 12, title, 'font-weight="600"');
+  const heading = svgText(LEFT, 12, title, 'font-weight="600"');
   return svg(WIDTH, HEIGHT, title, [...stages, ...grid, ...clock, ...drawn, ...legend, ...more, heading]);
 }

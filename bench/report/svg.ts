@@ -53,7 +53,7 @@ export function decades(values: readonly number[]): number[] {
 export const escaped = (text: string): string =>
   text.replace(/[&<>"]/g, character => `&#${character.charCodeAt(0)};`);
 
-export function text(x: number, y: number, content: string, more = ''): string {
+export function svgText(x: number, y: number, content: string, more = ''): string {
   return `<text x="${round(x)}" y="${round(y)}" ${more}>${escaped(content)}</text>`;
 }
 

@@ -4,33 +4,33 @@ import type { Stage } from './stages.ts';
 
 export { PROCESSOR_NAMES, type ProcessorName };
 
-export interface Places {
+export interface Endpoints {
   /** Where payments go. */
   readonly url: string;
   readonly processors: Readonly<Record<ProcessorName, string>>;
 }
 
-export interface Total {
+export interface BookTotal {
   readonly requests: number;
   readonly cents: number;
 }
 
 /** The processors' total has the fees too. */
-export interface ProcessorTotal extends Total {
+export interface ProcessorTotal extends BookTotal {
   readonly feeCents: number;
 }
 
-export interface Books {
-  readonly ours: Readonly<Record<ProcessorName, Total>>;
+export interface ComparedBooks {
+  readonly ours: Readonly<Record<ProcessorName, BookTotal>>;
   readonly theirs: Readonly<Record<ProcessorName, ProcessorTotal>>;
 }
 
 const HEADERS = { 'X-Rinha-Token': '123', 'Content-Type': 'application/json' };
 
 export class Auditor {
-  readonly #places: Places;
+  readonly #places: Endpoints;
 
-  constructor(places: Places) {
+  constructor(places: Endpoints) {
     this.#places = places;
   }
 
@@ -54,7 +54,7 @@ export class Auditor {
   }
 
   /** All three at once, as an auditor without mercy does. */
-  async books(fromMs: number, toMs: number): Promise<Books> {
+  async books(fromMs: number, toMs: number): Promise<ComparedBooks> {
     const [ours, byDefault, byFallback] = await Promise.all([
       this.#ours(fromMs, toMs),
       this.#theirs('default', fromMs, toMs),
@@ -72,7 +72,7 @@ export class Auditor {
     return [byDefault!.totalRequests, byFallback!.totalRequests];
   }
 
-  async #ours(fromMs: number, toMs: number): Promise<Books['ours']> {
+  async #ours(fromMs: number, toMs: number): Promise<ComparedBooks['ours']> {
     const response = await fetch(`${this.#places.url}/payments-summary?${windowQuery(fromMs, toMs)}`);
     if (!response.ok) throw new Error(`GET /payments-summary: ${response.status}`);
     const told = (await response.json()) as Record<ProcessorName, ToldTotal>;
@@ -106,7 +106,7 @@ interface ToldTotal {
   totalAmount: number;
 }
 
-const totalOf = ({ totalRequests, totalAmount }: ToldTotal): Total => ({
+const totalOf = ({ totalRequests, totalAmount }: ToldTotal): BookTotal => ({
   requests: totalRequests,
   cents: Math.round(totalAmount * 100),
 });
@@ -115,6 +115,6 @@ const windowQuery = (fromMs: number, toMs: number): string =>
   `from=${new Date(fromMs).toISOString()}&to=${new Date(toMs).toISOString()}`;
 
 /** By how much the books differ, in cents; 0 is what we live for. */
-export function disagreementCents({ ours, theirs }: Books): number {
+export function disagreementCents({ ours, theirs }: ComparedBooks): number {
   return PROCESSOR_NAMES.reduce((sum, name) => sum + Math.abs(ours[name].cents - theirs[name].cents), 0);
 }

@@ -8,14 +8,14 @@
 import { spawnSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { Places } from './auditor.ts';
+import type { Endpoints } from './auditor.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const READY_PATIENCE_MS = 60_000;
 const POLL_MS = 100;
 
 export interface Containers extends AsyncDisposable {
-  readonly places: Places;
+  readonly places: Endpoints;
   /** What each container uses at present, a line each. */
   readonly usage: () => string[];
 }

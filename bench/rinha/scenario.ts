@@ -1,12 +1,18 @@
 /** Plays the scenario: users, stages and audits, each at its time. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { clockText, type Progress } from '../tools/progress.ts';
+import { clockText, type ProgressLine } from '../tools/progress.ts';
 import { type Latency, latencyOf, quantile } from '../tools/statistics.ts';
-import { Auditor, type Books, disagreementCents, type Places, PROCESSOR_NAMES } from './auditor.ts';
+import {
+  Auditor,
+  type ComparedBooks,
+  disagreementCents,
+  type Endpoints,
+  PROCESSOR_NAMES,
+} from './auditor.ts';
 import {
   AUDIT_EVERY_SECONDS,
-  CENTS,
   FULL_SECONDS,
+  PAYMENT_CENTS,
   STAGES,
   THINK_MS,
   USERS,
@@ -14,7 +20,7 @@ import {
 } from './stages.ts';
 import { type Load, startUsers } from './users.ts';
 
-export interface Size {
+export interface ScenarioSize {
   readonly seconds: number;
   readonly users: number;
 }
@@ -22,7 +28,7 @@ export interface Size {
 export interface Audit {
   readonly atSeconds: number;
   readonly disagreementCents: number;
-  readonly books: Books;
+  readonly books: ComparedBooks;
 }
 
 /** What happened in one second of the scenario. */
@@ -35,8 +41,8 @@ export interface Second {
   readonly settled: readonly [number, number];
 }
 
-export interface Outcome {
-  readonly size: Size;
+export interface ScenarioResult {
+  readonly size: ScenarioSize;
   readonly latency: Latency;
   /** Requests that were answered. */
   readonly latencyCount: number;
@@ -45,7 +51,7 @@ export interface Outcome {
   readonly refused: Readonly<Record<string, number>>;
   readonly audits: readonly Audit[];
   /** The books once everything was settled, or waited for in vain. */
-  readonly books: Books;
+  readonly books: ComparedBooks;
   readonly lag: number;
   /** How long it took after the last payment until all were settled. */
   readonly settledAfterMs: number;
@@ -56,7 +62,11 @@ export interface Outcome {
 const SETTLE_MS_MAX = 5_000;
 const START_SLACK_MS = 1_000;
 
-export async function play(places: Places, size: Size, progress: Progress): Promise<Outcome> {
+export async function play(
+  places: Endpoints,
+  size: ScenarioSize,
+  progress: ProgressLine,
+): Promise<ScenarioResult> {
   const { hostname: host, port } = new URL(places.url);
   const auditor = new Auditor(places);
   await auditor.reset();
@@ -134,8 +144,8 @@ export async function play(places: Places, size: Size, progress: Progress): Prom
 /** The same users against something that answers at once: what the load itself costs here. */
 export async function playFloor(
   door: { host: string; port: number },
-  size: Size,
-  progress: Progress,
+  size: ScenarioSize,
+  progress: ProgressLine,
 ): Promise<Latency> {
   const startedAt = performance.now();
   const load = users(door.host, door.port, size);
@@ -149,10 +159,17 @@ export async function playFloor(
   return latencyOf(load.latencyMs);
 }
 
-const users = (host: string, port: number, { seconds, users: count }: Size): Load =>
-  startUsers({ host, port, users: count, durationMs: seconds * 1000, thinkMs: THINK_MS, cents: CENTS });
+const users = (host: string, port: number, { seconds, users: count }: ScenarioSize): Load =>
+  startUsers({
+    host,
+    port,
+    users: count,
+    durationMs: seconds * 1000,
+    thinkMs: THINK_MS,
+    cents: PAYMENT_CENTS,
+  });
 
-const lagOf = (load: Load, { ours }: Books): number =>
+const lagOf = (load: Load, { ours }: ComparedBooks): number =>
   load.accepted - PROCESSOR_NAMES.reduce((sum, name) => sum + ours[name].requests, 0);
 
 function timeline(load: Load, settled: readonly [number, number][]): Second[] {
@@ -173,4 +190,4 @@ function timeline(load: Load, settled: readonly [number, number][]): Second[] {
   });
 }
 
-export const FULL_SIZE: Size = { seconds: FULL_SECONDS, users: USERS };
+export const FULL_SIZE: ScenarioSize = { seconds: FULL_SECONDS, users: USERS };

@@ -1,8 +1,8 @@
 /** What the outcome is worth, and how to say it. */
 import type { Latency } from '../tools/statistics.ts';
 import { disagreementCents, PROCESSOR_NAMES } from './auditor.ts';
-import type { Outcome } from './scenario.ts';
-import { CENTS } from './stages.ts';
+import type { ScenarioResult } from './scenario.ts';
+import { PAYMENT_CENTS } from './stages.ts';
 
 /** Each millisecond of p99 below this is worth 2 % more. */
 const BONUS_BELOW_MS = 11;
@@ -12,13 +12,14 @@ const DEFAULT_FEE = 0.05;
 
 const bonus = (p99Ms: number): number => 1 + Math.max(0, (BONUS_BELOW_MS - p99Ms) * BONUS_PER_MS);
 
-export const inconsistencies = ({ audits, books }: Outcome): number =>
+export const inconsistencies = ({ audits, books }: ScenarioResult): number =>
   audits.filter(audit => audit.disagreementCents > 0).length + (disagreementCents(books) > 0 ? 1 : 0);
 
-export const isFlawless = (outcome: Outcome): boolean => outcome.lag === 0 && inconsistencies(outcome) === 0;
+export const isFlawless = (outcome: ScenarioResult): boolean =>
+  outcome.lag === 0 && inconsistencies(outcome) === 0;
 
 /** In the currency of the payments. */
-export function score(outcome: Outcome): number {
+export function score(outcome: ScenarioResult): number {
   const { theirs } = outcome.books;
   const gross = sum(name => outcome.books.ours[name].cents) / 100;
   const fees = sum(name => theirs[name].feeCents) / 100;
@@ -29,10 +30,10 @@ export function score(outcome: Outcome): number {
 }
 
 /** With everything that was accepted on the cheap processor. */
-const bestScoreOf = ({ accepted }: Outcome, p99Ms: number): number =>
-  ((accepted * CENTS) / 100) * (1 - DEFAULT_FEE) * bonus(p99Ms);
+const bestScoreOf = ({ accepted }: ScenarioResult, p99Ms: number): number =>
+  ((accepted * PAYMENT_CENTS) / 100) * (1 - DEFAULT_FEE) * bonus(p99Ms);
 
-export const bestScore = (outcome: Outcome, p99Ms: number): string => {
+export const bestScore = (outcome: ScenarioResult, p99Ms: number): string => {
   const best = bestScoreOf(outcome, p99Ms);
   return `${money(best)} (${percent(score(outcome) / best)} reached)`;
 };
@@ -41,7 +42,7 @@ function sum(of: (name: (typeof PROCESSOR_NAMES)[number]) => number): number {
   return PROCESSOR_NAMES.reduce((total, name) => total + of(name), 0);
 }
 
-export function outcomeLines(outcome: Outcome): string[] {
+export function outcomeLines(outcome: ScenarioResult): string[] {
   const { books, accepted, failed, audits, lag, settledAfterMs } = outcome;
   const refused = Object.entries(outcome.refused).map(([status, count]) => `${count} times ${status}`);
   const settled = sum(name => books.ours[name].requests);

@@ -11,7 +11,7 @@ export interface Stage {
 /** The scenario takes this long when it is played at full length; the times below are of that. */
 export const FULL_SECONDS = 60;
 export const USERS = 550;
-export const CENTS = 1990;
+export const PAYMENT_CENTS = 1990;
 export const THINK_MS = 1000;
 
 const both = <Value>(value: Value) => ({ default: value, fallback: value });

@@ -7,7 +7,7 @@ import { growth } from './growth.ts';
 import { httpCeiling, httpCeilingProxied } from './http-ceiling.ts';
 import { memory } from './memory.ts';
 import { counting, watching } from './observe.ts';
-import { settle } from './settle.ts';
+import { settleBenchmark } from './settle.ts';
 import { sockets } from './sockets.ts';
 import { spike } from './spike.ts';
 import { start } from './start.ts';
@@ -18,7 +18,7 @@ export const DEFINITIONS: readonly Definition[] = [
   accept,
   httpCeiling,
   httpCeilingProxied,
-  settle,
+  settleBenchmark,
   summary,
   start,
   faults,

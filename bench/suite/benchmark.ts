@@ -4,7 +4,7 @@ import type { Children } from '../tools/children.ts';
 import type { Results } from '../tools/rounds.ts';
 
 /** Everything measured in one round, by name. */
-export type Figures = Readonly<Record<string, number>>;
+export type Measurements = Readonly<Record<string, number>>;
 
 export interface Round {
   /** Number of the round, from 0. */
@@ -18,7 +18,7 @@ export interface Round {
 
 export interface Contender {
   readonly name: string;
-  readonly run: (round: Round) => Promise<Figures>;
+  readonly run: (round: Round) => Promise<Measurements>;
   /** Its figures come from the first contender's run. */
   readonly isRunWithFirst?: true;
 }
@@ -76,9 +76,9 @@ export function benchmark(
  */
 export function together<Name extends string>(
   names: readonly Name[],
-  run: (round: Round) => Promise<Readonly<Record<Name, Figures>>>,
+  run: (round: Round) => Promise<Readonly<Record<Name, Measurements>>>,
 ): Contender[] {
-  const runs = new Map<number, Promise<Readonly<Record<Name, Figures>>>>();
+  const runs = new Map<number, Promise<Readonly<Record<Name, Measurements>>>>();
   return names.map((name, at) => ({
     name,
     ...(at === 0 ? {} : { isRunWithFirst: true as const }),

@@ -6,11 +6,16 @@ import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Picture } from '../report/picture.ts';
 import { startUsers } from '../rinha/users.ts';
-import type { Child } from '../tools/children.ts';
+import type { RunningProcess } from '../tools/children.ts';
 import { cpuMs, residentMiB, writtenBytes } from '../tools/processes.ts';
 import type { Results } from '../tools/rounds.ts';
-import { type Processors, type Soquete, simulatedProcessors, startSoquete } from '../tools/soquete.ts';
-import { benchmark, type Contender, type Definition, type Figures } from './benchmark.ts';
+import {
+  type ProcessorPair,
+  type RunningSoquete,
+  simulatedProcessors,
+  startSoquete,
+} from '../tools/soquete.ts';
+import { benchmark, type Contender, type Definition, type Measurements } from './benchmark.ts';
 import { Fillings, loadingSeconds } from './fill.ts';
 import { sizeOf, storeDirectory } from './stored.ts';
 
@@ -97,15 +102,15 @@ function contender(name: string, perSecond: number, stored: number, fillings: Fi
         idle,
         perSecond: accepted / seconds,
         payments: after.payments,
-      } satisfies Figures;
+      } satisfies Measurements;
     },
   };
 }
 
-const spentMs = (backends: readonly Child[]): number =>
+const spentMs = (backends: readonly RunningProcess[]): number =>
   backends.reduce((sum, { pid }) => sum + cpuMs(pid), 0);
 
-function used({ backends, proxy }: Soquete, processors: Processors, directory: string) {
+function used({ backends, proxy }: RunningSoquete, processors: ProcessorPair, directory: string) {
   const { bytes, payments } = sizeOf(directory);
   return {
     backends: spentMs(backends),

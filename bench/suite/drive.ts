@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { type Children, listening } from '../tools/children.ts';
 import { type Generator, type LoadResult, load } from '../tools/load.ts';
 import { balancer } from '../tools/proxy.ts';
-import type { Figures } from './benchmark.ts';
+import type { Measurements } from './benchmark.ts';
 
 export const CONNECTIONS = 64;
 /** Long enough for V8 to have compiled what is hot. */
@@ -34,7 +34,7 @@ export async function constantServers(
   return `http://127.0.0.1:${port}`;
 }
 
-export interface Driven extends LoadResult {
+export interface DrivenLoad extends LoadResult {
   /** With those of the warm-up. */
   readonly acceptedInAll: number;
 }
@@ -45,7 +45,7 @@ export async function drive(
   url: string,
   seconds: number,
   { connections = CONNECTIONS, generator }: { connections?: number; generator?: Generator } = {},
-): Promise<Driven> {
+): Promise<DrivenLoad> {
   const options = { url, connections, ...(generator === undefined ? {} : { generator }) };
   const warmUp = await load(children, { ...options, seconds: Math.min(seconds, WARM_UP_SECONDS) });
   const result = await load(children, { ...options, seconds });
@@ -56,7 +56,7 @@ export async function drive(
   return { ...result, acceptedInAll: warmUp.accepted + result.accepted };
 }
 
-export const figuresOf = ({ perSecond, p50, p99, p999, max }: LoadResult): Figures => ({
+export const figuresOf = ({ perSecond, p50, p99, p999, max }: LoadResult): Measurements => ({
   perSecond,
   p50,
   p99,

@@ -8,7 +8,7 @@ import { Auditor, PROCESSOR_NAMES } from '../rinha/auditor.ts';
 import { startUsers } from '../rinha/users.ts';
 import type { Children } from '../tools/children.ts';
 import { simulatedProcessors, startSoquete } from '../tools/soquete.ts';
-import { benchmark, type Definition, type Figures } from './benchmark.ts';
+import { benchmark, type Definition, type Measurements } from './benchmark.ts';
 
 const FLOW = { users: 50, thinkMs: 100, rampMs: 100, cents: 1990 } as const;
 const FAIL_RATE = 0.4;
@@ -30,7 +30,7 @@ export const faults: Definition = {
   },
 };
 
-async function play(children: Children, seconds: number): Promise<Figures> {
+async function play(children: Children, seconds: number): Promise<Measurements> {
   const startedAtMs = Date.now();
   const processors = await simulatedProcessors(children);
   const { url, port, backends } = await startSoquete(children, { processors });

@@ -8,8 +8,8 @@ import {
   Batch,
   CENTS,
   ID,
+  INSERT,
   KIND,
-  PUT,
   REQUESTED_AT,
   SEQ,
   SETTLE,
@@ -47,7 +47,7 @@ async function fill(payments: number, tell: (what: string) => void): Promise<Fil
     const count = Math.min(BATCH, payments - done);
     const puts = new Batch(epoch, generation, count);
     for (let at = 0; at < count; at++) {
-      const row = puts.add(PUT);
+      const row = puts.add(INSERT);
       randomFillSync(id);
       for (let word = 0; word < 4; word++) puts.rows[row + ID + word] = id[word]!;
       puts.rows[row + CENTS] = 1990;

@@ -7,12 +7,12 @@
  */
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Line, Picture } from '../report/picture.ts';
+import type { ChartLine, Picture } from '../report/picture.ts';
 import { startUsers } from '../rinha/users.ts';
 import { simulatedProcessors, startSoquete } from '../tools/soquete.ts';
 import { slope } from '../tools/statistics.ts';
 import { TELLING } from '../tools/told.ts';
-import { benchmark, type Definition, type Figures, type Round, together } from './benchmark.ts';
+import { benchmark, type Definition, type Measurements, type Round, together } from './benchmark.ts';
 import { type Memory, memoryOf, PROCESSES, type ProcessName } from './processes.ts';
 
 const PER_SECOND = 1500;
@@ -56,7 +56,7 @@ export const growth: Definition = {
   },
 };
 
-async function grown(round: Round, looks: Look[]): Promise<Record<ProcessName, Figures>> {
+async function grown(round: Round, looks: Look[]): Promise<Record<ProcessName, Measurements>> {
   const { children, seconds } = round;
   const processors = await simulatedProcessors(children, TELLING);
   const soquete = await startSoquete(children, { processors, nodeOptions: TELLING });
@@ -83,11 +83,11 @@ async function grown(round: Round, looks: Look[]): Promise<Record<ProcessName, F
   assert.equal(load.failed + load.refused.size, 0, 'some requests were not answered with 202');
   return Object.fromEntries(PROCESSES.map(name => [name, figuresOf(name, looks)])) as Record<
     ProcessName,
-    Figures
+    Measurements
   >;
 }
 
-function figuresOf(name: ProcessName, looks: readonly Look[]): Figures {
+function figuresOf(name: ProcessName, looks: readonly Look[]): Measurements {
   const half = looks.slice(looks.length >> 1);
   const anHour = (of: (memory: Memory) => number): number =>
     slope(half.map(look => [look.atSeconds / 3600, of(look.of[name])]));
@@ -111,7 +111,7 @@ const picture = (title: string, looks: readonly Look[], of: (memory: Memory) => 
   ),
 });
 
-const line = (name: ProcessName, looks: readonly Look[], of: (memory: Memory) => number): Line => ({
+const line = (name: ProcessName, looks: readonly Look[], of: (memory: Memory) => number): ChartLine => ({
   title: name,
   points: looks.map(look => [rounded(look.atSeconds), rounded(of(look.of[name]))]),
 });

@@ -8,14 +8,14 @@
  */
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Child, type Children, freePort, listening } from '../tools/children.ts';
+import { type Children, freePort, listening, type RunningProcess } from '../tools/children.ts';
 import { cpuMs } from '../tools/processes.ts';
 import { balancer, constantProxy, constantProxyOn } from '../tools/proxy.ts';
-import { ask, TELLING } from '../tools/told.ts';
-import { benchmark, type Column, type Contender, type Definition, type Figures } from './benchmark.ts';
+import { askHeap, TELLING } from '../tools/told.ts';
+import { benchmark, type Column, type Contender, type Definition, type Measurements } from './benchmark.ts';
 import { drive } from './drive.ts';
 
-export const COLUMNS: readonly Column[] = [
+export const CEILING_COLUMNS: readonly Column[] = [
   { figure: 'perSecond', title: 'requests/s', ratio: true },
   { figure: 'cpu', title: 'CPU µs a request', ratio: true, bars: true },
   { figure: 'garbage', title: 'heap bytes' },
@@ -39,7 +39,7 @@ export const httpCeiling: Definition = {
   about: 'the HTTP server alone, payments in memory, directly over TCP',
   open: ({ small }) => {
     const contenders = Object.entries(KINDS).map(([name, kind]) => directly(name, kind));
-    return benchmark(COLUMNS, small ? contenders.slice(1) : [...contenders, haproxyDirectly]);
+    return benchmark(CEILING_COLUMNS, small ? contenders.slice(1) : [...contenders, haproxyDirectly]);
   },
 };
 
@@ -48,7 +48,7 @@ export const httpCeilingProxied: Definition = {
   about: 'the HTTP server alone, three of them behind HAProxy on Unix sockets',
   open: ({ small }) => {
     const contenders = Object.entries(KINDS).map(([name, kind]) => proxied(name, kind));
-    return benchmark(COLUMNS, small ? [haproxyProxied] : [...contenders, haproxyProxied]);
+    return benchmark(CEILING_COLUMNS, small ? [haproxyProxied] : [...contenders, haproxyProxied]);
   },
 };
 
@@ -89,7 +89,7 @@ const haproxyProxied: Contender = {
   },
 };
 
-const spawn = (children: Children, kind: string, address: string): Child =>
+const spawn = (children: Children, kind: string, address: string): RunningProcess =>
   children.spawn(kind, process.execPath, [...TELLING, script, kind, address]);
 
 const pathsOf = ({ directory }: Children): string[] =>
@@ -108,13 +108,13 @@ async function measured(
   children: Children,
   url: string,
   seconds: number,
-  servers: readonly Child[],
+  servers: readonly RunningProcess[],
   hasHeap: boolean,
-): Promise<Figures> {
+): Promise<Measurements> {
   // Once for nothing: compiling is not what is measured.
   await drive(children, url, Math.min(seconds, 1));
   const used = async () => {
-    const heaps = hasHeap ? await Promise.all(servers.map(ask)) : [];
+    const heaps = hasHeap ? await Promise.all(servers.map(askHeap)) : [];
     return {
       cpuUs: servers.reduce((sum, { pid }) => sum + cpuMs(pid), 0) * 1000,
       allocated: heaps.reduce((sum, { allocatedBytes }) => sum + allocatedBytes, 0),

@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { simulatedProcessors, startSoquete } from '../tools/soquete.ts';
 import { TELLING } from '../tools/told.ts';
-import { benchmark, type Definition, type Figures, type Round, together } from './benchmark.ts';
+import { benchmark, type Definition, type Measurements, type Round, together } from './benchmark.ts';
 import { drive } from './drive.ts';
 import { memoryOf, PROCESSES, type ProcessName } from './processes.ts';
 
@@ -29,7 +29,7 @@ export const memory: Definition = {
   },
 };
 
-async function watched({ children, seconds }: Round): Promise<Record<ProcessName, Figures>> {
+async function watched({ children, seconds }: Round): Promise<Record<ProcessName, Measurements>> {
   const processors = await simulatedProcessors(children, TELLING);
   const soquete = await startSoquete(children, { processors, nodeOptions: TELLING });
   const look = () => memoryOf(soquete, processors);
@@ -48,7 +48,7 @@ async function watched({ children, seconds }: Round): Promise<Record<ProcessName
   await watching;
   await sleep(seconds * 1000);
   const after = await look();
-  const figures = (name: ProcessName): Figures => ({
+  const figures = (name: ProcessName): Measurements => ({
     idle: idle[name].residentMiB,
     loaded: Math.max(...looks.map(at => at[name].residentMiB)),
     after: after[name].residentMiB,
@@ -57,5 +57,8 @@ async function watched({ children, seconds }: Round): Promise<Record<ProcessName
     heapLoaded: Math.max(...looks.map(at => at[name].heapMiB)),
     heapAfter: after[name].heapMiB,
   });
-  return Object.fromEntries(PROCESSES.map(name => [name, figures(name)])) as Record<ProcessName, Figures>;
+  return Object.fromEntries(PROCESSES.map(name => [name, figures(name)])) as Record<
+    ProcessName,
+    Measurements
+  >;
 }

@@ -6,7 +6,7 @@ import { cpuMs } from '../tools/processes.ts';
 import { absentProcessors, startSoquete, stopBackends } from '../tools/soquete.ts';
 import { benchmark, type Column, type Contender, type Definition } from './benchmark.ts';
 import { CONNECTIONS, drive } from './drive.ts';
-import { directly, COLUMNS as SERVER_COLUMNS } from './http-ceiling.ts';
+import { directly, CEILING_COLUMNS as SERVER_COLUMNS } from './http-ceiling.ts';
 import { assertStored, storeDirectory } from './stored.ts';
 
 const COLUMNS: readonly Column[] = [

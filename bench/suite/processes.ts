@@ -1,8 +1,8 @@
 /** The processes of one stack, by name, and what each has of memory: of all of it, and of V8's heap. */
-import type { Child } from '../tools/children.ts';
+import type { RunningProcess } from '../tools/children.ts';
 import { residentMiB, shareMiB } from '../tools/processes.ts';
-import type { Processors, Soquete } from '../tools/soquete.ts';
-import { ask } from '../tools/told.ts';
+import type { ProcessorPair, RunningSoquete } from '../tools/soquete.ts';
+import { askHeap } from '../tools/told.ts';
 
 export const BACKENDS = ['backend-1', 'backend-2', 'backend-3'] as const;
 export const PROXY = 'HAProxy';
@@ -24,13 +24,13 @@ const MIB = 2 ** 20;
 
 /** Of processes that were started with `TELLING`; the proxy needs none. */
 export async function memoryOf(
-  { backends, proxy }: Soquete,
-  processors: Processors,
+  { backends, proxy }: RunningSoquete,
+  processors: ProcessorPair,
 ): Promise<Record<ProcessName, Memory>> {
-  const node = async (child: Child): Promise<Memory> => ({
+  const node = async (child: RunningProcess): Promise<Memory> => ({
     residentMiB: residentMiB(child.pid),
     shareMiB: shareMiB(child.pid),
-    heapMiB: (await ask(child)).usedBytes / MIB,
+    heapMiB: (await askHeap(child)).usedBytes / MIB,
   });
   const [first, second, third, simulated] = await Promise.all([...backends, processors.child!].map(node));
   const each = {

@@ -10,7 +10,7 @@ import { simulatedProcessors, startSoquete } from '../tools/soquete.ts';
 import { benchmark, type Contender, type Definition } from './benchmark.ts';
 import { CONNECTIONS } from './drive.ts';
 
-export const settle: Definition = {
+export const settleBenchmark: Definition = {
   name: 'settle',
   about: 'payments accepted and settled per second, end to end',
   open: ({ small }) => {

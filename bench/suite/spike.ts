@@ -8,7 +8,7 @@ import { load } from '../tools/load.ts';
 import { residentMiB } from '../tools/processes.ts';
 import { constantProxy } from '../tools/proxy.ts';
 import { simulatedProcessors, startSoquete } from '../tools/soquete.ts';
-import { benchmark, type Definition, type Figures } from './benchmark.ts';
+import { benchmark, type Definition, type Measurements } from './benchmark.ts';
 import { figuresOf } from './drive.ts';
 
 const BEFORE = 10;
@@ -52,7 +52,7 @@ async function spiked(
   url: string,
   seconds: number,
   resident: () => number,
-): Promise<Figures> {
+): Promise<Measurements> {
   await load(children, { url, connections: BEFORE, seconds });
   const before = resident();
   const [result] = await Promise.all([

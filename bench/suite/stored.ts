@@ -7,15 +7,15 @@ import type { Children } from '../tools/children.ts';
 /** Where `startSoquete` has the store if nothing else is asked for. */
 export const storeDirectory = ({ directory }: Children): string => join(directory, 'store');
 
-export interface Size {
+export interface StoreSize {
   readonly payments: number;
   /** Of the pages in use, whether they are in the file yet or in the WAL. */
   readonly bytes: number;
 }
 
 /** How large a store is, without a look at each payment. */
-export const sizeOf = (directory: string): Size =>
-  ask<Size>(
+export const sizeOf = (directory: string): StoreSize =>
+  ask<StoreSize>(
     directory,
     `SELECT (SELECT max(seq) FROM payments) AS payments, (page_count - freelist_count) * page_size AS bytes
      FROM pragma_page_count, pragma_freelist_count, pragma_page_size`,

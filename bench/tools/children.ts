@@ -12,7 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** After this a process that was asked to end is made to. */
 const PATIENCE_MS = 15_000;
 
-export interface Child {
+export interface RunningProcess {
   readonly name: string;
   readonly pid: number;
   /** What it wrote last, for when it fails. */
@@ -22,7 +22,7 @@ export interface Child {
 
 export class Children implements AsyncDisposable {
   readonly directory = mkdtempSync(join(tmpdir(), 'soquete-bench-'));
-  readonly #processes = new Map<ChildProcess, Child>();
+  readonly #processes = new Map<ChildProcess, RunningProcess>();
   readonly #lastWish = (): void => {
     for (const process of this.#processes.keys()) process.kill('SIGKILL');
     rmSync(this.directory, { recursive: true, force: true });
@@ -33,7 +33,12 @@ export class Children implements AsyncDisposable {
     endOnSignals();
   }
 
-  spawn(name: string, command: string, args: readonly string[], environment: NodeJS.ProcessEnv = {}): Child {
+  spawn(
+    name: string,
+    command: string,
+    args: readonly string[],
+    environment: NodeJS.ProcessEnv = {},
+  ): RunningProcess {
     const process_ = spawn(command, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...environment },
@@ -59,7 +64,7 @@ export class Children implements AsyncDisposable {
   }
 
   /** The processes that run now. */
-  get running(): Child[] {
+  get running(): RunningProcess[] {
     return [...this.#processes.values()];
   }
 
@@ -87,8 +92,12 @@ function endOnSignals(): void {
 }
 
 /** Waits until something listens there; fails at once if `child` ends before that. */
-export async function listening(where: NetConnectOpts, child: Child, patienceMs = 20_000): Promise<void> {
-  await until(child, patienceMs, () => {
+export async function listening(
+  where: NetConnectOpts,
+  child: RunningProcess,
+  patienceMs = 20_000,
+): Promise<void> {
+  await untilReady(child, patienceMs, () => {
     return new Promise<boolean>(resolve => {
       const socket = connect(where);
       socket.once('connect', () => {
@@ -101,8 +110,8 @@ export async function listening(where: NetConnectOpts, child: Child, patienceMs 
 }
 
 /** Asks `holds` again and again until it says yes; fails at once if `child` ends before that. */
-export async function until(
-  child: Child,
+export async function untilReady(
+  child: RunningProcess,
   patienceMs: number,
   holds: () => Promise<boolean> | boolean,
 ): Promise<void> {

@@ -5,7 +5,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Children, freePort, listening, program } from './children.ts';
-import type { Door } from './proxy.ts';
+import type { BenchProxy } from './proxy.ts';
 
 export const nginxIsMissing = (): boolean => program('nginx') === undefined;
 
@@ -13,7 +13,7 @@ export const nginxIsMissing = (): boolean => program('nginx') === undefined;
 const KEPT = 512;
 
 /** nginx before servers at `addresses` (`unix@/path` or `host:port`, as HAProxy writes them). */
-export async function nginx(children: Children, addresses: readonly string[]): Promise<Door> {
+export async function nginx(children: Children, addresses: readonly string[]): Promise<BenchProxy> {
   const port = await freePort();
   const file = join(children.directory, 'nginx.conf');
   writeFileSync(file, configuration(children.directory, port, addresses));

@@ -11,7 +11,7 @@ export const silence: Output = { isTTY: false, columns: 0, write: () => true };
 
 type Output = Pick<NodeJS.WriteStream, 'isTTY' | 'columns'> & { write(text: string): unknown };
 
-export class Progress {
+export class ProgressLine {
   readonly #stream: Output;
   #shown = false;
   #lastMs = -Infinity;

@@ -4,7 +4,7 @@
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Child, type Children, freePort, listening, program } from './children.ts';
+import { type Children, freePort, listening, program, type RunningProcess } from './children.ts';
 
 /** As in haproxy/haproxy.cfg: so that what is compared differs in nothing but in what is compared. */
 const COMMON = `
@@ -24,18 +24,18 @@ defaults
     option redispatch 1
 `;
 
-export interface Door {
+export interface BenchProxy {
   readonly port: number;
-  readonly child: Child;
+  readonly child: RunningProcess;
 }
 
 /** HAProxy that answers 202 itself, to clients on a port: nothing behind it can be faster. */
-export function constantProxy(children: Children): Promise<Door> {
+export function constantProxy(children: Children): Promise<BenchProxy> {
   return start(children, port => constant(`127.0.0.1:${port}`));
 }
 
 /** The same on Unix sockets, for a proxy in front of it. */
-export async function constantProxyOn(children: Children, paths: readonly string[]): Promise<Child> {
+export async function constantProxyOn(children: Children, paths: readonly string[]): Promise<RunningProcess> {
   const child = spawn(children, 'constant', constant(paths.map(path => `unix@${path}`).join(',')));
   for (const path of paths) await listening({ path }, child);
   return child;
@@ -53,7 +53,7 @@ export function balancer(
   children: Children,
   mode: 'http' | 'tcp',
   addresses: readonly string[],
-): Promise<Door> {
+): Promise<BenchProxy> {
   const servers = addresses.map((address, at) => `    server backend-${at + 1} ${address}`).join('\n');
   const http = '\n    retry-on conn-failure empty-response\n    http-reuse always';
   return start(
@@ -71,14 +71,14 @@ ${servers}
   );
 }
 
-async function start(children: Children, configuration: (port: number) => string): Promise<Door> {
+async function start(children: Children, configuration: (port: number) => string): Promise<BenchProxy> {
   const port = await freePort();
   const child = spawn(children, String(port), configuration(port));
   await listening({ host: '127.0.0.1', port }, child);
   return { port, child };
 }
 
-function spawn(children: Children, name: string, configuration: string): Child {
+function spawn(children: Children, name: string, configuration: string): RunningProcess {
   const file = join(children.directory, `haproxy-${name}.cfg`);
   writeFileSync(file, configuration);
   return children.spawn('haproxy', program('haproxy') ?? 'haproxy', ['-f', file]);

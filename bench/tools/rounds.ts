@@ -2,7 +2,7 @@
  * Measures contenders in interleaved rounds: what disturbs the machine for a while disturbs all of them, and
  * each is compared with the first one of its own round.
  */
-import type { Benchmark, Column, Figures } from '../suite/benchmark.ts';
+import type { Benchmark, Column, Measurements } from '../suite/benchmark.ts';
 import { Children } from './children.ts';
 import { median, spread } from './statistics.ts';
 import { number, table } from './table.ts';
@@ -18,7 +18,7 @@ export interface Measured {
 /** By contender, then by figure. */
 export type Results = Readonly<Record<string, Readonly<Record<string, Measured>>>>;
 
-export interface Plan {
+export interface RoundPlan {
   readonly rounds: number;
   readonly seconds: number;
   readonly starting?: (round: number, contender: string) => void;
@@ -26,8 +26,8 @@ export interface Plan {
   readonly ended?: () => void;
 }
 
-export async function measure(benchmark: Benchmark, plan: Plan): Promise<Results> {
-  const runs = new Map<string, Figures[]>(benchmark.contenders.map(({ name }) => [name, []]));
+export async function measure(benchmark: Benchmark, plan: RoundPlan): Promise<Results> {
+  const runs = new Map<string, Measurements[]>(benchmark.contenders.map(({ name }) => [name, []]));
   for (let round = 0; round < plan.rounds; round++) {
     // Every other round goes backwards, so that nobody always follows the same neighbour.
     const { contenders } = benchmark;
@@ -45,7 +45,10 @@ export async function measure(benchmark: Benchmark, plan: Plan): Promise<Results
   return Object.fromEntries([...runs].map(([name, rounds]) => [name, summarise(rounds, baseline)]));
 }
 
-function summarise(rounds: readonly Figures[], baseline: readonly Figures[]): Record<string, Measured> {
+function summarise(
+  rounds: readonly Measurements[],
+  baseline: readonly Measurements[],
+): Record<string, Measured> {
   return Object.fromEntries(
     Object.keys(rounds[0]!).map(figure => {
       const values = rounds.map(figures => figures[figure] ?? Number.NaN);

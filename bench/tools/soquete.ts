@@ -6,9 +6,9 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { BACKEND_ENVIRONMENT, BACKEND_FLAGS } from '../../src/stack/node-flags.ts';
-import { type Child, type Children, freePort, listening, until } from './children.ts';
+import { type Children, freePort, listening, type RunningProcess, untilReady } from './children.ts';
 import { nginx } from './nginx.ts';
-import { balancer, type Door } from './proxy.ts';
+import { type BenchProxy, balancer } from './proxy.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -18,17 +18,17 @@ export function entry(bundle: string, source: string): string {
   return existsSync(built) ? built : join(root, source);
 }
 
-export interface Processors {
+export interface ProcessorPair {
   readonly urls: readonly [string, string];
   /** Undefined where nobody listens. */
-  readonly child?: Child;
+  readonly child?: RunningProcess;
 }
 
 /** The simulated processors, both in one process. */
 export async function simulatedProcessors(
   children: Children,
   nodeOptions: readonly string[] = [],
-): Promise<Processors> {
+): Promise<ProcessorPair> {
   const ports = [await freePort(), await freePort()] as const;
   const child = children.spawn('processors', process.execPath, [
     ...nodeOptions,
@@ -41,7 +41,7 @@ export async function simulatedProcessors(
 }
 
 /** Processors that refuse every connection: so accepting is all there is to do. */
-export async function absentProcessors(): Promise<Processors> {
+export async function absentProcessors(): Promise<ProcessorPair> {
   return { urls: [`http://127.0.0.1:${await freePort()}`, `http://127.0.0.1:${await freePort()}`] };
 }
 
@@ -50,7 +50,7 @@ export type DoorKind = 'haproxy http' | 'haproxy tcp' | 'nginx' | 'none';
 export type Wire = 'unix' | 'tcp';
 
 export interface SoqueteOptions {
-  readonly processors: Processors;
+  readonly processors: ProcessorPair;
   readonly door?: DoorKind;
   readonly wire?: Wire;
   readonly backends?: number;
@@ -60,17 +60,17 @@ export interface SoqueteOptions {
   readonly nodeOptions?: readonly string[];
 }
 
-export interface Soquete {
+export interface RunningSoquete {
   readonly port: number;
   readonly url: string;
-  readonly backends: readonly Child[];
-  readonly proxy: Child | undefined;
+  readonly backends: readonly RunningProcess[];
+  readonly proxy: RunningProcess | undefined;
 }
 
 /** Starts the backends and the door, and waits until every backend says that it is ready. */
-export async function startSoquete(children: Children, options: SoqueteOptions): Promise<Soquete> {
+export async function startSoquete(children: Children, options: SoqueteOptions): Promise<RunningSoquete> {
   const { door = 'haproxy http', wire = door === 'none' ? 'tcp' : 'unix', backends = 3 } = options;
-  const started: { child: Child; address: string }[] = [];
+  const started: { child: RunningProcess; address: string }[] = [];
   const sharedPort = await freePort();
   for (let number = 1; number <= backends; number++) {
     const name = `backend-${number}`;
@@ -89,7 +89,7 @@ export async function startSoquete(children: Children, options: SoqueteOptions):
     started.push({ child, address: wire === 'unix' ? `unix@${path}` : `127.0.0.1:${port}` });
   }
   await Promise.all(
-    started.map(({ child }) => until(child, 60_000, () => /"msg":"ready"|ready/.test(child.said()))),
+    started.map(({ child }) => untilReady(child, 60_000, () => /"msg":"ready"|ready/.test(child.said()))),
   );
   const proxy = await openDoor(
     children,
@@ -109,7 +109,7 @@ async function openDoor(
   children: Children,
   door: DoorKind,
   addresses: readonly string[],
-): Promise<Door | undefined> {
+): Promise<BenchProxy | undefined> {
   switch (door) {
     case 'none':
       return undefined;
@@ -129,7 +129,7 @@ const backendArguments = ({ nodeOptions = [] }: SoqueteOptions): string[] => [
 ];
 
 /** Lets the backends stop in good order: then the store has all that they accepted. */
-export async function stopBackends(backends: readonly Child[]): Promise<void> {
+export async function stopBackends(backends: readonly RunningProcess[]): Promise<void> {
   for (const { pid } of backends) process.kill(pid, 'SIGTERM');
   await Promise.all(backends.map(({ exited }) => exited));
 }
@@ -151,14 +151,14 @@ export async function stackEnvironment(children: Children) {
 }
 
 /** The whole stack as `npm start` runs it. */
-export async function startStack(
+export async function startLauncher(
   children: Children,
-): Promise<{ child: Child; url: string; processors: readonly [string, string] }> {
+): Promise<{ child: RunningProcess; url: string; processors: readonly [string, string] }> {
   const { environment, port, processors } = await stackEnvironment(children);
   const script = entry('stack.js', 'src/stack/launcher.ts');
   const child = children.spawn('stack', process.execPath, [script], environment);
   const url = `http://127.0.0.1:${port}`;
   // Its own word covers all parts; an answer may come from a first one while others still start.
-  await until(child, 60_000, () => child.said().includes('ready on'));
+  await untilReady(child, 60_000, () => child.said().includes('ready on'));
   return { child, url, processors };
 }

@@ -1,8 +1,8 @@
 /** Asks a process that was started with `TELLING` what it has in V8's heap. */
-import { type Child, until } from './children.ts';
+import { type RunningProcess, untilReady } from './children.ts';
 
 /** What a process says of V8's heap of its main thread, in bytes. */
-export interface Told {
+export interface HeapFigures {
   readonly number: number;
   readonly usedBytes: number;
   /** Since its start, given back or not; 0 where Node.js does not say. */
@@ -30,17 +30,17 @@ const TELLS = `
 export const TELLING: readonly string[] = ['--import', `data:text/javascript,${encodeURIComponent(TELLS)}`];
 
 const PATIENCE_MS = 5_000;
-const answered = new WeakMap<Child, number>();
+const answered = new WeakMap<RunningProcess, number>();
 
-export async function ask(child: Child): Promise<Told> {
+export async function askHeap(child: RunningProcess): Promise<HeapFigures> {
   const number = (answered.get(child) ?? 0) + 1;
   answered.set(child, number);
   process.kill(child.pid, 'SIGUSR2');
-  await until(child, PATIENCE_MS, () => answer(child, number) !== undefined);
+  await untilReady(child, PATIENCE_MS, () => answer(child, number) !== undefined);
   return answer(child, number)!;
 }
 
-function answer(child: Child, number: number): Told | undefined {
+function answer(child: RunningProcess, number: number): HeapFigures | undefined {
   const json = new RegExp(`^HEAP(\\{"number":${number},.*\\})$`, 'm').exec(child.said())?.[1];
-  return json === undefined ? undefined : (JSON.parse(json) as Told);
+  return json === undefined ? undefined : (JSON.parse(json) as HeapFigures);
 }

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { idBytes, idWords, type Processor } from '../domain/payment.ts';
 import { serveProcessor } from '../processor-simulator/listener.ts';
-import { type Booked, money } from './reconciliation.ts';
+import { type Booked, signedDecimal } from './reconciliation.ts';
 import { auditPayments, auditSent, auditSums } from './run.ts';
 import { CannotAsk, Sources } from './sources.ts';
 
@@ -34,7 +34,7 @@ async function serveBooks(t: TestContext, books: Map<string, Booked>): Promise<s
             status === 'settled' && by === processor && requestedAtMs! >= from && requestedAtMs! <= to,
         );
         const cents = inside.reduce((so, payment) => so + payment.cents, 0n);
-        return `{"totalRequests":${inside.length},"totalAmount":${money(cents)}}`;
+        return `{"totalRequests":${inside.length},"totalAmount":${signedDecimal(cents)}}`;
       };
       return answer(200, `{"default":${sum('default')},"fallback":${sum('fallback')}}`);
     }
@@ -43,7 +43,7 @@ async function serveBooks(t: TestContext, books: Map<string, Booked>): Promise<s
     const { cents, status, processor, requestedAtMs, attempts } = payment;
     const requestedAt = requestedAtMs === null ? null : at(requestedAtMs);
     const rest = JSON.stringify({ status, processor, requestedAt, attempts });
-    return answer(200, `{"amount":${money(cents)},${rest.slice(1)}`);
+    return answer(200, `{"amount":${signedDecimal(cents)},${rest.slice(1)}`);
   });
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
   t.after(() => {

@@ -5,17 +5,17 @@
  */
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { address, flag, type Option, readCommandLine, text } from '../options.ts';
+import { address, flag, type Option, readCommandLine, textOption } from '../options.ts';
 import {
+  type AuditWindow,
   describe,
-  type Line,
   MEANING,
-  money,
   type PaymentsAudit,
+  type ProcessorLine,
   type SumsAudit,
+  signedDecimal,
   unexplained,
   VERDICTS,
-  type Window,
 } from './reconciliation.ts';
 import { auditPayments, auditSent, auditSums } from './run.ts';
 import { CannotAsk, Sources } from './sources.ts';
@@ -27,11 +27,11 @@ export function sumsTable({ lines, agree }: SumsAudit): string {
     ...lines.map(({ processor, ours, theirs, difference }) => [
       processor,
       `${ours.count}`,
-      money(ours.cents),
+      signedDecimal(ours.cents),
       `${theirs.count}`,
-      money(theirs.cents),
+      signedDecimal(theirs.cents),
       `${difference.count}`,
-      money(difference.cents),
+      signedDecimal(difference.cents),
       theirs.fee,
     ]),
   ];
@@ -45,7 +45,7 @@ export function sumsTable({ lines, agree }: SumsAudit): string {
 /**
  * Which payments differ and why, with a few examples of each kind; `lines` of the sums say what stays open.
  */
-export function paymentsReport(audit: PaymentsAudit, lines: readonly Line[]): string {
+export function paymentsReport(audit: PaymentsAudit, lines: readonly ProcessorLine[]): string {
   const report = [`${audit.examined} payments examined one by one.`];
   for (const verdict of VERDICTS) {
     if (audit.counts[verdict] === 0) continue;
@@ -60,7 +60,7 @@ export function paymentsReport(audit: PaymentsAudit, lines: readonly Line[]): st
     const { count, cents } = unexplained(line, audit);
     if (count === 0 && cents === 0n) continue;
     report.push(
-      `${line.processor}: a difference of ${count} payments, ${money(cents)}, is in none of them` +
+      `${line.processor}: a difference of ${count} payments, ${signedDecimal(cents)}, is in none of them` +
         (count < 0
           ? ' (booked by soquete, recorded by no one; --sent FILE finds them)'
           : ' (settled meanwhile? Ask again at rest, or end the window some seconds ago with --to)'),
@@ -86,7 +86,7 @@ Ends with 0 when they agree, 1 when they do not, 2 when someone could not be ask
         ...address('the fallback processor', 'http://localhost:8002'),
         variable: 'PROCESSOR_FALLBACK_URL',
       },
-      token: text('what the processors take as X-Rinha-Token', {
+      token: textOption('what the processors take as X-Rinha-Token', {
         shown: 'TOKEN',
         takes: 'a token',
         standard: '123',
@@ -94,14 +94,14 @@ Ends with 0 when they agree, 1 when they do not, 2 when someone could not be ask
       from: instant('only payments requested at this instant or later', -Infinity),
       to: instant('only payments requested at this instant or earlier', Infinity),
       ids: flag('payment by payment, also when the sums agree'),
-      sent: text('payment by payment those of a file, one correlationId a line', {
+      sent: textOption('payment by payment those of a file, one correlationId a line', {
         shown: 'FILE',
         takes: 'a file of correlationIds, one a line',
         standard: undefined,
       }),
     },
   });
-  const window: Window = { fromMs: values.from, toMs: values.to };
+  const window: AuditWindow = { fromMs: values.from, toMs: values.to };
   const sources = new Sources(values);
   try {
     const sums = await auditSums(sources, window);

@@ -4,14 +4,14 @@ import type { Processor } from '../domain/payment.ts';
 import {
   type Booked,
   compareSums,
+  type Discrepancy,
   describe,
+  discrepancyOf,
   type Evidence,
-  judge,
-  money,
   PaymentsAudit,
   type Recorded,
+  signedDecimal,
   unexplained,
-  type Verdict,
 } from './reconciliation.ts';
 
 const AT_MS = Date.parse('2026-07-10T12:34:56.000Z');
@@ -48,7 +48,7 @@ test('sums agree when counts and cents are the same, processor by processor', ()
   assert.equal(compareSums(ours, { ...ours, default: sum(2, 3981n) }).agree, false);
 });
 
-const VERDICTS: [string, Verdict | undefined, Evidence][] = [
+const VERDICTS: [string, Discrepancy | undefined, Evidence][] = [
   ['settled where it is recorded', undefined, evidence(settledOn('default'), record)],
   ['waiting, recorded nowhere', undefined, evidence(queued)],
   ['recorded by both', 'twice', evidence(settledOn('fallback'), record, record)],
@@ -62,7 +62,7 @@ const VERDICTS: [string, Verdict | undefined, Evidence][] = [
   ['another instant', 'instant', evidence(settledOn('default', { requestedAtMs: AT_MS + 1 }), record)],
 ];
 for (const [name, verdict, seen] of VERDICTS) {
-  test(`${name}: ${verdict ?? 'in order'}`, () => assert.equal(judge(seen), verdict));
+  test(`${name}: ${verdict ?? 'in order'}`, () => assert.equal(discrepancyOf(seen), verdict));
 }
 
 test('the payments found wrong explain the difference of the sums', () => {
@@ -107,5 +107,5 @@ test('evidence is told in words', () => {
     'soquete: 19.90 queued, sent to default at 2026-07-10T12:34:56.000Z, 2 attempts; ' +
       'default: 19.90 at 2026-07-10T12:34:56.000Z; fallback: nothing',
   );
-  assert.equal(money(-5n), '-0.05');
+  assert.equal(signedDecimal(-5n), '-0.05');
 });

@@ -18,7 +18,7 @@ export interface ProcessorSum extends Sum {
   readonly fee: string;
 }
 
-export interface Line {
+export interface ProcessorLine {
   readonly processor: Processor;
   readonly ours: Sum;
   readonly theirs: ProcessorSum;
@@ -27,7 +27,7 @@ export interface Line {
 }
 
 export interface SumsAudit {
-  readonly lines: readonly Line[];
+  readonly lines: readonly ProcessorLine[];
   readonly agree: boolean;
 }
 
@@ -76,9 +76,9 @@ export interface Evidence {
 
 /** What can be wrong with a payment, worst first. */
 export const VERDICTS = ['twice', 'lost', 'unknown', 'absent', 'amount', 'instant', 'queued'] as const;
-export type Verdict = (typeof VERDICTS)[number];
+export type Discrepancy = (typeof VERDICTS)[number];
 
-export const MEANING: Readonly<Record<Verdict, string>> = {
+export const MEANING: Readonly<Record<Discrepancy, string>> = {
   twice: 'recorded by both processors: settled twice',
   lost: 'booked by soquete, but not recorded by that processor',
   unknown: 'recorded by a processor, unknown to soquete',
@@ -92,7 +92,7 @@ export const MEANING: Readonly<Record<Verdict, string>> = {
  * What is wrong with a payment; undefined when all agree. One that waits and that no processor has is in
  * order.
  */
-export function judge({ ours, theirs }: Evidence): Verdict | undefined {
+export function discrepancyOf({ ours, theirs }: Evidence): Discrepancy | undefined {
   const recorded = theirs.default ?? theirs.fallback;
   if (theirs.default !== undefined && theirs.fallback !== undefined) return 'twice';
   if (ours === undefined) return recorded === undefined ? 'absent' : 'unknown';
@@ -112,7 +112,7 @@ export function describe({ ours, theirs }: Evidence): string {
     const record = theirs[processor];
     return record === undefined
       ? `${processor}: nothing`
-      : `${processor}: ${money(record.cents)} at ${instant(record.requestedAtMs)}`;
+      : `${processor}: ${signedDecimal(record.cents)} at ${instant(record.requestedAtMs)}`;
   });
   return `soquete: ${describeOurs(ours)}; ${parts.join('; ')}`;
 }
@@ -123,13 +123,13 @@ function describeOurs(ours: Booked | undefined): string {
   const where =
     processor === null ? '' : status === 'settled' ? ` on ${processor}` : `, sent to ${processor}`;
   const when = requestedAtMs === null ? '' : ` at ${instant(requestedAtMs)}`;
-  return `${money(cents)} ${status}${where}${when}, ${attempts} attempt${attempts === 1 ? '' : 's'}`;
+  return `${signedDecimal(cents)} ${status}${where}${when}, ${attempts} attempt${attempts === 1 ? '' : 's'}`;
 }
 
 const instant = (ms: number): string => new Date(ms).toISOString();
 
 /** An inclusive window in milliseconds since 1970; open ends are -Infinity and Infinity. */
-export interface Window {
+export interface AuditWindow {
   readonly fromMs: number;
   readonly toMs: number;
 }
@@ -140,19 +140,19 @@ const EXAMPLES_MAX = 10;
 /** Gathers evidence payment by payment; its memory does not grow with their number. */
 export class PaymentsAudit {
   examined = 0;
-  readonly counts: Record<Verdict, number> = Object.assign(
+  readonly counts: Record<Discrepancy, number> = Object.assign(
     Object.create(null),
     Object.fromEntries(VERDICTS.map(verdict => [verdict, 0])),
   );
-  readonly examples: Record<Verdict, Evidence[]> = Object.assign(
+  readonly examples: Record<Discrepancy, Evidence[]> = Object.assign(
     Object.create(null),
     Object.fromEntries(VERDICTS.map(verdict => [verdict, []])),
   );
   /** What the payments found wrong make of difference between the sums, theirs less ours. */
   readonly explained: Record<Processor, Sum> = { default: NOTHING, fallback: NOTHING };
-  readonly #window: Window;
+  readonly #window: AuditWindow;
 
-  constructor(window: Window) {
+  constructor(window: AuditWindow) {
     this.#window = window;
   }
 
@@ -162,9 +162,9 @@ export class PaymentsAudit {
   }
 
   /** Takes one payment into account; what is wrong with it, or undefined. Each payment must come once. */
-  examine(evidence: Evidence): Verdict | undefined {
+  examine(evidence: Evidence): Discrepancy | undefined {
     this.examined += 1;
-    const verdict = judge(evidence);
+    const verdict = discrepancyOf(evidence);
     if (verdict === undefined || !this.#touchesWindow(evidence)) return undefined;
     this.counts[verdict] += 1;
     if (this.examples[verdict].length < EXAMPLES_MAX) this.examples[verdict].push(evidence);
@@ -196,11 +196,11 @@ export class PaymentsAudit {
 }
 
 /** What of the sums' difference the payments found wrong do not explain. */
-export const unexplained = (line: Line, payments: PaymentsAudit): Sum =>
+export const unexplained = (line: ProcessorLine, payments: PaymentsAudit): Sum =>
   minus(line.difference, payments.explained[line.processor]);
 
 /** Cents of any sign as a decimal number. */
-export function money(cents: bigint): string {
+export function signedDecimal(cents: bigint): string {
   const digits = (cents < 0n ? -cents : cents).toString().padStart(3, '0');
   return `${cents < 0n ? '-' : ''}${digits.slice(0, -2)}.${digits.slice(-2)}`;
 }

@@ -5,23 +5,23 @@
  */
 import type { Processor } from '../domain/payment.ts';
 import {
+  type AuditWindow,
   compareSums,
+  discrepancyOf,
   type Evidence,
-  judge,
   PaymentsAudit,
   type SumsAudit,
-  type Window,
 } from './reconciliation.ts';
 import { type Listed, QUESTIONS_MAX, type Sources } from './sources.ts';
 
-export const EVERYTHING: Window = { fromMs: -Infinity, toMs: Infinity };
+export const EVERYTHING: AuditWindow = { fromMs: -Infinity, toMs: Infinity };
 
 /**
  * Asks all three for their sums over a window, at the same moment. Throws `CannotAsk`. While payments flow,
  * end the window a second or more ago: what is being settled at this moment is in some books and not yet in
  * others.
  */
-export async function auditSums(sources: Sources, window: Window = EVERYTHING): Promise<SumsAudit> {
+export async function auditSums(sources: Sources, window: AuditWindow = EVERYTHING): Promise<SumsAudit> {
   const [ours, onDefault, onFallback] = await Promise.all([
     sources.summary(window),
     sources.processorSummary('default', window),
@@ -37,7 +37,7 @@ export async function auditSums(sources: Sources, window: Window = EVERYTHING): 
  */
 export async function auditPayments(
   sources: Sources,
-  window: Window = EVERYTHING,
+  window: AuditWindow = EVERYTHING,
 ): Promise<PaymentsAudit | undefined> {
   const audit = new PaymentsAudit(window);
   // Few are on fallback, so these are examined with everyone's evidence. For one on default, fallback is only
@@ -65,7 +65,7 @@ async function gather(sources: Sources, on: Processor, listed: Listed): Promise<
   }
   const ours = await sources.booked(correlationId);
   const evidence = { correlationId, ours, theirs: { default: listed, fallback: undefined } };
-  if (judge(evidence) === undefined) return evidence;
+  if (discrepancyOf(evidence) === undefined) return evidence;
   return (await sources.recorded('fallback', correlationId)) === undefined ? evidence : undefined;
 }
 
@@ -73,7 +73,7 @@ async function gather(sources: Sources, on: Processor, listed: Listed): Promise<
 export async function auditSent(
   sources: Sources,
   correlationIds: Iterable<string> | AsyncIterable<string>,
-  window: Window = EVERYTHING,
+  window: AuditWindow = EVERYTHING,
 ): Promise<PaymentsAudit> {
   const audit = new PaymentsAudit(window);
   await concurrently(correlationIds, async correlationId => {

@@ -7,7 +7,7 @@
 import { Pool } from 'undici';
 import { PROCESSORS, type Processor } from '../domain/payment.ts';
 import { parseWithDigits, roundedCents } from '../processor-simulator/decimal.ts';
-import type { Booked, ProcessorSum, Recorded, Sum, Window } from './reconciliation.ts';
+import type { AuditWindow, Booked, ProcessorSum, Recorded, Sum } from './reconciliation.ts';
 
 export interface Addresses {
   readonly url: string;
@@ -50,7 +50,7 @@ export class Sources {
   }
 
   /** soquete's summary of a window. */
-  async summary(window: Window): Promise<Record<Processor, Sum>> {
+  async summary(window: AuditWindow): Promise<Record<Processor, Sum>> {
     const { status, text } = await this.#askOurs(`/payments-summary${query(window)}`);
     const value = readRecord(text);
     const read = (processor: Processor): Sum | undefined => readSum(value?.[processor]);
@@ -62,7 +62,7 @@ export class Sources {
   }
 
   /** One processor's own summary of a window. */
-  async processorSummary(processor: Processor, window: Window): Promise<ProcessorSum> {
+  async processorSummary(processor: Processor, window: AuditWindow): Promise<ProcessorSum> {
     const { status, text } = await this.#askAdmin(processor, `/admin/payments-summary${query(window)}`);
     const value = readRecord(text);
     const sum = readSum(value);
@@ -185,7 +185,7 @@ const FIRST_INSTANT = '1970-01-01T00:00:00.000Z';
 const LAST_INSTANT = '9999-12-31T23:59:59.999Z';
 
 /** Both ends, always: the processors take a window with one end for no window at all. */
-function query({ fromMs, toMs }: Window): string {
+function query({ fromMs, toMs }: AuditWindow): string {
   const from = fromMs === -Infinity ? FIRST_INSTANT : new Date(fromMs).toISOString();
   const to = toMs === Infinity ? LAST_INSTANT : new Date(toMs).toISOString();
   return `?from=${from}&to=${to}`;

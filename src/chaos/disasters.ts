@@ -4,7 +4,7 @@
  */
 import { renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { money } from '../audit/reconciliation.ts';
+import { signedDecimal } from '../audit/reconciliation.ts';
 import { until } from '../testing/stack.ts';
 import { type Findings, Scene } from './harness.ts';
 import { bootedAnew, LoopDisk } from './loop-disk.ts';
@@ -19,7 +19,7 @@ export interface LossOptions {
 const PAYMENTS = 6000;
 
 /** What a client is told while there is no store. */
-export interface Refusal {
+export interface ClientRefusal {
   readonly status: number;
   readonly retryAfter: string | null;
   readonly contentType: string | null;
@@ -71,7 +71,7 @@ export async function losePower(
 export async function loseDisk(
   how: 'fails' | 'is moved away',
   options: LossOptions,
-): Promise<Findings & { refusal: Refusal }> {
+): Promise<Findings & { refusal: ClientRefusal }> {
   const { payments = PAYMENTS, say } = options;
   await using disk = how === 'fails' ? new LoopDisk() : undefined;
   await using scene = await Scene.set({
@@ -183,7 +183,7 @@ export function report(
   for (const { processor, ours, theirs, difference } of sums.lines) {
     if (difference.count === 0 && difference.cents === 0n) continue;
     say(
-      `  ${processor}: soquete ${ours.count}, ${money(ours.cents)}; processor ${theirs.count}, ${money(theirs.cents)}`,
+      `  ${processor}: soquete ${ours.count}, ${signedDecimal(ours.cents)}; processor ${theirs.count}, ${signedDecimal(theirs.cents)}`,
     );
   }
   if (sums.agree) say('  the books agree');
@@ -196,7 +196,7 @@ function sayHowOld({ lost }: Findings, cutAtMs: number, say: (line: string) => v
   return lostMs;
 }
 
-async function refused({ url }: Scene): Promise<Refusal> {
+async function refused({ url }: Scene): Promise<ClientRefusal> {
   const body = JSON.stringify({ correlationId: crypto.randomUUID(), amount: 1 });
   const { status, headers } = await fetch(`${url}/payments`, { method: 'POST', body });
   const health = (await (await fetch(`${url}/health`)).json()) as { reasons?: readonly string[] };

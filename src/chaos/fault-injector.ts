@@ -140,13 +140,13 @@ export class Injuries {
 
   #killProxy(): void {
     for (const pid of this.#stack.pids('SOQUETE_BIND=')) {
-      if (nameOf(pid) === 'haproxy') killIfThere(pid);
+      if (processName(pid) === 'haproxy') killIfThere(pid);
     }
   }
 }
 
 /** The name of a process; '' when it has ended meanwhile. */
-export function nameOf(pid: number): string {
+export function processName(pid: number): string {
   try {
     return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
   } catch {

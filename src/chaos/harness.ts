@@ -11,7 +11,7 @@ import { chance } from '../domain/random.ts';
 import { type ProcessorServer, serveProcessor } from '../processor-simulator/listener.ts';
 import { freePorts, killIfThere, type RunningStack, startStack, until } from '../testing/stack.ts';
 import { type Accepted, Client } from './client.ts';
-import { nameOf } from './fault-injector.ts';
+import { processName } from './fault-injector.ts';
 
 const TOKEN = '123';
 const SETTLE_DEADLINE_MS = 60_000;
@@ -102,7 +102,7 @@ export class Scene {
   }
 
   killProxy(): void {
-    for (const pid of this.stack.pids('SOQUETE_BIND=')) if (nameOf(pid) === 'haproxy') killIfThere(pid);
+    for (const pid of this.stack.pids('SOQUETE_BIND=')) if (processName(pid) === 'haproxy') killIfThere(pid);
   }
 
   /** SIGKILL to all of it. */

@@ -6,11 +6,11 @@
  * nothing lost, nothing double, books equal on random windows. 1: otherwise.
  */
 
-import { money, VERDICTS } from '../audit/reconciliation.ts';
+import { signedDecimal, VERDICTS } from '../audit/reconciliation.ts';
 import { auditSent, auditSums } from '../audit/run.ts';
 import { Sources } from '../audit/sources.ts';
 import { type Chance, chance } from '../domain/random.ts';
-import { readCommandLine, whole } from '../options.ts';
+import { readCommandLine, wholeOption } from '../options.ts';
 import { type RunningStack, startStack } from '../testing/stack.ts';
 import { Client } from './client.ts';
 import { Injuries } from './fault-injector.ts';
@@ -90,7 +90,7 @@ async function audit(
     const { lines } = await auditSums(sources);
     for (const { processor, ours, theirs } of lines) {
       say(
-        `  ${processor}: soquete ${ours.count}, ${money(ours.cents)}; processor ${theirs.count}, ${money(theirs.cents)}`,
+        `  ${processor}: soquete ${ours.count}, ${signedDecimal(ours.cents)}; processor ${theirs.count}, ${signedDecimal(theirs.cents)}`,
       );
     }
     const nowMs = Date.now();
@@ -131,9 +131,9 @@ if (import.meta.main) {
     about: `Sends payments through the real stack while its parts are killed, paused and restarted and the processors misbehave.
 Ends with 0 when nothing is lost or double and the books agree, with 1 otherwise.`,
     options: {
-      payments: whole('how many', { min: 1, max: 10_000_000, standard: 100_000 }),
-      connections: whole('on which they are sent', { min: 1, max: 10_000, standard: 64 }),
-      seed: whole('injures the same parts at the same times (one from the clock)', {
+      payments: wholeOption('how many', { min: 1, max: 10_000_000, standard: 100_000 }),
+      connections: wholeOption('on which they are sent', { min: 1, max: 10_000, standard: 64 }),
+      seed: wholeOption('injures the same parts at the same times (one from the clock)', {
         min: 0,
         max: 2 ** 32 - 1,
         standard: undefined,

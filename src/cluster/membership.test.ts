@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Clock } from '../domain/clock.ts';
-import { MemoryWorld } from '../storage/memory/state.ts';
+import { MemoryState } from '../storage/memory/state.ts';
 import { MemoryStore } from '../storage/memory/store.ts';
 import { Membership } from './membership.ts';
 
@@ -14,7 +14,7 @@ const clock: Clock = {
 
 /** Of two instances, the other of which notices nothing. */
 function membership(): Membership {
-  const world = new MemoryWorld();
+  const world = new MemoryState();
   const turn: (() => void)[] = [];
   const schedule = (carryOut: () => () => void): void => void turn.push(carryOut());
   const store = new MemoryStore(world, { schedule });

@@ -3,9 +3,9 @@
  * none.
  */
 import type { Processor } from '../domain/payment.ts';
-import type { Books, QueueFigures } from '../telemetry/snapshot.ts';
+import type { QueueFigures, ReconciledBooks } from '../telemetry/snapshot.ts';
 
-export interface View {
+export interface DashboardView {
   readonly nowMs: number;
   readonly answeredBy: string;
   /** What spreads connections over the backends. */
@@ -14,7 +14,7 @@ export interface View {
   readonly instances: readonly InstanceState[];
   readonly processors: readonly ProcessorState[];
   /** Undefined where no admin token is given; null before the first comparison. */
-  readonly books?: Books | null;
+  readonly books?: ReconciledBooks | null;
   readonly latest: readonly PaymentLine[];
   readonly samples: readonly Sample[];
   /** Whether the processors can be broken from here. */
@@ -93,14 +93,14 @@ export interface Sample {
 }
 
 /** The story of one payment, oldest event first. */
-export interface Story {
+export interface PaymentTimeline {
   readonly payment: PaymentLine;
-  readonly events: readonly StoryEvent[];
+  readonly events: readonly TimelineEvent[];
   /** What it waits for; null when it is settled. */
   readonly waits: { readonly why: string; readonly untilMs: number } | null;
 }
 
-export interface StoryEvent {
+export interface TimelineEvent {
   readonly atMs: number;
   readonly kind: 'accepted' | 'attempt' | 'sent' | 'settled';
   readonly processor: Processor | null;

@@ -5,11 +5,11 @@
 import { readFile } from 'node:fs/promises';
 import { idBytes, PROCESSORS, type Processor } from '../domain/payment.ts';
 import type { Page, PageRequest } from '../http/routes.ts';
-import type { Seen } from '../telemetry/prometheus.ts';
-import type { InstanceState, ProcessorState, View } from './api.ts';
+import type { InstanceSeen } from '../telemetry/prometheus.ts';
+import type { DashboardView, InstanceState, ProcessorState } from './api.ts';
 import { paymentLine, tellStory } from './payment-timeline.ts';
 import { askAdmin } from './processor-controls.ts';
-import type { Observed } from './source.ts';
+import type { DashboardSource } from './source.ts';
 
 const JSON_TYPE = 'application/json';
 const LATEST = 14;
@@ -22,8 +22,8 @@ export async function showPage(): Promise<Page> {
   return { status: 200, contentType: 'text/html; charset=utf-8', body: html, fields };
 }
 
-/** The state of everything, as `View`; `since` in the query asks only for later samples. */
-export async function showView(observed: Observed, { query }: PageRequest): Promise<Page> {
+/** The state of everything, as `DashboardView`; `since` in the query asks only for later samples. */
+export async function showView(observed: DashboardSource, { query }: PageRequest): Promise<Page> {
   const since = Number(new URLSearchParams(query).get('since') ?? 0);
   // A store that cannot be asked is one more thing to show, not a reason to show nothing.
   const latest = await observed.latest(LATEST).catch(() => []);
@@ -31,7 +31,7 @@ export async function showView(observed: Observed, { query }: PageRequest): Prom
   const shared = observed.shared();
   const nowMs = observed.nowMs();
   const books = seen.findLast(({ alive, figures }) => alive && figures?.books !== undefined)?.figures?.books;
-  const view: View = {
+  const view: DashboardView = {
     nowMs,
     answeredBy: observed.readiness().instance,
     door: observed.door,
@@ -47,7 +47,7 @@ export async function showView(observed: Observed, { query }: PageRequest): Prom
 }
 
 /** One payment's `Story`; the query names it by `id`. */
-export async function showStory(observed: Observed, { query }: PageRequest): Promise<Page> {
+export async function showStory(observed: DashboardSource, { query }: PageRequest): Promise<Page> {
   const id = idBytes(new URLSearchParams(query).get('id')?.trim() ?? '');
   if (id === undefined) return json(400, { detail: 'This is not a correlationId: it takes a UUID.' });
   const history = await observed.history(id);
@@ -59,7 +59,7 @@ export async function showStory(observed: Observed, { query }: PageRequest): Pro
 }
 
 /** How the simulated processors are set now, by processor. */
-export async function showControls(observed: Observed): Promise<Page> {
+export async function showControls(observed: DashboardSource): Promise<Page> {
   const { urls, token } = observed.controls!;
   const states = await Promise.all(
     urls.map(url =>
@@ -80,7 +80,7 @@ const CONTROLS = ['delay', 'failure', 'faults'] as const;
  * ours: another site's can send neither this content type without being asked first, which is never granted,
  * nor an `Origin` of ours.
  */
-export async function setControl(observed: Observed, { body, fields }: PageRequest): Promise<Page> {
+export async function setControl(observed: DashboardSource, { body, fields }: PageRequest): Promise<Page> {
   const { host, origin } = fields;
   const isJson = fields['content-type']?.toLowerCase().startsWith(JSON_TYPE) ?? false;
   if (!isJson || (origin !== undefined && originHost(origin) !== host?.toLowerCase())) {
@@ -120,7 +120,7 @@ function originHost(origin: string): string | undefined {
   return URL.canParse(origin) ? new URL(origin).host : undefined;
 }
 
-function instanceState(instance: Seen, checker: string, nowMs: number): InstanceState {
+function instanceState(instance: InstanceSeen, checker: string, nowMs: number): InstanceState {
   const { name, alive, unsettled, figures } = instance;
   return {
     name,
@@ -138,7 +138,11 @@ function instanceState(instance: Seen, checker: string, nowMs: number): Instance
   };
 }
 
-function processorState(observed: Observed, seen: readonly Seen[], index: number): ProcessorState {
+function processorState(
+  observed: DashboardSource,
+  seen: readonly InstanceSeen[],
+  index: number,
+): ProcessorState {
   const report = observed.shared().health[index];
   const attempts: Record<string, number> = {};
   const circuits: { instance: string; circuit: string; probeAtMs: number }[] = [];

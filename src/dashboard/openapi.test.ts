@@ -15,7 +15,7 @@ import { VERSION } from '../telemetry/version.ts';
 import { FakePayments } from '../testing/http.ts';
 import { OPENAPI } from './openapi.ts';
 import { createPages } from './pages.ts';
-import type { Observed } from './source.ts';
+import type { DashboardSource } from './source.ts';
 
 const ID = '4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3';
 const REQUEST_ID = '7f3e9b5c';
@@ -49,7 +49,7 @@ before(async () => {
     shared: () => ({ health: [], checker: '' }),
     readiness: () => payments.readiness(),
     controls: undefined,
-  } as Partial<Observed> as Observed;
+  } as Partial<DashboardSource> as DashboardSource;
   const handlers = [true, false].map(allowPurge =>
     routes({ payments, allowPurge, ...createPages(observed) }),
   );

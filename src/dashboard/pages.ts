@@ -5,7 +5,7 @@
  */
 import { PROBLEM_KINDS } from '../http/problem.ts';
 import type { Page, PageHandler } from '../http/routes.ts';
-import type { Observed } from './source.ts';
+import type { DashboardSource } from './source.ts';
 
 export interface Pages {
   readonly pages: Readonly<Record<string, PageHandler>>;
@@ -13,7 +13,7 @@ export interface Pages {
 }
 
 /** The pages of a backend that knows `observed`. */
-export function createPages(observed: Observed): Pages {
+export function createPages(observed: DashboardSource): Pages {
   const dashboard = () => import('./dashboard.ts');
   const apiDocs = () => import('./api-docs.ts');
   const pages: Record<string, PageHandler> = {

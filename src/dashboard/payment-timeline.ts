@@ -8,7 +8,7 @@ import { OUTCOMES, type Outcome } from '../domain/outcome.ts';
 import { DEFAULT, PINNED, PROCESSORS, SENT, SETTLED } from '../domain/payment.ts';
 import type { History, InspectedPayment } from '../storage/inspection.ts';
 import type { ProcessorFigures } from '../telemetry/snapshot.ts';
-import type { PaymentLine, PolicyView, Story, StoryEvent } from './api.ts';
+import type { PaymentLine, PaymentTimeline, PolicyView, TimelineEvent } from './api.ts';
 
 /** What each outcome says, to somebody who has not read the code. */
 const MEANING: Readonly<Record<Outcome, string>> = {
@@ -44,8 +44,8 @@ export function tellStory(
   { payment, attempts }: History,
   circuits: readonly [ProcessorFigures, ProcessorFigures] | undefined,
   policy: PolicyView,
-): Story {
-  const events: StoryEvent[] = [
+): PaymentTimeline {
+  const events: TimelineEvent[] = [
     {
       atMs: payment.acceptedAtMs,
       kind: 'accepted',
@@ -70,7 +70,7 @@ export function tellStory(
   return { payment: paymentLine(payment), events, waits: waits(payment, attempts, circuits, policy) };
 }
 
-function present(payment: InspectedPayment): StoryEvent[] {
+function present(payment: InspectedPayment): TimelineEvent[] {
   const { state, processor, requestedAtMs, settledAtMs, attempts } = payment;
   if (processor === undefined) return [];
   const name = PROCESSORS[processor];
@@ -104,7 +104,7 @@ function waits(
   attempts: History['attempts'],
   circuits: readonly [ProcessorFigures, ProcessorFigures] | undefined,
   policy: PolicyView,
-): Story['waits'] {
+): PaymentTimeline['waits'] {
   const { state, processor = DEFAULT, tries, acceptedAtMs, requestedAtMs } = payment;
   if (state === SETTLED) return null;
   const name = PROCESSORS[processor];

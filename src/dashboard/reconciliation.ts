@@ -7,7 +7,7 @@
  */
 import { totalCents } from '../domain/money.ts';
 import type { Summary } from '../payments/api.ts';
-import type { Books, BooksSide } from '../telemetry/snapshot.ts';
+import type { BooksSide, ReconciledBooks } from '../telemetry/snapshot.ts';
 import { askAdmin } from './processor-controls.ts';
 
 /** The window ends so long before now: longer than an attempt takes that goes as it should. */
@@ -29,7 +29,7 @@ interface Sum {
 type Theirs = NonNullable<BooksSide['theirs']>;
 
 /** Compares the books up to a moment before `nowMs`. Rejects when soquete's own sums cannot be asked. */
-export async function compareBooks(parts: BooksParts, nowMs: number): Promise<Books> {
+export async function compareBooks(parts: BooksParts, nowMs: number): Promise<ReconciledBooks> {
   const { urls, token, fromMs, summary } = parts;
   const toMs = Math.max(fromMs, nowMs - SETTLE_DOWN_MS);
   const before = await summary(fromMs, toMs);

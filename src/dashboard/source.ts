@@ -1,13 +1,13 @@
 /** What the pages may ask of a backend: the seam between showing and doing. */
 import type { Readiness } from '../payments/api.ts';
 import type { History, InspectedPayment } from '../storage/inspection.ts';
-import type { Seen, SharedHealth } from '../telemetry/prometheus.ts';
-import type { PolicyView, Sample, View } from './api.ts';
+import type { InstanceSeen, SharedHealth } from '../telemetry/prometheus.ts';
+import type { DashboardView, PolicyView, Sample } from './api.ts';
 
-export interface Observed {
+export interface DashboardSource {
   nowMs(): number;
   /** All instances that the store knows, this one with its figures of this moment. */
-  instances(): readonly Seen[];
+  instances(): readonly InstanceSeen[];
   shared(): SharedHealth;
   readiness(): Readiness;
   /** What the last minutes were like, from `sinceMs` on. */
@@ -16,7 +16,7 @@ export interface Observed {
   latest(limit: number): Promise<InspectedPayment[]>;
   /** One payment's history. Throws `Unavailable`. */
   history(id: Uint8Array): Promise<History | undefined>;
-  readonly door: View['door'];
+  readonly door: DashboardView['door'];
   readonly policy: PolicyView;
   readonly processorUrls: readonly [string, string];
   /** Whether the books are compared. */

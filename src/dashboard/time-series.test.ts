@@ -2,18 +2,18 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DEFAULT } from '../domain/payment.ts';
 import { POST } from '../http/request.ts';
-import { Figures } from '../telemetry/counters.ts';
-import type { Seen } from '../telemetry/prometheus.ts';
+import { Counters } from '../telemetry/counters.ts';
+import type { InstanceSeen } from '../telemetry/prometheus.ts';
 import { published } from '../testing/snapshots.ts';
-import { Timeline } from './time-series.ts';
+import { TimeSeries } from './time-series.ts';
 
 const START_MS = 1_800_000_000_000;
 
-function seen(name: string, figures: Figures, atMs: number, unsettled = 0): Seen {
+function seen(name: string, figures: Counters, atMs: number, unsettled = 0): InstanceSeen {
   return { name, alive: true, unsettled, figures: published(figures, { atMs }) };
 }
 
-function accept(figures: Figures, count: number): void {
+function accept(figures: Counters, count: number): void {
   for (let number = 0; number < count; number++) {
     figures.accepted();
     figures.answered(POST, 1, 202, 0.15);
@@ -22,8 +22,8 @@ function accept(figures: Figures, count: number): void {
 }
 
 test('rates are per second of each instance’s own figures, and add up', () => {
-  const timeline = new Timeline();
-  const [one, two] = [new Figures(), new Figures()];
+  const timeline = new TimeSeries();
+  const [one, two] = [new Counters(), new Counters()];
   timeline.sample([seen('one', one, START_MS), seen('two', two, START_MS + 100)], START_MS + 200);
   assert.deepEqual(timeline.since(0), [], 'nothing to compare with yet');
   accept(one, 10);
@@ -44,8 +44,8 @@ test('rates are per second of each instance’s own figures, and add up', () => 
 });
 
 test('figures that did not change keep their rate, and old ones count for nothing', () => {
-  const timeline = new Timeline();
-  const one = new Figures();
+  const timeline = new TimeSeries();
+  const one = new Counters();
   timeline.sample([seen('one', one, START_MS)], START_MS);
   accept(one, 10);
   for (const laterMs of [1000, 2000, 10_000]) {
@@ -59,11 +59,11 @@ test('figures that did not change keep their rate, and old ones count for nothin
 });
 
 test('a restart is no negative rate', () => {
-  const timeline = new Timeline();
-  const before = new Figures();
+  const timeline = new TimeSeries();
+  const before = new Counters();
   accept(before, 100);
   timeline.sample([seen('one', before, START_MS)], START_MS);
-  const figures = published(new Figures(), { atMs: START_MS + 1000 });
+  const figures = published(new Counters(), { atMs: START_MS + 1000 });
   const restarted = { ...figures, runtime: { ...figures.runtime, startSeconds: START_MS / 1000 } };
   timeline.sample([{ name: 'one', alive: true, unsettled: 0, figures: restarted }], START_MS + 1000);
   assert.equal(timeline.since(0)[0]?.accepted, 0);

@@ -1,7 +1,7 @@
 /** The last minutes of all instances, second by second, for whoever opens the dashboard now. */
 import { addPacked, MOMENTS_MS, quantileMs, WHILES_MS } from '../telemetry/histogram.ts';
-import type { Seen } from '../telemetry/prometheus.ts';
-import type { Published } from '../telemetry/snapshot.ts';
+import type { InstanceSeen } from '../telemetry/prometheus.ts';
+import type { InstanceSnapshot } from '../telemetry/snapshot.ts';
 import type { Sample } from './api.ts';
 
 /** Five minutes. */
@@ -10,7 +10,7 @@ const SAMPLES_MAX = 300;
 const STALE_MS = 3000;
 
 interface Known {
-  readonly figures: Published;
+  readonly figures: InstanceSnapshot;
   readonly rates: Rates;
 }
 
@@ -21,7 +21,7 @@ interface Rates {
 
 const NO_RATES: Rates = { accepted: 0, settled: [0, 0] };
 
-export class Timeline {
+export class TimeSeries {
   #samples: Sample[] = [];
   readonly #known = new Map<string, Known>();
 
@@ -31,7 +31,7 @@ export class Timeline {
   }
 
   /** Adds a sample of this moment. To be called about once a second. */
-  sample(seen: readonly Seen[], nowMs: number): void {
+  sample(seen: readonly InstanceSeen[], nowMs: number): void {
     const isFirst = this.#known.size === 0;
     const answers = new Float64Array(MOMENTS_MS.length + 1);
     const settling = new Float64Array(WHILES_MS.length + 1);
@@ -61,7 +61,7 @@ export class Timeline {
   }
 
   /** What an instance did since its figures before these, per second; its durations are added up. */
-  #advance(name: string, figures: Published, answers: Float64Array, settling: Float64Array): Rates {
+  #advance(name: string, figures: InstanceSnapshot, answers: Float64Array, settling: Float64Array): Rates {
     const known = this.#known.get(name);
     const earlier = known?.figures;
     if (earlier !== undefined && earlier.atMs === figures.atMs) return known!.rates;
@@ -89,7 +89,7 @@ export class Timeline {
 }
 
 /** The durations of the answers to new payments, whatever they said. */
-function addPayments(counts: Float64Array, { answers }: Published, times: 1 | -1): void {
+function addPayments(counts: Float64Array, { answers }: InstanceSnapshot, times: 1 | -1): void {
   for (const [method, route, , took] of answers) {
     if (method === 'POST' && route === '/payments') addPacked(counts, took, times);
   }

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Ending, judge } from './outcome.ts';
+import { type AttemptResult, classify } from './outcome.ts';
 
-const verdicts: readonly [string, Ending, string, string][] = [
+const verdicts: readonly [string, AttemptResult, string, string][] = [
   ['200', { status: 200 }, 'processed', 'processed'],
   ['422: it has this payment', { status: 422 }, 'already processed', 'processed'],
   ['429', { status: 429, retryAfterMs: 2000 }, 'overloaded', 'not processed'],
@@ -27,6 +27,6 @@ const verdicts: readonly [string, Ending, string, string][] = [
 
 for (const [name, ending, outcome, verdict] of verdicts) {
   test(`${name} is ${outcome}: ${verdict}`, () => {
-    assert.deepEqual(judge(ending), { outcome, verdict });
+    assert.deepEqual(classify(ending), { outcome, verdict });
   });
 }

@@ -24,7 +24,7 @@ export const OUTCOMES = [
 export type Outcome = (typeof OUTCOMES)[number];
 
 /** How an attempt ended, as seen from the socket. */
-export type Ending =
+export type AttemptResult =
   /** A whole status line came; what follows it does not matter. */
   | { readonly status: number; readonly retryAfterMs?: number }
   /** No status line. `sent`: at least one byte of the request may have left. */
@@ -48,7 +48,7 @@ const TIMED_OUT = judgement('timed out', 'unknown');
 const RESET = judgement('reset', 'unknown');
 const GARBAGE = judgement('garbage', 'unknown');
 
-export function judge(ending: Ending): Judgement {
+export function classify(ending: AttemptResult): Judgement {
   if ('status' in ending) return judgeStatus(ending.status);
   if (!ending.sent) return NOT_CONNECTED;
   switch (ending.because) {

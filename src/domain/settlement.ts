@@ -40,7 +40,7 @@ export interface Policy {
 /** What an attempt proved. */
 export type Verdict = 'processed' | 'not processed' | 'unknown';
 
-export interface Progress {
+export interface PaymentProgress {
   readonly state: State;
   /** Of the last attempt; meaningless before the first. */
   readonly processor: ProcessorIndex;
@@ -87,7 +87,7 @@ export interface Permits {
  * `waitedMs` counts from its acceptance.
  */
 export function destination(
-  progress: Progress,
+  progress: PaymentProgress,
   waitedMs: number,
   permits: Permits,
   policy: Policy,

@@ -4,7 +4,7 @@
 import { readExamples } from '../http/examples.ts';
 
 /** Numbers from 0 up to 1 from a seed (mulberry32): the same seed, the same run. */
-export function chance(seed: number): () => number {
+export function seededFloat(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;

@@ -5,9 +5,9 @@
  * is read whole and cut at random, by our connection and by Node's server. A disagreement is a fault unless
  * the tables of `fuzz-oracles.ts` give its reason. The seed replays a run.
  */
-import { decimal, readCommandLine, whole } from '../options.ts';
-import { chance, exampleInputs, JSON_INPUTS, mutate } from './inputs.ts';
-import { compare, compareJson, faultOf, featuresOf, NodeReader, REASONS, readOurs } from './oracles.ts';
+import { decimalOption, readCommandLine, wholeOption } from '../options.ts';
+import { exampleInputs, JSON_INPUTS, mutate, seededFloat } from './inputs.ts';
+import { compare, compareJson, featuresOf, mismatchOf, NodeReader, REASONS, readOurs } from './oracles.ts';
 
 export interface FuzzOptions {
   readonly seed: number;
@@ -28,7 +28,7 @@ const FAULTS_MAX = 10;
 
 /** Runs until `goesOn` says no or ten faults are found. */
 export async function fuzz({ seed, goesOn }: FuzzOptions): Promise<FuzzReport> {
-  const random = chance(seed);
+  const random = seededFloat(seed);
   const node = new NodeReader();
   const requests = exampleInputs();
   const texts = [...JSON_INPUTS];
@@ -52,7 +52,7 @@ export async function fuzz({ seed, goesOn }: FuzzOptions): Promise<FuzzReport> {
     if (features.size > before) requests.push(input);
 
     const ours = readOurs([input]);
-    const fault = faultOf(ours);
+    const fault = mismatchOf(ours);
     if (fault !== undefined) note(fault, false, input);
     const again = readOurs(cut(input, random));
     if (ours.output !== again.output || ours.requests.join() !== again.requests.join()) {
@@ -85,8 +85,8 @@ async function main(): Promise<void> {
     command: 'npm run fuzz --',
     about: 'Spoils requests and JSON texts and looks for one that is read in two ways.',
     options: {
-      seconds: decimal('how long', { min: 0.1, max: 1_000_000, standard: 30 }),
-      seed: whole('replays the run that said it (one from the clock)', {
+      seconds: decimalOption('how long', { min: 0.1, max: 1_000_000, standard: 30 }),
+      seed: wholeOption('replays the run that said it (one from the clock)', {
         min: 0,
         max: 2 ** 32 - 1,
         standard: undefined,

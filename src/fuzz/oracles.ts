@@ -218,7 +218,7 @@ export const REASONS: Readonly<Record<string, string>> = {
 };
 
 /** What is wrong in the output of one connection; undefined when nothing is. */
-export function faultOf(ours: Read): string | undefined {
+export function mismatchOf(ours: Read): string | undefined {
   const answers = answersIn(ours.output);
   if (answers.some(({ status }) => status === 500)) return 'a 500';
   const refused = ours.end === '' || ours.end === 'closed' ? 0 : 1;

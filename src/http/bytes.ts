@@ -73,7 +73,7 @@ export function latin1(text: string): Uint8Array {
 }
 
 /** One character for each byte of [start, end). */
-export function text(bytes: Uint8Array, start: number, end: number): string {
+export function textOf(bytes: Uint8Array, start: number, end: number): string {
   let result = '';
   for (let at = start; at < end; at++) result += String.fromCharCode(bytes[at]!);
   return result;
@@ -103,7 +103,7 @@ export function utf8(value: string): string {
   for (let at = 0; at < value.length; at++) {
     if (value.charCodeAt(at) > 0x7f) {
       const bytes = new TextEncoder().encode(value);
-      return text(bytes, 0, bytes.length);
+      return textOf(bytes, 0, bytes.length);
     }
   }
   return value;

@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { answersIn, type Driven, drive, FakePayments } from '../testing/http.ts';
+import { answersIn, type ConnectionOutput, driveConnection, FakePayments } from '../testing/http.ts';
 import { readExamples } from './examples.ts';
 import { routes } from './routes.ts';
 
-const run = (pieces: Buffer[], ends = false): Promise<Driven> =>
-  drive(pieces, { handler: routes({ payments: new FakePayments(), allowPurge: false }), ends });
+const run = (pieces: Buffer[], ends = false): Promise<ConnectionOutput> =>
+  driveConnection(pieces, { handler: routes({ payments: new FakePayments(), allowPurge: false }), ends });
 
 /** The output without interim answers, which may come or not. */
-const final = (driven: Driven): string => driven.output.replaceAll('HTTP/1.1 100 Continue\r\n\r\n', '');
+const final = (driven: ConnectionOutput): string =>
+  driven.output.replaceAll('HTTP/1.1 100 Continue\r\n\r\n', '');
 
 const GOOD = Buffer.from('GET /health?good HTTP/1.1\r\nHost: a\r\n\r\n');
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { answersIn, DATE, drive, FakePayments } from '../testing/http.ts';
+import { answersIn, DATE, driveConnection, FakePayments } from '../testing/http.ts';
 import { Connection, type Handler, type Turn } from './connection.ts';
-import type { Observer } from './instrumentation.ts';
+import type { Instrumentation } from './instrumentation.ts';
 import {
   idleTimeoutMs,
   lingerTimeoutMs,
@@ -20,7 +20,7 @@ import { routes } from './routes.ts';
 const get = (path: string, more = ''): string => `GET ${path} HTTP/1.1\r\nHost: a\r\n${more}\r\n`;
 
 /** A connection whose answers are held until the test lets them go, by path. */
-function open(handler?: Handler, observer?: Observer) {
+function open(handler?: Handler, observer?: Instrumentation) {
   const turn: Turn = { batch: 1, needsCommit: false };
   const promises = new Map<string, (answer: Answer) => void>();
   const held: Handler = request => {
@@ -370,7 +370,10 @@ test('any pipeline of good and bad requests means the same however it is cut', a
         const places = [...new Set(cuts.map(cut => cut % bytes.length))].toSorted((a, b) => a - b);
         const pieces = [0, ...places].map((start, at) => bytes.subarray(start, places[at] ?? bytes.length));
         const run = (some: Buffer[]) =>
-          drive(some, { handler: routes({ payments: new FakePayments(), allowPurge: false }), ends: true });
+          driveConnection(some, {
+            handler: routes({ payments: new FakePayments(), allowPurge: false }),
+            ends: true,
+          });
         assert.deepEqual(await run(pieces), await run([bytes]));
       },
     ),

@@ -10,7 +10,7 @@
  *     receive -> held bytes -> parser -> handler -> ring of answers -> take
  */
 
-import { NO_OBSERVER, type Observer } from './instrumentation.ts';
+import { type Instrumentation, NO_OBSERVER } from './instrumentation.ts';
 import {
   idleTimeoutMs,
   lingerTimeoutMs,
@@ -73,7 +73,7 @@ export class Connection {
 
   readonly #handler: Handler;
   readonly #turn: Turn;
-  readonly #observer: Observer;
+  readonly #observer: Instrumentation;
   readonly #parser = new Parser();
 
   /** Bytes from earlier reads that are not parsed to their end: [heldStart, heldEnd) of `held`. */
@@ -104,7 +104,7 @@ export class Connection {
   #activeMs: number;
   #phaseMs = 0;
 
-  constructor(handler: Handler, turn: Turn, nowMs: number, observer: Observer = NO_OBSERVER) {
+  constructor(handler: Handler, turn: Turn, nowMs: number, observer: Instrumentation = NO_OBSERVER) {
     this.#handler = handler;
     this.#turn = turn;
     this.#observer = observer;

@@ -2,7 +2,7 @@
  * What the HTTP side tells about itself, in plain numbers, so that counting costs a few additions a request.
  */
 
-export interface Observer {
+export interface Instrumentation {
   /** A connection was taken. */
   opened(): void;
   /** It is gone. */
@@ -20,7 +20,7 @@ export interface Observer {
 }
 
 /** Looks away. */
-export const NO_OBSERVER: Observer = {
+export const NO_OBSERVER: Instrumentation = {
   opened() {},
   closed() {},
   answered() {},

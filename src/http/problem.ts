@@ -1,7 +1,7 @@
 /**
  * Refusals that say what to mend (RFC 9457, `application/problem+json`).
  */
-import { Answer, type Ending } from './response.ts';
+import { Answer, type Disposition } from './response.ts';
 
 /** The kinds of problems: the last part of `type`, by which programs tell them apart, and the title. */
 const KINDS = {
@@ -37,7 +37,7 @@ export function problem(
   kind: ProblemKind,
   detail: string,
   fields = '',
-  ending: Ending = 'keep',
+  ending: Disposition = 'keep',
 ): Answer {
   const body = JSON.stringify({ type: `/problems/${kind}`, title: KINDS[kind], status, detail });
   return new Answer(status, `Content-Type: application/problem+json\r\n${fields}`, body, ending);

@@ -2,7 +2,7 @@
  * One request as offsets into the bytes it came in. There is one of these for each connection, used again
  * for each request: a handler may look at it until it returns, and not after its first `await`.
  */
-import { equalsIgnoringCase, LF, latin1, QUESTION, text } from './bytes.ts';
+import { equalsIgnoringCase, LF, latin1, QUESTION, textOf } from './bytes.ts';
 
 /** The methods that are told apart; the place in this list is the method's number. 0 is any other. */
 export const METHODS = [
@@ -81,7 +81,7 @@ export class Request {
 
   /** The method as it was sent. */
   get methodName(): string {
-    return text(this.bytes, this.start, this.methodEnd);
+    return textOf(this.bytes, this.start, this.methodEnd);
   }
 
   /** Where the path ends and the query, if any, begins. */
@@ -92,13 +92,13 @@ export class Request {
 
   /** The path as it was sent, not decoded; never empty. */
   get path(): string {
-    return text(this.bytes, this.pathStart, this.pathEnd) || '/';
+    return textOf(this.bytes, this.pathStart, this.pathEnd) || '/';
   }
 
   /** The query as it was sent, without its question mark; undefined where there is none. */
   get query(): string | undefined {
     const end = this.pathEnd;
-    return end === this.targetEnd ? undefined : text(this.bytes, end + 1, this.targetEnd);
+    return end === this.targetEnd ? undefined : textOf(this.bytes, end + 1, this.targetEnd);
   }
 
   /** The value of the first field with this name in any case, one character for each byte; a slow look. */
@@ -110,7 +110,7 @@ export class Request {
       let end = at;
       while (bytes[end] !== LF) end++;
       const colon = bytes.indexOf(0x3a, at);
-      if (equalsIgnoringCase(bytes, at, colon, wanted)) return text(bytes, colon + 1, end - 1).trim();
+      if (equalsIgnoringCase(bytes, at, colon, wanted)) return textOf(bytes, colon + 1, end - 1).trim();
       at = end + 1;
     }
     return undefined;

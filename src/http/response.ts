@@ -7,7 +7,7 @@ import { utf8 } from './bytes.ts';
 import { STATUS_TEXTS } from './status.ts';
 
 /** What becomes of the connection behind an answer: it stays, it ends in order, or it is cut at once. */
-export type Ending = 'keep' | 'close' | 'destroy';
+export type Disposition = 'keep' | 'close' | 'destroy';
 
 /** How the request wants its answer: bits. */
 export const WITHOUT_BODY = 1;
@@ -17,7 +17,7 @@ export const ECHO_ID = 8;
 
 export class Answer {
   readonly status: number;
-  readonly ending: Ending;
+  readonly ending: Disposition;
   /** Sent instead, if what this answer promises could not be stored; such an answer waits for the commit. */
   readonly otherwise: Answer | undefined;
   readonly #line: string;
@@ -31,7 +31,7 @@ export class Answer {
    * `fields` are field lines, each with its CR LF, without `Date`, `Connection` and `Content-Length`. The
    * body is any text; it is sent as UTF-8.
    */
-  constructor(status: number, fields: string, body: string, ending: Ending = 'keep', more: More = {}) {
+  constructor(status: number, fields: string, body: string, ending: Disposition = 'keep', more: More = {}) {
     this.status = status;
     this.ending = ending;
     this.otherwise = more.otherwise;
@@ -102,7 +102,7 @@ export function chunkedJson(status: number, body: string, fields = ''): Answer {
 }
 
 /** Any bytes (one for each character) in place of an answer, and what becomes of the connection then. */
-export function raw(bytes: string, ending: Ending): Answer {
+export function raw(bytes: string, ending: Disposition): Answer {
   return new Answer(0, '', '', ending, { raw: bytes });
 }
 

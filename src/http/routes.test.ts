@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Traces } from '../domain/trace-context.ts';
 import type { Acceptance } from '../payments/api.ts';
-import { drive, FakePayments } from '../testing/http.ts';
+import { driveConnection, FakePayments } from '../testing/http.ts';
 import { routes } from './routes.ts';
 
 const TRACEPARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
@@ -29,7 +29,7 @@ function pay(...fields: string[]): Buffer {
 
 async function seen(pieces: Buffer[]): Promise<(string | undefined)[]> {
   const payments = new Traced();
-  await drive(pieces, { handler: routes({ payments, allowPurge: false }) });
+  await driveConnection(pieces, { handler: routes({ payments, allowPurge: false }) });
   return payments.seen;
 }
 

@@ -9,14 +9,18 @@ import { answersIn, FakePayments } from '../testing/http.ts';
 import { pipelineDepthMax, requestTimeoutMs } from './limits.ts';
 import { Answer, afterCommit, json } from './response.ts';
 import { routes } from './routes.ts';
-import { type Address, parseAddress, Server, type ServerOptions } from './server.ts';
+import { type ListenAddress, parseAddress, Server, type ServerOptions } from './server.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'soquete-http-'));
 after(() => rmSync(directory, { recursive: true, force: true }));
 let sockets = 0;
 const freshPath = (): string => join(directory, `${sockets++}.sock`);
 
-async function start(context: TestContext, options: ServerOptions, address: Address = { path: freshPath() }) {
+async function start(
+  context: TestContext,
+  options: ServerOptions,
+  address: ListenAddress = { path: freshPath() },
+) {
   const server = new Server(options);
   const bound = await server.listen(address);
   context.after(() => server.close(0));
@@ -29,7 +33,7 @@ class Client {
   got = '';
   readonly closed: Promise<void>;
 
-  constructor(address: Address) {
+  constructor(address: ListenAddress) {
     this.socket = connect({ ...address, allowHalfOpen: true });
     this.socket.setEncoding('latin1');
     this.socket.on('data', (text: string) => {

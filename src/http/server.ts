@@ -9,13 +9,13 @@
 import { statSync, unlinkSync } from 'node:fs';
 import { connect, createServer, type ListenOptions, type Server as NetServer, type Socket } from 'node:net';
 import { Connection, type Handler, type Turn } from './connection.ts';
-import { NO_OBSERVER, type Observer } from './instrumentation.ts';
+import { type Instrumentation, NO_OBSERVER } from './instrumentation.ts';
 import { connectionsMax, sweepMs } from './limits.ts';
 import { dateText } from './response.ts';
 import { readInto, write } from './sockets.ts';
 
 /** `unix:/path.sock` or `tcp:host:port`, taken apart. */
-export type Address = { readonly path: string } | { readonly host: string; readonly port: number };
+export type ListenAddress = { readonly path: string } | { readonly host: string; readonly port: number };
 
 export interface ServerOptions {
   readonly handler: Handler;
@@ -24,21 +24,21 @@ export interface ServerOptions {
    * rejection turns those answers into what they say otherwise.
    */
   readonly commit?: () => boolean | Promise<boolean>;
-  readonly observer?: Observer;
+  readonly observer?: Instrumentation;
   /** Let the kernel spread connections over several processes that listen on one port. */
   readonly reusePort?: boolean;
   readonly connectionsMax?: number;
-  readonly clock?: Clock;
+  readonly clock?: ServerClock;
 }
 
-export interface Clock {
+export interface ServerClock {
   /** Milliseconds that never go back: for time-outs and durations. */
   now(): number;
   /** Milliseconds since 1970: for the Date field. */
   wallMs(): number;
 }
 
-const SYSTEM_CLOCK: Clock = { now: () => performance.now(), wallMs: () => Date.now() };
+const SYSTEM_CLOCK: ServerClock = { now: () => performance.now(), wallMs: () => Date.now() };
 
 /** A connection with its socket. */
 interface Link {
@@ -53,7 +53,7 @@ interface Link {
 }
 
 /** Reads a `LISTEN` value; undefined when it is none. */
-export function parseAddress(text: string): Address | undefined {
+export function parseAddress(text: string): ListenAddress | undefined {
   const unix = /^unix:(.+)$/.exec(text);
   if (unix) return { path: unix[1]! };
   const tcp = /^tcp:(?:\[([^\]]+)\]|([^:[\]]*)):(\d{1,5})$/.exec(text);
@@ -65,8 +65,8 @@ export class Server {
   readonly #net: NetServer;
   readonly #handler: Handler;
   readonly #commit: () => boolean | Promise<boolean>;
-  readonly #observer: Observer;
-  readonly #clock: Clock;
+  readonly #observer: Instrumentation;
+  readonly #clock: ServerClock;
   readonly #reusePort: boolean;
   readonly #turn: Turn = { batch: 1, needsCommit: false };
   readonly #links = new Set<Link>();
@@ -105,7 +105,7 @@ export class Server {
   }
 
   /** Listens; the bound address comes back (of port 0: the one the kernel chose). Rejects when it cannot. */
-  async listen(address: Address): Promise<Address> {
+  async listen(address: ListenAddress): Promise<ListenAddress> {
     if ('path' in address) await removeStaleSocket(address.path);
     const options: ListenOptions =
       'path' in address

@@ -18,7 +18,7 @@ export type AckAfter = 'parse' | 'commit' | 'flush';
 /** With `parse` the log is written this long after the first payment of a batch. */
 const LAZY_WRITE_MS = 5;
 
-export interface IntakeParts {
+export interface AcceptorParts {
   readonly store: Store;
   readonly clock: Clock;
   readonly ackAfter: AckAfter;
@@ -26,8 +26,8 @@ export interface IntakeParts {
   readonly accepted: () => void;
 }
 
-export class Intake implements Pick<Payments, 'accept' | 'commit'> {
-  readonly #parts: IntakeParts;
+export class Acceptor implements Pick<Payments, 'accept' | 'commit'> {
+  readonly #parts: AcceptorParts;
   #session: Session | undefined;
   /** Slots accepted since the last commit: the first `#freshCount` places, used again each turn. */
   #fresh = new Int32Array(64);
@@ -42,7 +42,7 @@ export class Intake implements Pick<Payments, 'accept' | 'commit'> {
   #refusals = 0;
   #refusalsAtTurn: number | undefined;
 
-  constructor(parts: IntakeParts) {
+  constructor(parts: AcceptorParts) {
     this.#parts = parts;
   }
 
@@ -74,8 +74,8 @@ export class Intake implements Pick<Payments, 'accept' | 'commit'> {
 
   /** What memory says of an id; undefined: nothing. */
   #known(session: Session, id: ArrayLike<number>, cents: number): Acceptance | undefined {
-    const slot = session.queue.find(id);
-    if (slot !== NONE) return session.queue.cents[slot] === cents ? ACCEPTED : CONFLICT;
+    const slot = session.pool.find(id);
+    if (slot !== NONE) return session.pool.cents[slot] === cents ? ACCEPTED : CONFLICT;
     // That another one has logged it is no promise: it may have been refused there all the same, its disk
     // being full.
     return session.follower.conflicts(id, cents) ? CONFLICT : undefined;
@@ -89,11 +89,11 @@ export class Intake implements Pick<Payments, 'accept' | 'commit'> {
   ): Acceptance {
     const { clock } = this.#parts;
     const acceptedAtMs = clock.wallMs();
-    const slot = session.queue.add(id, cents, acceptedAtMs, clock.monotonicMs());
+    const slot = session.pool.add(id, cents, acceptedAtMs, clock.monotonicMs());
     if (slot === NONE) return UNAVAILABLE;
-    if (trace !== undefined) session.queue.traces.set(slot, trace);
+    if (trace !== undefined) session.pool.traces.set(slot, trace);
     session.log.append(id, cents, acceptedAtMs);
-    session.queue.segment[slot] = session.log.segment;
+    session.pool.segment[slot] = session.log.segment;
     session.filter.add(id);
     // A purge in the middle of a turn emptied the queue under those that came before it.
     if (this.#freshGeneration !== session.generation) this.#drop();
@@ -154,7 +154,7 @@ export class Intake implements Pick<Payments, 'accept' | 'commit'> {
     if (isKept) this.#enter(session, fresh, fresh.length);
     else {
       // The log cuts them off, as far as it can, and waits for the store to have none of them.
-      for (const slot of fresh) session.log.stored(session.queue.segment[slot]!);
+      for (const slot of fresh) session.log.stored(session.pool.segment[slot]!);
       this.#refuse(session, fresh, fresh.length);
     }
     // What the log holds is settled in any case, also where it cannot be told apart from what was refused.
@@ -171,7 +171,7 @@ export class Intake implements Pick<Payments, 'accept' | 'commit'> {
   }
 
   #refuse(session: Session, fresh: Int32Array, count: number): void {
-    for (let at = 0; at < count; at++) session.queue.free(fresh[at]!);
+    for (let at = 0; at < count; at++) session.pool.free(fresh[at]!);
     this.#refusals += 1;
   }
 

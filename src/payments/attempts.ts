@@ -8,15 +8,15 @@
  */
 import { FixedDeque } from 'mnemonist';
 import type { Clock } from '../domain/clock.ts';
-import { type Ending, judge, OUTCOMES, type Outcome } from '../domain/outcome.ts';
+import { type AttemptResult, classify, OUTCOMES, type Outcome } from '../domain/outcome.ts';
 import { PINNED, type ProcessorIndex, SENT, SETTLED, WAITING } from '../domain/payment.ts';
 import { after, triesAfterRefusal, triesAfterSending } from '../domain/settlement.ts';
-import type { Breaker } from '../processors/circuit-breaker.ts';
+import type { CircuitBreaker } from '../processors/circuit-breaker.ts';
 import type { Found, PaymentRequest, Processors } from '../processors/port.ts';
-import type { Places } from './in-flight.ts';
-import type { Queue } from './payment-pool.ts';
-import type { Pauses } from './retry-schedule.ts';
-import type { Ledger } from './store-writer.ts';
+import type { InFlight } from './in-flight.ts';
+import type { PaymentPool } from './payment-pool.ts';
+import type { RetrySchedule } from './retry-schedule.ts';
+import type { StoreWriter } from './store-writer.ts';
 
 /**
  * Attempts whose intents the store has leave for so long in one turn, at least one: the intents of a page are
@@ -28,12 +28,12 @@ const SENDING_MS = 0.2;
 const OVERLOADED_MS = 100;
 
 export interface AttemptsParts {
-  readonly queue: Queue;
-  readonly ledger: Ledger;
-  readonly pauses: Pauses;
-  readonly places: Places;
+  readonly pool: PaymentPool;
+  readonly writer: StoreWriter;
+  readonly retries: RetrySchedule;
+  readonly inFlight: InFlight;
   readonly processors: Processors;
-  readonly breakers: readonly [Breaker, Breaker];
+  readonly breakers: readonly [CircuitBreaker, CircuitBreaker];
   readonly clock: Clock;
   /** 0 to 1. */
   readonly chance: () => number;
@@ -61,8 +61,8 @@ interface Flight extends PaymentRequest {
 
 export class Attempts {
   readonly #parts: AttemptsParts;
-  readonly #queue: Queue;
-  readonly #ledger: Ledger;
+  readonly #pool: PaymentPool;
+  readonly #writer: StoreWriter;
   readonly #probing: Uint8Array;
   /** 1 from an attempt's start until it is sent: it has a place at work, and no answer will free it. */
   readonly #intending: Uint8Array;
@@ -71,10 +71,10 @@ export class Attempts {
   #closed = false;
 
   constructor(parts: AttemptsParts) {
-    const { capacity } = parts.queue;
+    const { capacity } = parts.pool;
     this.#parts = parts;
-    this.#queue = parts.queue;
-    this.#ledger = parts.ledger;
+    this.#pool = parts.pool;
+    this.#writer = parts.writer;
     this.#probing = new Uint8Array(capacity);
     this.#intending = new Uint8Array(capacity);
     this.#outbox = new FixedDeque<number>(Int32Array, parts.concurrency);
@@ -82,25 +82,25 @@ export class Attempts {
 
   /** An attempt on `to` begins: it leaves as soon as the store has its intent. */
   start(slot: number, to: ProcessorIndex): void {
-    const queue = this.#queue;
-    const { places, breakers, clock } = this.#parts;
-    const pinned = queue.state[slot] === PINNED;
-    places.take(to);
+    const pool = this.#pool;
+    const { inFlight, breakers, clock } = this.#parts;
+    const pinned = pool.state[slot] === PINNED;
+    inFlight.take(to);
     this.#probing[slot] = breakers[to].start() ? 1 : 0;
     this.#intending[slot] = 1;
-    queue.attempts[slot]! += 1;
+    pool.attempts[slot]! += 1;
     if (pinned) {
       // The store has this intent already: same processor, same requestedAt.
       this.sendSoon(slot);
       return;
     }
     // After a power loss the store has to know who can have it, or it would be sent to the other one as well.
-    const isOtherProcessor = to !== queue.processorOf(slot);
-    queue.tries[slot] = triesAfterSending(to, queue.tries[slot]!);
-    queue.processor[slot] = to;
-    queue.requestedAtMs[slot] = clock.wallMs();
-    queue.state[slot] = SENT;
-    this.#ledger.mark(slot, isOtherProcessor);
+    const isOtherProcessor = to !== pool.processorOf(slot);
+    pool.tries[slot] = triesAfterSending(to, pool.tries[slot]!);
+    pool.processor[slot] = to;
+    pool.requestedAtMs[slot] = clock.wallMs();
+    pool.state[slot] = SENT;
+    this.#writer.mark(slot, isOtherProcessor);
   }
 
   /** The store has the intent. */
@@ -123,12 +123,12 @@ export class Attempts {
 
   /** Another instance owns this payment, so nothing of it may leave here. */
   notOurs(slot: number): void {
-    const queue = this.#queue;
-    if (queue.state[slot] === SENT) {
+    const pool = this.#pool;
+    if (pool.state[slot] === SENT) {
       this.#abandon(slot);
-      queue.free(slot);
+      pool.free(slot);
     } else {
-      queue.retire(slot);
+      pool.retire(slot);
     }
   }
 
@@ -149,71 +149,71 @@ export class Attempts {
 
   /** An attempt that had begun will not leave. */
   #abandon(slot: number): void {
-    const to = this.#queue.processorOf(slot);
+    const to = this.#pool.processorOf(slot);
     this.#intending[slot] = 0;
-    this.#parts.places.leave(to);
+    this.#parts.inFlight.leave(to);
     this.#parts.breakers[to].abandoned(this.#probing[slot] === 1);
   }
 
   #abandonIntents(): void {
-    const { capacity } = this.#queue;
+    const { capacity } = this.#pool;
     for (let slot = 0; slot < capacity; slot++) if (this.#intending[slot] === 1) this.#abandon(slot);
   }
 
   #send(slot: number): void {
-    const queue = this.#queue;
+    const pool = this.#pool;
     const { processors, clock, chance } = this.#parts;
     this.#intending[slot] = 0;
     const flight: Flight = {
       slot,
-      version: queue.version[slot]!,
-      to: queue.processorOf(slot),
+      version: pool.version[slot]!,
+      to: pool.processorOf(slot),
       probe: this.#probing[slot] === 1,
       startedMs: clock.monotonicMs(),
-      correlationId: queue.textOf(slot),
-      cents: queue.cents[slot]!,
-      requestedAtMs: queue.requestedAtMs[slot]!,
-      traceparent: queue.traces.traceparent(slot, chance),
+      correlationId: pool.textOf(slot),
+      cents: pool.cents[slot]!,
+      requestedAtMs: pool.requestedAtMs[slot]!,
+      traceparent: pool.traces.traceparent(slot, chance),
     };
     processors.post(flight.to, flight, ending => {
       if (this.#closed) return;
       this.#ended(flight, ending);
-      this.#parts.places.leave(flight.to);
+      this.#parts.inFlight.leave(flight.to);
       this.#parts.wake();
     });
   }
 
-  #ended(flight: Flight, ending: Ending): void {
+  #ended(flight: Flight, ending: AttemptResult): void {
     const { slot, to, probe } = flight;
-    const { pauses, places, breakers, clock, events } = this.#parts;
-    const queue = this.#queue;
+    const { retries, inFlight, breakers, clock, events } = this.#parts;
+    const pool = this.#pool;
     const nowMs = clock.monotonicMs();
     const durationMs = nowMs - flight.startedMs;
-    const { outcome, verdict } = judge(ending);
+    const { outcome, verdict } = classify(ending);
     const restMs = outcome === 'overloaded' ? retryAfterMs(ending) : 0;
-    if (outcome === 'processed') places.processed(to, durationMs, nowMs);
+    if (outcome === 'processed') inFlight.processed(to, durationMs, nowMs);
     if (verdict === 'processed') breakers[to].succeeded();
     else if (restMs > 0) breakers[to].overloaded(nowMs, restMs, probe);
     else breakers[to].failed(nowMs, probe);
-    if (queue.version[slot] !== flight.version) return;
+    if (pool.version[slot] !== flight.version) return;
 
-    const pinned = queue.state[slot] === PINNED;
+    const pinned = pool.state[slot] === PINNED;
     events.attempted(flight, to, outcome, durationMs);
     if (outcome === 'processed') {
-      this.#settle(slot, queue.requestedAtMs[slot]!);
+      this.#settle(slot, pool.requestedAtMs[slot]!);
       return;
     }
-    queue.state[slot] = after(verdict === 'processed' ? 'unknown' : verdict, pinned);
+    pool.state[slot] = after(verdict === 'processed' ? 'unknown' : verdict, pinned);
     if (outcome === 'already processed' || (verdict === 'unknown' && pinned)) {
       this.#reconcile(slot, to, outcome);
       return;
     }
-    if (queue.state[slot] === WAITING) {
-      queue.tries[slot] = triesAfterRefusal(to, queue.tries[slot]!);
-      this.#ledger.mark(slot);
+    if (pool.state[slot] === WAITING) {
+      pool.tries[slot] = triesAfterRefusal(to, pool.tries[slot]!);
+      this.#writer.mark(slot);
     }
-    this.#ledger.attempt(slot, OUTCOMES.indexOf(outcome), durationMs, clock.wallMs());
-    pauses.begin(slot, restMs);
+    this.#writer.attempt(slot, OUTCOMES.indexOf(outcome), durationMs, clock.wallMs());
+    retries.begin(slot, restMs);
   }
 
   /**
@@ -221,35 +221,35 @@ export class Attempts {
    * none yet proves nothing.
    */
   #reconcile(slot: number, to: ProcessorIndex, outcome: Outcome): void {
-    const queue = this.#queue;
-    const { processors, places, chance } = this.#parts;
-    const version = queue.version[slot]!;
-    places.take(to);
+    const pool = this.#pool;
+    const { processors, inFlight, chance } = this.#parts;
+    const version = pool.version[slot]!;
+    inFlight.take(to);
     const heard = (found: Found): void => {
       if (this.#closed) return;
-      this.#parts.places.leave(to);
+      this.#parts.inFlight.leave(to);
       this.#parts.wake();
-      if (queue.version[slot] !== version) return;
+      if (pool.version[slot] !== version) return;
       if (found.is === 'there') {
         this.#settle(slot, found.requestedAtMs);
         return;
       }
-      this.#ledger.attempt(slot, OUTCOMES.indexOf(outcome), 0, this.#parts.clock.wallMs());
-      this.#parts.pauses.begin(slot, 0);
+      this.#writer.attempt(slot, OUTCOMES.indexOf(outcome), 0, this.#parts.clock.wallMs());
+      this.#parts.retries.begin(slot, 0);
     };
-    processors.find(to, queue.textOf(slot), heard, queue.traces.traceparent(slot, chance));
+    processors.find(to, pool.textOf(slot), heard, pool.traces.traceparent(slot, chance));
   }
 
   #settle(slot: number, requestedAtMs: number): void {
-    const queue = this.#queue;
+    const pool = this.#pool;
     const { clock, events } = this.#parts;
-    queue.requestedAtMs[slot] = requestedAtMs;
-    queue.state[slot] = SETTLED;
-    this.#ledger.settle(slot, clock.wallMs());
-    const waitedMs = clock.monotonicMs() - queue.acceptedMonotonicMs[slot]!;
-    events.settled(queue.processorOf(slot), queue.cents[slot]!, waitedMs);
+    pool.requestedAtMs[slot] = requestedAtMs;
+    pool.state[slot] = SETTLED;
+    this.#writer.settle(slot, clock.wallMs());
+    const waitedMs = clock.monotonicMs() - pool.acceptedMonotonicMs[slot]!;
+    events.settled(pool.processorOf(slot), pool.cents[slot]!, waitedMs);
   }
 }
 
-const retryAfterMs = (ending: Ending): number =>
+const retryAfterMs = (ending: AttemptResult): number =>
   'status' in ending && ending.retryAfterMs !== undefined ? Math.max(1, ending.retryAfterMs) : OVERLOADED_MS;

@@ -18,7 +18,7 @@ interface Layer {
   size: number;
 }
 
-export class Filter {
+export class BloomFilter {
   readonly #layers: Layer[] = [];
   readonly #firstCapacity: number;
 

@@ -20,7 +20,7 @@ const SPAN_MS = 250;
 /** Unused starts are kept for so long: a few turns of the event loop. */
 const KEEP_MS = 20;
 
-export class Pace {
+export class DrainRate {
   #acceptedInSpan = 0;
   #spanEndsMs = -Infinity;
   #perMs = Infinity;

@@ -2,14 +2,14 @@
 
 import { DEFAULT, FALLBACK, type ProcessorIndex } from '../domain/payment.ts';
 import type { Permits } from '../domain/settlement.ts';
-import { Limit } from '../processors/adaptive-limit.ts';
-import type { Breaker } from '../processors/circuit-breaker.ts';
+import { AdaptiveLimit } from '../processors/adaptive-limit.ts';
+import type { CircuitBreaker } from '../processors/circuit-breaker.ts';
 
-export class Places {
-  readonly #breakers: readonly [Breaker, Breaker];
+export class InFlight {
+  readonly #breakers: readonly [CircuitBreaker, CircuitBreaker];
   readonly #concurrency: number;
   readonly #atWork: [number, number] = [0, 0];
-  readonly #limits: readonly [Limit, Limit];
+  readonly #limits: readonly [AdaptiveLimit, AdaptiveLimit];
   readonly #permits = {
     default: false,
     fallback: false,
@@ -18,12 +18,12 @@ export class Places {
   };
 
   /** `concurrency`: attempts at work at once, on both processors. */
-  constructor(concurrency: number, breakers: readonly [Breaker, Breaker]) {
+  constructor(concurrency: number, breakers: readonly [CircuitBreaker, CircuitBreaker]) {
     this.#breakers = breakers;
     this.#concurrency = concurrency;
     // A default that hangs must not take every place from fallback.
     const reserved = Math.floor(concurrency / 8);
-    this.#limits = [new Limit(concurrency - reserved), new Limit(concurrency)];
+    this.#limits = [new AdaptiveLimit(concurrency - reserved), new AdaptiveLimit(concurrency)];
   }
 
   /** Places that are taken, on both processors. */

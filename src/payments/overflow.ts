@@ -9,15 +9,15 @@ import type { Clock } from '../domain/clock.ts';
 import { DEFAULT, idWords, type StoredPayment } from '../domain/payment.ts';
 import { recovered } from '../domain/settlement.ts';
 import { type Store, StoreFault } from '../storage/ports.ts';
-import { NONE, type Queue } from './payment-pool.ts';
-import type { Lanes } from './ready-queue.ts';
+import { NONE, type PaymentPool } from './payment-pool.ts';
+import type { ReadyQueue } from './ready-queue.ts';
 
 const REFILL_BATCH = 2048;
 const REFILL_RETRY_MS = 200;
 
-export interface ParkingParts {
-  readonly queue: Queue;
-  readonly lanes: Lanes;
+export interface OverflowParts {
+  readonly pool: PaymentPool;
+  readonly ready: ReadyQueue;
   readonly store: Store;
   readonly clock: Clock;
   readonly generation: number;
@@ -27,11 +27,11 @@ export interface ParkingParts {
   readonly wake: () => void;
 }
 
-export class Parking {
-  readonly #parts: ParkingParts;
+export class Overflow {
+  readonly #parts: OverflowParts;
   readonly #lanesMax: number;
   /** 1 from a payment's entry until it is stored: then its slot is given back. */
-  readonly #parking: Uint8Array;
+  readonly #overflow: Uint8Array;
   #parkingCount = 0;
   #storeHasMore: boolean;
   /** A parked payment was stored after the store was last asked for some. */
@@ -44,10 +44,10 @@ export class Parking {
   #missedSeq = Infinity;
   #closed = false;
 
-  constructor(parts: ParkingParts) {
-    const { capacity } = parts.queue;
+  constructor(parts: OverflowParts) {
+    const { capacity } = parts.pool;
     this.#parts = parts;
-    this.#parking = new Uint8Array(capacity);
+    this.#overflow = new Uint8Array(capacity);
     this.#lanesMax = Math.max(1, Math.min(Math.floor(capacity / 4), 16_384));
     this.#storeHasMore = parts.parked;
     this.#generation = parts.generation;
@@ -55,14 +55,14 @@ export class Parking {
 
   /** Room for more payments from the store or from a dead instance. */
   get room(): number {
-    const { queue, lanes } = this.#parts;
-    return Math.max(0, Math.min(this.#lanesMax - lanes.size, queue.capacity - queue.size));
+    const { pool, ready } = this.#parts;
+    return Math.max(0, Math.min(this.#lanesMax - ready.size, pool.capacity - pool.size));
   }
 
   /** Whether a payment that comes in is parked. If so, `stored` is to be told of it. */
   takes(slot: number): boolean {
-    const park = this.#storeHasMore || this.#parkingCount > 0 || this.#parts.lanes.size >= this.#lanesMax;
-    this.#parking[slot] = park ? 1 : 0;
+    const park = this.#storeHasMore || this.#parkingCount > 0 || this.#parts.ready.size >= this.#lanesMax;
+    this.#overflow[slot] = park ? 1 : 0;
     if (park) this.#parkingCount += 1;
     return park;
   }
@@ -72,8 +72,8 @@ export class Parking {
    * be freed.
    */
   stored(slot: number, seq: number): boolean {
-    if (this.#parking[slot] === 1) {
-      this.#parking[slot] = 0;
+    if (this.#overflow[slot] === 1) {
+      this.#overflow[slot] = 0;
       this.#parkingCount -= 1;
       // Another instance may have been first with this id: then it is not ours to bring back.
       if (seq > 0) {
@@ -99,8 +99,8 @@ export class Parking {
 
   /** Brings parked payments back, oldest first, while there is room. */
   refill(): void {
-    const { lanes, store, clock, wake } = this.#parts;
-    if (!this.#storeHasMore || this.#refilling || lanes.size > this.#lanesMax / 2) return;
+    const { ready, store, clock, wake } = this.#parts;
+    if (!this.#storeHasMore || this.#refilling || ready.size > this.#lanesMax / 2) return;
     const limit = Math.min(this.room, REFILL_BATCH);
     if (limit === 0) return;
     this.#refilling = true;
@@ -142,22 +142,22 @@ export class Parking {
 
   /** Holds a payment of ours that the store has; false: not now. */
   #restore(payment: StoredPayment, adopted: boolean): boolean {
-    const { queue, lanes, clock } = this.#parts;
+    const { pool, ready, clock } = this.#parts;
     const id = idWords(payment.id);
-    const held = queue.find(id);
+    const held = pool.find(id);
     // One without a seq came in here a second time, and goes as soon as the store says that it knows it.
-    if (held !== NONE) return queue.seq[held]! > 0;
+    if (held !== NONE) return pool.seq[held]! > 0;
     const waitedMs = Math.max(0, clock.wallMs() - payment.acceptedAtMs);
-    const slot = queue.add(id, payment.cents, payment.acceptedAtMs, clock.monotonicMs() - waitedMs);
+    const slot = pool.add(id, payment.cents, payment.acceptedAtMs, clock.monotonicMs() - waitedMs);
     if (slot === NONE) return false;
-    queue.seq[slot] = payment.seq;
-    queue.requestedAtMs[slot] = payment.requestedAtMs;
-    queue.state[slot] = recovered(payment.state);
-    queue.processor[slot] = payment.processor ?? DEFAULT;
-    queue.attempts[slot] = payment.attempts;
-    queue.tries[slot] = payment.tries;
-    this.#parking[slot] = 0;
-    lanes.enter(slot, adopted);
+    pool.seq[slot] = payment.seq;
+    pool.requestedAtMs[slot] = payment.requestedAtMs;
+    pool.state[slot] = recovered(payment.state);
+    pool.processor[slot] = payment.processor ?? DEFAULT;
+    pool.attempts[slot] = payment.attempts;
+    pool.tries[slot] = payment.tries;
+    this.#overflow[slot] = 0;
+    ready.enter(slot, adopted);
     return true;
   }
 }

@@ -2,71 +2,71 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { idText } from '../domain/payment.ts';
 import { chance } from '../domain/random.ts';
-import { NONE, Queue } from './payment-pool.ts';
+import { NONE, PaymentPool } from './payment-pool.ts';
 
 test('a payment is found by its id until its slot is freed', () => {
-  const queue = new Queue(16);
-  const slot = queue.add([1, 2, 3, 4], 1990, 1000, 5);
-  assert.equal(queue.find([1, 2, 3, 4]), slot);
-  assert.equal(queue.find([1, 2, 3, 5]), NONE);
-  assert.equal(queue.textOf(slot), '00000001-0000-0002-0000-000300000004');
-  queue.free(slot);
-  assert.equal(queue.find([1, 2, 3, 4]), NONE);
-  assert.equal(queue.size, 0);
+  const pool = new PaymentPool(16);
+  const slot = pool.add([1, 2, 3, 4], 1990, 1000, 5);
+  assert.equal(pool.find([1, 2, 3, 4]), slot);
+  assert.equal(pool.find([1, 2, 3, 5]), NONE);
+  assert.equal(pool.textOf(slot), '00000001-0000-0002-0000-000300000004');
+  pool.free(slot);
+  assert.equal(pool.find([1, 2, 3, 4]), NONE);
+  assert.equal(pool.size, 0);
 });
 
 test('a full queue takes nothing more, and takes again after one was freed', () => {
-  const queue = new Queue(4);
-  const slots = [1, 2, 3, 4].map(word => queue.add([word, 0, 0, 0], 1, 0, 0));
+  const pool = new PaymentPool(4);
+  const slots = [1, 2, 3, 4].map(word => pool.add([word, 0, 0, 0], 1, 0, 0));
   assert.equal(new Set(slots).size, 4);
-  assert.equal(queue.add([5, 0, 0, 0], 1, 0, 0), NONE);
-  queue.free(slots[2]!);
-  assert.equal(queue.add([5, 0, 0, 0], 1, 0, 0), slots[2]);
+  assert.equal(pool.add([5, 0, 0, 0], 1, 0, 0), NONE);
+  pool.free(slots[2]!);
+  assert.equal(pool.add([5, 0, 0, 0], 1, 0, 0), slots[2]);
 });
 
 test('a freed slot comes back with another version', () => {
-  const queue = new Queue(1);
-  const slot = queue.add([1, 0, 0, 0], 1, 0, 0);
-  const version = queue.version[slot];
-  queue.free(slot);
-  assert.equal(queue.add([2, 0, 0, 0], 1, 0, 0), slot);
-  assert.notEqual(queue.version[slot], version);
+  const pool = new PaymentPool(1);
+  const slot = pool.add([1, 0, 0, 0], 1, 0, 0);
+  const version = pool.version[slot];
+  pool.free(slot);
+  assert.equal(pool.add([2, 0, 0, 0], 1, 0, 0), slot);
+  assert.notEqual(pool.version[slot], version);
 });
 
 test('the trace of a payment is gone with it', () => {
-  const queue = new Queue(1);
-  const slot = queue.add([1, 0, 0, 0], 1, 0, 0);
-  queue.traces.set(slot, [1, 2, 3, 4, 1]);
-  assert.match(queue.traces.traceparent(slot, Math.random)!, /^00-00000001000000020000000300000004-.*-01$/);
-  for (const end of [() => queue.free(slot), () => queue.clear()]) {
+  const pool = new PaymentPool(1);
+  const slot = pool.add([1, 0, 0, 0], 1, 0, 0);
+  pool.traces.set(slot, [1, 2, 3, 4, 1]);
+  assert.match(pool.traces.traceparent(slot, Math.random)!, /^00-00000001000000020000000300000004-.*-01$/);
+  for (const end of [() => pool.free(slot), () => pool.clear()]) {
     end();
-    assert.equal(queue.add([2, 0, 0, 0], 1, 0, 0), slot);
-    assert.equal(queue.traces.traceparent(slot, Math.random), undefined);
-    queue.traces.set(slot, [1, 2, 3, 4, 1]);
+    assert.equal(pool.add([2, 0, 0, 0], 1, 0, 0), slot);
+    assert.equal(pool.traces.traceparent(slot, Math.random), undefined);
+    pool.traces.set(slot, [1, 2, 3, 4, 1]);
   }
 });
 
 test('a retired payment is found no more, and its slot is freed once', () => {
-  const queue = new Queue(2);
-  const slot = queue.add([1, 0, 0, 0], 1, 0, 0);
-  queue.retire(slot);
-  assert.equal(queue.find([1, 0, 0, 0]), NONE);
-  assert.equal(queue.size, 1);
-  queue.free(slot);
-  assert.equal(queue.size, 0);
+  const pool = new PaymentPool(2);
+  const slot = pool.add([1, 0, 0, 0], 1, 0, 0);
+  pool.retire(slot);
+  assert.equal(pool.find([1, 0, 0, 0]), NONE);
+  assert.equal(pool.size, 1);
+  pool.free(slot);
+  assert.equal(pool.size, 0);
 });
 
 test('clearing forgets everything and leaves every slot free', () => {
-  const queue = new Queue(8);
-  for (let word = 0; word < 8; word++) queue.add([word, 0, 0, 0], 1, 0, 0);
-  queue.clear();
-  assert.equal(queue.size, 0);
-  for (let word = 0; word < 8; word++) assert.equal(queue.find([word, 0, 0, 0]), NONE);
-  for (let word = 0; word < 8; word++) assert.notEqual(queue.add([word, 1, 0, 0], 1, 0, 0), NONE);
+  const pool = new PaymentPool(8);
+  for (let word = 0; word < 8; word++) pool.add([word, 0, 0, 0], 1, 0, 0);
+  pool.clear();
+  assert.equal(pool.size, 0);
+  for (let word = 0; word < 8; word++) assert.equal(pool.find([word, 0, 0, 0]), NONE);
+  for (let word = 0; word < 8; word++) assert.notEqual(pool.add([word, 1, 0, 0], 1, 0, 0), NONE);
 });
 
 test('any order of adding and freeing agrees with a map (SEED=7)', () => {
-  const queue = new Queue(64);
+  const pool = new PaymentPool(64);
   const model = new Map<string, number>();
   const random = chance(7);
   for (let step = 0; step < 20_000; step++) {
@@ -75,17 +75,17 @@ test('any order of adding and freeing agrees with a map (SEED=7)', () => {
     const key = id.join();
     const known = model.get(key);
     if (known !== undefined && random() < 0.7) {
-      queue.free(known);
+      pool.free(known);
       model.delete(key);
     } else if (known === undefined) {
-      const slot = queue.add(id, step, 0, 0);
+      const slot = pool.add(id, step, 0, 0);
       assert.equal(slot === NONE, model.size === 64);
       if (slot !== NONE) model.set(key, slot);
     }
-    assert.equal(queue.size, model.size);
-    assert.equal(queue.find(id), model.get(key) ?? NONE);
+    assert.equal(pool.size, model.size);
+    assert.equal(pool.find(id), model.get(key) ?? NONE);
   }
-  for (const [key, slot] of model) assert.equal(queue.find(key.split(',').map(Number)), slot);
+  for (const [key, slot] of model) assert.equal(pool.find(key.split(',').map(Number)), slot);
 });
 
 test('the text of an id is canonical', () => {

@@ -23,7 +23,7 @@ export const NONE = -1;
 /** In place of a state: found by no search any more, but still in a lane, which frees it when it comes up. */
 export const RETIRED = 255;
 
-export class Queue {
+export class PaymentPool {
   readonly capacity: number;
   /** Four words a slot. */
   readonly words: Int32Array;

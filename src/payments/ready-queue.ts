@@ -12,10 +12,10 @@
 import { FixedDeque, Heap } from 'mnemonist';
 import { PINNED, type ProcessorIndex } from '../domain/payment.ts';
 import { destination, type Permits, type Policy } from '../domain/settlement.ts';
-import { NONE, type Queue, RETIRED } from './payment-pool.ts';
+import { NONE, type PaymentPool, RETIRED } from './payment-pool.ts';
 
-export class Lanes {
-  readonly #queue: Queue;
+export class ReadyQueue {
+  readonly #pool: PaymentPool;
   readonly #policy: Policy;
   readonly #pinned: readonly [FixedDeque<number>, FixedDeque<number>];
   readonly #exhausted: FixedDeque<number>;
@@ -23,14 +23,14 @@ export class Lanes {
   readonly #fresh: FixedDeque<number>;
   readonly #progress = { state: 0 as 0 | 1 | 2 | 3, processor: 0 as ProcessorIndex, tries: 0 };
 
-  constructor(queue: Queue, policy: Policy) {
-    this.#queue = queue;
+  constructor(pool: PaymentPool, policy: Policy) {
+    this.#pool = pool;
     this.#policy = policy;
-    const ring = () => new FixedDeque<number>(Int32Array, queue.capacity);
+    const ring = () => new FixedDeque<number>(Int32Array, pool.capacity);
     this.#pinned = [ring(), ring()];
     this.#exhausted = ring();
     this.#fresh = ring();
-    const accepted = queue.acceptedMonotonicMs;
+    const accepted = pool.acceptedMonotonicMs;
     this.#tried = new Heap<number>((one, other) => accepted[one]! - accepted[other]!);
   }
 
@@ -49,10 +49,10 @@ export class Lanes {
 
   /** Puts a payment where it belongs. `adopted`: it may be older than those that wait. */
   enter(slot: number, adopted = false): void {
-    const queue = this.#queue;
-    if (queue.state[slot] === PINNED) this.#pinned[queue.processorOf(slot)].push(slot);
-    else if (queue.tries[slot]! >= this.#policy.defaultAttempts) this.#exhausted.push(slot);
-    else if (adopted || queue.attempts[slot]! > 0) this.#tried.push(slot);
+    const pool = this.#pool;
+    if (pool.state[slot] === PINNED) this.#pinned[pool.processorOf(slot)].push(slot);
+    else if (pool.tries[slot]! >= this.#policy.defaultAttempts) this.#exhausted.push(slot);
+    else if (adopted || pool.attempts[slot]! > 0) this.#tried.push(slot);
     else this.#fresh.push(slot);
   }
 
@@ -77,7 +77,7 @@ export class Lanes {
    * waits.
    */
   get deadlineMs(): number {
-    const accepted = this.#queue.acceptedMonotonicMs;
+    const accepted = this.#pool.acceptedMonotonicMs;
     const fresh = this.#fresh.size > 0 ? accepted[this.#fresh.peekFirst()!]! : Infinity;
     const tried = this.#tried.size > 0 ? accepted[this.#tried.peek()!]! : Infinity;
     return Math.min(fresh, tried) + this.#policy.fallbackAfterMs;
@@ -86,7 +86,7 @@ export class Lanes {
   /** The earliest acceptance among those that wait here, in monotonic ms; Infinity: none. */
   get oldestMs(): number {
     let oldest = this.deadlineMs - this.#policy.fallbackAfterMs;
-    const accepted = this.#queue.acceptedMonotonicMs;
+    const accepted = this.#pool.acceptedMonotonicMs;
     for (const lane of [this.#exhausted, ...this.#pinned]) {
       if (lane.size > 0) oldest = Math.min(oldest, accepted[lane.peekFirst()!]!);
     }
@@ -99,8 +99,8 @@ export class Lanes {
 
   #takeFirst(lane: FixedDeque<number>, nowMs: number, permits: Permits): number | undefined {
     let slot = lane.peekFirst();
-    while (slot !== undefined && this.#queue.state[slot] === RETIRED) {
-      this.#queue.free(slot);
+    while (slot !== undefined && this.#pool.state[slot] === RETIRED) {
+      this.#pool.free(slot);
       lane.shift();
       slot = lane.peekFirst();
     }
@@ -112,7 +112,7 @@ export class Lanes {
     const tried = this.#tried.peek();
     const fresh = this.#fresh.peekFirst();
     if (tried === undefined) return this.#takeFirst(this.#fresh, nowMs, permits);
-    const accepted = this.#queue.acceptedMonotonicMs;
+    const accepted = this.#pool.acceptedMonotonicMs;
     // A probe of a doubtful default spends an attempt: those that spent none yet go first.
     const probing = permits.default && !permits.defaultWorks;
     if (fresh !== undefined && (probing || accepted[fresh]! <= accepted[tried]!)) {
@@ -123,13 +123,13 @@ export class Lanes {
   }
 
   #mayLeave(slot: number, nowMs: number, permits: Permits): boolean {
-    const queue = this.#queue;
-    if (queue.storing[slot] === 1) return false;
+    const pool = this.#pool;
+    if (pool.storing[slot] === 1) return false;
     const progress = this.#progress;
-    progress.state = queue.stateOf(slot);
-    progress.processor = queue.processorOf(slot);
-    progress.tries = queue.tries[slot]!;
-    const waitedMs = nowMs - queue.acceptedMonotonicMs[slot]!;
+    progress.state = pool.stateOf(slot);
+    progress.processor = pool.processorOf(slot);
+    progress.tries = pool.tries[slot]!;
+    const waitedMs = nowMs - pool.acceptedMonotonicMs[slot]!;
     const to = destination(progress, waitedMs, permits, this.#policy);
     if (to === undefined) return false;
     this.to = to;

@@ -2,13 +2,13 @@
 import { Heap } from 'mnemonist';
 import type { Clock } from '../domain/clock.ts';
 import { type Policy, pauseMs } from '../domain/settlement.ts';
-import { NONE, type Queue } from './payment-pool.ts';
+import { NONE, type PaymentPool } from './payment-pool.ts';
 
 /** More than this in a row make no pause longer. */
 const FAILURES_MAX = 1000;
 
-export class Pauses {
-  readonly #queue: Queue;
+export class RetrySchedule {
+  readonly #pool: PaymentPool;
   readonly #clock: Clock;
   readonly #chance: () => number;
   readonly #policy: Policy;
@@ -17,19 +17,19 @@ export class Pauses {
   readonly #slots: Heap<number>;
 
   /** `chance`: 0 to 1. */
-  constructor(queue: Queue, clock: Clock, chance: () => number, policy: Policy) {
-    this.#queue = queue;
+  constructor(pool: PaymentPool, clock: Clock, chance: () => number, policy: Policy) {
+    this.#pool = pool;
     this.#clock = clock;
     this.#chance = chance;
     this.#policy = policy;
-    const overAtMs = new Float64Array(queue.capacity);
+    const overAtMs = new Float64Array(pool.capacity);
     this.#overAtMs = overAtMs;
     this.#slots = new Heap<number>((one, other) => overAtMs[one]! - overAtMs[other]!);
   }
 
   /** One more attempt failed: the payment pauses, the longer the more have failed in a row. */
   begin(slot: number, atLeastMs: number): void {
-    const { failures } = this.#queue;
+    const { failures } = this.#pool;
     failures[slot] = Math.min(failures[slot]! + 1, FAILURES_MAX);
     const delayMs = Math.max(atLeastMs, pauseMs(failures[slot]!, this.#chance(), this.#policy));
     this.#overAtMs[slot] = this.#clock.monotonicMs() + delayMs;

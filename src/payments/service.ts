@@ -4,7 +4,7 @@
 
 import type { Cents } from '../domain/money.ts';
 import { idText, idWords, PROCESSORS, SETTLED, type StoredPayment } from '../domain/payment.ts';
-import { Intake, type IntakeParts } from './acceptance.ts';
+import { Acceptor, type AcceptorParts } from './acceptance.ts';
 import {
   type Acceptance,
   type Payments,
@@ -17,19 +17,19 @@ import { ask } from './ask.ts';
 import { NONE } from './payment-pool.ts';
 import type { Session } from './session.ts';
 
-export interface ServiceParts extends IntakeParts {
+export interface ServiceParts extends AcceptorParts {
   readonly instance: string;
 }
 
 export class Service implements Payments {
   readonly #parts: ServiceParts;
-  readonly #intake: Intake;
+  readonly #intake: Acceptor;
   #fault: string | undefined;
   #stopping = false;
 
   constructor(parts: ServiceParts) {
     this.#parts = parts;
-    this.#intake = new Intake(parts);
+    this.#intake = new Acceptor(parts);
   }
 
   /** The life that payments go to; undefined between two lives. */
@@ -65,11 +65,11 @@ export class Service implements Payments {
     // By the time the store has answered, this may be gone from the log and be in the store.
     const heard = session.follower.find(words);
     // What is shown as settled has to be so after a crash, too.
-    if (isSettled(session, session.queue.find(words))) await written(session);
+    if (isSettled(session, session.pool.find(words))) await written(session);
     // Also of what is at work here: another instance may have taken it over while this one was stopped, and
     // settled it.
     const stored = await ask<StoredPayment | undefined>(reply => this.#parts.store.find(id, reply));
-    const slot = session.queue.find(words);
+    const slot = session.pool.find(words);
     if (stored?.state !== SETTLED && slot !== NONE && !isSettled(session, slot))
       return viewOfSlot(session, slot);
     if (stored !== undefined) return viewOfStored(stored);
@@ -98,7 +98,7 @@ export class Service implements Payments {
     const { session } = this;
     if (this.#stopping) reasons.push('this instance is stopping');
     if (session === undefined) reasons.push('this instance is joining the others');
-    else if (session.queue.size >= session.queue.capacity) reasons.push('the queue is full');
+    else if (session.pool.size >= session.pool.capacity) reasons.push('the queue is full');
     if (this.#fault !== undefined) reasons.push(this.#fault);
     return { ready: reasons.length === 0, reasons, instance: this.#parts.instance };
   }
@@ -117,20 +117,19 @@ function written(session: Session): Promise<void> {
   return promise;
 }
 
-const isSettled = ({ queue }: Session, slot: number): boolean =>
-  slot !== NONE && queue.state[slot] === SETTLED;
+const isSettled = ({ pool }: Session, slot: number): boolean => slot !== NONE && pool.state[slot] === SETTLED;
 
 function viewOfSlot(session: Session, slot: number): PaymentView {
-  const { queue } = session;
-  const tried = queue.attempts[slot]! > 0;
+  const { pool } = session;
+  const tried = pool.attempts[slot]! > 0;
   return {
-    correlationId: queue.textOf(slot),
-    cents: queue.cents[slot]! as Cents,
+    correlationId: pool.textOf(slot),
+    cents: pool.cents[slot]! as Cents,
     status: 'queued',
-    processor: tried ? PROCESSORS[queue.processorOf(slot)] : null,
-    requestedAtMs: tried ? queue.requestedAtMs[slot]! : null,
-    acceptedAtMs: queue.acceptedAtMs[slot]!,
-    attempts: queue.attempts[slot]!,
+    processor: tried ? PROCESSORS[pool.processorOf(slot)] : null,
+    requestedAtMs: tried ? pool.requestedAtMs[slot]! : null,
+    acceptedAtMs: pool.acceptedAtMs[slot]!,
+    attempts: pool.attempts[slot]!,
   };
 }
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Clock } from '../domain/clock.ts';
-import { Breaker } from '../processors/circuit-breaker.ts';
+import { CircuitBreaker } from '../processors/circuit-breaker.ts';
 import { Batch } from '../storage/batch.ts';
-import { MemoryWorld } from '../storage/memory/state.ts';
+import { MemoryState } from '../storage/memory/state.ts';
 import { MemoryStore } from '../storage/memory/store.ts';
 import { asked, put } from '../testing/stores.ts';
 import { Session, type SessionParts } from './session.ts';
@@ -19,7 +19,7 @@ test('a life that cannot read the logs of the others does nothing, and holds not
     },
     soon: task => void due.push(task),
   };
-  const store = new MemoryStore(new MemoryWorld());
+  const store = new MemoryStore(new MemoryState());
   const { epoch, generation } = await asked(store).join('a');
   const batch = new Batch(epoch, generation);
   put(batch, 1);
@@ -30,7 +30,7 @@ test('a life that cannot read the logs of the others does nothing, and holds not
   const parts: SessionParts = {
     store,
     processors: { post: unexpected, find: unexpected, health: unexpected },
-    breakers: [new Breaker(), new Breaker()],
+    breakers: [new CircuitBreaker(), new CircuitBreaker()],
     clock,
     chance: () => 0.5,
     policy: { defaultAttempts: 5, backoffMinMs: 1, backoffMaxMs: 2, fallbackAfterMs: 1000 },

@@ -12,27 +12,27 @@ import { Membership } from '../cluster/membership.ts';
 import type { Clock, Timer } from '../domain/clock.ts';
 import { DEFAULT, FALLBACK, type ProcessorIndex } from '../domain/payment.ts';
 import type { Policy } from '../domain/settlement.ts';
-import type { Breaker } from '../processors/circuit-breaker.ts';
+import type { CircuitBreaker } from '../processors/circuit-breaker.ts';
 import type { Processors } from '../processors/port.ts';
-import type { Log } from '../storage/embedded/file-log.ts';
-import type { FollowEvents, Follower } from '../storage/embedded/shared-directory-feed.ts';
+import type { FileLog } from '../storage/embedded/file-log.ts';
+import type { FeedEvents, SharedDirectoryFeed } from '../storage/embedded/shared-directory-feed.ts';
 import { type Joined, type Shared, type Store, StoreFault } from '../storage/ports.ts';
 import { ask } from './ask.ts';
-import { Filter } from './bloom-filter.ts';
-import { Queue } from './payment-pool.ts';
+import { BloomFilter } from './bloom-filter.ts';
+import { PaymentPool } from './payment-pool.ts';
 import { Worker, type WorkerEvents } from './worker.ts';
 
 export interface SessionParts {
   readonly store: Store;
   readonly processors: Processors;
-  readonly breakers: readonly [Breaker, Breaker];
+  readonly breakers: readonly [CircuitBreaker, CircuitBreaker];
   readonly clock: Clock;
   readonly chance: () => number;
   readonly policy: Policy;
   readonly instance: string;
   /** Opens this instance's log; `follow` those of the others. */
-  readonly openLog: (joined: Joined) => Pick<Log, keyof Log>;
-  readonly follow: (events: FollowEvents) => Pick<Follower, keyof Follower>;
+  readonly openLog: (joined: Joined) => Pick<FileLog, keyof FileLog>;
+  readonly follow: (events: FeedEvents) => Pick<SharedDirectoryFeed, keyof SharedDirectoryFeed>;
   readonly queueCapacity: number;
   readonly concurrency: number;
   readonly events: SessionEvents;
@@ -65,13 +65,13 @@ const TIDY_MS = 1000;
 const IDS_BATCH = 1024;
 
 export class Session {
-  readonly queue: Queue;
-  readonly log: Pick<Log, keyof Log>;
-  readonly follower: Pick<Follower, keyof Follower>;
+  readonly pool: PaymentPool;
+  readonly log: Pick<FileLog, keyof FileLog>;
+  readonly follower: Pick<SharedDirectoryFeed, keyof SharedDirectoryFeed>;
   readonly worker: Worker;
   readonly membership: Membership;
   /** Ids that were ever accepted, as far as they are loaded. */
-  filter = new Filter();
+  filter = new BloomFilter();
   readonly #parts: SessionParts;
   readonly #checker: HealthChecker;
   readonly #timers = new Set<Timer>();
@@ -97,7 +97,7 @@ export class Session {
     const { store, clock, instance, events } = parts;
     const { epoch, generation } = joined;
     this.#parts = parts;
-    this.queue = new Queue(parts.queueCapacity);
+    this.pool = new PaymentPool(parts.queueCapacity);
     this.log = parts.openLog(joined);
     this.follower = parts.follow({
       accepted: (id, other) => {
@@ -109,7 +109,7 @@ export class Session {
     this.#checker = new HealthChecker(store, parts.processors, clock);
     this.worker = new Worker({
       ...parts,
-      queue: this.queue,
+      pool: this.pool,
       epoch,
       generation,
       parked,
@@ -169,7 +169,7 @@ export class Session {
     this.worker.stop(deadlineMs, () => {
       this.#close();
       this.#parts.store.sync(synced => {
-        this.log.close(synced === true && this.queue.size === 0);
+        this.log.close(synced === true && this.pool.size === 0);
         this.#parts.store.leave(() => resolve());
       });
     });
@@ -204,7 +204,7 @@ export class Session {
   #forget(generation: number): void {
     this.worker.forget(generation);
     this.log.rotate(generation);
-    this.filter = new Filter();
+    this.filter = new BloomFilter();
     this.#loadedSeq = 0;
     // Others may have known of the purge sooner, and have accepted payments since.
     this.follower.forget(generation);

@@ -15,10 +15,10 @@ import {
   CENTS,
   COLUMNS,
   ID,
+  INSERT,
   KIND,
   MARK,
   PROCESSOR,
-  PUT,
   REQUESTED_AT,
   SEQ,
   SETTLE,
@@ -27,7 +27,7 @@ import {
   TRIES,
 } from '../storage/batch.ts';
 import { type Store, StoreFault } from '../storage/ports.ts';
-import { NONE, type Queue } from './payment-pool.ts';
+import { NONE, type PaymentPool } from './payment-pool.ts';
 
 /**
  * A page is handed over when it is worth a transaction, which costs some 0.3 ms of CPU whether it holds one
@@ -43,7 +43,7 @@ const LAZY_PAGE_MS = 100;
 /** How long to wait before a batch that the store refused is sent again. */
 const RETRY_MS = 200;
 
-export interface LedgerEvents {
+export interface StoreWriterEvents {
   /**
    * A row was written: `result` is a seq, DONE or KNOWN; `sent`: the row says that the payment is being sent.
    */
@@ -68,11 +68,11 @@ interface Page {
   settles: boolean;
 }
 
-export class Ledger {
-  readonly #queue: Queue;
+export class StoreWriter {
+  readonly #pool: PaymentPool;
   readonly #store: Store;
   readonly #clock: Clock;
-  readonly #events: LedgerEvents;
+  readonly #events: StoreWriterEvents;
   /** Where a payment's PUT stands in the gathering page, so that a first attempt's intent is part of it. */
   readonly #putRow: Int32Array;
   #epoch: number;
@@ -86,20 +86,20 @@ export class Ledger {
   #closed = false;
 
   constructor(
-    queue: Queue,
+    pool: PaymentPool,
     store: Store,
     clock: Clock,
     epoch: number,
     generation: number,
-    events: LedgerEvents,
+    events: StoreWriterEvents,
   ) {
-    this.#queue = queue;
+    this.#pool = pool;
     this.#store = store;
     this.#clock = clock;
     this.#events = events;
     this.#epoch = epoch;
     this.#generation = generation;
-    this.#putRow = new Int32Array(queue.capacity).fill(NONE);
+    this.#putRow = new Int32Array(pool.capacity).fill(NONE);
     this.#page = this.#newPage();
   }
 
@@ -117,15 +117,15 @@ export class Ledger {
 
   /** A payment that the store does not know yet. */
   put(slot: number): void {
-    const queue = this.#queue;
-    const start = this.#row(PUT, slot);
+    const pool = this.#pool;
+    const start = this.#row(INSERT, slot);
     const { rows } = this.#page.batch;
-    rows[start + ID] = queue.words[slot * 4]!;
-    rows[start + ID + 1] = queue.words[slot * 4 + 1]!;
-    rows[start + ID + 2] = queue.words[slot * 4 + 2]!;
-    rows[start + ID + 3] = queue.words[slot * 4 + 3]!;
-    rows[start + CENTS] = queue.cents[slot]!;
-    rows[start + ACCEPTED_AT] = queue.acceptedAtMs[slot]!;
+    rows[start + ID] = pool.words[slot * 4]!;
+    rows[start + ID + 1] = pool.words[slot * 4 + 1]!;
+    rows[start + ID + 2] = pool.words[slot * 4 + 2]!;
+    rows[start + ID + 3] = pool.words[slot * 4 + 3]!;
+    rows[start + CENTS] = pool.cents[slot]!;
+    rows[start + ACCEPTED_AT] = pool.acceptedAtMs[slot]!;
     this.#fill(start, slot);
     this.#putRow[slot] = start;
   }
@@ -146,7 +146,7 @@ export class Ledger {
     const start = this.#row(SETTLE, slot);
     const { rows } = this.#page.batch;
     this.#fill(start, slot);
-    rows[start + CENTS] = this.#queue.cents[slot]!;
+    rows[start + CENTS] = this.#pool.cents[slot]!;
     rows[start + STATE] = SETTLED;
     rows[start + SETTLED_AT] = settledAtMs;
   }
@@ -178,7 +178,7 @@ export class Ledger {
     for (const slot of page.slots) {
       if (slot === NONE || this.#putRow[slot] === NONE) continue;
       this.#putRow[slot] = NONE;
-      this.#queue.storing[slot] = 1;
+      this.#pool.storing[slot] = 1;
     }
     this.#page = this.#newPage();
     this.#outstanding = page;
@@ -237,14 +237,14 @@ export class Ledger {
   }
 
   #fill(start: number, slot: number): void {
-    const queue = this.#queue;
+    const pool = this.#pool;
     const { rows } = this.#page.batch;
-    rows[start + SEQ] = queue.seq[slot]!;
-    rows[start + STATE] = queue.state[slot]!;
-    rows[start + PROCESSOR] = queue.attempts[slot]! > 0 ? queue.processor[slot]! : NONE;
-    rows[start + REQUESTED_AT] = queue.requestedAtMs[slot]!;
-    rows[start + ATTEMPTS] = queue.attempts[slot]!;
-    rows[start + TRIES] = queue.tries[slot]!;
+    rows[start + SEQ] = pool.seq[slot]!;
+    rows[start + STATE] = pool.state[slot]!;
+    rows[start + PROCESSOR] = pool.attempts[slot]! > 0 ? pool.processor[slot]! : NONE;
+    rows[start + REQUESTED_AT] = pool.requestedAtMs[slot]!;
+    rows[start + ATTEMPTS] = pool.attempts[slot]!;
+    rows[start + TRIES] = pool.tries[slot]!;
   }
 
   #write(page: Page): void {
@@ -271,7 +271,7 @@ export class Ledger {
       const slot = page.slots[row]!;
       if (slot === NONE) continue;
       const start = row * COLUMNS;
-      this.#queue.storing[slot] = 0;
+      this.#pool.storing[slot] = 0;
       this.#events.written(slot, rows[start + KIND]!, results[row]!, rows[start + STATE] === 1);
     }
   }

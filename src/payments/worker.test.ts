@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Clock } from '../domain/clock.ts';
-import { Breaker } from '../processors/circuit-breaker.ts';
+import { CircuitBreaker } from '../processors/circuit-breaker.ts';
 import type { Processors } from '../processors/port.ts';
-import { MemoryWorld } from '../storage/memory/state.ts';
+import { MemoryState } from '../storage/memory/state.ts';
 import { MemoryStore } from '../storage/memory/store.ts';
-import { Queue } from './payment-pool.ts';
+import { PaymentPool } from './payment-pool.ts';
 import { Worker } from './worker.ts';
 
 const SENDING_TAKES_MS = 0.15;
@@ -32,14 +32,14 @@ test('attempts whose intents were stored together leave a few in a turn, so that
     find: () => {},
     health: () => {},
   };
-  const store = new MemoryStore(new MemoryWorld(), { schedule: carryOut => void turn.push(carryOut()) });
+  const store = new MemoryStore(new MemoryState(), { schedule: carryOut => void turn.push(carryOut()) });
   store.join('backend-1', () => {});
-  const queue = new Queue(16);
+  const pool = new PaymentPool(16);
   const worker = new Worker({
-    queue,
+    pool,
     store,
     processors,
-    breakers: [new Breaker(), new Breaker()],
+    breakers: [new CircuitBreaker(), new CircuitBreaker()],
     clock,
     chance: () => 0.5,
     policy: { defaultAttempts: 5, backoffMinMs: 1, backoffMaxMs: 2, fallbackAfterMs: 1000 },
@@ -49,7 +49,7 @@ test('attempts whose intents were stored together leave a few in a turn, so that
     parked: false,
     events: { stored() {}, settled() {}, attempted() {}, purged() {}, fenced() {}, faulty() {} },
   });
-  for (let id = 1; id <= PAYMENTS; id++) worker.enter(queue.add([0, 0, 0, id], 1990, 0, 0));
+  for (let id = 1; id <= PAYMENTS; id++) worker.enter(pool.add([0, 0, 0, id], 1990, 0, 0));
 
   const inTurn: number[] = [];
   while (sent.length < PAYMENTS) {

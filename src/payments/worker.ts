@@ -20,27 +20,27 @@
 import type { Clock, Timer } from '../domain/clock.ts';
 import type { StoredPayment } from '../domain/payment.ts';
 import type { Policy } from '../domain/settlement.ts';
-import type { Breaker } from '../processors/circuit-breaker.ts';
+import type { CircuitBreaker } from '../processors/circuit-breaker.ts';
 import type { Processors } from '../processors/port.ts';
-import { PUT, SETTLE } from '../storage/batch.ts';
+import { INSERT, SETTLE } from '../storage/batch.ts';
 import { KNOWN, type Store, type StoreFault } from '../storage/ports.ts';
 import { type AttemptEvents, Attempts } from './attempts.ts';
-import { Pace } from './drain-rate.ts';
-import { Places } from './in-flight.ts';
-import { Parking } from './overflow.ts';
-import { NONE, type Queue } from './payment-pool.ts';
-import { Lanes } from './ready-queue.ts';
-import { Pauses } from './retry-schedule.ts';
-import { Ledger } from './store-writer.ts';
+import { DrainRate } from './drain-rate.ts';
+import { InFlight } from './in-flight.ts';
+import { Overflow } from './overflow.ts';
+import { NONE, type PaymentPool } from './payment-pool.ts';
+import { ReadyQueue } from './ready-queue.ts';
+import { RetrySchedule } from './retry-schedule.ts';
+import { StoreWriter } from './store-writer.ts';
 
 /** Attempts started in one turn of the event loop: accepting goes first when both want the processor. */
 const STARTS_A_TURN = 16;
 
 export interface WorkerParts {
-  readonly queue: Queue;
+  readonly pool: PaymentPool;
   readonly store: Store;
   readonly processors: Processors;
-  readonly breakers: readonly [Breaker, Breaker];
+  readonly breakers: readonly [CircuitBreaker, CircuitBreaker];
   readonly clock: Clock;
   /** 0 to 1. */
   readonly chance: () => number;
@@ -64,14 +64,14 @@ export interface WorkerEvents extends AttemptEvents {
 
 export class Worker {
   readonly #parts: WorkerParts;
-  readonly #queue: Queue;
-  readonly #ledger: Ledger;
-  readonly #lanes: Lanes;
-  readonly #parking: Parking;
-  readonly #pauses: Pauses;
-  readonly #places: Places;
+  readonly #pool: PaymentPool;
+  readonly #writer: StoreWriter;
+  readonly #ready: ReadyQueue;
+  readonly #overflow: Overflow;
+  readonly #retries: RetrySchedule;
+  readonly #inFlight: InFlight;
   readonly #attempts: Attempts;
-  readonly #pace = new Pace();
+  readonly #drainRate = new DrainRate();
   /** Starting stopped because of the pace, not for want of payments or places. */
   #paced = false;
   #scheduled = false;
@@ -81,54 +81,54 @@ export class Worker {
   #closed = false;
 
   constructor(parts: WorkerParts) {
-    const { queue, store, breakers, clock, chance, policy, concurrency, epoch, generation, events } = parts;
+    const { pool, store, breakers, clock, chance, policy, concurrency, epoch, generation, events } = parts;
     const wake = () => this.#wake();
-    const lanes = new Lanes(queue, policy);
-    const pauses = new Pauses(queue, clock, chance, policy);
-    const places = new Places(concurrency, breakers);
-    const ledger = new Ledger(queue, store, clock, epoch, generation, {
+    const ready = new ReadyQueue(pool, policy);
+    const retries = new RetrySchedule(pool, clock, chance, policy);
+    const inFlight = new InFlight(concurrency, breakers);
+    const writer = new StoreWriter(pool, store, clock, epoch, generation, {
       written: (slot, kind, result, sent) => this.#written(slot, kind, result, sent),
       purged: later => events.purged(later),
       fenced: () => events.fenced(),
       faulty: fault => events.faulty(fault),
     });
     this.#parts = parts;
-    this.#queue = queue;
-    this.#ledger = ledger;
-    this.#lanes = lanes;
-    this.#pauses = pauses;
-    this.#places = places;
-    this.#parking = new Parking({ ...parts, lanes, wake });
-    this.#attempts = new Attempts({ ...parts, ledger, pauses, places, wake });
+    this.#pool = pool;
+    this.#writer = writer;
+    this.#ready = ready;
+    this.#retries = retries;
+    this.#inFlight = inFlight;
+    this.#overflow = new Overflow({ ...parts, ready, wake });
+    this.#attempts = new Attempts({ ...parts, writer, retries, inFlight, wake });
     this.#wake();
   }
 
   /** A payment was accepted: it has a slot, and the log keeps it. */
   enter(slot: number): void {
-    this.#pace.accepted(this.#parts.clock.monotonicMs());
-    this.#ledger.put(slot);
-    const park = this.#parking.takes(slot);
+    this.#drainRate.accepted(this.#parts.clock.monotonicMs());
+    this.#writer.put(slot);
+    const park = this.#overflow.takes(slot);
     // What keeps an earlier one from leaving keeps this one too, and wakes the worker when it is over. While
     // payments only pile up, a turn of the worker for each of them would cost as much as reading it.
-    const isHeldUp = park || this.#lanes.fresh > 0;
-    if (!park) this.#lanes.enter(slot);
-    if (!isHeldUp || this.#ledger.isDue) this.#wake();
+    const isHeldUp = park || this.#ready.fresh > 0;
+    if (!park) this.#ready.enter(slot);
+    if (!isHeldUp || this.#writer.isDue) this.#wake();
   }
 
   /** Payments that the store holds and that are ours now, having been another instance's. */
   adopt(payments: readonly StoredPayment[]): void {
-    this.#parking.adopt(payments);
+    this.#overflow.adopt(payments);
     this.#wake();
   }
 
   /** Room for more payments from the store or from a dead instance. */
   get room(): number {
-    return this.#parking.room;
+    return this.#overflow.room;
   }
 
   /** Calls `then` once everything recorded so far is in the store. */
   whenWritten(then: () => void): void {
-    this.#ledger.whenWritten(then);
+    this.#writer.whenWritten(then);
   }
 
   /** The circuits or the policy's deadline may allow more than before. */
@@ -137,27 +137,27 @@ export class Worker {
   }
 
   get pinned(): number {
-    return this.#lanes.pinned;
+    return this.#ready.pinned;
   }
 
   get atWork(): number {
-    return this.#places.taken;
+    return this.#inFlight.taken;
   }
 
   /** The longest that a payment has waited in this instance, in ms. */
   get oldestMs(): number {
-    const oldest = this.#lanes.oldestMs;
+    const oldest = this.#ready.oldestMs;
     return oldest === Infinity ? 0 : this.#parts.clock.monotonicMs() - oldest;
   }
 
   /** Everything accepted before is forgotten; attempts on their way end unheard. */
   forget(generation: number): void {
     this.#attempts.forget();
-    this.#queue.clear();
-    this.#lanes.clear();
-    this.#pauses.clear();
-    this.#ledger.forget(generation);
-    this.#parking.forget(generation);
+    this.#pool.clear();
+    this.#ready.clear();
+    this.#retries.clear();
+    this.#writer.forget(generation);
+    this.#overflow.forget(generation);
   }
 
   /**
@@ -168,12 +168,12 @@ export class Worker {
     this.#stopping = true;
     const poll = (): void => {
       const late = clock.monotonicMs() >= deadlineMs;
-      if (late || (this.atWork === 0 && this.#ledger.pending === 0)) {
+      if (late || (this.atWork === 0 && this.#writer.pending === 0)) {
         this.close();
         then();
         return;
       }
-      this.#ledger.submit();
+      this.#writer.submit();
       clock.after(5, poll);
     };
     poll();
@@ -184,8 +184,8 @@ export class Worker {
     if (this.#closed) return;
     this.#closed = true;
     this.#attempts.close();
-    this.#parking.close();
-    this.#ledger.close();
+    this.#overflow.close();
+    this.#writer.close();
     this.#timer?.cancel();
   }
 
@@ -202,41 +202,41 @@ export class Worker {
     this.#resume(nowMs);
     this.#attempts.sendSome(nowMs);
     if (!this.#stopping) this.#startSome(nowMs);
-    this.#ledger.submit();
-    if (!this.#stopping) this.#parking.refill();
+    this.#writer.submit();
+    if (!this.#stopping) this.#overflow.refill();
     this.#arm(nowMs);
   }
 
   /** Payments whose pause is over go back to their lanes. */
   #resume(nowMs: number): void {
-    for (let slot = this.#pauses.takeDue(nowMs); slot !== NONE; slot = this.#pauses.takeDue(nowMs)) {
-      this.#lanes.enter(slot);
+    for (let slot = this.#retries.takeDue(nowMs); slot !== NONE; slot = this.#retries.takeDue(nowMs)) {
+      this.#ready.enter(slot);
     }
   }
 
   #startSome(nowMs: number): void {
     this.#paced = false;
     for (let started = 0; started < STARTS_A_TURN; started++) {
-      if (this.#lanes.size === 0) return;
-      if (!this.#pace.take(nowMs)) {
+      if (this.#ready.size === 0) return;
+      if (!this.#drainRate.take(nowMs)) {
         this.#paced = true;
         return;
       }
-      const slot = this.#lanes.next(nowMs, this.#places.permits(nowMs));
+      const slot = this.#ready.next(nowMs, this.#inFlight.permits(nowMs));
       if (slot === NONE) return;
-      this.#attempts.start(slot, this.#lanes.to);
+      this.#attempts.start(slot, this.#ready.to);
     }
     this.#wake();
   }
 
   #written(slot: number, kind: number, result: number, sent: boolean): void {
-    const queue = this.#queue;
-    if (kind === PUT) {
-      this.#parts.events.stored(queue.segment[slot]!);
-      queue.segment[slot] = NONE;
-      if (result > 0) queue.seq[slot] = result;
+    const pool = this.#pool;
+    if (kind === INSERT) {
+      this.#parts.events.stored(pool.segment[slot]!);
+      pool.segment[slot] = NONE;
+      if (result > 0) pool.seq[slot] = result;
     }
-    if (kind === SETTLE || (kind === PUT && this.#parking.stored(slot, result))) queue.free(slot);
+    if (kind === SETTLE || (kind === INSERT && this.#overflow.stored(slot, result))) pool.free(slot);
     else if (result === KNOWN) this.#attempts.notOurs(slot);
     else if (sent) this.#attempts.sendSoon(slot);
     this.#wake();
@@ -245,13 +245,13 @@ export class Worker {
   /** One timer for whatever comes first: a pause that ends, a probe, a deadline. */
   #arm(nowMs: number): void {
     const { breakers, clock } = this.#parts;
-    let atLeastMs = this.#pauses.nextAtMs;
-    if (this.#lanes.size > 0 && !this.#stopping) {
+    let atLeastMs = this.#retries.nextAtMs;
+    if (this.#ready.size > 0 && !this.#stopping) {
       for (const breaker of breakers) {
         if (breaker.askAgainAtMs > nowMs) atLeastMs = Math.min(atLeastMs, breaker.askAgainAtMs);
       }
-      if (this.#paced) atLeastMs = Math.min(atLeastMs, this.#pace.nextAtMs);
-      const deadlineMs = this.#lanes.deadlineMs;
+      if (this.#paced) atLeastMs = Math.min(atLeastMs, this.#drainRate.nextAtMs);
+      const deadlineMs = this.#ready.deadlineMs;
       if (deadlineMs > nowMs) atLeastMs = Math.min(atLeastMs, deadlineMs);
     }
     if (atLeastMs === this.#timerAtMs && this.#timer !== undefined) return;

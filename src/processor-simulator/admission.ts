@@ -8,7 +8,7 @@ export const AT_WORK_MAX = 800;
 export const WAITING_MAX = 500;
 
 /** Up to 800 at work; 500 more wait, first come, first served. */
-export class Slots {
+export class Admission {
   #atWork = 0;
   readonly #waiting = new Queue<() => void>();
 

@@ -9,7 +9,7 @@
  */
 export type Delivery = 'whole' | 'cut' | 'closed' | 'reset' | 'garbage' | 'never';
 
-export interface Answer {
+export interface ProcessorAnswer {
   readonly delivery: Delivery;
   /** Where `delivery` is `whole` or `cut`; else 0. */
   readonly status: number;
@@ -23,18 +23,18 @@ export interface Answer {
   readonly contentType?: string;
 }
 
-export type Reply = (answer: Answer) => void;
+export type AnswerCallback = (answer: ProcessorAnswer) => void;
 
 /** A whole answer of `status` with `body`, which is JSON text or empty. */
-export function answer(status: number, body = '', retryAfterSeconds = 0): Answer {
+export function answer(status: number, body = '', retryAfterSeconds = 0): ProcessorAnswer {
   return Object.freeze({ delivery: 'whole', status, body, retryAfterSeconds, informed: false });
 }
 
 /** A whole answer whose body is `{"message": …}`. */
-export const message = (status: number, text: string, retryAfterSeconds = 0): Answer =>
+export const message = (status: number, text: string, retryAfterSeconds = 0): ProcessorAnswer =>
   answer(status, JSON.stringify({ message: text }), retryAfterSeconds);
 
-const undelivered = (delivery: Delivery): Answer => Object.freeze({ ...answer(0), delivery });
+const undelivered = (delivery: Delivery): ProcessorAnswer => Object.freeze({ ...answer(0), delivery });
 
 export const CLOSED = undelivered('closed');
 export const RESET = undelivered('reset');
@@ -42,8 +42,8 @@ export const GARBAGE = undelivered('garbage');
 export const NEVER = undelivered('never');
 
 export const PROCESSED = message(200, 'payment processed successfully');
-export const KNOWN = message(422, 'a payment with this correlationId is already processed');
+export const ALREADY_PROCESSED = message(422, 'a payment with this correlationId is already processed');
 export const FAILING = message(500, 'the processor is failing');
 export const OVERLOADED = message(429, 'too many payments at work', 1);
-export const UNAVAILABLE = message(503, 'service unavailable', 1);
+export const SERVICE_UNAVAILABLE = message(503, 'service unavailable', 1);
 export const NOT_FOUND = message(404, 'not found');

@@ -3,10 +3,10 @@
  * sees them.
  */
 import { chunkedJson, dateText, Answer as HttpAnswer, json, raw } from '../http/response.ts';
-import type { Answer } from './answer.ts';
+import type { ProcessorAnswer } from './answer.ts';
 
 /** The bytes of an answer to a client of HTTP/1.`minor`; of `never` there are none, nor will there be. */
-export function httpAnswer(said: Answer, minor: number): HttpAnswer {
+export function httpAnswer(said: ProcessorAnswer, minor: number): HttpAnswer {
   if (said.delivery === 'whole' && !said.informed) return minor === 0 ? plain(said) : whole(said);
   switch (said.delivery) {
     case 'whole':
@@ -23,10 +23,10 @@ export function httpAnswer(said: Answer, minor: number): HttpAnswer {
 }
 
 /** Answers that are always the same are put together once. */
-const made = new WeakMap<Answer, HttpAnswer>();
+const made = new WeakMap<ProcessorAnswer, HttpAnswer>();
 
 /** JSON in the chunked coding. */
-function whole(said: Answer): HttpAnswer {
+function whole(said: ProcessorAnswer): HttpAnswer {
   let answer = made.get(said);
   if (answer === undefined) {
     if (said.body === '' || said.contentType !== undefined) answer = plain(said);
@@ -37,19 +37,19 @@ function whole(said: Answer): HttpAnswer {
 }
 
 /** With a length: for bodies that are not JSON, and for clients that do not know the chunked coding. */
-function plain(said: Answer): HttpAnswer {
+function plain(said: ProcessorAnswer): HttpAnswer {
   if (said.body === '') return new HttpAnswer(said.status, fields(said), '');
   if (said.contentType === undefined) return json(said.status, said.body, fields(said));
   return new HttpAnswer(said.status, `Content-Type: ${said.contentType}\r\n${fields(said)}`, said.body);
 }
 
-const fields = ({ retryAfterSeconds }: Answer): string =>
+const fields = ({ retryAfterSeconds }: ProcessorAnswer): string =>
   retryAfterSeconds > 0 ? `Retry-After: ${retryAfterSeconds}\r\n` : '';
 
-const informed = (said: Answer): string => (said.informed ? 'HTTP/1.1 102 Processing\r\n\r\n' : '');
+const informed = (said: ProcessorAnswer): string => (said.informed ? 'HTTP/1.1 102 Processing\r\n\r\n' : '');
 
 /** A whole head, and a body that ends halfway. */
-function cut(said: Answer): string {
+function cut(said: ProcessorAnswer): string {
   const text = json(said.status, said.body, fields(said)).render(dateText(Date.now()), 0);
   return text.slice(0, text.length - Math.ceil(said.body.length / 2));
 }

@@ -12,11 +12,11 @@ import { sweepMs } from '../http/limits.ts';
 import type { Request } from '../http/request.ts';
 import { dateText, type Answer as HttpAnswer } from '../http/response.ts';
 import { httpAnswer } from './http-answer.ts';
-import { Processor, type ProcessorClock } from './processor.ts';
-import { handle, type Request as PlainRequest } from './routes.ts';
+import { type ProcessorClock, SimulatedProcessor } from './processor.ts';
+import { handle, type ProcessorRequest as PlainRequest } from './routes.ts';
 
 export interface ProcessorServer {
-  readonly processor: Processor;
+  readonly processor: SimulatedProcessor;
   /** Where it listens, such as `http://127.0.0.1:8001`. */
   readonly url: string;
   /** Cuts every connection and stops. */
@@ -29,7 +29,7 @@ export async function serveProcessor(
   port: number,
   host = '127.0.0.1',
 ): Promise<ProcessorServer> {
-  const listener = new Listener(new Processor(which, CLOCK));
+  const listener = new Listener(new SimulatedProcessor(which, CLOCK));
   const bound = await listener.listen(port, host);
   const name = host.includes(':') ? `[${host}]` : host;
   return {
@@ -63,7 +63,7 @@ const backlog = 1024;
 const LISTEN_AGAIN_MS = 50;
 
 class Listener {
-  readonly processor: Processor;
+  readonly processor: SimulatedProcessor;
   readonly #links = new Set<Link>();
   readonly #server = createServer({ noDelay: true, allowHalfOpen: true }, socket => this.#open(socket));
   #sweep: NodeJS.Timeout | undefined;
@@ -75,7 +75,7 @@ class Listener {
   #dateSecond = 0;
   #date = '';
 
-  constructor(processor: Processor) {
+  constructor(processor: SimulatedProcessor) {
     this.processor = processor;
   }
 

@@ -7,7 +7,7 @@
  */
 
 import { PROCESSORS, type ProcessorIndex } from '../domain/payment.ts';
-import { type Option, readCommandLine, text, whole } from '../options.ts';
+import { type Option, readCommandLine, textOption, wholeOption } from '../options.ts';
 import { type ProcessorServer, serveProcessor } from './listener.ts';
 
 interface Settings {
@@ -25,7 +25,11 @@ function settings(): Settings {
       default: { ...port('the port of the default processor'), variable: 'DEFAULT_PORT' },
       fallback: { ...port('the port of the fallback processor'), variable: 'FALLBACK_PORT' },
       host: {
-        ...text('where they listen', { shown: 'HOST', takes: 'a name or an address', standard: '127.0.0.1' }),
+        ...textOption('where they listen', {
+          shown: 'HOST',
+          takes: 'a name or an address',
+          standard: '127.0.0.1',
+        }),
         variable: 'HOST',
       },
     },
@@ -37,7 +41,7 @@ function settings(): Settings {
 /** Port 0 is any free one. */
 function port(about: string): Option<number | undefined> {
   return {
-    ...whole(about, { min: 0, max: 65_535, standard: undefined }),
+    ...wholeOption(about, { min: 0, max: 65_535, standard: undefined }),
     shown: 'PORT',
     takes: 'a port from 0 to 65535',
   };

@@ -3,24 +3,24 @@ import { test } from 'node:test';
 import { DEFAULT, FALLBACK } from '../domain/payment.ts';
 import { VirtualClock } from '../testing/virtual-clock.ts';
 import { AT_WORK_MAX, WAITING_MAX } from './admission.ts';
-import type { Answer } from './answer.ts';
+import type { ProcessorAnswer } from './answer.ts';
 import { type Faults, NO_FAULTS } from './faults.ts';
-import { Processor } from './processor.ts';
+import { SimulatedProcessor } from './processor.ts';
 
 const id = (number: number): Int32Array => Int32Array.of(1, 2, 3, number);
 const AT_MS = Date.parse('2026-07-10T12:34:56.000Z');
 
 interface Asked {
-  said: Answer | undefined;
+  said: ProcessorAnswer | undefined;
   count: number;
 }
 
 /** A processor on a virtual clock, and what callers saw. */
 function setUp(faults: Partial<Faults> = {}) {
   const clock = new VirtualClock();
-  const processor = new Processor(DEFAULT, clock);
+  const processor = new SimulatedProcessor(DEFAULT, clock);
   processor.faults = { ...NO_FAULTS, ...faults };
-  const ask = (question: (reply: (said: Answer) => void) => void): Asked => {
+  const ask = (question: (reply: (said: ProcessorAnswer) => void) => void): Asked => {
     const asked: Asked = { said: undefined, count: 0 };
     question(said => {
       asked.said = said;
@@ -160,7 +160,7 @@ test('the summary has inclusive bounds, and fees of each processor by its rate',
   );
   assert.match(processor.summary(AT_MS + 1, Infinity).body, /"totalRequests":0,"totalAmount":0.00,/);
   assert.match(processor.summary(-Infinity, AT_MS - 1).body, /"totalRequests":0,/);
-  const fallback = new Processor(FALLBACK, clock);
+  const fallback = new SimulatedProcessor(FALLBACK, clock);
   assert.match(fallback.summary(-Infinity, Infinity).body, /"totalFee":0.00,"feePerTransaction":0.15}$/);
 });
 

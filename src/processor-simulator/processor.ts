@@ -13,9 +13,9 @@ import type { Clock } from '../domain/clock.ts';
 import { totalCents } from '../domain/money.ts';
 import { PROCESSORS, type ProcessorIndex } from '../domain/payment.ts';
 import { type Chance, chance } from '../domain/random.ts';
-import { HealthWindow, Slots } from './admission.ts';
+import { Admission, HealthWindow } from './admission.ts';
 import * as says from './answer.ts';
-import { type Answer, answer, message, type Reply } from './answer.ts';
+import { type AnswerCallback, answer, message, type ProcessorAnswer } from './answer.ts';
 import { Book } from './book.ts';
 import { anyPostFault, drawPostFault, FAULTS, type Fault, type Faults, NO_FAULTS } from './faults.ts';
 
@@ -32,7 +32,7 @@ export const TOKEN = '123';
  */
 const TICK_MARGIN_MS = 1;
 
-export class Processor {
+export class SimulatedProcessor {
   readonly name: (typeof PROCESSORS)[number];
   readonly feeBasisPoints: number;
   readonly book = new Book();
@@ -43,7 +43,7 @@ export class Processor {
   failing = false;
 
   readonly #clock: ProcessorClock;
-  readonly #slots = new Slots();
+  readonly #slots = new Admission();
   readonly #health: HealthWindow;
   #healthTicking = false;
   #faults: Faults = NO_FAULTS;
@@ -90,7 +90,7 @@ export class Processor {
    * `POST /payments`. `id` is four words, read before this returns; `cents` and `requestedAtMs` (since 1970)
    * are integers. `reply` is called once, possibly before this returns.
    */
-  post(id: ArrayLike<number>, cents: number, requestedAtMs: number, reply: Reply): void {
+  post(id: ArrayLike<number>, cents: number, requestedAtMs: number, reply: AnswerCallback): void {
     if (this.#anyPostFault) {
       this.#postAmidFaults(Int32Array.from(id), cents, requestedAtMs, reply);
     } else if (this.delayMs === 0 && this.#slots.atWork === 0) {
@@ -101,16 +101,16 @@ export class Processor {
     }
   }
 
-  #postAmidFaults(id: Int32Array, cents: number, requestedAtMs: number, replyPlain: Reply): void {
+  #postAmidFaults(id: Int32Array, cents: number, requestedAtMs: number, replyPlain: AnswerCallback): void {
     const fault = drawPostFault(this.#faults, this.#chance);
     if (fault !== undefined) this.injected[fault] += 1;
     const slowMs = this.#meets('slow') ? this.#faults.slowMs : 0;
-    const reply: Reply = this.#meets('informational')
+    const reply: AnswerCallback = this.#meets('informational')
       ? said => replyPlain({ ...said, informed: true })
       : replyPlain;
-    const settle = (): Answer => this.#settle(id, cents, requestedAtMs);
+    const settle = (): ProcessorAnswer => this.#settle(id, cents, requestedAtMs);
     /** Waits as any payment does, records if `does` says so, and then shows the caller something else. */
-    const instead = (shown: Answer, does: () => unknown = () => undefined): void =>
+    const instead = (shown: ProcessorAnswer, does: () => unknown = () => undefined): void =>
       this.#work(slowMs, reply, () => {
         does();
         return shown;
@@ -152,7 +152,7 @@ export class Processor {
         reply(says.OVERLOADED);
         break;
       case 'unavailable':
-        reply(says.UNAVAILABLE);
+        reply(says.SERVICE_UNAVAILABLE);
         break;
       case 'gateway':
         instead(this.#gatewayAnswer());
@@ -175,7 +175,7 @@ export class Processor {
   /**
    * Holds a slot for the delay and `extraMs`, then replies what `ends` returns; 429 where there is no slot.
    */
-  #work(extraMs: number, reply: Reply, ends: () => Answer): void {
+  #work(extraMs: number, reply: AnswerCallback, ends: () => ProcessorAnswer): void {
     const entered = this.#slots.enter(() => {
       const waitMs = this.delayMs + extraMs;
       const end = (): void => {
@@ -189,18 +189,18 @@ export class Processor {
     if (!entered) reply(says.OVERLOADED);
   }
 
-  #settle(id: ArrayLike<number>, cents: number, requestedAtMs: number): Answer {
+  #settle(id: ArrayLike<number>, cents: number, requestedAtMs: number): ProcessorAnswer {
     if (this.failing) return says.FAILING;
-    return this.book.record(id, cents, requestedAtMs) ? says.PROCESSED : says.KNOWN;
+    return this.book.record(id, cents, requestedAtMs) ? says.PROCESSED : says.ALREADY_PROCESSED;
   }
 
-  #gatewayAnswer(): Answer {
+  #gatewayAnswer(): ProcessorAnswer {
     const [status, text] = GATEWAY[Math.floor(this.#chance() * GATEWAY.length)]!;
     return message(status, text);
   }
 
   /** `GET /payments/{id}`, of four words; it takes a slot, but none of the delay. */
-  lookUp(id: ArrayLike<number>, reply: Reply): void {
+  lookUp(id: ArrayLike<number>, reply: AnswerCallback): void {
     const kept = Int32Array.from(id);
     const entered = this.#slots.enter(() => {
       const said = this.#meets('lookupLost') ? says.CLOSED : this.#found(kept);
@@ -210,7 +210,7 @@ export class Processor {
     if (!entered) reply(says.OVERLOADED);
   }
 
-  #found(id: ArrayLike<number>): Answer {
+  #found(id: ArrayLike<number>): ProcessorAnswer {
     const row = this.#meets('lookupMissing') ? -1 : this.book.find(id);
     if (row < 0) return says.NOT_FOUND;
     const { correlationId, cents, requestedAtMs } = this.book.entry(row);
@@ -219,7 +219,7 @@ export class Processor {
   }
 
   /** `GET /payments/service-health`. */
-  health(reply: Reply): void {
+  health(reply: AnswerCallback): void {
     const nowMs = this.#clock.monotonicMs();
     const turn = this.#health.ask(nowMs, () => reply(this.#healthAnswer()));
     if (turn === 'now') reply(this.#healthAnswer());
@@ -227,7 +227,7 @@ export class Processor {
     else reply(message(429, 'ask once in five seconds', Math.ceil(turn / 1000)));
   }
 
-  #healthAnswer(): Answer {
+  #healthAnswer(): ProcessorAnswer {
     if (this.#meets('healthLost')) return says.CLOSED;
     const failing = this.#meets('healthLies') ? !this.failing : this.failing;
     return answer(200, JSON.stringify({ failing, minResponseTime: this.delayMs }));
@@ -243,7 +243,7 @@ export class Processor {
   }
 
   /** The answer to `GET /admin/payments-summary`; bounds in milliseconds since 1970, both inclusive. */
-  summary(fromMs: number, toMs: number): Answer {
+  summary(fromMs: number, toMs: number): ProcessorAnswer {
     const total = this.book.total(fromMs, toMs);
     const cents = totalCents(total);
     const fee = scaled(cents * BigInt(this.feeBasisPoints), 6);

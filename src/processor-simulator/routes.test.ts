@@ -2,17 +2,22 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DEFAULT } from '../domain/payment.ts';
 import { VirtualClock } from '../testing/virtual-clock.ts';
-import type { Answer } from './answer.ts';
-import { Processor } from './processor.ts';
-import { handle, type Request } from './routes.ts';
+import type { ProcessorAnswer } from './answer.ts';
+import { SimulatedProcessor } from './processor.ts';
+import { handle, type ProcessorRequest } from './routes.ts';
 
 const ID = '4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3';
 const AT = '2026-07-10T12:34:56.000Z';
 
 function setUp() {
-  const processor = new Processor(DEFAULT, new VirtualClock());
-  const ask = (method: string, target: string, body: unknown = '', more: Partial<Request> = {}): Answer => {
-    let said: Answer | undefined;
+  const processor = new SimulatedProcessor(DEFAULT, new VirtualClock());
+  const ask = (
+    method: string,
+    target: string,
+    body: unknown = '',
+    more: Partial<ProcessorRequest> = {},
+  ): ProcessorAnswer => {
+    let said: ProcessorAnswer | undefined;
     const text = typeof body === 'string' ? body : JSON.stringify(body);
     const request = { method, target, body: text, contentType: 'application/json', token: '123', ...more };
     handle(processor, request, answer => {

@@ -4,12 +4,12 @@
  * Under `/admin/` stand, beside what the official service has, three things of our own: the faults, the
  * present state of everything that can be configured, and a list of what was recorded.
  */
-import { type Answer, answer, message, NOT_FOUND, type Reply } from './answer.ts';
+import { type AnswerCallback, answer, message, NOT_FOUND, type ProcessorAnswer } from './answer.ts';
 import { parseWithDigits, roundedCents, roundsSafely } from './decimal.ts';
 import { readFaults } from './faults.ts';
-import { type Processor, paymentJson } from './processor.ts';
+import { paymentJson, type SimulatedProcessor } from './processor.ts';
 
-export interface Request {
+export interface ProcessorRequest {
   readonly method: string;
   /** Path and query as in the request line. */
   readonly target: string;
@@ -21,7 +21,11 @@ export interface Request {
 }
 
 /** Answers `request` from `processor`; `reply` is called once, possibly before this returns. */
-export function handle(processor: Processor, request: Request, reply: Reply): void {
+export function handle(
+  processor: SimulatedProcessor,
+  request: ProcessorRequest,
+  reply: AnswerCallback,
+): void {
   const { method, target } = request;
   if (target === '/payments') {
     if (method === 'POST') postPayment(processor, request, reply);
@@ -45,7 +49,7 @@ export function handle(processor: Processor, request: Request, reply: Reply): vo
 const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i;
 const NO_JSON_TYPE = message(415, 'the body must be declared as application/json');
 
-function postPayment(processor: Processor, request: Request, reply: Reply): void {
+function postPayment(processor: SimulatedProcessor, request: ProcessorRequest, reply: AnswerCallback): void {
   const payment = JSON_TYPE.test(request.contentType) ? readPayment(request.body) : undefined;
   if (payment === undefined) reply(NO_JSON_TYPE);
   else if (typeof payment === 'string') reply(message(400, payment));
@@ -113,7 +117,7 @@ function instantMs(text: string): number | undefined {
   return Number.isNaN(ms) ? undefined : ms;
 }
 
-function admin(processor: Processor, request: Request): Answer {
+function admin(processor: SimulatedProcessor, request: ProcessorRequest): ProcessorAnswer {
   if (request.token !== processor.token) return answer(401);
   const [path, query = ''] = request.target.split('?', 2) as [string, string?];
   const route = ADMIN[path];
@@ -124,7 +128,11 @@ function admin(processor: Processor, request: Request): Answer {
   return action(processor, request.method === 'PUT' ? (readObject(request.body) ?? {}) : {}, query);
 }
 
-type Action = (processor: Processor, body: Record<string, unknown>, query: string) => Answer;
+type Action = (
+  processor: SimulatedProcessor,
+  body: Record<string, unknown>,
+  query: string,
+) => ProcessorAnswer;
 
 const ADMIN: Readonly<Record<string, Readonly<Record<string, Action>>>> = {
   '/admin/payments-summary': { GET: summary },
@@ -137,7 +145,7 @@ const ADMIN: Readonly<Record<string, Readonly<Record<string, Action>>>> = {
   '/admin/configurations/faults': { PUT: setFaults },
 };
 
-function summary(processor: Processor, _body: unknown, query: string): Answer {
+function summary(processor: SimulatedProcessor, _body: unknown, query: string): ProcessorAnswer {
   const { from, to } = parameters(query);
   // As the official service does: a window needs both ends, else all payments are counted.
   if (from === undefined || to === undefined) return processor.summary(-Infinity, Infinity);
@@ -153,18 +161,18 @@ function parameters(query: string): Record<string, string | undefined> {
   return Object.fromEntries(new URLSearchParams(query.replaceAll('+', '%2B')));
 }
 
-function purge(processor: Processor): Answer {
+function purge(processor: SimulatedProcessor): ProcessorAnswer {
   processor.book.clear();
   return message(200, 'all payments purged');
 }
 
-function setToken(processor: Processor, { token }: Record<string, unknown>): Answer {
+function setToken(processor: SimulatedProcessor, { token }: Record<string, unknown>): ProcessorAnswer {
   if (typeof token !== 'string' || token === '') return message(400, 'token must be a string');
   processor.token = token;
   return answer(204);
 }
 
-function setDelay(processor: Processor, { delay }: Record<string, unknown>): Answer {
+function setDelay(processor: SimulatedProcessor, { delay }: Record<string, unknown>): ProcessorAnswer {
   const known = typeof delay === 'number' && Number.isInteger(delay) && delay >= 0 && delay <= 2 ** 31 - 1;
   if (!known) return message(400, 'delay must be a number of milliseconds');
   const was = processor.delayMs;
@@ -172,14 +180,14 @@ function setDelay(processor: Processor, { delay }: Record<string, unknown>): Ans
   return changed('delay', was, delay);
 }
 
-function setFailure(processor: Processor, { failure }: Record<string, unknown>): Answer {
+function setFailure(processor: SimulatedProcessor, { failure }: Record<string, unknown>): ProcessorAnswer {
   if (typeof failure !== 'boolean') return message(400, 'failure must be true or false');
   const was = processor.failing;
   processor.failing = failure;
   return changed('failure', was, failure);
 }
 
-function setFaults(processor: Processor, body: Record<string, unknown>): Answer {
+function setFaults(processor: SimulatedProcessor, body: Record<string, unknown>): ProcessorAnswer {
   const faults = readFaults(body);
   if (typeof faults === 'string') return message(400, faults);
   const was = processor.faults;
@@ -187,11 +195,11 @@ function setFaults(processor: Processor, body: Record<string, unknown>): Answer 
   return changed('faults', was, faults);
 }
 
-const changed = (config: string, was: unknown, is: unknown): Answer =>
+const changed = (config: string, was: unknown, is: unknown): ProcessorAnswer =>
   answer(200, JSON.stringify({ config, was, is }));
 
 /** Everything that can be configured, as it is now, and what goes on. */
-function state(processor: Processor): Answer {
+function state(processor: SimulatedProcessor): ProcessorAnswer {
   const { name, delayMs: delay, failing: failure, faults, injected, atWork, waiting, book } = processor;
   return answer(
     200,
@@ -206,7 +214,7 @@ const LIST_ROWS_MAX = 10_000;
  * What was recorded after the first `after` payments, in order, at most `limit`: one JSON object a line,
  * whose `seq` is the `after` with which to go on. No line: there is nothing more, yet.
  */
-function list(processor: Processor, _body: unknown, query: string): Answer {
+function list(processor: SimulatedProcessor, _body: unknown, query: string): ProcessorAnswer {
   const { after = '0', limit = String(LIST_ROWS) } = parameters(query);
   if (!/^\d{1,15}$/.test(after) || !/^\d{1,15}$/.test(limit)) {
     return message(400, 'after and limit must be whole numbers');

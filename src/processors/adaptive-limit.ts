@@ -18,7 +18,7 @@ const QUICK_MS = 5;
 /** The shortest time is learned anew this often, since a processor may have become slower for good. */
 const WINDOW_MS = 2000;
 
-export class Limit {
+export class AdaptiveLimit {
   readonly #max: number;
   readonly #min: number;
   #value: number;

@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Breaker } from './circuit-breaker.ts';
+import { CircuitBreaker } from './circuit-breaker.ts';
 
 const policy = { failuresMax: 10, failuresFew: 3, failuresSpanMs: 500, probeMinMs: 250, probeMaxMs: 1000 };
 
-function opened(): Breaker {
-  const breaker = new Breaker(policy);
+function opened(): CircuitBreaker {
+  const breaker = new CircuitBreaker(policy);
   for (let failure = 0; failure < 10; failure++) breaker.failed(0, false);
   return breaker;
 }
 
 test('ten failures in a row open the circuit; nine do not, nor do many with a success between', () => {
-  const breaker = new Breaker(policy);
+  const breaker = new CircuitBreaker(policy);
   for (let failure = 0; failure < 9; failure++) breaker.failed(0, false);
   assert.equal(breaker.circuit, 'closed');
   breaker.succeeded();
@@ -22,7 +22,7 @@ test('ten failures in a row open the circuit; nine do not, nor do many with a su
 });
 
 test('with little traffic three failures over half a second suffice', () => {
-  const breaker = new Breaker(policy);
+  const breaker = new CircuitBreaker(policy);
   breaker.failed(0, false);
   breaker.failed(499, false);
   breaker.failed(499, false);
@@ -82,7 +82,7 @@ test('a probe that was never sent makes room for another', () => {
 });
 
 test('a failing health report opens, a good one only brings the probe forward', () => {
-  const breaker = new Breaker(policy);
+  const breaker = new CircuitBreaker(policy);
   breaker.reported(true, 0);
   assert.equal(breaker.circuit, 'open');
   breaker.reported(false, 100);
@@ -92,7 +92,7 @@ test('a failing health report opens, a good one only brings the probe forward', 
 });
 
 test('a processor that asks for quiet gets it, without being taken for broken', () => {
-  const breaker = new Breaker(policy);
+  const breaker = new CircuitBreaker(policy);
   breaker.overloaded(0, 2000, false);
   assert.equal(breaker.circuit, 'closed');
   assert.equal(breaker.allows(1999), false);

@@ -14,7 +14,7 @@ import assert from 'node:assert/strict';
 
 export type Circuit = 'closed' | 'open' | 'half-open';
 
-export interface BreakerPolicy {
+export interface CircuitBreakerPolicy {
   /** Failures in a row that open the circuit. */
   readonly failuresMax: number;
   /** With little traffic: this many in a row suffice if they span `failuresSpanMs`. */
@@ -25,7 +25,7 @@ export interface BreakerPolicy {
   readonly probeMaxMs: number;
 }
 
-export const BREAKER_POLICY: BreakerPolicy = {
+export const CIRCUIT_BREAKER_POLICY: CircuitBreakerPolicy = {
   failuresMax: 10,
   failuresFew: 3,
   failuresSpanMs: 500,
@@ -33,11 +33,11 @@ export const BREAKER_POLICY: BreakerPolicy = {
   probeMaxMs: 1000,
 };
 
-assert(BREAKER_POLICY.failuresFew <= BREAKER_POLICY.failuresMax);
-assert(BREAKER_POLICY.probeMinMs <= BREAKER_POLICY.probeMaxMs);
+assert(CIRCUIT_BREAKER_POLICY.failuresFew <= CIRCUIT_BREAKER_POLICY.failuresMax);
+assert(CIRCUIT_BREAKER_POLICY.probeMinMs <= CIRCUIT_BREAKER_POLICY.probeMaxMs);
 
-export class Breaker {
-  readonly #policy: BreakerPolicy;
+export class CircuitBreaker {
+  readonly #policy: CircuitBreakerPolicy;
   #circuit: Circuit = 'closed';
   #failures = 0;
   #firstFailureMs = 0;
@@ -48,7 +48,7 @@ export class Breaker {
   #heldUntilMs = 0;
   #failing = false;
 
-  constructor(policy: BreakerPolicy = BREAKER_POLICY) {
+  constructor(policy: CircuitBreakerPolicy = CIRCUIT_BREAKER_POLICY) {
     this.#policy = policy;
   }
 

@@ -2,7 +2,7 @@
  * What the worker asks of the processors; the shell over undici is `client.ts`, the simulation has its own.
  */
 
-import type { Ending } from '../domain/outcome.ts';
+import type { AttemptResult } from '../domain/outcome.ts';
 import type { ProcessorIndex } from '../domain/payment.ts';
 
 export interface PaymentRequest {
@@ -28,7 +28,7 @@ export interface Health {
 
 export interface Processors {
   /** One attempt. Replies exactly once, also after a time-out; never tries again by itself. */
-  post(processor: ProcessorIndex, request: PaymentRequest, reply: (ending: Ending) => void): void;
+  post(processor: ProcessorIndex, request: PaymentRequest, reply: (ending: AttemptResult) => void): void;
   /** Asks whether a payment is recorded there. */
   find(
     processor: ProcessorIndex,

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { after, test } from 'node:test';
-import { type Ending, judge } from '../domain/outcome.ts';
+import { type AttemptResult, classify } from '../domain/outcome.ts';
 import { DEFAULT } from '../domain/payment.ts';
 import type { Found } from './port.ts';
-import { ProcessorsClient } from './undici-client.ts';
+import { UndiciClient } from './undici-client.ts';
 
 const request = {
   correlationId: '4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3',
@@ -32,12 +32,12 @@ async function processor(answer: Answer, attemptTimeoutMs = 5000) {
   });
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const client = new ProcessorsClient({ urls: [url, url], attemptTimeoutMs, connections: 1 });
+  const client = new UndiciClient({ urls: [url, url], attemptTimeoutMs, connections: 1 });
   after(async () => {
     await client.close();
     server.close();
   });
-  const post = () => new Promise<Ending>(resolve => client.post(DEFAULT, request, resolve));
+  const post = () => new Promise<AttemptResult>(resolve => client.post(DEFAULT, request, resolve));
   return { client, post, received, connections: () => connections };
 }
 
@@ -45,7 +45,7 @@ const says =
   (text: string): Answer =>
   socket =>
     socket.write(text);
-const outcomeOf = (ending: Ending): string => judge(ending).outcome;
+const outcomeOf = (ending: AttemptResult): string => classify(ending).outcome;
 
 test('a payment goes out with its id, exact amount and instant', async () => {
   const { post, received } = await processor(says('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}'));
@@ -65,7 +65,7 @@ test('the trace goes along with the payment and with the look-up, where there is
   );
   const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
   await post();
-  await new Promise<Ending>(resolve => client.post(DEFAULT, { ...request, traceparent }, resolve));
+  await new Promise<AttemptResult>(resolve => client.post(DEFAULT, { ...request, traceparent }, resolve));
   for (const trace of [undefined, traceparent]) {
     await new Promise<Found>(resolve => client.find(DEFAULT, request.correlationId, resolve, trace));
   }
@@ -122,8 +122,8 @@ test('a refused connection proves that nothing was sent', async () => {
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   await new Promise(resolve => server.close(resolve));
-  const client = new ProcessorsClient({ urls: [url, url], attemptTimeoutMs: 1000, connections: 1 });
-  const ending = await new Promise<Ending>(resolve => client.post(DEFAULT, request, resolve));
+  const client = new UndiciClient({ urls: [url, url], attemptTimeoutMs: 1000, connections: 1 });
+  const ending = await new Promise<AttemptResult>(resolve => client.post(DEFAULT, request, resolve));
   assert.equal(outcomeOf(ending), 'not connected');
   await client.close();
 });

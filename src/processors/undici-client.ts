@@ -7,7 +7,7 @@
 import { type Dispatcher, Pool } from 'undici';
 import { formatInstant } from '../domain/instant.ts';
 import { decimal } from '../domain/money.ts';
-import type { Ending } from '../domain/outcome.ts';
+import type { AttemptResult } from '../domain/outcome.ts';
 import type { ProcessorIndex } from '../domain/payment.ts';
 import type { Found, Health, PaymentRequest, Processors } from './port.ts';
 
@@ -36,7 +36,7 @@ const RETRY_AFTER_MAX_S = 60;
 const JSON_HEADERS = ['content-type', 'application/json'];
 const NO_HEADERS: string[] = [];
 
-export class ProcessorsClient implements Processors {
+export class UndiciClient implements Processors {
   readonly #pools: readonly [Pool, Pool];
   readonly #paths: readonly [string, string];
   readonly #attemptTimeoutMs: number;
@@ -57,7 +57,7 @@ export class ProcessorsClient implements Processors {
     this.#paths = [prefix(urls[0]), prefix(urls[1])];
   }
 
-  post(processor: ProcessorIndex, request: PaymentRequest, reply: (ending: Ending) => void): void {
+  post(processor: ProcessorIndex, request: PaymentRequest, reply: (ending: AttemptResult) => void): void {
     const { correlationId, cents, requestedAtMs, traceparent } = request;
     const requestedAt = formatInstant(requestedAtMs);
     this.#pools[processor].dispatch(
@@ -123,11 +123,11 @@ const traced = (headers: string[], traceparent: string | undefined): string[] =>
 
 /** One attempt: decided by its status line, whatever becomes of the rest. */
 class Attempt implements Dispatcher.DispatchHandler {
-  readonly #reply: (ending: Ending) => void;
+  readonly #reply: (ending: AttemptResult) => void;
   #sent = false;
   #over = false;
 
-  constructor(reply: (ending: Ending) => void) {
+  constructor(reply: (ending: AttemptResult) => void) {
     this.#reply = reply;
   }
 
@@ -158,7 +158,7 @@ class Attempt implements Dispatcher.DispatchHandler {
     this.#end({ sent: this.#sent, because: reason(error) });
   }
 
-  #end(ending: Ending): void {
+  #end(ending: AttemptResult): void {
     if (this.#over) return;
     this.#over = true;
     this.#reply(ending);

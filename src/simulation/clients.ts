@@ -160,7 +160,7 @@ export class Clients {
       } else if (told === 409) {
         if (payment.amounts.size === 1) checks.fail(id, '409, though every request had the same amount');
       } else {
-        if (told === 503 && (instance.session?.queue.size ?? 0) >= plan.queueCapacity) havoc.met('queueFull');
+        if (told === 503 && (instance.session?.pool.size ?? 0) >= plan.queueCapacity) havoc.met('queueFull');
         again();
       }
     });

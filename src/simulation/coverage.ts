@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { KINDS, type Kind } from './plan.ts';
 import type { Report } from './world.ts';
 
-export class Tally {
+export class Coverage {
   seeds = 0;
   failed: number[] = [];
   virtualMs = 0;

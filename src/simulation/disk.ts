@@ -8,7 +8,7 @@ import type { Files } from '../storage/embedded/files.ts';
 import { decodeHeader, decodeRecords, HEADER_BYTES, segmentOf } from '../storage/embedded/log-format.ts';
 import type { LoggedPayment } from '../storage/memory/store.ts';
 import type { Dice } from './dice.ts';
-import type { Process, Timeline } from './event-loop.ts';
+import type { EventLoop, Process } from './event-loop.ts';
 
 /** An error of the modelled disk: a process that does not expect one dies of it. */
 export class DiskError extends Error {
@@ -58,7 +58,7 @@ export class Disk {
   #nextFd = 3;
 
   /** The disk as one process sees it. */
-  filesOf(process: Process, timeline: Timeline, faults: DiskFaults): Files {
+  filesOf(process: Process, timeline: EventLoop, faults: DiskFaults): Files {
     const { openedAs, filesByFd, change, assertIn } = this.#access();
     return {
       makeDirectory() {},

@@ -40,7 +40,7 @@ interface Event extends Timer {
   task: (() => void) | undefined;
 }
 
-export class Timeline {
+export class EventLoop {
   nowMs = 0;
   /** Events carried out so far. */
   count = 0;
@@ -142,12 +142,12 @@ export interface WallClock {
 }
 
 /** The clock that a process sees. */
-export class VirtualClock implements Clock {
-  readonly #timeline: Timeline;
+export class ProcessClock implements Clock {
+  readonly #timeline: EventLoop;
   readonly #process: Process;
   readonly #wall: WallClock;
 
-  constructor(timeline: Timeline, process: Process, wall: WallClock) {
+  constructor(timeline: EventLoop, process: Process, wall: WallClock) {
     this.#timeline = timeline;
     this.#process = process;
     this.#wall = wall;

@@ -29,7 +29,7 @@ interface Spell {
   probability: number;
 }
 
-export class Havoc {
+export class FaultInjector {
   readonly counts = new Map<Kind, number>();
   /** How often the machine was started. */
   boots = 1;

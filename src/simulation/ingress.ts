@@ -14,10 +14,10 @@ import {
 } from '../payments/api.ts';
 import type { Service } from '../payments/service.ts';
 import type { Dice } from './dice.ts';
-import type { Process, Timeline } from './event-loop.ts';
+import type { EventLoop, Process } from './event-loop.ts';
 
 /** What a client is told: a status, or nothing, because the process died. */
-export type Told = 202 | 409 | 503 | 'nothing';
+export type IngressAnswer = 202 | 409 | 503 | 'nothing';
 
 const STATUS = { [ACCEPTED]: 202, [CONFLICT]: 409, [UNAVAILABLE]: 503 } as const;
 
@@ -27,13 +27,13 @@ interface Open {
 }
 
 export interface DoorParts {
-  readonly timeline: Timeline;
+  readonly timeline: EventLoop;
   readonly dice: Dice;
   /** A promise failed as none should. */
   crash(process: Process, error: unknown): void;
 }
 
-export class Door {
+export class Ingress {
   readonly #parts: DoorParts;
   /** Who is behind it; undefined: it is closed, nobody listens. */
   #host: { readonly process: Process; readonly service: Service } | undefined;
@@ -68,9 +68,9 @@ export class Door {
   }
 
   /** A `POST /payments` arrives. `generation`: of the session that heard it. */
-  pay(id: Int32Array, cents: number, told: (told: Told, generation: number) => void): void {
+  pay(id: Int32Array, cents: number, told: (told: IngressAnswer, generation: number) => void): void {
     let generation = 0;
-    this.#ask<Told>(
+    this.#ask<IngressAnswer>(
       'nothing',
       status => told(status, generation),
       (process, service, answer) => {

@@ -8,27 +8,27 @@ import { Unavailable } from '../payments/api.ts';
 import { NONE } from '../payments/payment-pool.ts';
 import { Service } from '../payments/service.ts';
 import { Session, type SessionParts } from '../payments/session.ts';
-import { Breaker } from '../processors/circuit-breaker.ts';
+import { CircuitBreaker } from '../processors/circuit-breaker.ts';
 import type { Processors } from '../processors/port.ts';
-import { Log } from '../storage/embedded/file-log.ts';
+import { FileLog } from '../storage/embedded/file-log.ts';
 import type { Files } from '../storage/embedded/files.ts';
-import { Follower } from '../storage/embedded/shared-directory-feed.ts';
+import { SharedDirectoryFeed } from '../storage/embedded/shared-directory-feed.ts';
 import type { Reopening, Store, StoreFault } from '../storage/ports.ts';
 import type { Dice } from './dice.ts';
 import type { Disk } from './disk.ts';
 import { DiskError } from './disk.ts';
-import { Process, type Timeline, VirtualClock, type WallClock } from './event-loop.ts';
-import { Door } from './ingress.ts';
-import type { Plan } from './plan.ts';
+import { type EventLoop, Process, ProcessClock, type WallClock } from './event-loop.ts';
+import { Ingress } from './ingress.ts';
+import type { WorldPlan } from './plan.ts';
 
 /** As in `backend.ts`. */
 const STOP_MS = 2500;
 const REJOIN_MS = 500;
 
 export interface InstanceParts {
-  readonly timeline: Timeline;
+  readonly timeline: EventLoop;
   readonly dice: Dice;
-  readonly plan: Plan;
+  readonly plan: WorldPlan;
   readonly disk: Disk;
   /** The parts of a new process; a mutation may have been at them. */
   connect(process: Process): Store & Reopening;
@@ -47,7 +47,7 @@ export class Instance {
   readonly wall: WallClock & { turnedAtMs: number } = { offsetMs: 0, turnedAtMs: -1 };
   process: Process | undefined;
   service: Service | undefined;
-  readonly door: Door;
+  readonly door: Ingress;
   /** It will not be started again. */
   gone = false;
   /** The disk was taken out so often when this last joined. */
@@ -57,12 +57,12 @@ export class Instance {
   #clock!: Clock;
   #session: Session | undefined;
   #leaving = false;
-  #breakers: readonly [Breaker, Breaker] = [new Breaker(), new Breaker()];
+  #breakers: readonly [CircuitBreaker, CircuitBreaker] = [new CircuitBreaker(), new CircuitBreaker()];
 
   constructor(name: string, parts: InstanceParts) {
     this.name = name;
     this.#parts = parts;
-    this.door = new Door({
+    this.door = new Ingress({
       timeline: parts.timeline,
       dice: parts.dice,
       crash: (process, error) => this.#crash(process, error),
@@ -84,8 +84,8 @@ export class Instance {
 
   /** When it took a payment into its queue; Infinity: it is not there. */
   heldSinceMs(id: Int32Array): number {
-    const slot = this.session?.queue.find(id) ?? NONE;
-    return slot === NONE ? Infinity : this.session!.queue.acceptedMonotonicMs[slot]!;
+    const slot = this.session?.pool.find(id) ?? NONE;
+    return slot === NONE ? Infinity : this.session!.pool.acceptedMonotonicMs[slot]!;
   }
 
   /** Starts a process. */
@@ -94,9 +94,9 @@ export class Instance {
     const process = new Process(this.name, ++this.#lives, timeline.nowMs);
     this.process = process;
     this.#leaving = false;
-    this.#breakers = [new Breaker(), new Breaker()];
+    this.#breakers = [new CircuitBreaker(), new CircuitBreaker()];
     this.#session = undefined;
-    this.#clock = new VirtualClock(timeline, process, this.wall);
+    this.#clock = new ProcessClock(timeline, process, this.wall);
     const store = this.#parts.connect(process);
     const { name: instance } = this;
     const service = new Service({
@@ -194,8 +194,9 @@ export class Instance {
       chance: dice.roll,
       policy: plan.policy,
       instance,
-      openLog: joined => new Log('', instance, joined, plan.ackAfter === 'flush', files, plan.segmentRecords),
-      follow: events => this.#follow(new Follower('', instance, events, files)),
+      openLog: joined =>
+        new FileLog('', instance, joined, plan.ackAfter === 'flush', files, plan.segmentRecords),
+      follow: events => this.#follow(new SharedDirectoryFeed('', instance, events, files)),
       queueCapacity: plan.queueCapacity,
       concurrency: plan.concurrency,
       events: {
@@ -221,7 +222,7 @@ export class Instance {
   }
 
   /** Spares the follower the looks at a disk on which nothing happened. */
-  #follow(follower: Follower): Pick<Follower, keyof Follower> {
+  #follow(follower: SharedDirectoryFeed): Pick<SharedDirectoryFeed, keyof SharedDirectoryFeed> {
     const { disk } = this.#parts;
     let seen = -1;
     let seenGeneration = -1;

@@ -7,7 +7,7 @@
  * is checked when a request leaves, long before two books show what came of it.
  */
 
-import { type Ending, judge } from '../domain/outcome.ts';
+import { type AttemptResult, classify } from '../domain/outcome.ts';
 import {
   DEFAULT,
   FALLBACK,
@@ -20,11 +20,11 @@ import {
 } from '../domain/payment.ts';
 import type { Policy } from '../domain/settlement.ts';
 import type { PaymentView } from '../payments/api.ts';
-import type { Processor } from '../processor-simulator/processor.ts';
+import type { SimulatedProcessor } from '../processor-simulator/processor.ts';
 import type { PaymentRequest } from '../processors/port.ts';
-import type { MemoryWorld } from '../storage/memory/state.ts';
-import { type Process, type Timeline, WALL_START_MS, type WallClock } from './event-loop.ts';
-import { nameOf } from './network.ts';
+import type { MemoryState } from '../storage/memory/state.ts';
+import { type EventLoop, type Process, WALL_START_MS, type WallClock } from './event-loop.ts';
+import { processLabel } from './network.ts';
 import { type Acknowledged, type Attempt, Tracked } from './tracked-payment.ts';
 
 export interface Violation {
@@ -38,8 +38,8 @@ export interface Violation {
 const KNOWN_AFTER_MS = 100;
 
 export interface ChecksParts {
-  readonly timeline: Timeline;
-  readonly processors: readonly [Processor, Processor];
+  readonly timeline: EventLoop;
+  readonly processors: readonly [SimulatedProcessor, SimulatedProcessor];
   readonly policy: Policy;
   /**
    * Is what is acknowledged in a log, for the others to read? Under `parse` it soon will be, unless something
@@ -53,7 +53,7 @@ export interface ChecksParts {
 }
 
 /** What is known of a `202`. */
-export interface Acceptance {
+export interface PromisedPayment {
   readonly cents: number;
   readonly process: Process;
   /** Of the session that heard the request. */
@@ -68,13 +68,13 @@ export interface Acceptance {
   readonly isUnaware: boolean;
 }
 
-export class Checks {
+export class Invariants {
   readonly violations: Violation[] = [];
   readonly payments = new Map<string, Tracked>();
   /** Payments that were lost with the power, or whose amount was, whatever processors made of them. */
   forgotten = 0;
   /** Set once the store exists: it tells the checks what it books. */
-  memory!: MemoryWorld;
+  memory!: MemoryState;
   readonly #parts: ChecksParts;
   readonly #rows: [number, number] = [0, 0];
   #generation = 1;
@@ -101,7 +101,7 @@ export class Checks {
   }
 
   /** A client gets its `202`. */
-  acknowledge(payment: Tracked, acceptance: Acceptance): void {
+  acknowledge(payment: Tracked, acceptance: PromisedPayment): void {
     const { cents, process, generation, arrivedAtMs, heldSinceMs, isUnaware } = acceptance;
     const { nowMs } = this.#parts.timeline;
     // Of two amounts that came at once both may have been accepted; what was said once may be said again.
@@ -177,8 +177,8 @@ export class Checks {
   }
 
   /** What a worker hears of an attempt. */
-  ended(attempt: Attempt, ending: Ending): void {
-    if (judge(ending).verdict !== 'not processed') return;
+  ended(attempt: Attempt, ending: AttemptResult): void {
+    if (classify(ending).verdict !== 'not processed') return;
     attempt.payment.open -= 1;
     attempt.refusedAtMs = this.#parts.timeline.nowMs;
   }
@@ -223,7 +223,7 @@ export class Checks {
         !payment.forgotten &&
         process.awakeSinceMs <= first.atMs
       ) {
-        this.fail(payment.id, `${nameOf(process)} does not know it`);
+        this.fail(payment.id, `${processLabel(process)} does not know it`);
       }
       return;
     }

@@ -5,8 +5,8 @@
  * The first seed that fails is run again with a trace of what concerns the payment that went wrong, and ends
  * the run with status 1. The same seed gives the same run.
  */
-import { readCommandLine, whole } from '../options.ts';
-import { Tally } from './coverage.ts';
+import { readCommandLine, wholeOption } from '../options.ts';
+import { Coverage } from './coverage.ts';
 import { KINDS } from './plan.ts';
 import { type Report, simulate, World } from './world.ts';
 
@@ -34,7 +34,7 @@ async function one(seed: number): Promise<void> {
 }
 
 async function many(first: number, count: number): Promise<void> {
-  const tally = new Tally();
+  const tally = new Coverage();
   const startedMs = performance.now();
   for (let seed = first; seed < first + count; seed++) {
     const report = await simulate(seed);
@@ -47,7 +47,7 @@ async function many(first: number, count: number): Promise<void> {
   printTally(tally, (performance.now() - startedMs) / 1000);
 }
 
-function printTally(tally: Tally, seconds: number): void {
+function printTally(tally: Coverage, seconds: number): void {
   const { seeds, failed, virtualMs, events, settled, settledInMsMax, missed, rarest, checksum } = tally;
   console.log(`kind of fault      seeds  met together with (in so many seeds, as digits of the number)`);
   console.log(tally.table());
@@ -68,9 +68,9 @@ const { values } = readCommandLine({
   command: 'npm run simulate --',
   about: 'Lives through worlds, each with faults of its own, and counts broken promises.',
   options: {
-    seeds: whole('how many', { min: 1, max, standard: 1000 }),
-    first: whole('the first seed', { min: 0, max, standard: 1 }),
-    seed: whole('this one only, with what happened in it', { min: 0, max, standard: undefined }),
+    seeds: wholeOption('how many', { min: 1, max, standard: 1000 }),
+    first: wholeOption('the first seed', { min: 0, max, standard: 1 }),
+    seed: wholeOption('this one only, with what happened in it', { min: 0, max, standard: undefined }),
   },
 });
 if (values.seed !== undefined) await one(values.seed);

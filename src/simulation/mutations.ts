@@ -3,7 +3,7 @@
  * checks do not catch here, they would not catch in earnest.
  */
 
-import { type Ending, judge } from '../domain/outcome.ts';
+import { type AttemptResult, classify } from '../domain/outcome.ts';
 import {
   FALLBACK,
   idText,
@@ -15,11 +15,11 @@ import {
 } from '../domain/payment.ts';
 import type { PaymentRequest, Processors } from '../processors/port.ts';
 import { Batch, COLUMNS, KIND, MARK, SEQ, SETTLE } from '../storage/batch.ts';
-import type { Log } from '../storage/embedded/file-log.ts';
+import type { FileLog } from '../storage/embedded/file-log.ts';
 import { DONE, type Reply, type Store, StoreFault } from '../storage/ports.ts';
 import { type Process, WALL_START_MS } from './event-loop.ts';
-import type { Plan } from './plan.ts';
-import { WatchedWorld } from './watched-store.ts';
+import type { WorldPlan } from './plan.ts';
+import { WatchedStore } from './watched-store.ts';
 import type { Mutation, World } from './world.ts';
 
 type Post = Processors['post'];
@@ -36,7 +36,7 @@ function posting(change: (inner: Processors, world: World) => Post): Mutation {
 }
 
 /** Endings that workers are told in place of others. */
-const hearing = (change: (ending: Ending) => Ending): Mutation =>
+const hearing = (change: (ending: AttemptResult) => AttemptResult): Mutation =>
   posting(inner => (to, request, reply) => inner.post(to, request, ending => reply(change(ending))));
 
 /** A store some of whose calls are others. */
@@ -63,7 +63,9 @@ const giving = (change: (payments: StoredPayment[]) => StoredPayment[]): Mutatio
 };
 
 /** A log some of whose calls are others. */
-const logging = (change: (inner: Pick<Log, keyof Log>, world: World) => Partial<Log>): Mutation => ({
+const logging = (
+  change: (inner: Pick<FileLog, keyof FileLog>, world: World) => Partial<FileLog>,
+): Mutation => ({
   session: (parts, world) => ({
     ...parts,
     openLog: joined => {
@@ -89,7 +91,7 @@ const copyOf = (batch: Batch, epoch: number, generation: number): Batch => {
 };
 
 /** Lets whoever writes write, and books what is booked already. */
-class LaxWorld extends WatchedWorld {
+class LaxWorld extends WatchedStore {
   override change(owner: string, rows: Float64Array, start: number): number {
     const payment = this.bySeq.get(rows[start + SEQ]!);
     const lax = payment !== undefined && (rows[start + KIND] === MARK || rows[start + KIND] === SETTLE);
@@ -99,30 +101,30 @@ class LaxWorld extends WatchedWorld {
 }
 
 /** Takes an id as often as it is put. */
-class ForgetfulWorld extends WatchedWorld {
-  override put(payment: Parameters<WatchedWorld['put']>[0]): number {
+class ForgetfulWorld extends WatchedStore {
+  override put(payment: Parameters<WatchedStore['put']>[0]): number {
     this.payments.delete(idText(payment.id));
     return super.put(payment);
   }
 }
 
 /** Does not see that the machine has started anew, or that the store broke. */
-class TimelessWorld extends WatchedWorld {
+class TimelessWorld extends WatchedStore {
   override beginTerm(): { term: number; pinned: number } {
     return super.beginTerm(this.boot, undefined);
   }
 }
 
 /** To be quick: the power is lost often, while default fails now and then. */
-const losingPower = (plan: Plan): Plan => ({
+const losingPower = (plan: WorldPlan): WorldPlan => ({
   ...plan,
   ackAfter: 'commit',
   storeIsRemote: false,
   rates: { ...plan.rates, powerLoss: 1, processorFails: 1 },
 });
 
-const NOT_SENT: Ending = { sent: false, because: 'reset' };
-const isTimeOut = (ending: Ending): boolean => 'because' in ending && ending.because === 'timed out';
+const NOT_SENT: AttemptResult = { sent: false, because: 'reset' };
+const isTimeOut = (ending: AttemptResult): boolean => 'because' in ending && ending.because === 'timed out';
 
 export const MUTATIONS: Readonly<Record<string, Mutation>> = {
   'a time-out is taken for a refusal': hearing(ending => (isTimeOut(ending) ? NOT_SENT : ending)),
@@ -146,14 +148,14 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
 
   'a later refusal lifts the pin': posting(inner => (to, request, reply) => {
     inner.post(to, request, first => {
-      if (judge(first).verdict !== 'unknown') reply(first);
-      else inner.post(to, request, second => reply(judge(second).verdict === 'unknown' ? first : second));
+      if (classify(first).verdict !== 'unknown') reply(first);
+      else inner.post(to, request, second => reply(classify(second).verdict === 'unknown' ? first : second));
     });
   }),
 
   'a look-up that finds nothing is taken for a refusal': posting(inner => (to, request, reply) => {
     inner.post(to, request, ending => {
-      if (judge(ending).verdict !== 'unknown') reply(ending);
+      if (classify(ending).verdict !== 'unknown') reply(ending);
       else
         inner.find(to, request.correlationId, ({ is }) => reply(is === 'absent' ? { status: 500 } : ending));
     });

@@ -4,14 +4,14 @@
  * are refused.
  */
 
-import type { Ending } from '../domain/outcome.ts';
+import type { AttemptResult } from '../domain/outcome.ts';
 import { idBytes, idWords, type ProcessorIndex } from '../domain/payment.ts';
-import type { Answer } from '../processor-simulator/answer.ts';
-import type { Processor } from '../processor-simulator/processor.ts';
+import type { ProcessorAnswer } from '../processor-simulator/answer.ts';
+import type { SimulatedProcessor } from '../processor-simulator/processor.ts';
 import type { Found, Health, PaymentRequest, Processors } from '../processors/port.ts';
 import type { Dice } from './dice.ts';
-import type { Process, Timeline } from './event-loop.ts';
-import type { Checks } from './invariants.ts';
+import type { EventLoop, Process } from './event-loop.ts';
+import type { Invariants } from './invariants.ts';
 import type { Kind } from './plan.ts';
 import type { Trace } from './trace.ts';
 
@@ -19,10 +19,10 @@ const HEALTH_TIMEOUT_MS = 6000;
 const CONNECT_TIMEOUT_MS = 200;
 
 export interface NetworkParts {
-  readonly timeline: Timeline;
+  readonly timeline: EventLoop;
   readonly dice: Dice;
-  readonly processors: readonly [Processor, Processor];
-  readonly checks: Checks;
+  readonly processors: readonly [SimulatedProcessor, SimulatedProcessor];
+  readonly checks: Invariants;
   readonly trace: Trace;
   readonly attemptTimeoutMs: number;
   readonly delayMs: number;
@@ -41,20 +41,24 @@ export class Network implements Processors {
     this.#process = process;
   }
 
-  post(to: ProcessorIndex, request: PaymentRequest, reply: (ending: Ending) => void): void {
+  post(to: ProcessorIndex, request: PaymentRequest, reply: (ending: AttemptResult) => void): void {
     const { processors, checks, trace, attemptTimeoutMs, timeline } = this.#parts;
     const { correlationId, cents, requestedAtMs } = request;
     const process = this.#process;
     const attempt = checks.leaves(process, to, request);
     const words = wordsOf(correlationId);
-    trace.say(correlationId, nameOf(process), () => `posts to ${processors[to].name} as of ${requestedAtMs}`);
+    trace.say(
+      correlationId,
+      processLabel(process),
+      () => `posts to ${processors[to].name} as of ${requestedAtMs}`,
+    );
 
     let over = false;
-    const end = (ending: Ending): void => {
+    const end = (ending: AttemptResult): void => {
       if (over) return;
       over = true;
       timeout.cancel();
-      trace.say(correlationId, nameOf(process), () => `hears ${JSON.stringify(ending)}`);
+      trace.say(correlationId, processLabel(process), () => `hears ${JSON.stringify(ending)}`);
       checks.ended(attempt, ending);
       reply(ending);
     };
@@ -70,7 +74,7 @@ export class Network implements Processors {
     if (this.#parts.strikes('requestLost')) return;
     // Whoever repeats a request passes on the best answer that any of them got.
     const copies = this.#parts.strikes('requestTwice') ? 2 : 1;
-    const endings: Ending[] = [];
+    const endings: AttemptResult[] = [];
     for (let copy = 0; copy < copies; copy++) {
       timeline.after(this.#delay(), undefined, () => {
         processors[to].post(words, cents, requestedAtMs, answer => {
@@ -89,7 +93,7 @@ export class Network implements Processors {
     const { processors, trace, attemptTimeoutMs } = this.#parts;
     const words = wordsOf(correlationId);
     const heard = (found: Found): void => {
-      trace.say(correlationId, nameOf(this.#process), () => `is shown ${JSON.stringify(found)}`);
+      trace.say(correlationId, processLabel(this.#process), () => `is shown ${JSON.stringify(found)}`);
       reply(found);
     };
     this.#ask(to, attemptTimeoutMs, { is: 'unavailable' } as Found, heard, answer =>
@@ -143,13 +147,13 @@ export class Network implements Processors {
   }
 }
 
-export const nameOf = (process: Process): string => `${process.name}/${process.life}`;
+export const processLabel = (process: Process): string => `${process.name}/${process.life}`;
 
 function wordsOf(correlationId: string): Int32Array {
   return idWords(idBytes(correlationId)!);
 }
 
-function endingOf(answer: Answer): Ending | undefined {
+function endingOf(answer: ProcessorAnswer): AttemptResult | undefined {
   switch (answer.delivery) {
     case 'whole':
     case 'cut': {
@@ -166,8 +170,8 @@ function endingOf(answer: Answer): Ending | undefined {
   }
 }
 
-function best(endings: readonly Ending[]): Ending {
-  const worth = (ending: Ending): number => {
+function best(endings: readonly AttemptResult[]): AttemptResult {
+  const worth = (ending: AttemptResult): number => {
     if (!('status' in ending)) return 1;
     if (ending.status === 200) return 3;
     if (ending.status === 422) return 2;
@@ -176,7 +180,7 @@ function best(endings: readonly Ending[]): Ending {
   return endings.reduce((one, other) => (worth(other) > worth(one) ? other : one));
 }
 
-function foundIn(answer: Answer): Found {
+function foundIn(answer: ProcessorAnswer): Found {
   if (answer.delivery !== 'whole') return { is: 'unavailable' };
   if (answer.status === 404) return { is: 'absent' };
   if (answer.status !== 200) return { is: 'unavailable' };
@@ -184,7 +188,7 @@ function foundIn(answer: Answer): Found {
   return { is: 'there', requestedAtMs: Date.parse(`${requestedAt}Z`), cents: Math.round(amount * 100) };
 }
 
-function healthIn(answer: Answer): Health | undefined {
+function healthIn(answer: ProcessorAnswer): Health | undefined {
   if (answer.delivery !== 'whole' || answer.status !== 200) return undefined;
   const { failing, minResponseTime } = JSON.parse(answer.body) as {
     failing: boolean;

@@ -63,7 +63,7 @@ export const NO_RATES = Object.freeze(Object.fromEntries(KINDS.map(kind => [kind
   Record<Kind, number>
 >;
 
-export interface Plan {
+export interface WorldPlan {
   readonly ackAfter: AckAfter;
   readonly policy: Policy;
   readonly attemptTimeoutMs: number;
@@ -84,7 +84,7 @@ export interface Plan {
 }
 
 /** Draws the plan of a seed. */
-export function drawPlan(dice: Dice): Plan {
+export function drawPlan(dice: Dice): WorldPlan {
   const ackAfter = dice.pick<AckAfter>(['parse', 'commit', 'commit', 'flush']);
   const rates = drawRates(dice, ackAfter);
   const crowded = rates.queueFull > 0;

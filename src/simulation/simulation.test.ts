@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Tally } from './coverage.ts';
+import { Coverage } from './coverage.ts';
 import { WALL_START_MS } from './event-loop.ts';
 import { KINDS, NO_RATES } from './plan.ts';
 import { SETTLES_WITHIN_MS, simulate, World } from './world.ts';
@@ -10,7 +10,7 @@ const SEEDS = 200;
 const FIRST = Number(process.env['SEED'] ?? 1);
 
 test(`whatever breaks, nothing is lost or settled twice (SEED=${FIRST})`, async () => {
-  const tally = new Tally();
+  const tally = new Coverage();
   for (let seed = FIRST; seed < FIRST + SEEDS; seed++) {
     const report = await simulate(seed);
     tally.add(report);

@@ -1,6 +1,6 @@
 /** What happened, in words; kept only when a seed is run again to be read. */
 
-export interface Line {
+export interface TraceLine {
   readonly atMs: number;
   /** The payment concerned; undefined: everybody. */
   readonly id: string | undefined;
@@ -10,7 +10,7 @@ export interface Line {
 
 export class Trace {
   readonly isOn: boolean;
-  readonly #lines: Line[] = [];
+  readonly #lines: TraceLine[] = [];
   readonly #now: () => number;
 
   constructor(isOn: boolean, now: () => number) {

@@ -3,29 +3,29 @@
  * disk has all up to some commit, at the earliest the last that was waited for, for the WAL is read back up
  * to its first gap.
  */
-import type { MemoryWorld } from '../storage/memory/state.ts';
+import type { MemoryState } from '../storage/memory/state.ts';
 import type { Dice } from './dice.ts';
 
-type Held = Pick<MemoryWorld, 'generation' | 'term' | 'boot' | 'checker' | 'lastSeq'>;
+type Held = Pick<MemoryState, 'generation' | 'term' | 'boot' | 'checker' | 'lastSeq'>;
 
 /** The whole store as of one commit. */
 interface Snapshot extends Held {
-  readonly payments: MemoryWorld['payments'];
-  readonly instances: MemoryWorld['instances'];
-  readonly health: MemoryWorld['health'];
+  readonly payments: MemoryState['payments'];
+  readonly instances: MemoryState['instances'];
+  readonly health: MemoryState['health'];
   readonly flushing: readonly string[];
 }
 
 /** So many commits later the kernel has written one by itself. */
 const UNSYNCED_MAX = 200;
 
-export class Unsynced {
-  readonly #world: MemoryWorld;
+export class UnsyncedWrites {
+  readonly #world: MemoryState;
   /** As of the commits that the disk may have, or not, the oldest of which it has. */
   #snapshots: Snapshot[];
   #isFlushDue = false;
 
-  constructor(world: MemoryWorld) {
+  constructor(world: MemoryState) {
     this.#world = world;
     this.#snapshots = [snapshotOf(world)];
   }
@@ -50,7 +50,7 @@ export class Unsynced {
   }
 }
 
-function snapshotOf(world: MemoryWorld): Snapshot {
+function snapshotOf(world: MemoryState): Snapshot {
   const { generation, term, boot, checker, lastSeq, payments, instances, health, flushing } = world;
   return {
     ...{ generation, term, boot, checker, lastSeq },
@@ -61,7 +61,7 @@ function snapshotOf(world: MemoryWorld): Snapshot {
   };
 }
 
-function restore(world: MemoryWorld, snapshot: Snapshot): void {
+function restore(world: MemoryState, snapshot: Snapshot): void {
   const { payments, instances, health, flushing, ...held } = snapshot;
   Object.assign(world, held);
   world.payments.clear();

@@ -1,33 +1,33 @@
 /** The modelled store of the world: `store/memory`, watched, delayed and made to fail. */
 import { idText, SENT, SETTLED, writeIdBytes } from '../domain/payment.ts';
 import * as column from '../storage/batch.ts';
-import { MemoryWorld } from '../storage/memory/state.ts';
+import { MemoryState } from '../storage/memory/state.ts';
 import { MemoryStore } from '../storage/memory/store.ts';
 import { DONE, type Reopening, type Store, StoreFault } from '../storage/ports.ts';
 import type { Disk } from './disk.ts';
-import type { Process, Timeline } from './event-loop.ts';
-import type { Checks } from './invariants.ts';
+import type { EventLoop, Process } from './event-loop.ts';
+import type { Invariants } from './invariants.ts';
 import type { Trace } from './trace.ts';
-import type { Unsynced } from './unsynced-writes.ts';
+import type { UnsyncedWrites } from './unsynced-writes.ts';
 
 /** Tells the checks of every row that takes effect. */
-export class WatchedWorld extends MemoryWorld {
+export class WatchedStore extends MemoryState {
   /**
    * What it would lose with its power; undefined: it waits for its disk with every commit, or its power is
    * another's.
    */
-  unsynced: Unsynced | undefined;
-  readonly #checks: Checks;
+  unsynced: UnsyncedWrites | undefined;
+  readonly #checks: Invariants;
   readonly #trace: Trace;
   readonly #id = new Uint8Array(16);
 
-  constructor(checks: Checks, trace: Trace) {
+  constructor(checks: Invariants, trace: Trace) {
     super();
     this.#checks = checks;
     this.#trace = trace;
   }
 
-  override put(payment: Parameters<MemoryWorld['put']>[0]): number {
+  override put(payment: Parameters<MemoryState['put']>[0]): number {
     const result = super.put(payment);
     if (result > 0) this.#checks.stored(idText(payment.id));
     return result;
@@ -56,7 +56,7 @@ export class WatchedWorld extends MemoryWorld {
   }
 
   #idOf(rows: Float64Array, start: number): string | undefined {
-    if (rows[start + column.KIND] === column.PUT) {
+    if (rows[start + column.KIND] === column.INSERT) {
       writeIdBytes(rows, start + column.ID, this.#id, 0);
       return idText(this.#id);
     }
@@ -66,8 +66,8 @@ export class WatchedWorld extends MemoryWorld {
 }
 
 export interface StoreParts {
-  readonly world: WatchedWorld;
-  readonly timeline: Timeline;
+  readonly world: WatchedStore;
+  readonly timeline: EventLoop;
   readonly disk: Disk;
   /** What was sent is carried out although its sender died or is stopped. */
   readonly isRemote: boolean;

@@ -12,28 +12,28 @@
 import { DEFAULT, FALLBACK, type ProcessorIndex, SETTLED } from '../domain/payment.ts';
 import type { SessionParts } from '../payments/session.ts';
 import { FAULTS } from '../processor-simulator/faults.ts';
-import { Processor } from '../processor-simulator/processor.ts';
+import { SimulatedProcessor } from '../processor-simulator/processor.ts';
 import type { Processors } from '../processors/port.ts';
 import type { Reopening, Store } from '../storage/ports.ts';
 import { Clients } from './clients.ts';
 import { Dice } from './dice.ts';
 import { Disk } from './disk.ts';
-import { type Process, Timeline } from './event-loop.ts';
-import { Havoc } from './fault-injector.ts';
+import { EventLoop, type Process } from './event-loop.ts';
+import { FaultInjector } from './fault-injector.ts';
 import { Instance } from './instance.ts';
-import { Checks, type Violation } from './invariants.ts';
+import { Invariants, type Violation } from './invariants.ts';
 import { Network } from './network.ts';
-import { drawPlan, type Kind, type Plan } from './plan.ts';
+import { drawPlan, type Kind, type WorldPlan } from './plan.ts';
 import { Trace } from './trace.ts';
-import { Unsynced } from './unsynced-writes.ts';
-import { connect, WatchedWorld } from './watched-store.ts';
+import { UnsyncedWrites } from './unsynced-writes.ts';
+import { connect, WatchedStore } from './watched-store.ts';
 
 type Joining = Store & Reopening;
 
 /** What is to be different: another plan, or a bug planted on purpose, a part that breaks a rule. */
 export interface Mutation {
-  readonly plan?: (plan: Plan) => Plan;
-  readonly memory?: (checks: Checks, trace: Trace) => WatchedWorld;
+  readonly plan?: (plan: WorldPlan) => WorldPlan;
+  readonly memory?: (checks: Invariants, trace: Trace) => WatchedStore;
   readonly store?: (store: Joining, world: World, process: Process) => Joining;
   readonly processors?: (processors: Processors, world: World, process: Process) => Processors;
   readonly session?: (parts: SessionParts, world: World) => SessionParts;
@@ -64,15 +64,15 @@ const REST_STEP_MS = 100;
 const TRACE_LINES = 120;
 
 export class World {
-  readonly plan: Plan;
-  readonly timeline = new Timeline();
+  readonly plan: WorldPlan;
+  readonly timeline = new EventLoop();
   readonly trace: Trace;
-  readonly checks: Checks;
-  readonly memory: WatchedWorld;
+  readonly checks: Invariants;
+  readonly memory: WatchedStore;
   readonly disk = new Disk();
-  readonly processors: readonly [Processor, Processor];
+  readonly processors: readonly [SimulatedProcessor, SimulatedProcessor];
   readonly instances: readonly Instance[];
-  readonly havoc: Havoc;
+  readonly havoc: FaultInjector;
   readonly #seed: number;
   readonly #clients: Clients;
 
@@ -88,8 +88,8 @@ export class World {
       monotonicMs: () => timeline.nowMs,
       after: (delayMs: number, task: () => void) => timeline.after(delayMs, undefined, task),
     };
-    this.processors = [new Processor(DEFAULT, clock), new Processor(FALLBACK, clock)];
-    this.checks = new Checks({
+    this.processors = [new SimulatedProcessor(DEFAULT, clock), new SimulatedProcessor(FALLBACK, clock)];
+    this.checks = new Invariants({
       timeline,
       processors: this.processors,
       policy: plan.policy,
@@ -98,13 +98,13 @@ export class World {
       anyWallTurned: () => this.instances.some(({ wall }) => wall.turnedAtMs >= 0),
       say: (id, who, what) => this.trace.say(id, who, what),
     });
-    this.memory = mutation.memory?.(this.checks, this.trace) ?? new WatchedWorld(this.checks, this.trace);
+    this.memory = mutation.memory?.(this.checks, this.trace) ?? new WatchedStore(this.checks, this.trace);
     this.checks.memory = this.memory;
     const isCut = plan.rates.powerLoss + plan.rates.diskOut > 0;
     const losesWrites = isCut && plan.ackAfter !== 'flush' && !plan.storeIsRemote;
-    if (losesWrites) this.memory.unsynced = new Unsynced(this.memory);
+    if (losesWrites) this.memory.unsynced = new UnsyncedWrites(this.memory);
     this.instances = NAMES.map(name => this.#instance(name, dice.fork(), mutation));
-    this.havoc = new Havoc(this, dice.fork());
+    this.havoc = new FaultInjector(this, dice.fork());
     this.#clients = new Clients(this, dice.fork());
   }
 
@@ -185,7 +185,7 @@ export class World {
       if (instance.gone) return true;
       const { session } = instance;
       return (
-        instance.listening && session !== undefined && session.queue.size === 0 && session.worker.atWork === 0
+        instance.listening && session !== undefined && session.pool.size === 0 && session.worker.atWork === 0
       );
     });
   }
@@ -195,13 +195,13 @@ export class World {
     for (const { name, gone, session } of this.instances) {
       if (gone) continue;
       if (session === undefined) this.checks.fail(undefined, `${name} has not joined`);
-      else if (session.queue.size > 0) {
-        const slot = session.queue.state.findIndex(
-          (_, at) => session.queue.find(session.queue.words.subarray(at * 4, at * 4 + 4)) === at,
+      else if (session.pool.size > 0) {
+        const slot = session.pool.state.findIndex(
+          (_, at) => session.pool.find(session.pool.words.subarray(at * 4, at * 4 + 4)) === at,
         );
         this.checks.fail(
-          slot < 0 ? undefined : session.queue.textOf(slot),
-          `${name} still holds ${session.queue.size} payments`,
+          slot < 0 ? undefined : session.pool.textOf(slot),
+          `${name} still holds ${session.pool.size} payments`,
         );
       } else if (session.worker.atWork > 0) {
         this.checks.fail(undefined, `${name} counts ${session.worker.atWork} attempts at work`);
@@ -260,7 +260,7 @@ export class World {
   }
 }
 
-function logIsWritten({ ackAfter, rates }: Plan): 'always' | 'while awake' | 'perhaps' {
+function logIsWritten({ ackAfter, rates }: WorldPlan): 'always' | 'while awake' | 'perhaps' {
   if (ackAfter !== 'parse') return 'always';
   return rates.logFull + rates.logTorn === 0 ? 'while awake' : 'perhaps';
 }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { until } from '../testing/stack.ts';
-import { Child, type End, guarded, nextPauseMs } from './child.ts';
+import { type End, guarded, nextPauseMs, SupervisedProcess } from './child.ts';
 
 test('a child that keeps ending is started again at once, then after growing pauses with a bound', () => {
   const pauses: number[] = [];
@@ -20,7 +20,7 @@ test('a child that lived a while is started again at once', () => {
   assert.equal(nextPauseMs(5000, 60_000), 0);
 });
 
-function shell(script: string, ends: End[] = []): Child {
+function shell(script: string, ends: End[] = []): SupervisedProcess {
   const command = {
     name: 'child',
     ...guarded('/bin/sh', ['-c', script]),
@@ -28,7 +28,7 @@ function shell(script: string, ends: End[] = []): Child {
     stopSignal: 'SIGTERM',
     speaks: false,
   } as const;
-  return new Child(command, end => ends.push(end));
+  return new SupervisedProcess(command, end => ends.push(end));
 }
 
 test('a child that ends is started again, and its end tells how and with which words', async () => {

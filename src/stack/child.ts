@@ -45,7 +45,7 @@ export function nextPauseMs(pauseMs: number | undefined, livedMs: number): numbe
   return Math.min(Math.max(pauseMs * 2, PAUSE_MIN_MS), PAUSE_MAX_MS);
 }
 
-export class Child {
+export class SupervisedProcess {
   readonly name: string;
   readonly #command: Command;
   readonly #onEnd: (end: End, pauseMs: number) => void;

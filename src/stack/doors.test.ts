@@ -11,7 +11,7 @@ import { after, before, test } from 'node:test';
 import { type Example, readExamples } from '../http/examples.ts';
 import { routes } from '../http/routes.ts';
 import { Server } from '../http/server.ts';
-import { drive, FakePayments } from '../testing/http.ts';
+import { driveConnection, FakePayments } from '../testing/http.ts';
 import { haproxy, send, startProxy, withoutHaproxy } from '../testing/stack.ts';
 
 const FIRST = 'OPTIONS /health HTTP/1.1\r\nHost: a\r\n\r\n';
@@ -114,7 +114,7 @@ const lasting = (output: string): string =>
 async function assertSame(door: number | string): Promise<void> {
   for (const example of examples) {
     const handler = routes({ payments: new FakePayments(), allowPurge: false });
-    const { output } = await drive([withLast(example)], { handler, ends: example.ends });
+    const { output } = await driveConnection([withLast(example)], { handler, ends: example.ends });
     assert.equal(lasting(await play(door, example)), lasting(output), example.name);
   }
 }

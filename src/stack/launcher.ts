@@ -5,9 +5,9 @@
 import { randomUUID } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { Child, type Command, type End, guarded, MISCONFIGURED } from './child.ts';
+import { type Command, type End, guarded, MISCONFIGURED, SupervisedProcess } from './child.ts';
 import { BACKEND_ENVIRONMENT, BACKEND_FLAGS } from './node-flags.ts';
-import { type Address, accepts, healthyInstance, portProblem } from './ready.ts';
+import { accepts, healthyInstance, portProblem, type ServiceAddress } from './ready.ts';
 import { readSettings, type Settings, Unusable } from './settings.ts';
 
 const BACKENDS = ['backend-1', 'backend-2', 'backend-3'] as const;
@@ -53,17 +53,17 @@ async function launch(env: NodeJS.ProcessEnv): Promise<void> {
 class Stack {
   stopping = false;
   readonly #settings: Settings;
-  readonly #proxies: Child[] = [];
+  readonly #proxies: SupervisedProcess[] = [];
   readonly #commands: readonly Command[];
-  readonly #backends: readonly Child[];
-  readonly #processors: Child[] = [];
+  readonly #backends: readonly SupervisedProcess[];
+  readonly #processors: SupervisedProcess[] = [];
   #isReady = false;
   #stopAskedAt = 0;
 
   constructor(settings: Settings, env: NodeJS.ProcessEnv) {
     this.#settings = settings;
-    const start = (command: Command): Child =>
-      new Child(command, (end, pauseMs) => this.#onEnd(end, pauseMs));
+    const start = (command: Command): SupervisedProcess =>
+      new SupervisedProcess(command, (end, pauseMs) => this.#onEnd(end, pauseMs));
     this.#commands = BACKENDS.map(name => backendCommand(name, settings, env));
     this.#backends = this.#commands.map(start);
     if (settings.haproxy !== undefined)
@@ -96,7 +96,7 @@ class Stack {
     }
     for (const processorPort of Object.values(simulated)) {
       if (processorPort === undefined) continue;
-      const address: Address = { host: '127.0.0.1', port: processorPort };
+      const address: ServiceAddress = { host: '127.0.0.1', port: processorPort };
       waits.push([`the processor on ${processorPort}`, () => accepts(address)]);
     }
     await Promise.all(waits.map(([name, check]) => this.#until(name, check)));
@@ -110,7 +110,7 @@ class Stack {
   async stop(status: number): Promise<void> {
     if (this.stopping) return;
     this.stopping = true;
-    const all = (children: readonly Child[], graceMs: number): Promise<unknown> =>
+    const all = (children: readonly SupervisedProcess[], graceMs: number): Promise<unknown> =>
       Promise.all(children.map(child => child.stop(graceMs)));
     await all(this.#proxies, PROXY_GRACE_MS);
     await all(this.#backends, BACKEND_GRACE_MS);

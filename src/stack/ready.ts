@@ -2,7 +2,9 @@
 import { get } from 'node:http';
 import { connect, createServer } from 'node:net';
 
-export type Address = { readonly socketPath: string } | { readonly host: string; readonly port: number };
+export type ServiceAddress =
+  | { readonly socketPath: string }
+  | { readonly host: string; readonly port: number };
 
 const ANSWER_TIMEOUT_MS = 1_000;
 
@@ -19,7 +21,7 @@ export function portProblem(host: string, port: number): Promise<string | undefi
 }
 
 /** Whether somebody takes connections there. */
-export function accepts(address: Address): Promise<boolean> {
+export function accepts(address: ServiceAddress): Promise<boolean> {
   return new Promise(resolve => {
     const where = 'socketPath' in address ? { path: address.socketPath } : address;
     const socket = connect(where, () => {
@@ -35,7 +37,7 @@ export function accepts(address: Address): Promise<boolean> {
 }
 
 /** The name of the instance that answers `GET /health` there with 200, undefined when none does. */
-export function healthyInstance(address: Address): Promise<string | undefined> {
+export function healthyInstance(address: ServiceAddress): Promise<string | undefined> {
   return new Promise(resolve => {
     const request = get({ ...address, path: '/health', agent: false, timeout: ANSWER_TIMEOUT_MS }, answer => {
       let body = '';

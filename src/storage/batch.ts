@@ -4,7 +4,7 @@
  */
 
 /** Insert a payment with its state so far, unless the id is there already. */
-export const PUT = 0;
+export const INSERT = 0;
 /** Record the state, processor, requestedAt, attempts and tries of a payment that is ours and unsettled. */
 export const MARK = 1;
 /** Record a settlement and add it to the totals; only of a payment that is ours and unsettled. */

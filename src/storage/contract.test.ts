@@ -7,7 +7,17 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { totalCents } from '../domain/money.ts';
 import { idWords } from '../domain/payment.ts';
-import { type Asked, asked, attempt, chance, idOf, mark, put, seed, settle } from '../testing/stores.ts';
+import {
+  type Asked,
+  asked,
+  attemptRow,
+  idOf,
+  markRow,
+  put,
+  seed,
+  seededBelow,
+  settleRow,
+} from '../testing/stores.ts';
 import { Batch } from './batch.ts';
 import {
   encodeHeader,
@@ -17,7 +27,7 @@ import {
   segmentName,
 } from './embedded/log-format.ts';
 import { openSqliteStore } from './embedded/sqlite/thread-client.ts';
-import { MemoryWorld } from './memory/state.ts';
+import { MemoryState } from './memory/state.ts';
 import { type LoggedPayment, MemoryStore } from './memory/store.ts';
 import { DONE, FORGOTTEN, type Joined, KNOWN, type Reopening, type Store } from './ports.ts';
 
@@ -54,7 +64,7 @@ function sqlite(): Deployment {
 }
 
 function memory(): Deployment {
-  const world = new MemoryWorld();
+  const world = new MemoryState();
   const logs = new Map<string, LoggedPayment[]>();
   return {
     open: async how =>
@@ -142,12 +152,12 @@ for (const [name, deploy] of [
     };
     assert.deepEqual(await store.find(idOf(1)), sent);
     await one.write(batch =>
-      mark(batch, { seq: 1, state: 2, processor: 1, requestedAtMs: at + 5, attempts: 3, tries: 0 }),
+      markRow(batch, { seq: 1, state: 2, processor: 1, requestedAtMs: at + 5, attempts: 3, tries: 0 }),
     );
     const pinned = { ...sent, state: 2, processor: 1, requestedAtMs: at + 5, attempts: 3, tries: 0 };
     assert.deepEqual(await store.take(0, 10), [pinned]);
     await one.write(batch =>
-      settle(batch, { seq: 1, processor: 1, requestedAtMs: at + 6, cents, settledAtMs: at + 9 }),
+      settleRow(batch, { seq: 1, processor: 1, requestedAtMs: at + 6, cents, settledAtMs: at + 9 }),
     );
     const settled = { ...pinned, state: 3, requestedAtMs: at + 6, settledAtMs: at + 9 };
     assert.deepEqual(await store.find(idOf(1)), settled);
@@ -160,13 +170,15 @@ for (const [name, deploy] of [
   promise('a settlement is booked once, and only by the owner', async deployment => {
     const [one, two] = [await instance(deployment, 'a'), await instance(deployment, 'b')];
     await one.write(batch => put(batch, 1));
-    const once = (batch: Batch) => settle(batch, { seq: 1, requestedAtMs: 5000 });
+    const once = (batch: Batch) => settleRow(batch, { seq: 1, requestedAtMs: 5000 });
     assert.deepEqual(await two.write(once), [KNOWN]);
     assert.deepEqual(await one.write(batch => [once(batch), once(batch)]), [DONE, KNOWN]);
     assert.deepEqual(await one.write(once), [KNOWN]);
-    assert.deepEqual(await one.write(batch => mark(batch, { seq: 1 })), [KNOWN]);
-    assert.deepEqual(await one.write(batch => settle(batch, { seq: 99 })), [KNOWN]);
-    assert.deepEqual(await one.write(batch => attempt(batch, { seq: 1, cents: 12.5, attempts: 1 })), [DONE]);
+    assert.deepEqual(await one.write(batch => markRow(batch, { seq: 1 })), [KNOWN]);
+    assert.deepEqual(await one.write(batch => settleRow(batch, { seq: 99 })), [KNOWN]);
+    assert.deepEqual(await one.write(batch => attemptRow(batch, { seq: 1, cents: 12.5, attempts: 1 })), [
+      DONE,
+    ]);
     const booked = { count: 1, high: 0, low: 1990 };
     assert.deepEqual(await two.store.summary(5000, 5000), {
       default: booked,
@@ -176,7 +188,7 @@ for (const [name, deploy] of [
 
   promise('totals are exact on any window', async deployment => {
     const one = await instance(deployment, 'a');
-    const next = chance(seed);
+    const next = seededBelow(seed);
     const start = 1_783_684_800_000;
     const booked: { at: number; processor: 0 | 1; cents: number }[] = [];
     for (let round = 0; round < 6; round++) {
@@ -190,7 +202,7 @@ for (const [name, deploy] of [
           const at = start + next(spread);
           const processor = next(2) as 0 | 1;
           booked.push({ at, processor, cents: cents[n]! });
-          settle(batch, { seq: round * 200 + n + 1, requestedAtMs: at, processor, cents: cents[n]! });
+          settleRow(batch, { seq: round * 200 + n + 1, requestedAtMs: at, processor, cents: cents[n]! });
         }
       });
     }
@@ -221,7 +233,7 @@ for (const [name, deploy] of [
     assert.equal(await two.store.fence('a', seen.epoch, seen.beat + 1), false, 'once is enough');
     const fenced = { reason: 'fenced' };
     await assert.rejects(
-      one.write(batch => [put(batch, 2), settle(batch, { seq: 1 })]),
+      one.write(batch => [put(batch, 2), settleRow(batch, { seq: 1 })]),
       fenced,
     );
     await assert.rejects(one.store.beat(1, '{}'), fenced);
@@ -247,7 +259,7 @@ for (const [name, deploy] of [
     await one.write(batch => {
       for (let n = 1; n <= 5; n++) put(batch, n, { state: 1, processor: 0, requestedAtMs: 70 + n });
     });
-    await one.write(batch => settle(batch, { seq: 1, requestedAtMs: 71 }));
+    await one.write(batch => settleRow(batch, { seq: 1, requestedAtMs: 71 }));
     assert.deepEqual(await two.store.adopt('a', 10), []);
     assert.deepEqual(await two.store.adopt('nobody', 10), []);
     const owned = async () => (await two.store.look()).instances.map(each => each.unsettled);
@@ -260,15 +272,15 @@ for (const [name, deploy] of [
     assert.equal((await two.store.adopt('a', 3)).length, 1);
     assert.deepEqual(await two.store.adopt('a', 3), []);
     const again = await instance(deployment, 'a');
-    assert.deepEqual(await again.write(batch => settle(batch, { seq: 2 })), [KNOWN]);
-    assert.deepEqual(await two.write(batch => settle(batch, { seq: 2 })), [DONE]);
+    assert.deepEqual(await again.write(batch => settleRow(batch, { seq: 2 })), [KNOWN]);
+    assert.deepEqual(await two.write(batch => settleRow(batch, { seq: 2 })), [DONE]);
     assert.deepEqual(await owned(), [0, 3]);
   });
 
   promise('a purge forgets what was, and what still comes of it', async deployment => {
     const [one, two] = [await instance(deployment, 'a'), await instance(deployment, 'b')];
     await one.write(batch => [put(batch, 1), put(batch, 2)]);
-    await one.write(batch => settle(batch, { seq: 1, requestedAtMs: 9 }));
+    await one.write(batch => settleRow(batch, { seq: 1, requestedAtMs: 9 }));
     await two.store.takeChecker('');
     await two.store.report(1, true, 40);
     assert.equal(await two.store.purge(), 2);
@@ -278,7 +290,7 @@ for (const [name, deploy] of [
     });
     const late = new Batch(one.joined.epoch, 1);
     put(late, 3);
-    settle(late, { seq: 2 });
+    settleRow(late, { seq: 2 });
     const { generation, results } = await one.store.write(late);
     assert.deepEqual([generation, ...results], [2, FORGOTTEN, FORGOTTEN]);
     assert.equal(await one.store.find(idOf(3)), undefined);
@@ -296,7 +308,7 @@ for (const [name, deploy] of [
   promise('own unsettled payments are taken page by page, in order', async deployment => {
     const [one, two] = [await instance(deployment, 'a'), await instance(deployment, 'b')];
     for (let n = 0; n < 30; n++) await (n % 3 ? one : two).write(batch => put(batch, n));
-    await one.write(batch => settle(batch, { seq: 2 }));
+    await one.write(batch => settleRow(batch, { seq: 2 }));
     const pages: number[][] = [];
     let after = 0;
     for (;;) {
@@ -393,7 +405,7 @@ for (const [name, deploy] of [
       put(batch, 3, { ...to, state: 1, processor: 0, attempts: 2, tries: 2 });
       put(batch, 4);
     });
-    await one.write(batch => settle(batch, { seq: 4 }));
+    await one.write(batch => settleRow(batch, { seq: 4 }));
     assert.deepEqual([one.joined.term, one.joined.pinned], [1, 0]);
 
     const again = await instance(deployment, 'b', { boot: 'second' });

@@ -8,10 +8,20 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { type Asked, asked, attempt, chance, idOf, mark, put, seed, settle } from '../testing/stores.ts';
+import {
+  type Asked,
+  asked,
+  attemptRow,
+  idOf,
+  markRow,
+  put,
+  seed,
+  seededBelow,
+  settleRow,
+} from '../testing/stores.ts';
 import { Batch } from './batch.ts';
 import { openSqliteStore } from './embedded/sqlite/thread-client.ts';
-import { MemoryWorld } from './memory/state.ts';
+import { MemoryState } from './memory/state.ts';
 import { MemoryStore } from './memory/store.ts';
 import { type Shared, StoreFault } from './ports.ts';
 
@@ -42,7 +52,7 @@ function write(next: (bound: number) => number, seqs: number, generations: numbe
     rows.forEach(([kind, id, seq, state], index) => {
       const fields = { seq, state, cents: 1990, acceptedAtMs: 5, ...numbers[index]! };
       if (kind < 2) put(batch, id, fields);
-      else [mark, settle, attempt][kind - 2]!(batch, fields);
+      else [markRow, settleRow, attemptRow][kind - 2]!(batch, fields);
     });
     return store.write(batch);
   };
@@ -98,8 +108,8 @@ async function answer(ask: Promise<unknown>): Promise<unknown> {
 
 test(`the store answers as its model does (SEED=${seed})`, async t => {
   const directory = mkdtempSync(join(tmpdir(), 'soquete-model-'));
-  const world = new MemoryWorld();
-  const next = chance(seed);
+  const world = new MemoryState();
+  const next = seededBelow(seed);
   const real = await Promise.all(names.map(async () => asked(await openSqliteStore({ directory }))));
   t.after(async () => {
     await Promise.all(real.map(store => store.leave()));

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { totalCents } from '../domain/money.ts';
-import { chance, seed } from '../testing/stores.ts';
+import { seed, seededBelow } from '../testing/stores.ts';
 import { LEVELS, rangesOf, TotalsSum } from './rollups.ts';
 
 test(`a window is cut into ranges that cover each millisecond once (SEED=${seed})`, () => {
-  const next = chance(seed);
+  const next = seededBelow(seed);
   for (let round = 0; round < 2000; round++) {
     const from = next(2 ** 31) * (round % 3 === 0 ? 800 : 1);
     const to = from + next([10, 5000, 1e6, 1e12][round % 4]!);

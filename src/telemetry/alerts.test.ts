@@ -10,7 +10,7 @@ import { test } from 'node:test';
 import { DEFAULT } from '../domain/payment.ts';
 import { POST } from '../http/request.ts';
 import { published } from '../testing/snapshots.ts';
-import { Figures } from './counters.ts';
+import { Counters } from './counters.ts';
 import { renderMetrics } from './prometheus.ts';
 
 const docs = join(import.meta.dirname, '../../docs');
@@ -18,7 +18,7 @@ const rules = readFileSync(join(docs, 'alerts.yml'), 'utf8');
 const operating = readFileSync(join(docs, 'operating.md'), 'utf8');
 
 test('every alert asks for metrics that are told', async () => {
-  const figures = new Figures();
+  const figures = new Counters();
   figures.answered(POST, 1, 202, 1);
   figures.attempted(DEFAULT, 'processed');
   const side = { count: 0, cents: 0, theirs: null, differenceCents: 0, differenceCount: 0 };

@@ -5,13 +5,13 @@
 
 import { OUTCOMES, type Outcome } from '../domain/outcome.ts';
 import type { ProcessorIndex } from '../domain/payment.ts';
-import type { Observer } from '../http/instrumentation.ts';
+import type { Instrumentation } from '../http/instrumentation.ts';
 import { REFUSAL_NAMES } from '../http/refusals.ts';
 import { METHODS } from '../http/request.ts';
 import { ROUTES } from '../http/routes.ts';
 import { STATUS_TEXTS } from '../http/status.ts';
 import { Histogram, MOMENTS_MS, WHILES_MS } from './histogram.ts';
-import type { Published } from './snapshot.ts';
+import type { InstanceSnapshot } from './snapshot.ts';
 
 /** Every status that is ever sent; the place in this list, 0 for any other, stands for it in the table. */
 const STATUSES = [0, ...Object.keys(STATUS_TEXTS).map(Number)];
@@ -32,9 +32,9 @@ interface Answers {
   readonly took: Histogram;
 }
 
-/** What `Figures` knows by itself; the rest is asked of others when it is published. */
+/** What `Counters` knows by itself; the rest is asked of others when it is published. */
 export type Counted = Pick<
-  Published,
+  InstanceSnapshot,
   | 'connections'
   | 'answers'
   | 'refusals'
@@ -46,7 +46,7 @@ export type Counted = Pick<
   | 'commits'
 >;
 
-export class Figures implements Observer {
+export class Counters implements Instrumentation {
   #connections = 0;
   #accepted = 0;
   readonly #refusals = new Float64Array(REFUSAL_NAMES.length);

@@ -2,16 +2,16 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Logger, pino } from 'pino';
 import { DEFAULT, FALLBACK } from '../domain/payment.ts';
-import { Journal } from './event-log.ts';
+import { EventLog } from './event-log.ts';
 import { pretty } from './pretty.ts';
 
-function journal(): { journal: Journal; lines: Record<string, unknown>[] } {
+function journal(): { journal: EventLog; lines: Record<string, unknown>[] } {
   const lines: Record<string, unknown>[] = [];
   const logger: Logger = pino(
     { level: 'info', base: null, timestamp: false },
     { write: (line: string) => lines.push(JSON.parse(line)) },
   );
-  return { journal: new Journal(logger), lines };
+  return { journal: new EventLog(logger), lines };
 }
 
 const payment = (correlationId: string) => ({ correlationId });

@@ -33,7 +33,7 @@ const UNKNOWN: ReadonlySet<Outcome> = new Set([
 ] satisfies Outcome[]);
 const IS_UNKNOWN = OUTCOMES.map(outcome => UNKNOWN.has(outcome));
 
-export class Journal {
+export class EventLog {
   readonly #logger: Logger;
   readonly #told = new Map<PaymentEvent, number>();
   readonly #pinned = new Set<string>();

@@ -10,7 +10,7 @@ import {
   PerformanceObserver,
   performance,
 } from 'node:perf_hooks';
-import type { RuntimeFigures } from './snapshot.ts';
+import type { ProcessFigures } from './snapshot.ts';
 import { VERSION } from './version.ts';
 
 /** Readings between two of the dear ones: 5 s at two a second. */
@@ -28,7 +28,7 @@ const GC_KINDS: Readonly<Record<number, string>> = {
 
 type Collection = PerformanceEntry & { readonly detail: { readonly kind: number } };
 
-export class Runtime {
+export class ProcessMetrics {
   readonly #lag = monitorEventLoopDelay({ resolution: LAG_RESOLUTION_MS });
   readonly #gc: Record<string, [count: number, seconds: number]> = {};
   readonly #observer: PerformanceObserver;
@@ -54,7 +54,7 @@ export class Runtime {
     void this.#readLimits();
   }
 
-  read(): RuntimeFigures {
+  read(): ProcessFigures {
     if (this.#readings++ % DEAR_EVERY === 0) this.#readDear();
     const { user, system } = process.cpuUsage();
     return {

@@ -5,9 +5,9 @@ import { DEFAULT, FALLBACK } from '../domain/payment.ts';
 import { REFUSE } from '../http/refusals.ts';
 import { POST } from '../http/request.ts';
 import { published } from '../testing/snapshots.ts';
-import { Figures } from './counters.ts';
-import { renderMetrics, type Seen } from './prometheus.ts';
-import { type Published, readPublished } from './snapshot.ts';
+import { Counters } from './counters.ts';
+import { type InstanceSeen, renderMetrics } from './prometheus.ts';
+import { type InstanceSnapshot, readPublished } from './snapshot.ts';
 
 const shared = {
   health: [
@@ -17,12 +17,12 @@ const shared = {
   checker: 'backend-1',
 };
 
-function seen(name: string, figures: Published | undefined, alive = true): Seen {
+function seen(name: string, figures: InstanceSnapshot | undefined, alive = true): InstanceSeen {
   return { name, alive, unsettled: 3, figures: figures && readPublished(JSON.stringify(figures)) };
 }
 
-function busy(): Figures {
-  const figures = new Figures();
+function busy(): Counters {
+  const figures = new Counters();
   figures.opened();
   for (const durationMs of [0.05, 0.15, 0.15, 30]) figures.answered(POST, 1, 202, durationMs);
   figures.answered(POST, 1, 422, 1);
@@ -37,7 +37,7 @@ function busy(): Figures {
 
 test('one instance tells the figures of all, each under its name', async () => {
   const text = await renderMetrics(
-    [seen('backend-1', published(busy())), seen('backend-2', published(new Figures()))],
+    [seen('backend-1', published(busy())), seen('backend-2', published(new Counters()))],
     shared,
   );
   const lines = text.split('\n');

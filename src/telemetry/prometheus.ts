@@ -9,16 +9,16 @@
 import { AggregatorRegistry } from 'prom-client';
 import { PROCESSORS } from '../domain/payment.ts';
 import { MOMENTS_MS, type PackedHistogram, WHILES_MS } from './histogram.ts';
-import type { Published, RuntimeFigures } from './snapshot.ts';
+import type { InstanceSnapshot, ProcessFigures } from './snapshot.ts';
 
 /** One instance as it is seen now. */
-export interface Seen {
+export interface InstanceSeen {
   readonly name: string;
   readonly alive: boolean;
   /** Unsettled payments that it owns, those that only the store holds included. */
   readonly unsettled: number;
   /** Undefined when it has published nothing yet. */
-  readonly figures: Published | undefined;
+  readonly figures: InstanceSnapshot | undefined;
 }
 
 /** Health of the processors and who asks it: the same for all instances. */
@@ -30,7 +30,7 @@ export interface SharedHealth {
 export const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 /** The text for a scrape. */
-export function renderMetrics(seen: readonly Seen[], shared: SharedHealth): Promise<string> {
+export function renderMetrics(seen: readonly InstanceSeen[], shared: SharedHealth): Promise<string> {
   const metrics = new Metrics();
   for (const instance of seen) tellInstance(metrics, instance, shared);
   return AggregatorRegistry.aggregate([metrics.asJson()]).metrics();
@@ -93,7 +93,7 @@ class Metrics {
 
 function tellInstance(
   metrics: Metrics,
-  { name, alive, unsettled, figures }: Seen,
+  { name, alive, unsettled, figures }: InstanceSeen,
   shared: SharedHealth,
 ): void {
   const labels = { instance: name };
@@ -117,7 +117,7 @@ function tellInstance(
   if (alive) tellStates(metrics, labels, figures, shared, name);
 }
 
-function tellAnswers(metrics: Metrics, instance: Labels, { answers, refusals }: Published): void {
+function tellAnswers(metrics: Metrics, instance: Labels, { answers, refusals }: InstanceSnapshot): void {
   for (const [method, route, status, took] of answers) {
     metrics.histogram(
       'http_server_request_duration_seconds',
@@ -137,7 +137,7 @@ function tellAnswers(metrics: Metrics, instance: Labels, { answers, refusals }: 
   }
 }
 
-function tellPayments(metrics: Metrics, instance: Labels, figures: Published): void {
+function tellPayments(metrics: Metrics, instance: Labels, figures: InstanceSnapshot): void {
   metrics.counter(
     'soquete_payments_accepted_total',
     'Payments taken on, each once however often it was sent.',
@@ -186,7 +186,7 @@ function tellPayments(metrics: Metrics, instance: Labels, figures: Published): v
 function tellStates(
   metrics: Metrics,
   instance: Labels,
-  figures: Published,
+  figures: InstanceSnapshot,
   shared: SharedHealth,
   name: string,
 ): void {
@@ -261,7 +261,7 @@ function tellStates(
 }
 
 /** What prom-client tells of a Node.js process by default, of each instance. */
-function tellRuntime(metrics: Metrics, instance: Labels, runtime: RuntimeFigures, alive: boolean): void {
+function tellRuntime(metrics: Metrics, instance: Labels, runtime: ProcessFigures, alive: boolean): void {
   const { cpuUserSeconds: user, cpuSystemSeconds: system } = runtime;
   const counter = (name: string, help: string, value: number): void =>
     metrics.counter(name, help, instance, value);

@@ -4,7 +4,7 @@
  */
 import type { PackedHistogram } from './histogram.ts';
 
-export interface Published {
+export interface InstanceSnapshot {
   /** Of this shape; figures of another version are not read. */
   readonly version: typeof PUBLISHED_VERSION;
   /** When these figures were taken, on the wall clock. */
@@ -30,9 +30,9 @@ export interface Published {
   readonly processors: readonly [ProcessorFigures, ProcessorFigures];
   readonly commits: PackedHistogram;
   readonly storeBytes: number;
-  readonly runtime: RuntimeFigures;
+  readonly runtime: ProcessFigures;
   /** Only of the instance that compares the books. */
-  readonly books?: Books;
+  readonly books?: ReconciledBooks;
   /** Why this instance does not take payments; empty when it does. */
   readonly reasons: readonly string[];
 }
@@ -57,7 +57,7 @@ export interface ProcessorFigures {
 }
 
 /** Of the process: memory in bytes, times in seconds. */
-export interface RuntimeFigures {
+export interface ProcessFigures {
   readonly pid: number;
   readonly node: string;
   readonly soquete: string;
@@ -83,7 +83,7 @@ export interface RuntimeFigures {
 }
 
 /** soquete's books beside the processors' own, over a window that is closed; in cents. */
-export interface Books {
+export interface ReconciledBooks {
   readonly fromMs: number;
   readonly toMs: number;
   /** When this was found; both sides as they were then. */
@@ -102,11 +102,11 @@ export interface BooksSide {
 }
 
 /** The figures in `text`, or undefined when there are none, or those of another version. */
-export function readPublished(text: string): Published | undefined {
+export function readPublished(text: string): InstanceSnapshot | undefined {
   if (text === '') return undefined;
   try {
-    const figures = JSON.parse(text) as Partial<Published>;
-    return figures.version === PUBLISHED_VERSION ? (figures as Published) : undefined;
+    const figures = JSON.parse(text) as Partial<InstanceSnapshot>;
+    return figures.version === PUBLISHED_VERSION ? (figures as InstanceSnapshot) : undefined;
   } catch {
     return undefined;
   }

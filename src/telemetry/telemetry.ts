@@ -5,22 +5,22 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BooksParts } from '../dashboard/reconciliation.ts';
-import { Timeline } from '../dashboard/time-series.ts';
+import { TimeSeries } from '../dashboard/time-series.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Session, SessionEvents } from '../payments/session.ts';
-import type { Breaker } from '../processors/circuit-breaker.ts';
+import type { CircuitBreaker } from '../processors/circuit-breaker.ts';
 import { fileName } from '../storage/embedded/sqlite/open.ts';
 import type { Shared, Store } from '../storage/ports.ts';
-import { Figures } from './counters.ts';
-import { Journal } from './event-log.ts';
+import { Counters } from './counters.ts';
+import { EventLog } from './event-log.ts';
 import type { Logger } from './logger.ts';
-import { Runtime } from './process-metrics.ts';
-import type { Seen, SharedHealth } from './prometheus.ts';
+import { ProcessMetrics } from './process-metrics.ts';
+import type { InstanceSeen, SharedHealth } from './prometheus.ts';
 import {
-  type Books,
+  type InstanceSnapshot,
   type ProcessorFigures,
   PUBLISHED_VERSION,
-  type Published,
+  type ReconciledBooks,
   readPublished,
 } from './snapshot.ts';
 
@@ -31,11 +31,11 @@ const STORE_EVERY = 10;
 const BOOKS_EVERY = 10;
 const SAMPLE_EVERY = 2;
 
-export interface ObservationParts {
+export interface TelemetryParts {
   readonly instance: string;
   readonly logger: Logger;
   readonly clock: Clock;
-  readonly breakers: readonly [Breaker, Breaker];
+  readonly breakers: readonly [CircuitBreaker, CircuitBreaker];
   readonly storeDirectory: string;
   /** What is at work at present; undefined between two lives. */
   readonly session: () => Session | undefined;
@@ -45,28 +45,28 @@ export interface ObservationParts {
   readonly books: BooksParts | undefined;
 }
 
-export class Observation {
-  readonly figures = new Figures();
-  readonly journal: Journal;
-  readonly timeline = new Timeline();
-  readonly #parts: ObservationParts;
-  readonly #runtime = new Runtime();
+export class Telemetry {
+  readonly figures = new Counters();
+  readonly journal: EventLog;
+  readonly timeline = new TimeSeries();
+  readonly #parts: TelemetryParts;
+  readonly #runtime = new ProcessMetrics();
   readonly #circuits = ['closed', 'closed'];
   readonly #health = [
     { version: 0, atMs: 0 },
     { version: 0, atMs: 0 },
   ];
   /** What each instance last published, read. */
-  readonly #read = new Map<string, { text: string; figures: Published | undefined }>();
+  readonly #read = new Map<string, { text: string; figures: InstanceSnapshot | undefined }>();
   /** What the comparison of the books found, where this instance is the one that compares. */
-  #books: Books | undefined;
+  #books: ReconciledBooks | undefined;
   #comparing = false;
   #beats = 0;
   #storeBytes = 0;
 
-  constructor(parts: ObservationParts) {
+  constructor(parts: TelemetryParts) {
     this.#parts = parts;
-    this.journal = new Journal(parts.logger);
+    this.journal = new EventLog(parts.logger);
   }
 
   /** What is counted and told of the session's events; what has to be done about them is the backend's. */
@@ -103,11 +103,11 @@ export class Observation {
   }
 
   /** The figures of this moment. */
-  read(): Published {
+  read(): InstanceSnapshot {
     const { clock, breakers, session, reasons } = this.#parts;
     const [nowMs, atMs] = [clock.monotonicMs(), clock.wallMs()];
     const live = session();
-    const looked = live?.queue.look() ?? { pinned: 0, oldestMs: Infinity };
+    const looked = live?.pool.look() ?? { pinned: 0, oldestMs: Infinity };
     const processor = (index: 0 | 1): ProcessorFigures => {
       const { circuit, askAgainAtMs } = breakers[index];
       const isPlanned = circuit !== 'closed' && askAgainAtMs > 0;
@@ -122,8 +122,8 @@ export class Observation {
       atMs,
       ...this.figures.read(),
       queue: {
-        length: live?.queue.size ?? 0,
-        capacity: live?.queue.capacity ?? 0,
+        length: live?.pool.size ?? 0,
+        capacity: live?.pool.capacity ?? 0,
         pinned: looked.pinned,
         oldestMs: looked.oldestMs === Infinity ? 0 : Math.round(nowMs - looked.oldestMs),
         atWork: live?.worker.atWork ?? 0,
@@ -139,7 +139,7 @@ export class Observation {
   /**
    * All instances that the store knows, by what they last published; this one by its figures of this moment.
    */
-  instances(): Seen[] {
+  instances(): InstanceSeen[] {
     const { instance, session } = this.#parts;
     const others = session()?.membership.shared?.instances ?? [];
     const seen = others.map(({ name, alive, unsettled, figures }) => ({
@@ -184,7 +184,7 @@ export class Observation {
     this.#watchCircuits();
   }
 
-  #published(name: string, text: string): Published | undefined {
+  #published(name: string, text: string): InstanceSnapshot | undefined {
     const read = this.#read.get(name);
     if (read?.text === text) return read.figures;
     const figures = readPublished(text);

@@ -5,7 +5,7 @@ import type { Cents } from '../domain/money.ts';
 import { emptyTotal } from '../domain/money.ts';
 import { idText, writeIdBytes } from '../domain/payment.ts';
 import { Connection, type Handler, type Phase, type Turn } from '../http/connection.ts';
-import type { Observer } from '../http/instrumentation.ts';
+import type { Instrumentation } from '../http/instrumentation.ts';
 import {
   ACCEPTED,
   type Acceptance,
@@ -72,7 +72,7 @@ export class FakePayments implements Payments {
   }
 }
 
-export interface Driven {
+export interface ConnectionOutput {
   readonly output: string;
   readonly phase: Phase;
 }
@@ -80,13 +80,16 @@ export interface Driven {
 export interface DriveOptions {
   readonly handler: Handler;
   readonly commit?: () => boolean;
-  readonly observer?: Observer;
+  readonly observer?: Instrumentation;
   /** Whether the client ends its side after the last piece. */
   readonly ends?: boolean;
 }
 
 /** Sends `pieces` to a new connection, one in each turn, until nothing more comes out. */
-export async function drive(pieces: Iterable<Buffer>, options: DriveOptions): Promise<Driven> {
+export async function driveConnection(
+  pieces: Iterable<Buffer>,
+  options: DriveOptions,
+): Promise<ConnectionOutput> {
   const turn: Turn = { batch: 1, needsCommit: false };
   const connection = new Connection(options.handler, turn, 0, options.observer);
   let output = '';
@@ -126,15 +129,15 @@ export async function drive(pieces: Iterable<Buffer>, options: DriveOptions): Pr
   return { output, phase: connection.phase };
 }
 
-export interface Seen {
+export interface ParsedAnswer {
   readonly status: number;
   readonly head: string;
   readonly body: string;
 }
 
 /** The answers in an output. What looks like a further answer is no body, as answers to HEAD have none. */
-export function answersIn(output: string): Seen[] {
-  const answers: Seen[] = [];
+export function answersIn(output: string): ParsedAnswer[] {
+  const answers: ParsedAnswer[] = [];
   let at = 0;
   while (at < output.length) {
     const end = output.indexOf('\r\n\r\n', at) + 4;

@@ -1,9 +1,9 @@
 /** Figures for tests. */
-import type { Figures } from '../telemetry/counters.ts';
-import { PUBLISHED_VERSION, type Published } from '../telemetry/snapshot.ts';
+import type { Counters } from '../telemetry/counters.ts';
+import { type InstanceSnapshot, PUBLISHED_VERSION } from '../telemetry/snapshot.ts';
 
 /** What an instance with these figures would publish; `more` in place of quiet states. */
-export function published(figures: Figures, more: Partial<Published> = {}): Published {
+export function published(figures: Counters, more: Partial<InstanceSnapshot> = {}): InstanceSnapshot {
   const atMs = 1_800_000_000_000;
   return {
     version: PUBLISHED_VERSION,

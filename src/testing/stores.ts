@@ -1,7 +1,7 @@
 /** What the tests of the stores share: a store asked by promises, batches by name, chance with a seed. */
 
 import * as column from '../storage/batch.ts';
-import { ATTEMPT, type Batch, MARK, PUT, SETTLE } from '../storage/batch.ts';
+import { ATTEMPT, type Batch, INSERT, MARK, SETTLE } from '../storage/batch.ts';
 import { type Store, StoreFault } from '../storage/ports.ts';
 
 type Answer<Call> = Call extends (...values: [...infer Values, reply: infer Reply]) => void
@@ -63,18 +63,18 @@ function add(batch: Batch, kind: number, fields: Fields): number {
 
 /** Adds the row that puts the id number `n`. */
 export function put(batch: Batch, n: number, fields: Fields = {}): void {
-  const start = add(batch, PUT, fields);
+  const start = add(batch, INSERT, fields);
   const view = new DataView(idOf(n).buffer);
   for (let word = 0; word < 4; word++) batch.rows[start + column.ID + word] = view.getInt32(word * 4);
 }
 
-export const mark = (batch: Batch, fields: Fields): number => add(batch, MARK, fields);
-export const settle = (batch: Batch, fields: Fields): number =>
+export const markRow = (batch: Batch, fields: Fields): number => add(batch, MARK, fields);
+export const settleRow = (batch: Batch, fields: Fields): number =>
   add(batch, SETTLE, { processor: 0, ...fields });
-export const attempt = (batch: Batch, fields: Fields): number => add(batch, ATTEMPT, fields);
+export const attemptRow = (batch: Batch, fields: Fields): number => add(batch, ATTEMPT, fields);
 
 /** Whole numbers from 0 to below `bound`, the same for the same seed (mulberry32). */
-export function chance(seed: number): (bound: number) => number {
+export function seededBelow(seed: number): (bound: number) => number {
   let state = seed | 0;
   return bound => {
     state = (state + 0x6d2b79f5) | 0;

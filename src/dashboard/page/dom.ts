@@ -1,6 +1,6 @@
 /** The few things that the page does to its document. */
 
-export type Child = Node | string | number | false | null | undefined;
+export type Content = Node | string | number | false | null | undefined;
 
 /** The element with this id, which has to be there. */
 export function byId<T extends Element = HTMLElement>(id: string): T {
@@ -13,7 +13,7 @@ export function byId<T extends Element = HTMLElement>(id: string): T {
 export function make(
   tag: string,
   attributes: Readonly<Record<string, string>> = {},
-  ...children: Child[]
+  ...children: Content[]
 ): HTMLElement {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
@@ -28,11 +28,11 @@ export function setText(element: Element | string, text: string): void {
 }
 
 /** Puts these children in place of those that were there. */
-export function fill(element: Element, ...children: Child[]): void {
+export function fill(element: Element, ...children: Content[]): void {
   element.replaceChildren(...kept(children));
 }
 
-function kept(children: readonly Child[]): (Node | string)[] {
+function kept(children: readonly Content[]): (Node | string)[] {
   return children
     .filter(child => child !== false && child !== null && child !== undefined)
     .map(child => (typeof child === 'number' ? String(child) : (child as Node | string)));

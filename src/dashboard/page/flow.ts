@@ -2,10 +2,10 @@
  * The way of a payment as a picture: the door, the backends, what waits, the processors, and what moves
  * between them.
  */
-import type { InstanceState, ProcessorState, Sample, View } from '../api.ts';
+import type { DashboardView, InstanceState, ProcessorState, Sample } from '../api.ts';
 import { byId, fill, make } from './dom.ts';
-import { bytes, duration, plural, rate, whole } from './format.ts';
-import { svg } from './plot.ts';
+import { bytes, duration, grouped, plural, rate } from './format.ts';
+import { svgElement } from './plot.ts';
 import { isDown } from './verdict.ts';
 
 /** Outcomes in words, in the order in which they are told. */
@@ -24,7 +24,7 @@ const OUTCOME_WORDS: Readonly<Record<string, string>> = {
 };
 
 /** Draws the picture of `view`; `sample` says how much moves. */
-export function drawFlow(view: View, sample: Sample | undefined): void {
+export function drawFlow(view: DashboardView, sample: Sample | undefined): void {
   const { instances, processors } = view;
   const alive = instances.filter(instance => instance.alive);
   const connections = alive.reduce((sum, instance) => sum + instance.connections, 0);
@@ -35,14 +35,14 @@ export function drawFlow(view: View, sample: Sample | undefined): void {
   drawWires(view, sample);
 }
 
-function doorNode(view: View, connections: number, sample: Sample | undefined): HTMLElement {
+function doorNode(view: DashboardView, connections: number, sample: Sample | undefined): HTMLElement {
   return node(
     'door',
     'ok',
     view.door,
     location.host,
     line(make('b', { class: 'big' }, rate(sample?.accepted ?? 0)), ' payments a second'),
-    line(make('b', {}, whole(connections)), ` connection${connections === 1 ? '' : 's'} to the backends`),
+    line(make('b', {}, grouped(connections)), ` connection${connections === 1 ? '' : 's'} to the backends`),
   );
 }
 
@@ -58,9 +58,9 @@ function backendNode(instance: InstanceState): HTMLElement {
     return gone;
   }
   const facts: [string, string][] = [
-    ['connections', whole(instance.connections)],
-    ['queue', whole(queue?.length ?? 0)],
-    ['at work', whole(queue?.atWork ?? 0)],
+    ['connections', grouped(instance.connections)],
+    ['queue', grouped(queue?.length ?? 0)],
+    ['at work', grouped(queue?.atWork ?? 0)],
     ['busy', `${Math.round(instance.busy * 100)} %`],
     ['memory', bytes(instance.residentBytes)],
   ];
@@ -86,13 +86,13 @@ function queueNode(instances: readonly InstanceState[]): HTMLElement {
     waiting > 0 && oldestMs > 5000 ? 'warn' : 'ok',
     'Queue and store',
     '',
-    line(make('b', { class: 'big' }, whole(waiting)), ' waiting'),
+    line(make('b', { class: 'big' }, grouped(waiting)), ' waiting'),
     make(
       'p',
       { class: 'chips' },
       fact('oldest', oldestMs === 0 ? 'none' : duration(oldestMs)),
-      fact('pinned', whole(pinned)),
-      fact('room in memory', whole(sum(({ capacity, length }) => capacity - length))),
+      fact('pinned', grouped(pinned)),
+      fact('room in memory', grouped(sum(({ capacity, length }) => capacity - length))),
     ),
   );
 }
@@ -116,7 +116,7 @@ function processorNode(processor: ProcessorState, nowMs: number): HTMLElement {
   const outcomes = Object.entries(OUTCOME_WORDS)
     .filter(([outcome]) => (attempts[outcome] ?? 0) > 0)
     .map(([outcome, words]) =>
-      fact(words, whole(attempts[outcome]!), outcome.includes('processed') ? 'ok' : 'bad'),
+      fact(words, grouped(attempts[outcome]!), outcome.includes('processed') ? 'ok' : 'bad'),
     );
   return node(
     name,
@@ -167,7 +167,7 @@ function node(
 }
 
 /** Lines from each node to those that come after it, moving where payments move. */
-function drawWires({ instances, processors }: View, sample: Sample | undefined): void {
+function drawWires({ instances, processors }: DashboardView, sample: Sample | undefined): void {
   const wires = byId<SVGSVGElement>('wires');
   const frame = byId('flow').getBoundingClientRect();
   const box = (key: string): DOMRect | undefined =>
@@ -176,7 +176,7 @@ function drawWires({ instances, processors }: View, sample: Sample | undefined):
   const wire = (from: string, to: string, look: string): void => {
     const [start, end] = [box(from), box(to)];
     if (start === undefined || end === undefined) return;
-    parts.push(svg('path', { class: `wire ${look}`, d: curve(start, end, frame) }));
+    parts.push(svgElement('path', { class: `wire ${look}`, d: curve(start, end, frame) }));
   };
   const moves = (amount: number | undefined): string => ((amount ?? 0) > 0 ? 'moves' : '');
   for (const { name, alive } of instances) {

@@ -3,13 +3,13 @@
 const WHOLE = new Intl.NumberFormat('en');
 const MONEY = new Intl.NumberFormat('en', { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 
-export const whole = (value: number): string => WHOLE.format(value);
+export const grouped = (value: number): string => WHOLE.format(value);
 
 /** A rate: whole, or with one digit where it is small. */
 export const rate = (value: number): string =>
   value > 0 && value < 10 ? value.toFixed(1) : WHOLE.format(Math.round(value));
 
-export const money = (cents: number): string => MONEY.format(cents / 100);
+export const decimals = (cents: number): string => MONEY.format(cents / 100);
 
 /** `1,234` as `1.2k`: for the scale of a plot. */
 export function brief(value: number): string {
@@ -38,4 +38,4 @@ export function clock(ms: number, fraction = false): string {
 }
 
 export const plural = (count: number, one: string): string =>
-  `${whole(count)} ${one}${count === 1 ? '' : 's'}`;
+  `${grouped(count)} ${one}${count === 1 ? '' : 's'}`;

@@ -1,13 +1,13 @@
 /** The dashboard: asks one backend after the other once a second, and draws what it hears. */
-import type { Sample, View } from '../api.ts';
+import type { DashboardView, Sample } from '../api.ts';
 import { refreshControls } from './controls.ts';
 import { byId, setText } from './dom.ts';
 import { drawFlow } from './flow.ts';
-import { brief, clock, duration, money, rate, whole } from './format.ts';
+import { brief, clock, decimals, duration, grouped, rate } from './format.ts';
 import { focusSearch, refreshStory, showLatest, startPayments } from './payments.ts';
 import { Plot, type Point } from './plot.ts';
 import { showBooks, showPolicy } from './reconciliation.ts';
-import { judge } from './verdict.ts';
+import { headlineOf } from './verdict.ts';
 
 const POLL_MS = 1000;
 const KEPT_SECONDS = 310;
@@ -15,7 +15,7 @@ const KEPT_SECONDS = 310;
 const FULL_ANSWERS = 4;
 
 const samples = new Map<number, Sample>();
-let view: View | undefined;
+let view: DashboardView | undefined;
 let lastAtMs = 0;
 let answers = 0;
 let isPaused = false;
@@ -46,7 +46,7 @@ const plots = {
     title: 'Waiting to be settled',
     least: 10,
     scale: brief,
-    read: whole,
+    read: grouped,
     lines: [
       { name: 'payments', colour: 'accent', look: 'area' },
       { name: 'pinned', colour: 'pinned' },
@@ -60,7 +60,7 @@ async function poll(): Promise<void> {
     const since = answers < FULL_ANSWERS ? 0 : lastAtMs - 3000;
     const response = await fetch(`dashboard.json?since=${since}`);
     if (!response.ok) throw new Error(String(response.status));
-    const news: View = await response.json();
+    const news: DashboardView = await response.json();
     if (isPaused) return;
     learn(news);
     await refreshStory();
@@ -70,7 +70,7 @@ async function poll(): Promise<void> {
   }
 }
 
-function learn(news: View): void {
+function learn(news: DashboardView): void {
   view = news;
   answers += 1;
   for (const sample of news.samples) samples.set(Math.floor(sample.atMs / 1000), sample);
@@ -82,7 +82,7 @@ function learn(news: View): void {
 
 function draw(): void {
   if (view === undefined) return;
-  const { look, text } = judge(view);
+  const { look, text } = headlineOf(view);
   setVerdict(look, text);
   const ordered = [...samples.entries()].sort(([one], [other]) => one - other);
   const latest = ordered.at(-1)?.[1];
@@ -109,19 +109,19 @@ function draw(): void {
   setText('freshness', `${clock(view.nowMs)}, told by ${view.answeredBy}`);
 }
 
-function drawTiles({ instances, books }: View, sample: Sample | undefined): void {
+function drawTiles({ instances, books }: DashboardView, sample: Sample | undefined): void {
   const oldestMs = instances.reduce((so, { queue }) => Math.max(so, queue?.oldestMs ?? 0), 0);
   const waiting = instances.reduce((sum, { unsettled }) => sum + unsettled, 0);
   setText('now-accepted', rate(sample?.accepted ?? 0));
   setText('now-settled', rate((sample?.default ?? 0) + (sample?.fallback ?? 0)));
-  setText('now-waiting', whole(waiting));
+  setText('now-waiting', grouped(waiting));
   setText('now-oldest', oldestMs > 0 ? `the oldest for ${duration(oldestMs)}` : '');
   const recent = [...samples.values()].findLast(({ answerMs }) => answerMs[1] !== null);
   setText('now-answer', recent === undefined ? '–' : duration(recent.answerMs[1] ?? 0));
   const sides = books?.sides;
   const isKnown = sides?.every(({ theirs }) => theirs !== null) ?? false;
   const difference = sides?.reduce((sum, { differenceCents }) => sum + Math.abs(differenceCents), 0) ?? 0;
-  setText('now-books', isKnown ? money(difference) : '–');
+  setText('now-books', isKnown ? decimals(difference) : '–');
   setText('now-books-note', books === undefined ? 'not compared' : isKnown ? '' : 'no answer yet');
   byId('now-books')
     .closest('div')

@@ -5,7 +5,7 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { Children, program } from '../../../bench/tools/children.ts';
-import { startStack } from '../../../bench/tools/soquete.ts';
+import { startLauncher } from '../../../bench/tools/soquete.ts';
 
 const browserFile = program('chromium') ?? program('chromium-browser') ?? program('google-chrome');
 const skip = browserFile === undefined && 'no Chromium is installed (Debian: apt-get install chromium)';
@@ -23,7 +23,7 @@ describe('the dashboard', { skip, timeout: 120_000 }, () => {
 
   before(async () => {
     children = new Children();
-    ({ url } = await startStack(children));
+    ({ url } = await startLauncher(children));
     sender = setInterval(() => void send(), 50);
     browser = await chromium.launch({
       executablePath: browserFile!,

@@ -1,7 +1,7 @@
 /** The latest payments, the search for one, and its story. */
-import type { PaymentLine, Story, View } from '../api.ts';
+import type { DashboardView, PaymentLine, PaymentTimeline } from '../api.ts';
 import { byId, fill, make } from './dom.ts';
-import { clock, duration, money } from './format.ts';
+import { clock, decimals, duration } from './format.ts';
 
 const COLOURS: Readonly<Record<string, string>> = { default: 'c-default', fallback: 'c-fallback' };
 
@@ -17,7 +17,7 @@ export function startPayments(): void {
 }
 
 /** Shows the latest payments, unless somebody points at them. */
-export function showLatest({ latest }: View): void {
+export function showLatest({ latest }: DashboardView): void {
   const body = byId('latest');
   byId('latest-none').hidden = latest.length > 0;
   if (body.matches(':hover') || body.contains(document.activeElement)) return;
@@ -42,7 +42,7 @@ function row(payment: PaymentLine): HTMLElement {
     'tr',
     {},
     make('td', {}, id),
-    make('td', { class: 'number' }, money(cents)),
+    make('td', { class: 'number' }, decimals(cents)),
     make('td', {}, stateOf(payment)),
     make('td', { class: 'wide' }, clock(acceptedAtMs)),
     make('td', { class: 'number wide' }, took),
@@ -71,7 +71,7 @@ async function open(id: string): Promise<void> {
 
 async function load(id: string): Promise<void> {
   const panel = byId('story');
-  let body: Story & { detail?: string };
+  let body: PaymentTimeline & { detail?: string };
   try {
     const answer = await fetch(`dashboard/payment.json?id=${encodeURIComponent(id)}`);
     body = await answer.json();
@@ -97,7 +97,7 @@ async function load(id: string): Promise<void> {
   if (focused) close.focus();
 }
 
-function story({ payment, events, waits }: Story): HTMLElement[] {
+function story({ payment, events, waits }: PaymentTimeline): HTMLElement[] {
   const list = make('ol', { tabindex: '0', 'aria-label': 'What happened, oldest first' });
   let earlierMs = payment.acceptedAtMs;
   for (const { atMs, kind, processor, durationMs, text } of events) {
@@ -114,7 +114,7 @@ function story({ payment, events, waits }: Story): HTMLElement[] {
       ),
     );
   }
-  const amount = make('p', {}, `${money(payment.cents)}, `, stateOf(payment));
+  const amount = make('p', {}, `${decimals(payment.cents)}, `, stateOf(payment));
   if (waits === null) return [amount, list];
   const until = waits.untilMs > 0 ? ` (${clock(waits.untilMs, true)})` : '';
   return [

@@ -4,7 +4,7 @@
  */
 import { fill, make } from './dom.ts';
 
-export interface Line {
+export interface PlotLine {
   readonly name: string;
   /** `accent`, `default`, `fallback`, `pinned` or `muted`. */
   readonly colour: string;
@@ -13,7 +13,7 @@ export interface Line {
 
 export interface PlotOptions {
   readonly title: string;
-  readonly lines: readonly Line[];
+  readonly lines: readonly PlotLine[];
   /** Values below this make no taller picture. */
   readonly least: number;
   readonly scale: (value: number) => string;
@@ -41,7 +41,7 @@ export class Plot {
 
   constructor(figure: HTMLElement, options: PlotOptions) {
     this.#options = options;
-    this.#svg = svg('svg', { class: 'plot', role: 'img' }) as SVGSVGElement;
+    this.#svg = svgElement('svg', { class: 'plot', role: 'img' }) as SVGSVGElement;
     this.#legend = make('div', { class: 'legend' });
     figure.append(make('figcaption', {}, options.title), this.#legend, this.#svg);
     this.#svg.addEventListener('pointermove', event => {
@@ -76,7 +76,7 @@ export class Plot {
     const parts: SVGElement[] = [];
     for (const share of [0, 0.5, 1]) {
       const at = y(top * share);
-      parts.push(svg('line', { class: 'grid', x1: LEFT, x2: width - RIGHT, y1: at, y2: at }));
+      parts.push(svgElement('line', { class: 'grid', x1: LEFT, x2: width - RIGHT, y1: at, y2: at }));
       parts.push(label(LEFT - 6, at + 4, 'end', scale(top * share)));
     }
     for (const [minutes, anchor] of [
@@ -95,15 +95,15 @@ export class Plot {
         for (const run of runs) {
           const [first, last] = [run.split('L')[0]!, run.split('L').at(-1)!];
           const d = `M${run}L${last.split(',')[0]},${y(0)}L${first.split(',')[0]},${y(0)}Z`;
-          parts.push(svg('path', { class: `area c-${colour}`, d }));
+          parts.push(svgElement('path', { class: `area c-${colour}`, d }));
         }
       }
-      parts.push(svg('path', { class: `${look === 'thin' ? 'thin ' : ''}c-${colour}`, d: path }));
+      parts.push(svgElement('path', { class: `${look === 'thin' ? 'thin ' : ''}c-${colour}`, d: path }));
     }
     const shown = this.#shown(points, from);
     if (this.#pointed !== undefined && shown !== undefined) {
       const at = x(shown.second);
-      parts.push(svg('line', { class: 'cursor', x1: at, x2: at, y1: TOP, y2: HEIGHT - BOTTOM }));
+      parts.push(svgElement('line', { class: 'cursor', x1: at, x2: at, y1: TOP, y2: HEIGHT - BOTTOM }));
     }
     this.#svg.setAttribute('viewBox', `0 0 ${width} ${HEIGHT}`);
     fill(this.#svg, ...parts);
@@ -159,12 +159,12 @@ function niceTop(value: number): number {
 }
 
 function label(x: number, y: number, anchor: string, text: string): SVGElement {
-  const element = svg('text', { x, y, 'text-anchor': anchor });
+  const element = svgElement('text', { x, y, 'text-anchor': anchor });
   element.textContent = text;
   return element;
 }
 
-export function svg(tag: string, attributes: Readonly<Record<string, string | number>>): SVGElement {
+export function svgElement(tag: string, attributes: Readonly<Record<string, string | number>>): SVGElement {
   const element = document.createElementNS('http://www.w3.org/2000/svg', tag);
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
   return element;

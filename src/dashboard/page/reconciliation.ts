@@ -1,11 +1,11 @@
 /** The books side by side, the fees, and the policy in words. */
 import type { BooksSide } from '../../telemetry/snapshot.ts';
-import type { PolicyView, View } from '../api.ts';
+import type { DashboardView, PolicyView } from '../api.ts';
 import { byId, fill, make } from './dom.ts';
-import { clock, duration, money, plural, whole } from './format.ts';
+import { clock, decimals, duration, grouped, plural } from './format.ts';
 
 /** Shows soquete's sums beside the processors' own. */
-export function showBooks({ books, processors }: View): void {
+export function showBooks({ books, processors }: DashboardView): void {
   const body = byId('books-body');
   if (books === undefined) {
     const note =
@@ -74,7 +74,7 @@ function sideRow(name: string, { count, cents, theirs, differenceCents }: BooksS
     make(
       'td',
       { class: 'number' },
-      money(value.cents),
+      decimals(value.cents),
       make('br'),
       make('small', {}, plural(value.count, 'payment')),
     );
@@ -85,7 +85,7 @@ function sideRow(name: string, { count, cents, theirs, differenceCents }: BooksS
     make('th', { scope: 'row' }, name),
     sum({ count, cents }),
     theirs === null ? make('td', { class: 'number muted' }, 'no answer') : sum(theirs),
-    make('td', { class: `number ${look}` }, theirs === null ? '–' : money(differenceCents)),
+    make('td', { class: `number ${look}` }, theirs === null ? '–' : decimals(differenceCents)),
   );
 }
 
@@ -106,8 +106,8 @@ function simpleTable(rows: readonly { name: string; count: number; cents: number
           'tr',
           {},
           make('th', { scope: 'row' }, name),
-          make('td', { class: 'number' }, whole(count)),
-          make('td', { class: 'number' }, money(cents)),
+          make('td', { class: 'number' }, grouped(count)),
+          make('td', { class: 'number' }, decimals(cents)),
         ),
       ),
     ),
@@ -124,8 +124,8 @@ function fees(sides: readonly BooksSide[]): HTMLElement | false {
   const excess =
     more < 0.005
       ? 'that is the least possible'
-      : `${more.toFixed(2)} % above the least possible, ${money(cheapest)}`;
-  return make('p', { class: 'fees' }, 'Fees paid: ', make('b', {}, money(paid)), ` (${excess}).`);
+      : `${more.toFixed(2)} % above the least possible, ${decimals(cheapest)}`;
+  return make('p', { class: 'fees' }, 'Fees paid: ', make('b', {}, decimals(paid)), ` (${excess}).`);
 }
 
 /** The policy as configured, in words. */

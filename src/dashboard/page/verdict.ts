@@ -1,8 +1,8 @@
 /** One sentence about everything: what a person wants to know first. */
-import type { ProcessorState, View } from '../api.ts';
-import { duration, money, plural, whole } from './format.ts';
+import type { DashboardView, ProcessorState } from '../api.ts';
+import { decimals, duration, grouped, plural } from './format.ts';
 
-export interface Verdict {
+export interface Headline {
   readonly look: '' | 'warn' | 'bad';
   readonly text: string;
 }
@@ -17,7 +17,7 @@ export function isDown({ circuits, failing }: ProcessorState): boolean {
 }
 
 /** The most urgent thing to say. */
-export function judge({ instances, processors, books, policy }: View): Verdict {
+export function headlineOf({ instances, processors, books, policy }: DashboardView): Headline {
   const waiting = instances.reduce((sum, { unsettled }) => sum + unsettled, 0);
   const oldestMs = instances.reduce((so, { queue }) => Math.max(so, queue?.oldestMs ?? 0), 0);
   const difference =
@@ -29,7 +29,7 @@ export function judge({ instances, processors, books, policy }: View): Verdict {
   if (difference > 0 && pinned === 0) {
     return {
       look: 'bad',
-      text: `The books differ by ${money(difference)}, and no pinned payment explains it.`,
+      text: `The books differ by ${decimals(difference)}, and no pinned payment explains it.`,
     };
   }
   if (refusing.length > 0 && refusing.length === instances.length - gone.length) {
@@ -54,7 +54,7 @@ export function judge({ instances, processors, books, policy }: View): Verdict {
     };
   }
   if (waiting > 0 && oldestMs > 3000) {
-    return { look: 'warn', text: `${whole(waiting)} wait, the oldest for ${duration(oldestMs)}.` };
+    return { look: 'warn', text: `${grouped(waiting)} wait, the oldest for ${duration(oldestMs)}.` };
   }
   return {
     look: '',

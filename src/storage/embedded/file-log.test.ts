@@ -3,10 +3,10 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { Log } from './file-log.ts';
+import { FileLog } from './file-log.ts';
 import { type Files, realFiles } from './files.ts';
 import { decodeHeader, decodeRecords, HEADER_BYTES, RECORD_BYTES } from './log-format.ts';
-import { Follower } from './shared-directory-feed.ts';
+import { SharedDirectoryFeed } from './shared-directory-feed.ts';
 
 const ACCEPTED_AT = 1_783_686_896_000;
 
@@ -43,7 +43,7 @@ test('one write keeps all payments of a turn, under the generation of the log', 
         return realFiles.write(fd, bytes, length, position);
       },
     };
-    const log = new Log(directory, 'a', of(3), false, files);
+    const log = new FileLog(directory, 'a', of(3), false, files);
     for (let count = 0; count < 1500; count++) log.append(id(count), 1990, ACCEPTED_AT);
     assert.equal(log.write(), true);
     assert.deepEqual(writes, [HEADER_BYTES, 1500 * RECORD_BYTES]);
@@ -64,7 +64,7 @@ test('a write that a full disk cut short leaves nothing behind, and later ones a
         return written;
       },
     };
-    const log = new Log(directory, 'a', of(1), false, files);
+    const log = new FileLog(directory, 'a', of(1), false, files);
     log.append(id(1), 1990, ACCEPTED_AT);
     assert.equal(log.write(), true);
     full = true;
@@ -85,7 +85,10 @@ test('a write that a full disk cut short leaves nothing behind, and later ones a
 test('`flushed` answers only after a sync that began after the write, and writers share one', () =>
   inDirectory(async directory => {
     const syncs: ((error: Error | null) => void)[] = [];
-    const log = new Log(directory, 'a', of(1), true, { ...realFiles, sync: (_fd, done) => syncs.push(done) });
+    const log = new FileLog(directory, 'a', of(1), true, {
+      ...realFiles,
+      sync: (_fd, done) => syncs.push(done),
+    });
     const events: string[] = [];
     log.append(id(1), 1, ACCEPTED_AT);
     log.write();
@@ -121,7 +124,7 @@ test('the disk is made to have what nobody waits for, also of a segment that is 
         realFiles.close(fd);
       },
     };
-    const log = new Log(directory, 'a', of(1), false, files, 4);
+    const log = new FileLog(directory, 'a', of(1), false, files, 4);
     const write = (): void => {
       log.append(id(synced.length), 1, ACCEPTED_AT);
       log.write();
@@ -150,7 +153,7 @@ test('the disk is made to have what nobody waits for, also of a segment that is 
 
 test('a segment may go once the store has all of it, and not before', () =>
   inDirectory(directory => {
-    const log = new Log(directory, 'a', of(1), false);
+    const log = new FileLog(directory, 'a', of(1), false);
     const { segment } = log;
     for (let count = 0; count < 2000; count++) log.append(id(count), 1, ACCEPTED_AT);
     log.write();
@@ -170,11 +173,11 @@ test('a segment may go once the store has all of it, and not before', () =>
 
 test('a new life writes behind the segments of the one before, and removes them when told', () =>
   inDirectory(directory => {
-    const before = new Log(directory, 'a', of(1), false);
+    const before = new FileLog(directory, 'a', of(1), false);
     before.append(id(1), 1, ACCEPTED_AT);
     before.write();
     before.close(false);
-    const now = new Log(directory, 'a', of(1), false);
+    const now = new FileLog(directory, 'a', of(1), false);
     assert.ok(now.segment > before.segment);
     assert.equal(segments(directory).length, 2);
     now.removeEarlier();
@@ -184,7 +187,7 @@ test('a new life writes behind the segments of the one before, and removes them 
 
 test('a purge leaves a single empty segment of the later generation', () =>
   inDirectory(directory => {
-    const log = new Log(directory, 'a', of(1), false);
+    const log = new FileLog(directory, 'a', of(1), false);
     log.append(id(1), 1, ACCEPTED_AT);
     log.write();
     log.append(id(2), 1, ACCEPTED_AT);
@@ -199,13 +202,13 @@ test('a purge leaves a single empty segment of the later generation', () =>
 
 test('followers hear what others accept, find it by id, and forget it with its segment', () =>
   inDirectory(directory => {
-    const other = new Log(directory, 'b', of(1), false);
+    const other = new FileLog(directory, 'b', of(1), false);
     const heard: number[] = [];
-    const follower = new Follower(directory, 'a', {
+    const follower = new SharedDirectoryFeed(directory, 'a', {
       accepted: words => heard.push(words[0]!),
       missed: () => assert.fail('nothing was missed'),
     });
-    const own = new Log(directory, 'a', of(1), false);
+    const own = new FileLog(directory, 'a', of(1), false);
     own.append(id(9999), 1, ACCEPTED_AT);
     own.write();
     for (let count = 0; count < 5000; count++) other.append(id(count), count, ACCEPTED_AT);
@@ -230,8 +233,8 @@ test('followers hear what others accept, find it by id, and forget it with its s
 test('a follower says when segments came and went unseen', () =>
   inDirectory(directory => {
     let missed = 0;
-    const other = new Log(directory, 'b', of(1), false);
-    const follower = new Follower(directory, 'a', { accepted: () => {}, missed: () => missed++ });
+    const other = new FileLog(directory, 'b', of(1), false);
+    const follower = new SharedDirectoryFeed(directory, 'a', { accepted: () => {}, missed: () => missed++ });
     follower.poll(1);
     other.rotate();
     follower.poll(1);
@@ -247,10 +250,10 @@ test('a follower says when segments came and went unseen', () =>
 
 test('what is of a generation before a purge is not heard', () =>
   inDirectory(directory => {
-    const other = new Log(directory, 'b', of(1), false);
+    const other = new FileLog(directory, 'b', of(1), false);
     other.append(id(1), 1, ACCEPTED_AT);
     other.write();
-    const follower = new Follower(directory, 'a', {
+    const follower = new SharedDirectoryFeed(directory, 'a', {
       accepted: () => assert.fail('it was purged'),
       missed: () => {},
     });

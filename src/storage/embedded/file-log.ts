@@ -31,7 +31,7 @@ interface Segment {
 
 export const logDirectory = (directory: string): string => join(directory, logFolder);
 
-export class Log {
+export class FileLog {
   readonly #directory: string;
   readonly #instance: string;
   readonly #files: Files;

@@ -25,7 +25,7 @@ export interface Heard {
   readonly acceptedAtMs: number;
 }
 
-export interface FollowEvents {
+export interface FeedEvents {
   /** Another instance accepted a payment: four words. */
   accepted(id: Int32Array, instance: string): void;
   /** Segments came and went unseen: ids may be missing, though the store has them by now. */
@@ -41,10 +41,10 @@ interface Followed {
   readonly table: Table;
 }
 
-export class Follower {
+export class SharedDirectoryFeed {
   readonly #directory: string;
   readonly #instance: string;
-  readonly #events: FollowEvents;
+  readonly #events: FeedEvents;
   readonly #files: Files;
   readonly #followed = new Map<string, Followed>();
   /** The same, for whoever asks for each payment: an array is gone through without an object a step. */
@@ -54,7 +54,7 @@ export class Follower {
   readonly #buffer = new Uint8Array(READ_BYTES);
   readonly #words = new Int32Array(4);
 
-  constructor(directory: string, instance: string, events: FollowEvents, files: Files = realFiles) {
+  constructor(directory: string, instance: string, events: FeedEvents, files: Files = realFiles) {
     this.#files = files;
     this.#directory = logDirectory(directory);
     this.#instance = instance;

@@ -20,7 +20,7 @@ type Mutable<T> = { -readonly [Name in keyof T]: T[Name] };
 type Payment = Mutable<StoredPayment> & { owner: string };
 
 /** Payments are in the order of their seqs. */
-export class MemoryWorld {
+export class MemoryState {
   generation = 1;
   term = 1;
   boot = '';
@@ -94,7 +94,7 @@ export class MemoryWorld {
   /** Carries out one row of a batch of `owner`'s; returns its result. */
   change(owner: string, rows: Float64Array, start: number): number {
     const kind = rows[start + column.KIND];
-    if (kind === column.PUT) {
+    if (kind === column.INSERT) {
       const id = new Uint8Array(16);
       writeIdBytes(rows, start + column.ID, id, 0);
       const cents = rows[start + column.CENTS] as Cents;

@@ -1,6 +1,6 @@
 /**
  * A model of the store in memory: the same contract in plain JavaScript, with nothing that depends on a
- * clock, on chance or on a thread. One `MemoryWorld` stands for the shared file, one `MemoryStore` for an
+ * clock, on chance or on a thread. One `MemoryState` stands for the shared file, one `MemoryStore` for an
  * instance's connection to it.
  */
 
@@ -19,7 +19,7 @@ import {
   StoreFault,
   type Written,
 } from '../ports.ts';
-import { type MemoryWorld, pinnedAs, stored, untouched } from './state.ts';
+import { type MemoryState, pinnedAs, stored, untouched } from './state.ts';
 
 /** What an instance's log holds of one payment. */
 export interface LoggedPayment {
@@ -48,7 +48,7 @@ export interface MemoryOptions {
 }
 
 export class MemoryStore implements Store, Reopening {
-  readonly #world: MemoryWorld;
+  readonly #world: MemoryState;
   readonly #options: MemoryOptions;
   #name = '';
   #epoch = 0;
@@ -56,7 +56,7 @@ export class MemoryStore implements Store, Reopening {
   #brokenTerm: SqliteOptions['brokenTerm'];
   #closed = false;
 
-  constructor(world: MemoryWorld, options: MemoryOptions = {}) {
+  constructor(world: MemoryState, options: MemoryOptions = {}) {
     this.#world = world;
     this.#options = options;
     this.#brokenTerm = options.brokenTerm;

@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { StoreFault } from '../../ports.ts';
 import { fileName } from './open.ts';
-import type { Turns } from './write-fairness.ts';
+import type { WriteFairness } from './write-fairness.ts';
 
 /** Each operation of a batch makes about one page of the WAL: nearly all of them the page of a random id. */
 const passivePages = 4096;
@@ -27,9 +27,9 @@ export class Checkpoints {
   /** An estimate of the pages that this connection wrote since its last checkpoint. */
   #pages = 0;
 
-  readonly #turns: Turns;
+  readonly #turns: WriteFairness;
 
-  constructor(database: DatabaseSync, turns: Turns, directory: string) {
+  constructor(database: DatabaseSync, turns: WriteFairness, directory: string) {
     this.#turns = turns;
     this.#passive = database.prepare('PRAGMA wal_checkpoint(PASSIVE)');
     this.#restart = database.prepare('PRAGMA wal_checkpoint(RESTART)');

@@ -9,11 +9,11 @@ import { join } from 'node:path';
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import { StoreFault } from '../../ports.ts';
 import { fileName, type SqliteOptions } from './open.ts';
-import type { Turns } from './write-fairness.ts';
+import type { WriteFairness } from './write-fairness.ts';
 
-export class Connection {
+export class StoreConnection {
   readonly #database: DatabaseSync;
-  readonly #turns: Turns;
+  readonly #turns: WriteFairness;
   readonly #statements = new Map<string, StatementSync>();
   /** The file that is open, as its path named it. */
   readonly #path: string;
@@ -21,7 +21,7 @@ export class Connection {
   readonly #isAlwaysFlushed: boolean;
   #begun = 0;
 
-  constructor(database: DatabaseSync, turns: Turns, { directory, durable }: SqliteOptions) {
+  constructor(database: DatabaseSync, turns: WriteFairness, { directory, durable }: SqliteOptions) {
     this.#database = database;
     this.#turns = turns;
     this.#path = join(directory, fileName);

@@ -12,7 +12,7 @@ import { SqliteStore } from './store.ts';
 const ID = '4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3';
 
 function put(batch: Batch, firstWord: number): void {
-  const start = batch.add(column.PUT);
+  const start = batch.add(column.INSERT);
   const words = [firstWord, 0x7d264d9d, 0xaa194dc1 | 0, 0xc7cf60b3 | 0];
   for (const [at, word] of words.entries()) batch.rows[start + column.ID + at] = word;
   batch.rows[start + column.CENTS] = 1990;

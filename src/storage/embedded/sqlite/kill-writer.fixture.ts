@@ -6,7 +6,7 @@
  */
 
 import { writeSync } from 'node:fs';
-import { put, settle } from '../../../testing/stores.ts';
+import { put, settleRow } from '../../../testing/stores.ts';
 import { Batch } from '../../batch.ts';
 import { SqliteStore } from './store.ts';
 
@@ -33,7 +33,7 @@ for (let round = 0; ; round++) {
   });
   tell((round + 1) * perBatch, round * perBatch);
   write(batch => {
-    for (const seq of seqs) settle(batch, { seq, cents: 100, requestedAtMs: seq, settledAtMs: seq });
+    for (const seq of seqs) settleRow(batch, { seq, cents: 100, requestedAtMs: seq, settledAtMs: seq });
   });
   tell((round + 1) * perBatch, (round + 1) * perBatch);
 }

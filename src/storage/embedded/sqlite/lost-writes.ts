@@ -19,7 +19,7 @@ interface Row {
   readonly term: number;
 }
 
-export class Machine {
+export class LostWrites {
   readonly #boot: string;
   readonly #brokenTerm: SqliteOptions['brokenTerm'];
   readonly #read: StatementSync;

@@ -7,8 +7,8 @@
 
 import type { ProcessorIndex } from '../../../domain/payment.ts';
 import { type HealthReport, type InstanceView, type Joined, type Shared, StoreFault } from '../../ports.ts';
-import type { Connection } from './connection.ts';
-import type { Machine } from './lost-writes.ts';
+import type { StoreConnection } from './connection.ts';
+import type { LostWrites } from './lost-writes.ts';
 
 interface Place {
   readonly number: number;
@@ -17,8 +17,8 @@ interface Place {
 }
 
 export class Members {
-  readonly #connection: Connection;
-  readonly #machine: Machine;
+  readonly #connection: StoreConnection;
+  readonly #machine: LostWrites;
   #instance = '';
   #number = 0;
   #epoch = 0;
@@ -27,7 +27,7 @@ export class Members {
   #sharedVersion = 0;
   #sharedBegun = 0;
 
-  constructor(connection: Connection, machine: Machine) {
+  constructor(connection: StoreConnection, machine: LostWrites) {
     this.#connection = connection;
     this.#machine = machine;
   }

@@ -139,7 +139,7 @@ export function openDatabase(options: SqliteOptions): DatabaseSync {
     return database;
   } catch (error) {
     database?.close();
-    throw refusal(directory, error);
+    throw openErrorOf(directory, error);
   }
 }
 
@@ -234,7 +234,7 @@ function syncDirectory(directory: string): void {
 }
 
 /** What to say of an error on opening. */
-export function refusal(directory: string, error: unknown): StoreOpenError {
+export function openErrorOf(directory: string, error: unknown): StoreOpenError {
   return error instanceof StoreOpenError ? error : new StoreOpenError(mend(directory, error));
 }
 

@@ -7,7 +7,7 @@ import { closeSync, openSync, readdirSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { DEFAULT, PINNED, WAITING } from '../../../domain/payment.ts';
 import * as column from '../../batch.ts';
-import { Batch, PUT } from '../../batch.ts';
+import { Batch, INSERT } from '../../batch.ts';
 import {
   decodeHeader,
   decodeRecords,
@@ -98,7 +98,7 @@ const putPinned: Progress = (rows, start, acceptedAtMs) => {
 function fill(batch: Batch, bytes: Uint8Array, progress: Progress): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset);
   decodeRecords(bytes, 0, bytes.length, (_, idStart, cents, acceptedAtMs) => {
-    const start = batch.add(PUT);
+    const start = batch.add(INSERT);
     for (let word = 0; word < 4; word++) {
       batch.rows[start + column.ID + word] = view.getInt32(idStart + word * 4);
     }

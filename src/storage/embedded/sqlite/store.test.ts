@@ -19,7 +19,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { asked, chance, idOf, put, seed } from '../../../testing/stores.ts';
+import { asked, idOf, put, seed, seededBelow } from '../../../testing/stores.ts';
 import { Batch } from '../../batch.ts';
 import { unpackRows } from '../../row-codec.ts';
 import { faultOf, fileName, StoreOpenError } from './open.ts';
@@ -67,7 +67,7 @@ class Writer {
 
 test(`nothing acknowledged is lost when writers are killed (SEED=${seed})`, async () => {
   const directory = fresh();
-  const next = chance(seed);
+  const next = seededBelow(seed);
   const dead: { firstId: number; put: number; settled: number }[] = [];
   for (let round = 0; round < 3; round++) {
     const writers = ['a', 'b'].map((name, index) => ({ name, firstId: (round * 2 + index) * 1_000_000 }));

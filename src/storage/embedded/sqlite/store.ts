@@ -14,18 +14,18 @@ import type { Joined, Shared, Written } from '../../ports.ts';
 import { rangesOf } from '../../rollups.ts';
 import { packRows, STORED_COLUMNS } from '../../row-codec.ts';
 import { Checkpoints } from './checkpoints.ts';
-import { Connection } from './connection.ts';
-import { Machine } from './lost-writes.ts';
+import { StoreConnection } from './connection.ts';
+import { LostWrites } from './lost-writes.ts';
 import { Members } from './members.ts';
-import { busyMsDefault, openDatabase, refusal, type SqliteOptions } from './open.ts';
+import { busyMsDefault, openDatabase, openErrorOf, type SqliteOptions } from './open.ts';
 import { replayLogs } from './replay.ts';
-import { Turns } from './write-fairness.ts';
+import { WriteFairness } from './write-fairness.ts';
 import { BatchWriter } from './writer.ts';
 
 export class SqliteStore {
   readonly #directory: string;
-  readonly #machine: Machine;
-  readonly #connection: Connection;
+  readonly #machine: LostWrites;
+  readonly #connection: StoreConnection;
   readonly #members: Members;
   readonly #writer: BatchWriter;
   readonly #checkpoints: Checkpoints;
@@ -35,16 +35,16 @@ export class SqliteStore {
     const { directory, busyMs = busyMsDefault } = options;
     const database = openDatabase(options);
     this.#directory = directory;
-    this.#machine = new Machine(database, options);
+    this.#machine = new LostWrites(database, options);
     try {
-      const turns = new Turns(directory, busyMs);
-      this.#connection = new Connection(database, turns, options);
+      const turns = new WriteFairness(directory, busyMs);
+      this.#connection = new StoreConnection(database, turns, options);
       this.#members = new Members(this.#connection, this.#machine);
       this.#writer = new BatchWriter(database);
       this.#checkpoints = new Checkpoints(database, turns, directory);
     } catch (error) {
       database.close();
-      throw refusal(directory, error);
+      throw openErrorOf(directory, error);
     }
   }
 

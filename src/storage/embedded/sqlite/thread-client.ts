@@ -8,9 +8,9 @@ import type { Summary } from '../../../payments/api.ts';
 import type { Batch } from '../../batch.ts';
 import type { History, InspectedPayment, Inspection } from '../../inspection.ts';
 import {
-  type Reply as Callback,
   type Joined,
   type Reopening,
+  type Reply,
   type Shared,
   type Store,
   StoreFault,
@@ -56,7 +56,7 @@ export type Call =
       readonly values: unknown[];
     };
 
-export type Reply =
+export type ThreadReply =
   | { readonly is: 'open' }
   | { readonly is: 'refused'; readonly detail: string }
   | { readonly is: 'answer'; readonly value: unknown; readonly rows?: Float64Array }
@@ -82,7 +82,7 @@ function startThread(options: ThreadOptions): Promise<Worker> {
   });
   return new Promise((resolve, reject) => {
     worker.once('error', reject);
-    worker.once('message', (reply: Reply) => {
+    worker.once('message', (reply: ThreadReply) => {
       worker.off('error', reject);
       if (reply.is === 'open') resolve(worker);
       else reject(new StoreOpenError(reply.is === 'refused' ? reply.detail : reply.is));
@@ -115,16 +115,16 @@ class RemoteStore implements Store, Inspection, Reopening {
     this.#ended = undefined;
   }
 
-  join(instance: string, reply: Callback<Joined>): void {
+  join(instance: string, reply: Reply<Joined>): void {
     this.#ask({ name: 'join', values: [instance] }, this.#seeing(reply));
   }
 
-  replay(instance: string, reply: Callback<number>): void {
+  replay(instance: string, reply: Reply<number>): void {
     this.#ask({ name: 'replay', values: [instance] }, reply);
   }
 
   /** The rows of the batch are gone until the reply, and can be used again after it. */
-  write(batch: Batch, reply: Callback<Written>): void {
+  write(batch: Batch, reply: Reply<Written>): void {
     const { epoch, generation, rows, count, isFlushed } = batch;
     const settle = (answer: Written | StoreFault, returned?: Float64Array): void => {
       if (returned !== undefined) batch.rows = returned;
@@ -134,68 +134,68 @@ class RemoteStore implements Store, Inspection, Reopening {
     this.#ask({ name: 'write', values: [epoch, generation, rows, count, isFlushed] }, settle, [buffer]);
   }
 
-  take(afterSeq: number, limit: number, reply: Callback<StoredPayment[]>): void {
+  take(afterSeq: number, limit: number, reply: Reply<StoredPayment[]>): void {
     this.#ask({ name: 'take', values: [afterSeq, limit] }, unpacked(reply));
   }
 
-  adopt(instance: string, limit: number, reply: Callback<StoredPayment[]>): void {
+  adopt(instance: string, limit: number, reply: Reply<StoredPayment[]>): void {
     this.#ask({ name: 'adopt', values: [instance, limit] }, unpacked(reply));
   }
 
-  find(id: Uint8Array, reply: Callback<StoredPayment | undefined>): void {
+  find(id: Uint8Array, reply: Reply<StoredPayment | undefined>): void {
     const first = unpacked(found => reply(found instanceof StoreFault ? found : found[0]));
     this.#ask({ name: 'find', values: [id] }, first);
   }
 
-  summary(fromMs: number, toMs: number, reply: Callback<Summary>): void {
+  summary(fromMs: number, toMs: number, reply: Reply<Summary>): void {
     this.#ask({ name: 'summary', values: [fromMs, toMs] }, reply);
   }
 
-  ids(afterSeq: number, limit: number, reply: Callback<{ ids: Uint8Array; lastSeq: number }>): void {
+  ids(afterSeq: number, limit: number, reply: Reply<{ ids: Uint8Array; lastSeq: number }>): void {
     this.#ask({ name: 'ids', values: [afterSeq, limit] }, reply);
   }
 
-  look(reply: Callback<Shared>): void {
+  look(reply: Reply<Shared>): void {
     this.#ask({ name: 'look', values: [] }, this.#seeing(reply));
   }
 
-  beat(generation: number, figures: string, reply: Callback<Shared>): void {
+  beat(generation: number, figures: string, reply: Reply<Shared>): void {
     this.#ask({ name: 'beat', values: [generation, figures] }, this.#seeing(reply));
   }
 
-  fence(instance: string, epoch: number, beat: number, reply: Callback<boolean>): void {
+  fence(instance: string, epoch: number, beat: number, reply: Reply<boolean>): void {
     this.#ask({ name: 'fence', values: [instance, epoch, beat] }, reply);
   }
 
-  takeChecker(holder: string, reply: Callback<boolean>): void {
+  takeChecker(holder: string, reply: Reply<boolean>): void {
     this.#ask({ name: 'takeChecker', values: [holder] }, reply);
   }
 
-  report(processor: ProcessorIndex, failing: boolean, minResponseMs: number, reply: Callback<boolean>): void {
+  report(processor: ProcessorIndex, failing: boolean, minResponseMs: number, reply: Reply<boolean>): void {
     this.#ask({ name: 'report', values: [processor, failing, minResponseMs] }, reply);
   }
 
-  purge(reply: Callback<number>): void {
+  purge(reply: Reply<number>): void {
     this.#ask({ name: 'purge', values: [] }, reply);
   }
 
-  sync(reply: Callback<true>): void {
+  sync(reply: Reply<true>): void {
     this.#ask({ name: 'sync', values: [] }, reply);
   }
 
-  leave(reply: Callback<true>): void {
+  leave(reply: Reply<true>): void {
     this.#ask({ name: 'leave', values: [] }, reply);
   }
 
-  latest(limit: number, reply: Callback<InspectedPayment[]>): void {
+  latest(limit: number, reply: Reply<InspectedPayment[]>): void {
     this.#ask({ name: 'latest', values: [limit] }, reply);
   }
 
-  history(id: Uint8Array, reply: Callback<History | undefined>): void {
+  history(id: Uint8Array, reply: Reply<History | undefined>): void {
     this.#ask({ name: 'history', values: [id] }, reply);
   }
 
-  #seeing<T extends { readonly term: number }>(reply: Callback<T>): Callback<T> {
+  #seeing<T extends { readonly term: number }>(reply: Reply<T>): Reply<T> {
     return answer => {
       if (!(answer instanceof StoreFault)) this.#term = answer.term;
       reply(answer);
@@ -222,14 +222,14 @@ class RemoteStore implements Store, Inspection, Reopening {
       if (worker === this.#worker) this.#end(detail);
     };
     this.#worker = worker;
-    worker.on('message', (reply: Reply) => {
+    worker.on('message', (reply: ThreadReply) => {
       if (this.#ended === undefined) this.#receive(reply);
     });
     worker.once('error', error => end(`the store's thread failed: ${error}`));
     worker.once('exit', () => end('the store is closed'));
   }
 
-  #receive(reply: Reply): void {
+  #receive(reply: ThreadReply): void {
     if (reply.is === 'answer') this.#waiting.shift()!(reply.value, reply.rows);
     else if (reply.is === 'fault') {
       this.#waiting.shift()!(new StoreFault(reply.reason, reply.detail), reply.rows);
@@ -243,6 +243,6 @@ class RemoteStore implements Store, Inspection, Reopening {
 }
 
 /** A callback for the packed rows of payments. */
-function unpacked(reply: Callback<StoredPayment[]>): Callback<Float64Array> {
+function unpacked(reply: Reply<StoredPayment[]>): Reply<Float64Array> {
   return answer => reply(answer instanceof StoreFault ? answer : unpackRows(answer));
 }

@@ -8,7 +8,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { Inspector } from './inspect.ts';
 import { faultOf, StoreOpenError } from './open.ts';
 import { SqliteStore } from './store.ts';
-import type { Call, Reply, ThreadOptions } from './thread-client.ts';
+import type { Call, ThreadOptions, ThreadReply } from './thread-client.ts';
 
 /** So long after the last call a checkpoint disturbs nobody. */
 const idleMs = 500;
@@ -54,7 +54,7 @@ if (store !== undefined) {
 }
 
 /** What to post for a call, and what of it to hand over instead of copying it. */
-function carryOut(store: SqliteStore, call: Call): [reply: Reply, ...handedOver: ArrayBufferView[]] {
+function carryOut(store: SqliteStore, call: Call): [reply: ThreadReply, ...handedOver: ArrayBufferView[]] {
   try {
     switch (call.name) {
       case 'write': {
@@ -95,7 +95,7 @@ function inspect(): Inspector {
   return inspector;
 }
 
-function post(reply: Reply, handedOver: readonly ArrayBufferView[] = []): void {
+function post(reply: ThreadReply, handedOver: readonly ArrayBufferView[] = []): void {
   port.postMessage(
     reply,
     handedOver.map(view => view.buffer as ArrayBuffer),

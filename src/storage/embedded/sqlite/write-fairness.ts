@@ -32,7 +32,7 @@ const staleMs = 50;
 const pollMsMin = 0.2;
 const pollMsMax = 1.6;
 
-export class Turns {
+export class WriteFairness {
   readonly #descriptor: number;
   readonly #waitMsMax: number;
   readonly #sleeper = new Int32Array(new SharedArrayBuffer(4));

@@ -60,7 +60,7 @@ export class BatchWriter {
     for (let index = 0; index < count; index++) {
       const start = index * column.COLUMNS;
       switch (rows[start + column.KIND]) {
-        case column.PUT: {
+        case column.INSERT: {
           const isNew = this.#putRow(rows, start, seq + 1, number);
           if (isNew) {
             seq += 1;
