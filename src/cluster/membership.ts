@@ -5,6 +5,7 @@
  * Nobody's clock is compared with another's: an instance is dead when its beat stood still for `LEASE_MS` on
  * the observer's own monotonic clock, and when nobody was quicker to say so (`fence` compares what was seen).
  */
+import assert from 'node:assert/strict';
 import type { Clock, Timer } from '../domain/clock.ts';
 import type { StoredPayment } from '../domain/payment.ts';
 import { type InstanceView, type Shared, type Store, StoreFault } from '../storage/ports.ts';
@@ -18,7 +19,7 @@ const ADOPT_BATCH = 1024;
 export interface MembershipEvents {
   /** What all instances share, after each look that found something new. */
   shared(shared: Shared): void;
-  /** A later generation: everything of before is forgotten. Called before the beat that confirms it. */
+  /** The store is of a later generation: everything before it was purged. */
   purged(generation: number): void;
   fenced(): void;
   /** The store cannot do the least that is asked of it. */
@@ -50,11 +51,10 @@ export class Membership {
   /** Instances whose log had something new since its last replay began. */
   readonly #heard = new Set<string>();
   readonly #timers = new Map<'look' | 'beat', Timer>();
-  #generation: number;
+  readonly #generation: number;
   #shared: Shared | undefined;
   #checking = false;
   #adopting = false;
-  #waiters: { generation: number; done: (isNoticed: boolean) => void }[] = [];
   #closed = false;
 
   constructor(store: Store, clock: Clock, instance: string, generation: number, events: MembershipEvents) {
@@ -75,38 +75,15 @@ export class Membership {
     return this.#shared;
   }
 
-  get generation(): number {
-    return this.#generation;
-  }
-
   /** Is this instance the one that asks the processors' health? */
   get isChecker(): boolean {
     return this.#checking;
-  }
-
-  /** Takes notice of a generation that another path brought; true when it is news. */
-  notice(generation: number): boolean {
-    if (this.#closed || generation <= this.#generation) return false;
-    this.#generation = generation;
-    this.#events.purged(generation);
-    this.#beat();
-    return true;
-  }
-
-  /**
-   * Calls `done` once every living instance has taken notice of `generation`; with false when this one's life
-   * ends before.
-   */
-  whenNoticed(generation: number, done: (isNoticed: boolean) => void): void {
-    if (this.#closed) done(false);
-    else this.#waiters.push({ generation, done });
   }
 
   close(): void {
     this.#closed = true;
     for (const timer of this.#timers.values()) timer.cancel();
     this.#setChecking(false);
-    for (const { done } of this.#waiters.splice(0)) done(false);
   }
 
   #again(name: 'look' | 'beat', delayMs: number, task: () => void): void {
@@ -140,13 +117,16 @@ export class Membership {
   }
 
   #learn(shared: Shared): void {
+    if (shared.generation > this.#generation) {
+      this.#events.purged(shared.generation);
+      return;
+    }
+    assert.equal(shared.generation, this.#generation, 'the store went back to an earlier generation');
     const news = shared !== this.#shared;
     this.#shared = shared;
-    this.notice(shared.generation);
     const nowMs = this.#clock.monotonicMs();
     for (const other of shared.instances) if (other.name !== this.#instance) this.#watch(other, nowMs);
     this.#claimChecker(shared);
-    this.#answerWaiters(shared);
     if (news) this.#events.shared(shared);
   }
 
@@ -207,15 +187,5 @@ export class Membership {
     if (mine === this.#checking) return;
     this.#checking = mine;
     this.#events.checking(mine);
-  }
-
-  #answerWaiters(shared: Shared): void {
-    const waiters = this.#waiters;
-    if (waiters.length === 0) return;
-    const slowest = Math.min(
-      ...shared.instances.filter(({ alive }) => alive).map(({ generation }) => generation),
-    );
-    this.#waiters = waiters.filter(({ generation }) => generation > slowest);
-    for (const { generation, done } of waiters) if (generation <= slowest) done(true);
   }
 }

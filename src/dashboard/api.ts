@@ -11,7 +11,7 @@ export interface DashboardView {
   /** What spreads connections over the backends. */
   readonly door: 'HAProxy' | 'shared port';
   readonly policy: PolicyView;
-  readonly instances: readonly InstanceState[];
+  readonly instances: readonly InstanceLine[];
   readonly processors: readonly ProcessorState[];
   /** Undefined where no admin token is given; null before the first comparison. */
   readonly books?: ReconciledBooks | null;
@@ -31,7 +31,7 @@ export interface PolicyView {
   readonly ackAfter: string;
 }
 
-export interface InstanceState {
+export interface InstanceLine {
   readonly name: string;
   readonly alive: boolean;
   /** Why it takes no payments. */

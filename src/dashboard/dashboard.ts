@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { idBytes, PROCESSORS, type Processor } from '../domain/payment.ts';
 import type { Page, PageRequest } from '../http/routes.ts';
 import type { InstanceSeen } from '../telemetry/prometheus.ts';
-import type { DashboardView, InstanceState, ProcessorState } from './api.ts';
+import type { DashboardView, InstanceLine, ProcessorState } from './api.ts';
 import { paymentLine, tellStory } from './payment-timeline.ts';
 import { askAdmin } from './processor-controls.ts';
 import type { DashboardSource } from './source.ts';
@@ -120,7 +120,7 @@ function originHost(origin: string): string | undefined {
   return URL.canParse(origin) ? new URL(origin).host : undefined;
 }
 
-function instanceState(instance: InstanceSeen, checker: string, nowMs: number): InstanceState {
+function instanceState(instance: InstanceSeen, checker: string, nowMs: number): InstanceLine {
   const { name, alive, unsettled, figures } = instance;
   return {
     name,

@@ -6,7 +6,7 @@
  * What remains is one: usually a pinned payment, which the processor has and soquete does not know of yet.
  */
 import { totalCents } from '../domain/money.ts';
-import type { Summary } from '../payments/api.ts';
+import type { Summary } from '../domain/payment.ts';
 import type { BooksSide, ReconciledBooks } from '../telemetry/snapshot.ts';
 import { askAdmin } from './processor-controls.ts';
 

@@ -1,7 +1,12 @@
 /** What the pages may ask of a backend: the seam between showing and doing. */
+import type { Config } from '../config.ts';
+import type { Clock } from '../domain/clock.ts';
 import type { Readiness } from '../payments/api.ts';
-import type { History, InspectedPayment } from '../storage/inspection.ts';
+import type { Instance } from '../payments/instance.ts';
+import type { History, InspectedPayment, Inspection } from '../storage/inspection.ts';
+import { promised } from '../storage/ports.ts';
 import type { InstanceSeen, SharedHealth } from '../telemetry/prometheus.ts';
+import type { Telemetry } from '../telemetry/telemetry.ts';
 import type { DashboardView, PolicyView, Sample } from './api.ts';
 
 export interface DashboardSource {
@@ -24,3 +29,42 @@ export interface DashboardSource {
   /** What it takes to break simulated processors; undefined where that is not allowed. */
   readonly controls: { readonly urls: readonly [string, string]; readonly token: string } | undefined;
 }
+
+/** What it takes to show a backend. */
+export interface SourceParts {
+  readonly clock: Clock;
+  readonly instance: Pick<Instance, 'readiness'>;
+  readonly telemetry: Telemetry;
+  readonly inspection: Inspection;
+  readonly config: Config;
+}
+
+/** The source that a backend's pages show. */
+export function sourceOf({ clock, instance, telemetry, inspection, config }: SourceParts): DashboardSource {
+  const { listen, processorUrls: urls, adminToken: token, processorControls } = config;
+  return {
+    nowMs: () => clock.wallMs(),
+    instances: () => telemetry.instances(),
+    shared: () => telemetry.shared(),
+    readiness: () => instance.readiness(),
+    samples: sinceMs => telemetry.timeline.since(sinceMs),
+    latest: limit => promised(reply => inspection.latest(limit, reply)),
+    history: id => promised(reply => inspection.history(id, reply)),
+    door: listen.is === 'unix' ? 'HAProxy' : 'shared port',
+    policy: policyOf(config),
+    processorUrls: urls,
+    audited: token !== undefined,
+    controls: token !== undefined && processorControls ? { urls, token } : undefined,
+  };
+}
+
+/** What anybody may see of the configuration: no addresses, no token. */
+const policyOf = (config: Config): PolicyView => ({
+  defaultAttempts: config.defaultAttempts,
+  attemptTimeoutMs: config.attemptTimeoutMs,
+  backoffMinMs: config.backoffMinMs,
+  backoffMaxMs: config.backoffMaxMs,
+  fallbackAfterMs: config.fallbackAfterMs,
+  workerConcurrency: config.workerConcurrency,
+  ackAfter: config.ackAfter,
+});

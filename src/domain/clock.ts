@@ -1,5 +1,6 @@
 /**
- * Time as a dependency: the real clock here, a virtual one in the simulation.
+ * Time as a dependency: the system's clock in production (`system-clock.ts`), a virtual one in the
+ * simulation.
  *
  * Time-outs, pauses and leases use the monotonic clock, which no operator and no NTP daemon can turn; the
  * wall clock only stamps what is written into books.
@@ -18,15 +19,3 @@ export interface Clock {
 export interface Timer {
   cancel(): void;
 }
-
-export const realClock: Clock = {
-  monotonicMs: () => performance.now(),
-  wallMs: () => Date.now(),
-  after(delayMs, task) {
-    const timeout = setTimeout(task, Math.max(1, Math.ceil(delayMs)));
-    return { cancel: () => clearTimeout(timeout) };
-  },
-  soon(task) {
-    setImmediate(task);
-  },
-};

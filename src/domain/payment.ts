@@ -4,7 +4,7 @@
  * A correlationId is 16 bytes. On the hot path it travels as four 32-bit words (an `Int32Array` of four, in
  * big-endian order of the UUID's text), so that nothing is allocated to compare or to hash it.
  */
-import type { Cents } from './money.ts';
+import type { Cents, Total } from './money.ts';
 
 export const PROCESSORS = ['default', 'fallback'] as const;
 export type Processor = (typeof PROCESSORS)[number];
@@ -12,6 +12,9 @@ export type Processor = (typeof PROCESSORS)[number];
 export const DEFAULT = 0;
 export const FALLBACK = 1;
 export type ProcessorIndex = typeof DEFAULT | typeof FALLBACK;
+
+/** Settled payments by processor. */
+export type Summary = Readonly<Record<Processor, Readonly<Total>>>;
 
 /**
  * How far a payment is. What the store holds is what a crash leaves behind, so `SENT` is written before the

@@ -3,17 +3,11 @@
  */
 import { formatInstant, parseWindow } from '../domain/instant.ts';
 import { decimal, emptyTotal, type Total, totalCents } from '../domain/money.ts';
+import type { Summary } from '../domain/payment.ts';
 import { idBytes } from '../domain/payment.ts';
 import { readTraceparent, TRACE_WORDS } from '../domain/trace-context.ts';
-import {
-  ACCEPTED,
-  type Acceptance,
-  CONFLICT,
-  type Payments,
-  type PaymentView,
-  type Summary,
-  Unavailable,
-} from '../payments/api.ts';
+import { Unavailable } from '../domain/unavailable.ts';
+import { ACCEPTED, type Acceptance, CONFLICT, type Payments, type PaymentView } from '../payments/api.ts';
 import { equals, latin1 } from './bytes.ts';
 import type { Handler } from './connection.ts';
 import {

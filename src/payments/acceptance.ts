@@ -6,9 +6,9 @@
  */
 import type { Clock } from '../domain/clock.ts';
 import { type StoredPayment, writeIdBytes } from '../domain/payment.ts';
-import type { Store } from '../storage/ports.ts';
+import { Unavailable } from '../domain/unavailable.ts';
+import { promised, type Store } from '../storage/ports.ts';
 import { ACCEPTED, type Acceptance, CONFLICT, type Payments, UNAVAILABLE } from './api.ts';
-import { ask } from './ask.ts';
 import { NONE } from './payment-pool.ts';
 import type { Session } from './session.ts';
 
@@ -33,8 +33,6 @@ export class Acceptor implements Pick<Payments, 'accept' | 'commit'> {
   #fresh = new Int32Array(64);
   #freshCount = 0;
   #writeIsDue = false;
-  /** The generation in which they were accepted: a purge in between empties the queue under them. */
-  #freshGeneration = 0;
   /**
    * How often something that was accepted could not be kept, and as it was at the first acceptance of this
    * turn.
@@ -46,14 +44,11 @@ export class Acceptor implements Pick<Payments, 'accept' | 'commit'> {
     this.#parts = parts;
   }
 
-  /** The life that payments go to; undefined between two lives. */
+  /** The session that payments go to; undefined between two. What the one before did not keep is refused. */
   set session(session: Session | undefined) {
+    if (this.#freshCount > 0) this.#refusals += 1;
+    this.#freshCount = 0;
     this.#session = session;
-    this.#drop();
-  }
-
-  get session(): Session | undefined {
-    return this.#session;
   }
 
   accept(id: Int32Array, cents: number, trace?: Int32Array): Acceptance | Promise<Acceptance> {
@@ -62,8 +57,8 @@ export class Acceptor implements Pick<Payments, 'accept' | 'commit'> {
     this.#refusalsAtTurn ??= this.#refusals;
     const known = this.#known(session, id, cents);
     if (known !== undefined) return known;
-    if (session.isNew(id)) return this.#take(session, id, cents, trace);
-    return this.#askThenAccept(Int32Array.from(id), cents, trace && Int32Array.from(trace));
+    if (session.knownIds.isNew(id)) return this.#take(session, id, cents, trace);
+    return this.#askThenAccept(session, Int32Array.from(id), cents, trace && Int32Array.from(trace));
   }
 
   commit(): boolean | Promise<boolean> {
@@ -78,7 +73,7 @@ export class Acceptor implements Pick<Payments, 'accept' | 'commit'> {
     if (slot !== NONE) return session.pool.cents[slot] === cents ? ACCEPTED : CONFLICT;
     // That another one has logged it is no promise: it may have been refused there all the same, its disk
     // being full.
-    return session.follower.conflicts(id, cents) ? CONFLICT : undefined;
+    return session.feed.conflicts(id, cents) ? CONFLICT : undefined;
   }
 
   #take(
@@ -94,22 +89,28 @@ export class Acceptor implements Pick<Payments, 'accept' | 'commit'> {
     if (trace !== undefined) session.pool.traces.set(slot, trace);
     session.log.append(id, cents, acceptedAtMs);
     session.pool.segment[slot] = session.log.segment;
-    session.filter.add(id);
-    // A purge in the middle of a turn emptied the queue under those that came before it.
-    if (this.#freshGeneration !== session.generation) this.#drop();
-    this.#freshGeneration = session.generation;
+    session.knownIds.add(id);
     this.#pushFresh(slot);
     return ACCEPTED;
   }
 
-  async #askThenAccept(id: Int32Array, cents: number, trace: Int32Array | undefined): Promise<Acceptance> {
+  async #askThenAccept(
+    session: Session,
+    id: Int32Array,
+    cents: number,
+    trace: Int32Array | undefined,
+  ): Promise<Acceptance> {
     const bytes = new Uint8Array(16);
     writeIdBytes(id, 0, bytes, 0);
-    const stored = await ask<StoredPayment | undefined>(reply => this.#parts.store.find(bytes, reply)).catch(
-      () => null,
-    );
-    const session = this.#session;
-    if (stored === null || session === undefined) return UNAVAILABLE;
+    let stored: StoredPayment | undefined;
+    try {
+      stored = await promised(reply => this.#parts.store.find(bytes, reply));
+    } catch (error) {
+      if (error instanceof Unavailable) return UNAVAILABLE;
+      throw error;
+    }
+    // What a later session may accept is not known from what was asked for this one.
+    if (session !== this.#session) return UNAVAILABLE;
     if (stored !== undefined) return stored.cents === cents ? ACCEPTED : CONFLICT;
     // It may have come in by another request meanwhile.
     const refusals = this.#refusals;
@@ -125,8 +126,6 @@ export class Acceptor implements Pick<Payments, 'accept' | 'commit'> {
   #keep(refusals: number): boolean | Promise<boolean> {
     const session = this.#session;
     if (session === undefined) return false;
-    const { generation } = session;
-    if (this.#freshGeneration !== generation) this.#drop();
     const fresh = this.#fresh;
     const count = this.#freshCount;
     this.#freshCount = 0;
@@ -147,10 +146,9 @@ export class Acceptor implements Pick<Payments, 'accept' | 'commit'> {
   }
 
   async #keepFlushed(session: Session, fresh: Int32Array, refusals: number): Promise<boolean> {
-    const { generation } = session;
     const isKept = await session.log.flushed();
-    // A later life, or a purge: these slots are not theirs any more.
-    if (session !== this.#session || session.generation !== generation) return false;
+    // These slots belong to a session that has ended.
+    if (session !== this.#session) return false;
     if (isKept) this.#enter(session, fresh, fresh.length);
     else {
       // The log cuts them off, as far as it can, and waits for the store to have none of them.
@@ -173,12 +171,6 @@ export class Acceptor implements Pick<Payments, 'accept' | 'commit'> {
   #refuse(session: Session, fresh: Int32Array, count: number): void {
     for (let at = 0; at < count; at++) session.pool.free(fresh[at]!);
     this.#refusals += 1;
-  }
-
-  /** Forgets what was accepted and not kept: its slots are gone. */
-  #drop(): void {
-    if (this.#freshCount > 0) this.#refusals += 1;
-    this.#freshCount = 0;
   }
 
   #writeSoon(): void {

@@ -1,8 +1,8 @@
 /**
  * What the HTTP side asks of the payments side: the one seam between bytes and money.
  */
-import type { Cents, Total } from '../domain/money.ts';
-import type { Processor } from '../domain/payment.ts';
+import type { Cents } from '../domain/money.ts';
+import type { Processor, Summary } from '../domain/payment.ts';
 
 /** Accepted: `202`, to be sent only after the next `commit()` said true. Also for the same payment again. */
 export const ACCEPTED = 1;
@@ -22,8 +22,6 @@ export interface PaymentView {
   readonly acceptedAtMs: number;
   readonly attempts: number;
 }
-
-export type Summary = Readonly<Record<Processor, Readonly<Total>>>;
 
 export interface Readiness {
   readonly ready: boolean;
@@ -56,9 +54,4 @@ export interface Payments {
   /** Forgets everything accepted before. Throws `Unavailable`. */
   purge(): Promise<void>;
   readiness(): Readiness;
-}
-
-/** The store cannot be asked at present: `503` with `Retry-After`. */
-export class Unavailable extends Error {
-  override name = 'Unavailable';
 }

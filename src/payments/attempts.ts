@@ -2,27 +2,20 @@
  * The attempts of one instance, each from its intent to what its end means for the payment, by the rules of
  * `settlement`.
  *
- *    start ──> intent in the ledger ──written──> outbox ──> processors.post ──> judged ──> settled
- *      └───── pinned: the store has its intent ─────^                             ├──> pause
- *                                                                                 └──> processors.find ──> either
+ *    start ──> intent in the writer ──stored──> outbox ──> processors.post ──> classified ──> settled
+ *      └─── pinned: the store has its intent ─────^                              ├──> retry schedule
+ *                                                                                └──> processors.find ──> either
  */
 import { FixedDeque } from 'mnemonist';
 import type { Clock } from '../domain/clock.ts';
 import { type AttemptResult, classify, OUTCOMES, type Outcome } from '../domain/outcome.ts';
 import { PINNED, type ProcessorIndex, SENT, SETTLED, WAITING } from '../domain/payment.ts';
 import { after, triesAfterRefusal, triesAfterSending } from '../domain/settlement.ts';
-import type { CircuitBreaker } from '../processors/circuit-breaker.ts';
 import type { Found, PaymentRequest, Processors } from '../processors/port.ts';
-import type { InFlight } from './in-flight.ts';
+import type { DispatchGate } from './dispatch-gate.ts';
 import type { PaymentPool } from './payment-pool.ts';
 import type { RetrySchedule } from './retry-schedule.ts';
 import type { StoreWriter } from './store-writer.ts';
-
-/**
- * Attempts whose intents the store has leave for so long in one turn, at least one: the intents of a page are
- * stored together, and a payment that is read meanwhile would wait until all of them have left.
- */
-const SENDING_MS = 0.2;
 
 /** Rests after a 429 that names no time. */
 const OVERLOADED_MS = 100;
@@ -31,9 +24,8 @@ export interface AttemptsParts {
   readonly pool: PaymentPool;
   readonly writer: StoreWriter;
   readonly retries: RetrySchedule;
-  readonly inFlight: InFlight;
+  readonly gate: DispatchGate;
   readonly processors: Processors;
-  readonly breakers: readonly [CircuitBreaker, CircuitBreaker];
   readonly clock: Clock;
   /** 0 to 1. */
   readonly chance: () => number;
@@ -83,10 +75,9 @@ export class Attempts {
   /** An attempt on `to` begins: it leaves as soon as the store has its intent. */
   start(slot: number, to: ProcessorIndex): void {
     const pool = this.#pool;
-    const { inFlight, breakers, clock } = this.#parts;
+    const { gate, clock } = this.#parts;
     const pinned = pool.state[slot] === PINNED;
-    inFlight.take(to);
-    this.#probing[slot] = breakers[to].start() ? 1 : 0;
+    this.#probing[slot] = gate.took(to) ? 1 : 0;
     this.#intending[slot] = 1;
     pool.attempts[slot]! += 1;
     if (pinned) {
@@ -109,12 +100,12 @@ export class Attempts {
     this.#parts.wake();
   }
 
-  /** Sends what the store has the intents of, as far as a turn allows. */
-  sendSome(nowMs: number): void {
-    const { clock, wake } = this.#parts;
+  /** Sends what the store has the intents of, at least one, as far as the turn has time. */
+  sendSome(): void {
+    const { clock, gate, wake } = this.#parts;
     for (let slot = this.#outbox.shift(); slot !== undefined; slot = this.#outbox.shift()) {
       this.#send(slot);
-      if (this.#outbox.size > 0 && clock.monotonicMs() - nowMs > SENDING_MS) {
+      if (this.#outbox.size > 0 && !gate.hasTime(clock.monotonicMs())) {
         wake();
         return;
       }
@@ -132,32 +123,18 @@ export class Attempts {
     }
   }
 
-  /** A purge: what has not left never will. The queue is to be cleared next, so that no answer is heard. */
-  forget(): void {
-    this.#abandonIntents();
-    this.#outbox.clear();
-  }
-
   /** What has not left never will, and no answer is heard any more. */
   close(): void {
     this.#closed = true;
-    this.#abandonIntents();
-    // The breakers outlive this worker: a probe whose end nobody hears would leave its circuit half-open for
-    // ever.
-    for (const breaker of this.#parts.breakers) breaker.abandoned(true);
+    const { capacity } = this.#pool;
+    for (let slot = 0; slot < capacity; slot++) if (this.#intending[slot] === 1) this.#abandon(slot);
+    this.#parts.gate.close();
   }
 
   /** An attempt that had begun will not leave. */
   #abandon(slot: number): void {
-    const to = this.#pool.processorOf(slot);
     this.#intending[slot] = 0;
-    this.#parts.inFlight.leave(to);
-    this.#parts.breakers[to].abandoned(this.#probing[slot] === 1);
-  }
-
-  #abandonIntents(): void {
-    const { capacity } = this.#pool;
-    for (let slot = 0; slot < capacity; slot++) if (this.#intending[slot] === 1) this.#abandon(slot);
+    this.#parts.gate.abandoned(this.#pool.processorOf(slot), this.#probing[slot] === 1);
   }
 
   #send(slot: number): void {
@@ -178,23 +155,21 @@ export class Attempts {
     processors.post(flight.to, flight, ending => {
       if (this.#closed) return;
       this.#ended(flight, ending);
-      this.#parts.inFlight.leave(flight.to);
+      this.#parts.gate.left(flight.to);
       this.#parts.wake();
     });
   }
 
   #ended(flight: Flight, ending: AttemptResult): void {
     const { slot, to, probe } = flight;
-    const { retries, inFlight, breakers, clock, events } = this.#parts;
+    const { retries, gate, clock, events } = this.#parts;
     const pool = this.#pool;
     const nowMs = clock.monotonicMs();
     const durationMs = nowMs - flight.startedMs;
-    const { outcome, verdict } = classify(ending);
+    const judgement = classify(ending);
+    const { outcome, verdict } = judgement;
     const restMs = outcome === 'overloaded' ? retryAfterMs(ending) : 0;
-    if (outcome === 'processed') inFlight.processed(to, durationMs, nowMs);
-    if (verdict === 'processed') breakers[to].succeeded();
-    else if (restMs > 0) breakers[to].overloaded(nowMs, restMs, probe);
-    else breakers[to].failed(nowMs, probe);
+    gate.learn(to, judgement, { durationMs, restMs, isProbe: probe }, nowMs);
     if (pool.version[slot] !== flight.version) return;
 
     const pinned = pool.state[slot] === PINNED;
@@ -222,12 +197,12 @@ export class Attempts {
    */
   #reconcile(slot: number, to: ProcessorIndex, outcome: Outcome): void {
     const pool = this.#pool;
-    const { processors, inFlight, chance } = this.#parts;
+    const { processors, gate, chance } = this.#parts;
     const version = pool.version[slot]!;
-    inFlight.take(to);
+    gate.tookLookUp(to);
     const heard = (found: Found): void => {
       if (this.#closed) return;
-      this.#parts.inFlight.leave(to);
+      this.#parts.gate.left(to);
       this.#parts.wake();
       if (pool.version[slot] !== version) return;
       if (found.is === 'there') {

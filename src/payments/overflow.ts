@@ -20,7 +20,6 @@ export interface OverflowParts {
   readonly ready: ReadyQueue;
   readonly store: Store;
   readonly clock: Clock;
-  readonly generation: number;
   /** Unsettled payments that the store holds for this instance from before. */
   readonly parked: boolean;
   /** Payments came back, or more of them may. */
@@ -36,7 +35,6 @@ export class Overflow {
   #storeHasMore: boolean;
   /** A parked payment was stored after the store was last asked for some. */
   #parkedSince = false;
-  #generation: number;
   #refilling = false;
   /** While the store has more: every payment of ours that is not held here has a later seq. */
   #cursor = 0;
@@ -50,7 +48,6 @@ export class Overflow {
     this.#overflow = new Uint8Array(capacity);
     this.#lanesMax = Math.max(1, Math.min(Math.floor(capacity / 4), 16_384));
     this.#storeHasMore = parts.parked;
-    this.#generation = parts.generation;
   }
 
   /** Room for more payments from the store or from a dead instance. */
@@ -105,12 +102,11 @@ export class Overflow {
     if (limit === 0) return;
     this.#refilling = true;
     this.#parkedSince = false;
-    const generation = this.#generation;
     this.#cursor = Math.min(this.#cursor, this.#missedSeq - 1);
     this.#missedSeq = Infinity;
     store.take(this.#cursor, limit, answer => {
       this.#refilling = false;
-      if (this.#closed || generation !== this.#generation) return;
+      if (this.#closed) return;
       if (answer instanceof StoreFault) {
         clock.after(REFILL_RETRY_MS, wake);
         return;
@@ -124,15 +120,6 @@ export class Overflow {
       else if (answer.length < limit && !this.#parkedSince) this.#storeHasMore = false;
       if (restored > 0 || !this.#storeHasMore) wake();
     });
-  }
-
-  /** A purge: nothing is parked any more. */
-  forget(generation: number): void {
-    this.#generation = generation;
-    this.#parkingCount = 0;
-    this.#storeHasMore = false;
-    this.#cursor = 0;
-    this.#missedSeq = Infinity;
   }
 
   /** What the store still answers is not heard. */

@@ -150,17 +150,6 @@ export class PaymentPool {
     this.state[slot] = RETIRED;
   }
 
-  /** Gives every slot back. */
-  clear(): void {
-    this.#index.fill(0);
-    this.acceptedMonotonicMs.fill(Infinity, 0, this.#top);
-    this.#free.clear();
-    for (let slot = this.#top - 1; slot >= 0; slot--) {
-      this.version[slot]! += 1;
-      this.#free.push(slot);
-    }
-  }
-
   /**
    * A pass over all that was ever used, for figures: pinned payments, and the earliest acceptance (Infinity:
    * none).

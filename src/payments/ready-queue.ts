@@ -40,11 +40,9 @@ export class ReadyQueue {
   }
 
   get size(): number {
-    return this.#fresh.size + this.#tried.size + this.#exhausted.size + this.pinned;
-  }
-
-  get pinned(): number {
-    return this.#pinned[0].size + this.#pinned[1].size;
+    return (
+      this.#fresh.size + this.#tried.size + this.#exhausted.size + this.#pinned[0].size + this.#pinned[1].size
+    );
   }
 
   /** Puts a payment where it belongs. `adopted`: it may be older than those that wait. */
@@ -81,20 +79,6 @@ export class ReadyQueue {
     const fresh = this.#fresh.size > 0 ? accepted[this.#fresh.peekFirst()!]! : Infinity;
     const tried = this.#tried.size > 0 ? accepted[this.#tried.peek()!]! : Infinity;
     return Math.min(fresh, tried) + this.#policy.fallbackAfterMs;
-  }
-
-  /** The earliest acceptance among those that wait here, in monotonic ms; Infinity: none. */
-  get oldestMs(): number {
-    let oldest = this.deadlineMs - this.#policy.fallbackAfterMs;
-    const accepted = this.#pool.acceptedMonotonicMs;
-    for (const lane of [this.#exhausted, ...this.#pinned]) {
-      if (lane.size > 0) oldest = Math.min(oldest, accepted[lane.peekFirst()!]!);
-    }
-    return oldest;
-  }
-
-  clear(): void {
-    for (const lane of [...this.#pinned, this.#exhausted, this.#tried, this.#fresh]) lane.clear();
   }
 
   #takeFirst(lane: FixedDeque<number>, nowMs: number, permits: Permits): number | undefined {

@@ -45,8 +45,4 @@ export class RetrySchedule {
   get nextAtMs(): number {
     return this.#slots.size > 0 ? this.#overAtMs[this.#slots.peek()!]! : Infinity;
   }
-
-  clear(): void {
-    this.#slots.clear();
-  }
 }

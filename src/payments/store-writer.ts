@@ -5,6 +5,7 @@
  * themselves. A batch that the store could not take is sent again as it was, before any later one: the order
  * of what happened to a payment is the order in which the store learns of it.
  */
+import assert from 'node:assert/strict';
 import type { Clock, Timer } from '../domain/clock.ts';
 import { SETTLED } from '../domain/payment.ts';
 import {
@@ -75,8 +76,8 @@ export class StoreWriter {
   readonly #events: StoreWriterEvents;
   /** Where a payment's PUT stands in the gathering page, so that a first attempt's intent is part of it. */
   readonly #putRow: Int32Array;
-  #epoch: number;
-  #generation: number;
+  readonly #epoch: number;
+  readonly #generation: number;
   #page: Page;
   /** The page that the store has at present, or that waits to be sent again. */
   #outstanding: Page | undefined;
@@ -194,15 +195,6 @@ export class StoreWriter {
     else then();
   }
 
-  /** Drops what was gathered: it belongs to what a purge forgot. */
-  forget(generation: number): void {
-    const { waiters } = this.#page;
-    this.#generation = generation;
-    this.#putRow.fill(NONE);
-    this.#page = this.#newPage();
-    for (const waiter of waiters) waiter();
-  }
-
   /** Nothing is written any more; who waited for that waits no longer. */
   close(): void {
     this.#closed = true;
@@ -256,10 +248,12 @@ export class StoreWriter {
       }
       this.#outstanding = undefined;
       this.#events.faulty(undefined);
-      if (page.batch.generation === this.#generation) {
-        if (answer.generation > this.#generation) this.#events.purged(answer.generation);
-        else this.#written(page, answer.results);
+      if (answer.generation > this.#generation) {
+        this.#events.purged(answer.generation);
+        return;
       }
+      assert.equal(answer.generation, this.#generation, 'the store went back to an earlier generation');
+      this.#written(page, answer.results);
       for (const waiter of page.waiters) waiter();
       this.submit();
     });

@@ -3,19 +3,18 @@
  * that ended, by the rules of `settlement`. It holds no socket, clock or store of its own: what it is given
  * decides whether it runs in production or in the simulation.
  *
- *      enter ──> ledger (PUT) ──> lanes ──> intent in the ledger ──written──> processors.post
- *        ^                         ^ ^                                               │
- *      refill from the store ──────┘ └──── pause (heap of due times) <────── judged ─┘──> ledger (SETTLE)
+ *      enter ──> writer (INSERT) ──> ready queue ──> writer (intent) ──stored──> processors.post
+ *                                     ^   ^                                            │
+ *      overflow, from the store ──────┘   └─── retry schedule <─────────── classified ─┘──> writer (SETTLE)
  *
  * Here is the order of things: what a turn does, and what the next one waits for. The rest is with
  *
- *      parking     payments that only the store holds
- *      lanes       who is next
- *      pace        how fast a backlog may be settled
- *      places      how many are at work
- *      attempts    one attempt, from its intent to its end
- *      pauses      who failed and waits
- *      ledger      what the store is told
+ *      overflow          payments that only the store holds
+ *      ready-queue       which payment is next
+ *      dispatch-gate     when an attempt may leave
+ *      attempts          one attempt, from its intent to its end
+ *      retry-schedule    which payments failed, and wait
+ *      store-writer      what the store is sent
  */
 import type { Clock, Timer } from '../domain/clock.ts';
 import type { StoredPayment } from '../domain/payment.ts';
@@ -25,16 +24,12 @@ import type { Processors } from '../processors/port.ts';
 import { INSERT, SETTLE } from '../storage/batch.ts';
 import { KNOWN, type Store, type StoreFault } from '../storage/ports.ts';
 import { type AttemptEvents, Attempts } from './attempts.ts';
-import { DrainRate } from './drain-rate.ts';
-import { InFlight } from './in-flight.ts';
+import { DispatchGate } from './dispatch-gate.ts';
 import { Overflow } from './overflow.ts';
 import { NONE, type PaymentPool } from './payment-pool.ts';
 import { ReadyQueue } from './ready-queue.ts';
 import { RetrySchedule } from './retry-schedule.ts';
 import { StoreWriter } from './store-writer.ts';
-
-/** Attempts started in one turn of the event loop: accepting goes first when both want the processor. */
-const STARTS_A_TURN = 16;
 
 export interface WorkerParts {
   readonly pool: PaymentPool;
@@ -57,6 +52,7 @@ export interface WorkerParts {
 export interface WorkerEvents extends AttemptEvents {
   /** The store has a payment that the log segment `segment` was keeping. */
   stored(segment: number): void;
+  /** The store is of a later generation: everything here was purged. */
   purged(generation: number): void;
   fenced(): void;
   faulty(fault: StoreFault | undefined): void;
@@ -69,11 +65,8 @@ export class Worker {
   readonly #ready: ReadyQueue;
   readonly #overflow: Overflow;
   readonly #retries: RetrySchedule;
-  readonly #inFlight: InFlight;
+  readonly #gate: DispatchGate;
   readonly #attempts: Attempts;
-  readonly #drainRate = new DrainRate();
-  /** Starting stopped because of the pace, not for want of payments or places. */
-  #paced = false;
   #scheduled = false;
   #timer: Timer | undefined;
   #timerAtMs = Infinity;
@@ -82,10 +75,10 @@ export class Worker {
 
   constructor(parts: WorkerParts) {
     const { pool, store, breakers, clock, chance, policy, concurrency, epoch, generation, events } = parts;
-    const wake = () => this.#wake();
+    const wake = (): void => this.#wake();
     const ready = new ReadyQueue(pool, policy);
     const retries = new RetrySchedule(pool, clock, chance, policy);
-    const inFlight = new InFlight(concurrency, breakers);
+    const gate = new DispatchGate(concurrency, breakers);
     const writer = new StoreWriter(pool, store, clock, epoch, generation, {
       written: (slot, kind, result, sent) => this.#written(slot, kind, result, sent),
       purged: later => events.purged(later),
@@ -97,15 +90,19 @@ export class Worker {
     this.#writer = writer;
     this.#ready = ready;
     this.#retries = retries;
-    this.#inFlight = inFlight;
+    this.#gate = gate;
     this.#overflow = new Overflow({ ...parts, ready, wake });
-    this.#attempts = new Attempts({ ...parts, writer, retries, inFlight, wake });
+    this.#attempts = new Attempts({ ...parts, writer, retries, gate, wake });
+  }
+
+  /** Begins to work on what the store holds. */
+  start(): void {
     this.#wake();
   }
 
   /** A payment was accepted: it has a slot, and the log keeps it. */
   enter(slot: number): void {
-    this.#drainRate.accepted(this.#parts.clock.monotonicMs());
+    this.#gate.accepted(this.#parts.clock.monotonicMs());
     this.#writer.put(slot);
     const park = this.#overflow.takes(slot);
     // What keeps an earlier one from leaving keeps this one too, and wakes the worker when it is over. While
@@ -136,28 +133,8 @@ export class Worker {
     this.#wake();
   }
 
-  get pinned(): number {
-    return this.#ready.pinned;
-  }
-
   get atWork(): number {
-    return this.#inFlight.taken;
-  }
-
-  /** The longest that a payment has waited in this instance, in ms. */
-  get oldestMs(): number {
-    const oldest = this.#ready.oldestMs;
-    return oldest === Infinity ? 0 : this.#parts.clock.monotonicMs() - oldest;
-  }
-
-  /** Everything accepted before is forgotten; attempts on their way end unheard. */
-  forget(generation: number): void {
-    this.#attempts.forget();
-    this.#pool.clear();
-    this.#ready.clear();
-    this.#retries.clear();
-    this.#writer.forget(generation);
-    this.#overflow.forget(generation);
+    return this.#gate.atWork;
   }
 
   /**
@@ -199,8 +176,9 @@ export class Worker {
     this.#scheduled = false;
     if (this.#closed) return;
     const nowMs = this.#parts.clock.monotonicMs();
+    this.#gate.beginTurn(nowMs);
     this.#resume(nowMs);
-    this.#attempts.sendSome(nowMs);
+    this.#attempts.sendSome();
     if (!this.#stopping) this.#startSome(nowMs);
     this.#writer.submit();
     if (!this.#stopping) this.#overflow.refill();
@@ -215,18 +193,16 @@ export class Worker {
   }
 
   #startSome(nowMs: number): void {
-    this.#paced = false;
-    for (let started = 0; started < STARTS_A_TURN; started++) {
-      if (this.#ready.size === 0) return;
-      if (!this.#drainRate.take(nowMs)) {
-        this.#paced = true;
-        return;
-      }
-      const slot = this.#ready.next(nowMs, this.#inFlight.permits(nowMs));
+    const { clock } = this.#parts;
+    while (this.#ready.size > 0 && this.#gate.mayStart(nowMs)) {
+      const slot = this.#ready.next(nowMs, this.#gate.permits(nowMs));
       if (slot === NONE) return;
       this.#attempts.start(slot, this.#ready.to);
+      if (!this.#gate.hasTime(clock.monotonicMs())) {
+        this.#wake();
+        return;
+      }
     }
-    this.#wake();
   }
 
   #written(slot: number, kind: number, result: number, sent: boolean): void {
@@ -244,13 +220,10 @@ export class Worker {
 
   /** One timer for whatever comes first: a pause that ends, a probe, a deadline. */
   #arm(nowMs: number): void {
-    const { breakers, clock } = this.#parts;
+    const { clock } = this.#parts;
     let atLeastMs = this.#retries.nextAtMs;
     if (this.#ready.size > 0 && !this.#stopping) {
-      for (const breaker of breakers) {
-        if (breaker.askAgainAtMs > nowMs) atLeastMs = Math.min(atLeastMs, breaker.askAgainAtMs);
-      }
-      if (this.#paced) atLeastMs = Math.min(atLeastMs, this.#drainRate.nextAtMs);
+      atLeastMs = Math.min(atLeastMs, this.#gate.nextAtMs(nowMs));
       const deadlineMs = this.#ready.deadlineMs;
       if (deadlineMs > nowMs) atLeastMs = Math.min(atLeastMs, deadlineMs);
     }

@@ -5,12 +5,12 @@
  * without an answer for good, and stop listening for a while.
  */
 import { type AddressInfo, createServer, type Socket } from 'node:net';
-import { realClock } from '../domain/clock.ts';
 import type { ProcessorIndex } from '../domain/payment.ts';
 import { Connection, type Turn } from '../http/connection.ts';
 import { sweepMs } from '../http/limits.ts';
 import type { Request } from '../http/request.ts';
 import { dateText, type Answer as HttpAnswer } from '../http/response.ts';
+import { systemClock } from '../system-clock.ts';
 import { httpAnswer } from './http-answer.ts';
 import { type ProcessorClock, SimulatedProcessor } from './processor.ts';
 import { handle, type ProcessorRequest as PlainRequest } from './routes.ts';
@@ -48,7 +48,7 @@ interface Link {
 
 /** The real clock, with timers that do not keep a process alive once no one listens any more. */
 const CLOCK: ProcessorClock = {
-  monotonicMs: realClock.monotonicMs,
+  monotonicMs: systemClock.monotonicMs,
   after(delayMs, task) {
     const timeout = setTimeout(task, Math.max(1, Math.ceil(delayMs))).unref();
     return { cancel: () => clearTimeout(timeout) };

@@ -3,20 +3,22 @@
  * purges.
  */
 import { addTotal, emptyTotal, type Total, totalCents } from '../domain/money.ts';
+import type { Summary } from '../domain/payment.ts';
 import { idText, idWords, PROCESSORS, SETTLED } from '../domain/payment.ts';
-import type { Summary } from '../payments/api.ts';
 import type { Dice } from './dice.ts';
 import { WALL_START_MS } from './event-loop.ts';
-import type { Instance } from './instance.ts';
-import type { Tracked } from './tracked-payment.ts';
-import type { World } from './world.ts';
+import type { FaultInjector } from './fault-injector.ts';
+import type { SimulatedBackend } from './simulated-backend.ts';
+import type { Surroundings } from './surroundings.ts';
+import type { TrackedPayment } from './tracked-payment.ts';
 
 /** A client gives up after so many answers that were no `202`. */
 const TRIES_MAX = 15;
 const HOUR_MS = 3_600_000;
 
 export class Clients {
-  readonly #world: World;
+  readonly #world: Surroundings;
+  readonly #faultInjector: Pick<FaultInjector, 'met'>;
   readonly #dice: Dice;
   /** Requests that are under way or will be sent. */
   #pending = 0;
@@ -24,8 +26,9 @@ export class Clients {
   #unaudited = 0;
   #over = false;
 
-  constructor(world: World, dice: Dice) {
+  constructor(world: Surroundings, faultInjector: Pick<FaultInjector, 'met'>, dice: Dice) {
     this.#world = world;
+    this.#faultInjector = faultInjector;
     this.#dice = dice;
   }
 
@@ -59,8 +62,8 @@ export class Clients {
 
   /** Asks every instance for sums that must equal the books. */
   audit(): void {
-    const { instances, plan } = this.#world;
-    for (const instance of instances) {
+    const { backends, plan } = this.#world;
+    for (const instance of backends) {
       if (instance.gone) continue;
       const windows: [number, number][] = [[-Infinity, Infinity]];
       for (let count = 0; count < 3; count++) {
@@ -69,24 +72,24 @@ export class Clients {
       }
       for (const [fromMs, toMs] of windows) {
         this.#unaudited += 1;
-        instance.door.summary(fromMs, toMs, summary => {
+        instance.ingress.summary(fromMs, toMs, summary => {
           this.#unaudited -= 1;
           if (summary !== null) this.#checkExact(instance, summary, fromMs, toMs);
-          else this.#world.checks.fail(undefined, `${instance.name} has no summary though all is healed`);
+          else this.#world.invariants.fail(undefined, `${instance.name} has no summary though all is healed`);
         });
       }
     }
   }
 
   closeAudit(): void {
-    const { violations } = this.#world.checks;
+    const { violations } = this.#world.invariants;
     if (this.#unaudited > 0 && violations.length === 0)
-      this.#world.checks.fail(undefined, 'an instance never answered for its summary');
+      this.#world.invariants.fail(undefined, 'an instance never answered for its summary');
   }
 
   #later(delayMs: number, task: () => void): void {
     this.#pending += 1;
-    this.#world.timeline.after(delayMs, undefined, () => {
+    this.#world.eventLoop.after(delayMs, undefined, () => {
       // A process may die of what it is asked.
       try {
         task();
@@ -97,22 +100,23 @@ export class Clients {
   }
 
   #newPayment(): void {
-    const { plan, havoc } = this.#world;
+    const { plan } = this.#world;
+    const faultInjector = this.#faultInjector;
     const { rates } = plan;
     const dice = this.#dice;
     const id = this.#newId();
     const cents = dice.hits(0.1) ? dice.whole(1, 999_999_999_999) : dice.whole(1, 100_000);
     this.#send(id, cents);
     if (dice.hits(rates.sameIdAtOnce * 0.3)) {
-      havoc.met('sameIdAtOnce');
+      faultInjector.met('sameIdAtOnce');
       this.#later(dice.between(0, 3), () => this.#send(id, cents));
     }
     if (dice.hits(rates.sameIdLater * 0.3)) {
-      havoc.met('sameIdLater');
+      faultInjector.met('sameIdLater');
       this.#later(dice.between(10, plan.breakMs / 2), () => this.#send(id, cents));
     }
     if (dice.hits(rates.otherAmount * 0.3)) {
-      havoc.met('otherAmount');
+      faultInjector.met('otherAmount');
       this.#later(dice.pick([0, 1, 150, 3000]), () => this.#send(id, cents + 1));
     }
     if (dice.hits(0.5)) this.#later(dice.between(0, plan.breakMs), () => this.#lookUp(id));
@@ -126,14 +130,15 @@ export class Clients {
   }
 
   /** As a proxy does: the next one that listens. */
-  #choose(): Instance | undefined {
-    const listening = this.#world.instances.filter(instance => instance.listening);
+  #choose(): SimulatedBackend | undefined {
+    const listening = this.#world.backends.filter(instance => instance.listening);
     return listening[this.#nextInstance++ % listening.length];
   }
 
   #send(id: string, cents: number, tries = 0): void {
-    const { checks, timeline, havoc, plan, trace, disk } = this.#world;
-    const payment = checks.sent(id, cents);
+    const { invariants, eventLoop, plan, trace, disk } = this.#world;
+    const faultInjector = this.#faultInjector;
+    const payment = invariants.sent(id, cents);
     const instance = this.#choose();
     const again = (): void => {
       if (tries >= TRIES_MAX) return;
@@ -144,11 +149,12 @@ export class Clients {
       return;
     }
     const { process } = instance;
-    const arrivedAtMs = timeline.nowMs;
+    const arrivedAtMs = eventLoop.nowMs;
     trace.say(id, instance.name, () => `is sent ${cents} cents`);
     const words = wordsOf(id);
     this.#pending += 1;
-    instance.door.pay(words, cents, (told, generation) => {
+    const read = (generation: number): void => payment.readIn(generation);
+    instance.ingress.pay(words, cents, read, (told, generation) => {
       this.#pending -= 1;
       trace.say(id, instance.name, () => `tells the client ${told} for ${cents} cents`);
       if (told === 202) {
@@ -156,73 +162,74 @@ export class Clients {
         // With `flush` nothing that an earlier 202 promised can be lost with the disk.
         const isUnaware = plan.ackAfter !== 'flush' && instance.joinedMount < disk.mount;
         const said = { cents, process: process!, generation, arrivedAtMs, heldSinceMs, isUnaware };
-        checks.acknowledge(payment, said);
+        invariants.acknowledge(payment, said);
       } else if (told === 409) {
-        if (payment.amounts.size === 1) checks.fail(id, '409, though every request had the same amount');
+        if (payment.amounts.size === 1) invariants.fail(id, '409, though every request had the same amount');
       } else {
-        if (told === 503 && (instance.session?.pool.size ?? 0) >= plan.queueCapacity) havoc.met('queueFull');
+        if (told === 503 && (instance.session?.pool.size ?? 0) >= plan.queueCapacity)
+          faultInjector.met('queueFull');
         again();
       }
     });
   }
 
   #lookUp(id: string): void {
-    const { checks, timeline, trace } = this.#world;
-    const payment = checks.payments.get(id) as Tracked;
+    const { invariants, eventLoop, trace } = this.#world;
+    const payment = invariants.payments.get(id) as TrackedPayment;
     const instance = this.#choose();
     if (instance === undefined) return;
     const { process } = instance;
-    const askedAtMs = timeline.nowMs;
+    const askedAtMs = eventLoop.nowMs;
     const generation = this.#world.memory.generation;
     trace.say(id, instance.name, () => 'is asked for it');
-    instance.door.find(bytesOf(id), view => {
+    instance.ingress.find(bytesOf(id), view => {
       if (view !== null && generation === this.#world.memory.generation) {
-        checks.shown(payment, view, process!, askedAtMs);
+        invariants.shown(payment, view, process!, askedAtMs);
       }
     });
   }
 
   /** A summary counts all that was booked when it was asked, and nothing that the processors do not have. */
   #askSummary(): void {
-    const { memory, processors, plan, checks } = this.#world;
+    const { memory, processors, plan, invariants } = this.#world;
     const instance = this.#choose();
     if (instance === undefined) return;
     const fromMs = this.#dice.hits(0.5) ? -Infinity : wall(this.#dice.between(0, plan.breakMs));
     const toMs = this.#dice.hits(0.5) ? Infinity : wall(this.#dice.between(0, plan.breakMs)) + HOUR_MS;
     const { generation } = memory;
     const least = this.#booked(fromMs, toMs);
-    instance.door.summary(fromMs, toMs, summary => {
+    instance.ingress.summary(fromMs, toMs, summary => {
       if (summary === null || memory.generation !== generation) return;
       for (const [which, name] of PROCESSORS.entries()) {
         const { count } = summary[name];
         const most = processors[which]!.book.total(fromMs, toMs);
         if (less(summary[name], least[which]!)) {
-          checks.fail(
+          invariants.fail(
             undefined,
             `${instance.name} sums ${count} of ${name}, ${least[which]!.count} were booked`,
           );
         }
         // One that a power loss forgot may come again with another amount than the processor has.
-        if (generation === 1 && checks.forgotten === 0 && less(most, summary[name])) {
-          checks.fail(undefined, `${instance.name} sums ${count} of ${name}, which has ${most.count}`);
+        if (generation === 1 && invariants.forgotten === 0 && less(most, summary[name])) {
+          invariants.fail(undefined, `${instance.name} sums ${count} of ${name}, which has ${most.count}`);
         }
       }
     });
   }
 
-  #checkExact(instance: Instance, summary: Summary, fromMs: number, toMs: number): void {
-    const { processors, memory, checks } = this.#world;
+  #checkExact(instance: SimulatedBackend, summary: Summary, fromMs: number, toMs: number): void {
+    const { processors, memory, invariants } = this.#world;
     // Processors keep what a purge or a power loss forgot; what is left is compared payment by payment
     // elsewhere.
     const books =
-      memory.generation === 1 && checks.forgotten === 0
+      memory.generation === 1 && invariants.forgotten === 0
         ? processors.map(({ book }) => book.total(fromMs, toMs))
         : this.#booked(fromMs, toMs);
     for (const [which, name] of PROCESSORS.entries()) {
       const [ours, theirs] = [summary[name], books[which]!];
       if (ours.count === theirs.count && totalCents(ours) === totalCents(theirs)) continue;
       const says = `${ours.count} payments, ${totalCents(ours)} cents of ${name}`;
-      checks.fail(
+      invariants.fail(
         undefined,
         `${instance.name} sums ${says}; the book ${theirs.count}, ${totalCents(theirs)}`,
       );
@@ -239,26 +246,27 @@ export class Clients {
   }
 
   #purge(): void {
-    const { memory, instances, checks, havoc, plan } = this.#world;
+    const { memory, backends, invariants, plan } = this.#world;
+    const faultInjector = this.#faultInjector;
     const instance = this.#choose();
     if (instance === undefined) return;
-    havoc.met('purge');
-    const old = [...checks.payments.keys()];
+    faultInjector.met('purge');
+    const old = [...invariants.payments.keys()];
     const { generation } = memory;
     for (let times = this.#dice.whole(0, 3); times > 0; times--) {
       this.#later(this.#dice.between(0, 80), () => this.#newPayment());
     }
-    instance.door.purge(done => {
+    instance.ingress.purge(done => {
       if (!done) return;
       // Whoever lives, and has not been taken for dead, has forgotten.
-      for (const { session, name, process } of instances) {
+      for (const { session, name, process } of backends) {
         const isAlive = memory.instances.get(name)?.alive === true && process?.stopped === false;
         if (session === undefined || !isAlive || session.generation > generation) continue;
-        checks.fail(undefined, `purged, and ${name} does not know it`);
+        invariants.fail(undefined, `purged, and ${name} does not know it`);
       }
       for (const id of old) {
         if (!this.#dice.hits(0.2) || this.#over) continue;
-        const cents = checks.payments.get(id)!.amounts.values().next().value!;
+        const cents = invariants.payments.get(id)!.amounts.values().next().value!;
         this.#later(this.#dice.between(0, plan.breakMs / 4), () => this.#send(id, cents));
       }
     });

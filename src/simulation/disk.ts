@@ -11,13 +11,15 @@ import type { Dice } from './dice.ts';
 import type { EventLoop, Process } from './event-loop.ts';
 
 /** An error of the modelled disk: a process that does not expect one dies of it. */
-export class DiskError extends Error {
+class DiskError extends Error {
   override name = 'DiskError';
   readonly code: string;
+  readonly syscall: string;
 
   constructor(code: 'EIO' | 'ENOENT' | 'ENOSPC', call: string) {
     super(`${code}: the modelled disk, ${call}`);
     this.code = code;
+    this.syscall = call;
   }
 }
 
@@ -58,7 +60,7 @@ export class Disk {
   #nextFd = 3;
 
   /** The disk as one process sees it. */
-  filesOf(process: Process, timeline: EventLoop, faults: DiskFaults): Files {
+  filesOf(process: Process, eventLoop: EventLoop, faults: DiskFaults): Files {
     const { openedAs, filesByFd, change, assertIn } = this.#access();
     return {
       makeDirectory() {},
@@ -108,7 +110,7 @@ export class Disk {
         const { file, mount } = openedAs(fd);
         const { length } = file;
         const fails = faults.sync();
-        timeline.after(faults.syncMs(), process, () => {
+        eventLoop.after(faults.syncMs(), process, () => {
           if (fails || mount !== this.mount) {
             done(new DiskError('EIO', 'fdatasync'));
             return;

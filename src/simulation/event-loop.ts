@@ -16,8 +16,10 @@ export class Process {
   stopped = false;
   /** It has not been stopped since. */
   awakeSinceMs = -Infinity;
-  /** It was fenced at least once, and joined anew. */
+  /** It ended a session at least once, and joined anew. */
   rejoined = false;
+  /** Its instance is between two sessions. */
+  isJoining = false;
   /** Promises that only its own events can fulfil. */
   promises = 0;
   /** What came due while it was stopped, in the order in which it came due. */
@@ -31,6 +33,9 @@ export class Process {
     this.life = life;
   }
 }
+
+/** The name of a process in traces. */
+export const processLabel = (process: Process): string => `${process.name}/${process.life}`;
 
 interface Event extends Timer {
   atMs: number;
@@ -143,30 +148,30 @@ export interface WallClock {
 
 /** The clock that a process sees. */
 export class ProcessClock implements Clock {
-  readonly #timeline: EventLoop;
+  readonly #eventLoop: EventLoop;
   readonly #process: Process;
   readonly #wall: WallClock;
 
-  constructor(timeline: EventLoop, process: Process, wall: WallClock) {
-    this.#timeline = timeline;
+  constructor(eventLoop: EventLoop, process: Process, wall: WallClock) {
+    this.#eventLoop = eventLoop;
     this.#process = process;
     this.#wall = wall;
   }
 
   monotonicMs(): number {
-    return this.#timeline.nowMs;
+    return this.#eventLoop.nowMs;
   }
 
   wallMs(): number {
-    return Math.floor(WALL_START_MS + this.#timeline.nowMs + this.#wall.offsetMs);
+    return Math.floor(WALL_START_MS + this.#eventLoop.nowMs + this.#wall.offsetMs);
   }
 
   after(delayMs: number, task: () => void): Timer {
     // As the real one: whole milliseconds, never none.
-    return this.#timeline.after(Math.max(1, Math.ceil(delayMs)), this.#process, task);
+    return this.#eventLoop.after(Math.max(1, Math.ceil(delayMs)), this.#process, task);
   }
 
   soon(task: () => void): void {
-    this.#timeline.after(0, this.#process, task);
+    this.#eventLoop.after(0, this.#process, task);
   }
 }

@@ -3,14 +3,15 @@
  * its end.
  */
 import { idText, type ProcessorIndex } from '../domain/payment.ts';
-import { Unavailable } from '../payments/api.ts';
+import { isSystemError } from '../domain/system-error.ts';
+import { Unavailable } from '../domain/unavailable.ts';
 import { type Faults, NO_FAULTS, OTHER_FAULTS, POST_FAULTS } from '../processor-simulator/faults.ts';
 import { type Store, StoreFault } from '../storage/ports.ts';
 import type { Dice } from './dice.ts';
-import { DiskError, type DiskFaults } from './disk.ts';
-import type { Instance } from './instance.ts';
+import type { DiskFaults } from './disk.ts';
 import type { Kind } from './plan.ts';
-import type { World } from './world.ts';
+import type { SimulatedBackend } from './simulated-backend.ts';
+import type { Surroundings } from './surroundings.ts';
 
 const HOUR_MS = 3_600_000;
 
@@ -33,14 +34,14 @@ export class FaultInjector {
   readonly counts = new Map<Kind, number>();
   /** How often the machine was started. */
   boots = 1;
-  readonly #world: World;
+  readonly #world: Surroundings;
   readonly #dice: Dice;
   readonly #spells = new Map<string, Spell>();
   /** Everything may break. */
   #raging = true;
   #powerless = false;
 
-  constructor(world: World, dice: Dice) {
+  constructor(world: Surroundings, dice: Dice) {
     this.#world = world;
     this.#dice = dice;
   }
@@ -107,13 +108,13 @@ export class FaultInjector {
   };
 
   /** Starts an instance, perhaps not for long. */
-  start(instance: Instance): void {
+  start(instance: SimulatedBackend): void {
     if (instance.isUp || instance.gone || this.#powerless) return;
     instance.start();
-    const { plan, timeline } = this.#world;
+    const { plan, eventLoop } = this.#world;
     if (!this.#raging || !this.#dice.hits(plan.rates.crashAtStart * 0.6)) return;
     const { process } = instance;
-    timeline.after(this.#dice.between(0, 10 + plan.storeDelayMs * 6), process, () => {
+    eventLoop.after(this.#dice.between(0, 10 + plan.storeDelayMs * 6), process, () => {
       if (!this.#raging || instance.listening) return;
       this.met('crashAtStart');
       instance.kill();
@@ -122,12 +123,12 @@ export class FaultInjector {
 
   /** From now on everything may break. */
   begin(): void {
-    const { instances } = this.#world;
-    for (const instance of instances) this.start(instance);
+    const { backends } = this.#world;
+    for (const instance of backends) this.start(instance);
     this.#breakProcessors();
     this.#repeat('crash', 1500, () => this.#anyUp(instance => instance.kill()));
     this.#repeat('checkerDies', 1500, () => {
-      const checker = instances.find(({ name }) => name === this.#world.memory.checker);
+      const checker = backends.find(({ name }) => name === this.#world.memory.checker);
       if (checker?.isUp !== true) return false;
       checker.kill();
       return true;
@@ -163,7 +164,7 @@ export class FaultInjector {
 
   /** From now on nothing breaks any more, and what is broken is mended. */
   heal(): void {
-    const { instances, processors, trace, disk } = this.#world;
+    const { backends, processors, trace, disk } = this.#world;
     trace.say(undefined, 'world', () => 'heals');
     this.#raging = false;
     this.#spells.clear();
@@ -173,47 +174,45 @@ export class FaultInjector {
       processor.failing = false;
       processor.delayMs = 1;
     }
-    for (const instance of instances) {
+    for (const instance of backends) {
       instance.resume();
       this.start(instance);
     }
   }
 
   /** A process died: of a signal, or of an error. It is started again after a while. */
-  died(instance: Instance, error: unknown): void {
-    const isDisk =
-      error instanceof DiskError || (error instanceof Error && error.message === 'no space left');
-    const expected = error === undefined || isDisk || error instanceof Unavailable;
+  died(instance: SimulatedBackend, error: unknown): void {
+    const expected = error === undefined || isSystemError(error) || error instanceof Unavailable;
     if (!expected) {
       const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      this.#world.checks.fail(undefined, `${instance.name} died of an error: ${text}`);
+      this.#world.invariants.fail(undefined, `${instance.name} died of an error: ${text}`);
     }
     this.#forgetUnkept(instance);
     this.#startLater(instance);
   }
 
   /** What only its memory held is lost to an instance that joins anew, as if it had died. */
-  rejoins(instance: Instance): void {
+  rejoins(instance: SimulatedBackend): void {
     this.#forgetUnkept(instance);
   }
 
   /** With `parse` a payment lives in memory until the store or the log has it. */
-  #forgetUnkept(instance: Instance): void {
-    const { checks, memory, plan } = this.#world;
+  #forgetUnkept(instance: SimulatedBackend): void {
+    const { invariants, memory, plan } = this.#world;
     if (plan.ackAfter !== 'parse') return;
     const logged = this.#logged();
-    for (const payment of checks.payments.values()) {
+    for (const payment of invariants.payments.values()) {
       if (!payment.owed || memory.payments.has(payment.id)) continue;
       if (!payment.acknowledged.some(({ process }) => process === instance.process)) continue;
-      if (!logged.has(payment.id)) checks.lost(payment);
+      if (!logged.has(payment.id)) invariants.lost(payment);
     }
   }
 
   /** The ids that the logs hold. */
   #logged(): Set<string> {
-    const { instances, disk, memory } = this.#world;
+    const { backends, disk, memory } = this.#world;
     const logged = new Set<string>();
-    for (const { name } of instances) {
+    for (const { name } of backends) {
       for (const { id, generation } of disk.logged(name)) {
         if (generation === memory.generation) logged.add(idText(id));
       }
@@ -221,9 +220,9 @@ export class FaultInjector {
     return logged;
   }
 
-  #startLater(instance: Instance): void {
+  #startLater(instance: SimulatedBackend): void {
     const delayMs = this.#raging ? this.#dice.pick([20, 200, 600, 600, 4000]) : 100;
-    this.#world.timeline.after(delayMs, undefined, () => this.start(instance));
+    this.#world.eventLoop.after(delayMs, undefined, () => this.start(instance));
   }
 
   /** Has a kind strike again and again, about every `everyMs` at a rate of 1. */
@@ -231,7 +230,7 @@ export class FaultInjector {
     const rate = this.#world.plan.rates[kind];
     if (rate === 0) return;
     const again = (): void => {
-      this.#world.timeline.after(this.#dice.between(0, (2 * everyMs) / Math.sqrt(rate)), undefined, () => {
+      this.#world.eventLoop.after(this.#dice.between(0, (2 * everyMs) / Math.sqrt(rate)), undefined, () => {
         if (!this.#raging) return;
         if (strike() && counted) this.met(kind);
         again();
@@ -240,15 +239,15 @@ export class FaultInjector {
     again();
   }
 
-  #anyUp(strike: (instance: Instance) => void): boolean {
-    const up = this.#world.instances.filter(({ isUp }) => isUp);
+  #anyUp(strike: (instance: SimulatedBackend) => void): boolean {
+    const up = this.#world.backends.filter(({ isUp }) => isUp);
     if (up.length === 0) return false;
     strike(this.#dice.pick(up));
     return true;
   }
 
   #neverBack(): boolean {
-    const here = this.#world.instances.filter(({ gone }) => !gone);
+    const here = this.#world.backends.filter(({ gone }) => !gone);
     if (here.length < 2) return false;
     const instance = this.#dice.pick(here);
     instance.gone = true;
@@ -260,7 +259,7 @@ export class FaultInjector {
     return this.#anyUp(instance => {
       const { process } = instance;
       instance.pause();
-      this.#world.timeline.after(durationMs, undefined, () => {
+      this.#world.eventLoop.after(durationMs, undefined, () => {
         if (instance.process !== process) return;
         instance.resume();
         this.#killSoon(instance);
@@ -269,12 +268,12 @@ export class FaultInjector {
   }
 
   /** What a process does in its first moments awake, it may do as one that was taken for dead. */
-  #killSoon(instance: Instance): void {
+  #killSoon(instance: SimulatedBackend): void {
     const { rates } = this.#world.plan;
     const kind = this.#dice.hits(rates.neverBack * 0.3) ? 'neverBack' : 'crash';
     if (kind === 'crash' && !this.#dice.hits(rates.crash * 0.3)) return;
-    this.#world.timeline.after(this.#dice.pick([0, 0.1, 1, 5, 80]), instance.process, () => {
-      const others = this.#world.instances.filter(({ gone, name }) => !gone && name !== instance.name);
+    this.#world.eventLoop.after(this.#dice.pick([0, 0.1, 1, 5, 80]), instance.process, () => {
+      const others = this.#world.backends.filter(({ gone, name }) => !gone && name !== instance.name);
       if (!this.#raging || (kind === 'neverBack' && others.length === 0)) return;
       instance.gone = kind === 'neverBack';
       this.met(kind);
@@ -282,7 +281,7 @@ export class FaultInjector {
     });
   }
 
-  #leave(instance: Instance, then: () => void = () => {}): void {
+  #leave(instance: SimulatedBackend, then: () => void = () => {}): void {
     instance.leave(() => {
       this.#forgetUnkept(instance);
       this.#startLater(instance);
@@ -291,7 +290,7 @@ export class FaultInjector {
   }
 
   #rollOn(place: number): boolean {
-    const instance = this.#world.instances[place];
+    const instance = this.#world.backends[place];
     if (instance === undefined) return false;
     if (instance.isUp) this.#leave(instance, () => this.#rollOn(place + 1));
     else this.#rollOn(place + 1);
@@ -303,41 +302,41 @@ export class FaultInjector {
    * dead.
    */
   #takeDiskOut(): boolean {
-    const { disk, trace, timeline, memory, checks, plan } = this.#world;
+    const { disk, trace, eventLoop, memory, invariants, plan } = this.#world;
     if (disk.isOut) return false;
     trace.say(undefined, 'world', () => 'has its disk taken out');
     disk.takeOut(this.#dice);
     memory.unsynced?.losePower(this.#dice);
-    if (plan.ackAfter !== 'flush') checks.losePower(this.#logged());
-    timeline.after(this.#dice.between(10, 3000), undefined, () => {
+    if (plan.ackAfter !== 'flush') invariants.losePower(this.#logged());
+    eventLoop.after(this.#dice.between(10, 3000), undefined, () => {
       disk.isOut = false;
     });
     return true;
   }
 
   #losePower(): boolean {
-    const { instances, disk, trace, timeline, memory, checks, plan } = this.#world;
+    const { backends, disk, trace, eventLoop, memory, invariants, plan } = this.#world;
     trace.say(undefined, 'world', () => 'loses its power');
     this.#powerless = true;
     this.boots += 1;
-    for (const instance of instances) instance.kill();
+    for (const instance of backends) instance.kill();
     disk.losePower(this.#dice);
     memory.unsynced?.losePower(this.#dice);
-    if (plan.ackAfter !== 'flush') checks.losePower(this.#logged());
-    timeline.after(this.#dice.between(10, 1000), undefined, () => {
+    if (plan.ackAfter !== 'flush') invariants.losePower(this.#logged());
+    eventLoop.after(this.#dice.between(10, 1000), undefined, () => {
       this.#powerless = false;
-      for (const instance of instances) this.start(instance);
+      for (const instance of backends) this.start(instance);
     });
     return true;
   }
 
   #turnWall(direction: 1 | -1): boolean {
-    const { timeline, instances, trace } = this.#world;
+    const { eventLoop, backends, trace } = this.#world;
     const byMs = direction * this.#dice.pick([HOUR_MS, HOUR_MS, 50, 5000]);
-    const { wall, name } = this.#dice.pick(instances);
+    const { wall, name } = this.#dice.pick(backends);
     trace.say(undefined, name, () => `has its wall clock turned by ${byMs} ms`);
     wall.offsetMs += byMs;
-    wall.turnedAtMs = timeline.nowMs;
+    wall.turnedAtMs = eventLoop.nowMs;
     return true;
   }
 
@@ -357,12 +356,12 @@ export class FaultInjector {
   }
 
   #breakProcessor(to: ProcessorIndex): void {
-    const { processors, timeline, plan } = this.#world;
+    const { processors, eventLoop, plan } = this.#world;
     const processor = processors[to];
     const lasting = (): number => this.#dice.pick([200, 1500, 4000, plan.breakMs]);
     this.#repeat('processorFails', 2500, () => {
       processor.failing = true;
-      timeline.after(lasting(), undefined, () => {
+      eventLoop.after(lasting(), undefined, () => {
         processor.failing = false;
       });
       return true;
@@ -382,15 +381,15 @@ export class FaultInjector {
   }
 
   #begin(kind: Kind, durationMs: number, suffix = '', probability = this.#dice.pick([0.3, 1])): boolean {
-    const { timeline, trace } = this.#world;
+    const { eventLoop, trace } = this.#world;
     trace.say(undefined, 'world', () => `${kind}${suffix} for ${durationMs} ms`);
-    this.#spells.set(kind + suffix, { untilMs: timeline.nowMs + durationMs, probability });
+    this.#spells.set(kind + suffix, { untilMs: eventLoop.nowMs + durationMs, probability });
     return true;
   }
 
   #inSpell(name: string): boolean {
     const spell = this.#spells.get(name);
     if (spell === undefined || !this.#raging) return false;
-    return spell.untilMs > this.#world.timeline.nowMs && this.#dice.hits(spell.probability);
+    return spell.untilMs > this.#world.eventLoop.nowMs && this.#dice.hits(spell.probability);
   }
 }

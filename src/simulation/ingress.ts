@@ -3,16 +3,11 @@
  * payments of one turn of the event loop are committed together, and whoever waits for a process that dies
  * hears nothing.
  */
-import {
-  ACCEPTED,
-  type Acceptance,
-  CONFLICT,
-  type PaymentView,
-  type Summary,
-  UNAVAILABLE,
-  Unavailable,
-} from '../payments/api.ts';
-import type { Service } from '../payments/service.ts';
+
+import type { Summary } from '../domain/payment.ts';
+import { Unavailable } from '../domain/unavailable.ts';
+import { ACCEPTED, type Acceptance, CONFLICT, type PaymentView, UNAVAILABLE } from '../payments/api.ts';
+import type { Instance } from '../payments/instance.ts';
 import type { Dice } from './dice.ts';
 import type { EventLoop, Process } from './event-loop.ts';
 
@@ -26,24 +21,24 @@ interface Open {
   readonly lost: () => void;
 }
 
-export interface DoorParts {
-  readonly timeline: EventLoop;
+export interface IngressParts {
+  readonly eventLoop: EventLoop;
   readonly dice: Dice;
   /** A promise failed as none should. */
   crash(process: Process, error: unknown): void;
 }
 
 export class Ingress {
-  readonly #parts: DoorParts;
+  readonly #parts: IngressParts;
   /** Who is behind it; undefined: it is closed, nobody listens. */
-  #host: { readonly process: Process; readonly service: Service } | undefined;
+  #host: { readonly process: Process; readonly instance: Instance } | undefined;
   /** Questions that nobody answered yet. */
   readonly #open = new Set<Open>();
   /** What this turn of the event loop will answer when it has committed. */
   #turn: ((stored: boolean) => void)[] = [];
   #turnIsDue = false;
 
-  constructor(parts: DoorParts) {
+  constructor(parts: IngressParts) {
     this.#parts = parts;
   }
 
@@ -56,8 +51,8 @@ export class Ingress {
     return this.#open.size;
   }
 
-  open(process: Process, service: Service): void {
-    this.#host = { process, service };
+  open(process: Process, instance: Instance): void {
+    this.#host = { process, instance };
     this.#turn = [];
     this.#turnIsDue = false;
   }
@@ -67,18 +62,24 @@ export class Ingress {
     this.#host = undefined;
   }
 
-  /** A `POST /payments` arrives. `generation`: of the session that heard it. */
-  pay(id: Int32Array, cents: number, told: (told: IngressAnswer, generation: number) => void): void {
+  /** A `POST /payments` arrives. `generation`: of the session that reads it. */
+  pay(
+    id: Int32Array,
+    cents: number,
+    read: (generation: number) => void,
+    told: (told: IngressAnswer, generation: number) => void,
+  ): void {
     let generation = 0;
     this.#ask<IngressAnswer>(
       'nothing',
       status => told(status, generation),
-      (process, service, answer) => {
-        generation = service.session?.generation ?? 0;
+      (process, instance, answer) => {
+        generation = instance.session?.generation ?? 0;
+        read(generation);
         const tell = (acceptance: Acceptance): void => answer(STATUS[acceptance]);
-        const acceptance = service.accept(id, cents);
+        const acceptance = instance.accept(id, cents);
         if (typeof acceptance !== 'number') this.#promise(process, acceptance, tell, () => answer(503));
-        else if (acceptance === ACCEPTED) this.#atEndOfTurn(process, service, tell);
+        else if (acceptance === ACCEPTED) this.#atEndOfTurn(process, instance, tell);
         else tell(acceptance);
       },
     );
@@ -86,24 +87,24 @@ export class Ingress {
 
   /** A `GET /payments/{id}` arrives; null: `503`, or the process died. */
   find(id: Uint8Array, told: (view: PaymentView | undefined | null) => void): void {
-    this.#ask<PaymentView | undefined | null>(null, told, (process, service, answer) => {
-      this.#promise(process, service.find(id), answer, () => answer(null));
+    this.#ask<PaymentView | undefined | null>(null, told, (process, instance, answer) => {
+      this.#promise(process, instance.find(id), answer, () => answer(null));
     });
   }
 
   /** A `GET /payments-summary` arrives. */
   summary(fromMs: number, toMs: number, told: (summary: Summary | null) => void): void {
-    this.#ask<Summary | null>(null, told, (process, service, answer) => {
-      this.#promise(process, service.summary(fromMs, toMs), answer, () => answer(null));
+    this.#ask<Summary | null>(null, told, (process, instance, answer) => {
+      this.#promise(process, instance.summary(fromMs, toMs), answer, () => answer(null));
     });
   }
 
   /** A `POST /purge-payments` arrives. */
   purge(told: (done: boolean) => void): void {
-    this.#ask<boolean>(false, told, (process, service, answer) => {
+    this.#ask<boolean>(false, told, (process, instance, answer) => {
       this.#promise(
         process,
-        service.purge(),
+        instance.purge(),
         () => answer(true),
         () => answer(false),
       );
@@ -121,10 +122,10 @@ export class Ingress {
 
   /** Has a request heard by the process: at once, or when it goes on. */
   deliver(process: Process, task: () => void): void {
-    const { timeline } = this.#parts;
-    if (process.stopped) timeline.after(0, process, task);
+    const { eventLoop } = this.#parts;
+    if (process.stopped) eventLoop.after(0, process, task);
     else {
-      timeline.active = process;
+      eventLoop.active = process;
       task();
     }
   }
@@ -133,17 +134,17 @@ export class Ingress {
   #ask<T>(
     none: T,
     told: (answer: T) => void,
-    question: (process: Process, service: Service, answer: (value: T) => void) => void,
+    question: (process: Process, instance: Instance, answer: (value: T) => void) => void,
   ): void {
     if (this.#host === undefined) {
       told(none);
       return;
     }
-    const { process, service } = this.#host;
+    const { process, instance } = this.#host;
     const open: Open = { process, lost: () => told(none) };
     this.#open.add(open);
     this.deliver(process, () =>
-      question(process, service, value => {
+      question(process, instance, value => {
         if (this.#open.delete(open)) told(value);
       }),
     );
@@ -164,16 +165,16 @@ export class Ingress {
     );
   }
 
-  #atEndOfTurn(process: Process, service: Service, tell: (acceptance: Acceptance) => void): void {
+  #atEndOfTurn(process: Process, instance: Instance, tell: (acceptance: Acceptance) => void): void {
     this.#turn.push(stored => tell(stored ? ACCEPTED : UNAVAILABLE));
     if (this.#turnIsDue) return;
     this.#turnIsDue = true;
-    const { timeline, dice } = this.#parts;
-    timeline.after(dice.between(0, 0.3), process, () => {
+    const { eventLoop, dice } = this.#parts;
+    eventLoop.after(dice.between(0, 0.3), process, () => {
       this.#turnIsDue = false;
       const turn = this.#turn;
       this.#turn = [];
-      const stored = service.commit();
+      const stored = instance.commit();
       const decide = (kept: boolean): void => {
         for (const each of turn) each(kept);
       };

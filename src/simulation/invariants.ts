@@ -23,9 +23,8 @@ import type { PaymentView } from '../payments/api.ts';
 import type { SimulatedProcessor } from '../processor-simulator/processor.ts';
 import type { PaymentRequest } from '../processors/port.ts';
 import type { MemoryState } from '../storage/memory/state.ts';
-import { type EventLoop, type Process, WALL_START_MS, type WallClock } from './event-loop.ts';
-import { processLabel } from './network.ts';
-import { type Acknowledged, type Attempt, Tracked } from './tracked-payment.ts';
+import { type EventLoop, type Process, processLabel, WALL_START_MS, type WallClock } from './event-loop.ts';
+import { type Acknowledged, type Attempt, TrackedPayment } from './tracked-payment.ts';
 
 export interface Violation {
   readonly what: string;
@@ -38,7 +37,7 @@ export interface Violation {
 const KNOWN_AFTER_MS = 100;
 
 export interface ChecksParts {
-  readonly timeline: EventLoop;
+  readonly eventLoop: EventLoop;
   readonly processors: readonly [SimulatedProcessor, SimulatedProcessor];
   readonly policy: Policy;
   /**
@@ -70,7 +69,7 @@ export interface PromisedPayment {
 
 export class Invariants {
   readonly violations: Violation[] = [];
-  readonly payments = new Map<string, Tracked>();
+  readonly payments = new Map<string, TrackedPayment>();
   /** Payments that were lost with the power, or whose amount was, whatever processors made of them. */
   forgotten = 0;
   /** Set once the store exists: it tells the checks what it books. */
@@ -85,15 +84,15 @@ export class Invariants {
 
   /** A broken promise. The first one ends the run. */
   fail(id: string | undefined, what: string): void {
-    this.violations.push({ what, id, atMs: this.#parts.timeline.nowMs });
+    this.violations.push({ what, id, atMs: this.#parts.eventLoop.nowMs });
     this.#parts.say(id, 'CHECK', () => what);
   }
 
   /** A client sends a payment, for the first time or again. */
-  sent(id: string, cents: number): Tracked {
+  sent(id: string, cents: number): TrackedPayment {
     let payment = this.payments.get(id);
     if (payment === undefined) {
-      payment = new Tracked(id, this.#parts.timeline.nowMs);
+      payment = new TrackedPayment(id, this.#parts.eventLoop.nowMs);
       this.payments.set(id, payment);
     }
     payment.amounts.add(cents);
@@ -101,9 +100,9 @@ export class Invariants {
   }
 
   /** A client gets its `202`. */
-  acknowledge(payment: Tracked, acceptance: PromisedPayment): void {
+  acknowledge(payment: TrackedPayment, acceptance: PromisedPayment): void {
     const { cents, process, generation, arrivedAtMs, heldSinceMs, isUnaware } = acceptance;
-    const { nowMs } = this.#parts.timeline;
+    const { nowMs } = this.#parts.eventLoop;
     // Of two amounts that came at once both may have been accepted; what was said once may be said again.
     const isNew = !payment.acknowledged.some(earlier => earlier.cents === cents);
     for (const earlier of payment.acknowledged) {
@@ -128,7 +127,7 @@ export class Invariants {
   }
 
   /** A payment was accepted in memory only, and the process that did it is dead. */
-  lost(payment: Tracked): void {
+  lost(payment: TrackedPayment): void {
     payment.owed = false;
   }
 
@@ -180,13 +179,16 @@ export class Invariants {
   ended(attempt: Attempt, ending: AttemptResult): void {
     if (classify(ending).verdict !== 'not processed') return;
     attempt.payment.open -= 1;
-    attempt.refusedAtMs = this.#parts.timeline.nowMs;
+    attempt.refusedAtMs = this.#parts.eventLoop.nowMs;
   }
 
   /** The store has a payment from now on. */
   stored(id: string): void {
     const payment = this.payments.get(id);
-    if (payment !== undefined) payment.storedAtMs = this.#parts.timeline.nowMs;
+    if (payment === undefined) return;
+    payment.storedAtMs = this.#parts.eventLoop.nowMs;
+    if (payment.generation < this.memory.generation)
+      this.fail(id, 'was stored after a purge, though no session after it had read of it');
   }
 
   /** The store has an intent that `owner` formed. */
@@ -212,7 +214,7 @@ export class Invariants {
   }
 
   /** An instance showed a payment. */
-  shown(payment: Tracked, view: PaymentView | undefined, process: Process, askedAtMs: number): void {
+  shown(payment: TrackedPayment, view: PaymentView | undefined, process: Process, askedAtMs: number): void {
     if (view === undefined) {
       const first = payment.acknowledged[0];
       const known = first !== undefined && askedAtMs - first.atMs >= KNOWN_AFTER_MS;
@@ -237,7 +239,7 @@ export class Invariants {
       }
     } else if (view.status === 'settled' && !payment.forgotten) {
       payment.shownSettled = view;
-      payment.shownSettledAtMs = this.#parts.timeline.nowMs;
+      payment.shownSettledAtMs = this.#parts.eventLoop.nowMs;
     }
   }
 
@@ -277,7 +279,7 @@ export class Invariants {
     return logIsWritten === 'always' || (logIsWritten === 'while awake' && isAwake);
   }
 
-  #checkSettled(payment: Tracked): void {
+  #checkSettled(payment: TrackedPayment): void {
     const row = this.memory.payments.get(payment.id);
     if (row === undefined) this.fail(payment.id, 'was accepted, and is lost');
     else if (!payment.amounts.has(row.cents)) {
@@ -332,7 +334,7 @@ export class Invariants {
       requestedAtMs >= startedWallMs;
     // An earlier life may have stored this intent, and died before it left.
     payment.intendedBy = isOwn ? process : undefined;
-    const { policy, timeline } = this.#parts;
+    const { policy, eventLoop } = this.#parts;
     if (to === DEFAULT) {
       payment.tries += 1;
       if (payment.tries > policy.defaultAttempts) {
@@ -344,7 +346,7 @@ export class Invariants {
     // The store counts attempts that were written and never left, too.
     const tries = this.memory.payments.get(payment.id)?.tries ?? 0;
     // Whoever takes it over reckons in whole milliseconds of the wall clock.
-    const waitedMs = timeline.nowMs - payment.firstSentAtMs + 2;
+    const waitedMs = eventLoop.nowMs - payment.firstSentAtMs + 2;
     const turned = this.#parts.anyWallTurned();
     if (tries < policy.defaultAttempts && waitedMs < policy.fallbackAfterMs && !turned) {
       this.fail(payment.id, `on fallback after ${tries} attempts on default and ${waitedMs} ms`);
@@ -382,7 +384,7 @@ export class Invariants {
 }
 
 /** Processors may know it, soquete does not: from here on it is another payment of the same id. */
-function forget(payment: Tracked): void {
+function forget(payment: TrackedPayment): void {
   payment.forgotten = true;
   payment.owed = false;
   payment.acknowledged.length = 0;

@@ -15,8 +15,7 @@ import {
 } from '../domain/payment.ts';
 import type { PaymentRequest, Processors } from '../processors/port.ts';
 import { Batch, COLUMNS, KIND, MARK, SEQ, SETTLE } from '../storage/batch.ts';
-import type { FileLog } from '../storage/embedded/file-log.ts';
-import { DONE, type Reply, type Store, StoreFault } from '../storage/ports.ts';
+import { type AcceptLog, DONE, type Reply, type Store, StoreFault } from '../storage/ports.ts';
 import { type Process, WALL_START_MS } from './event-loop.ts';
 import type { WorldPlan } from './plan.ts';
 import { WatchedStore } from './watched-store.ts';
@@ -63,10 +62,8 @@ const giving = (change: (payments: StoredPayment[]) => StoredPayment[]): Mutatio
 };
 
 /** A log some of whose calls are others. */
-const logging = (
-  change: (inner: Pick<FileLog, keyof FileLog>, world: World) => Partial<FileLog>,
-): Mutation => ({
-  session: (parts, world) => ({
+const logging = (change: (inner: AcceptLog, world: World) => Partial<AcceptLog>): Mutation => ({
+  instance: (parts, world) => ({
     ...parts,
     openLog: joined => {
       const inner = parts.openLog(joined);
@@ -170,7 +167,7 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
     return (to: ProcessorIndex, request: PaymentRequest, reply) => {
       const again = sent.has(request.correlationId);
       sent.add(request.correlationId);
-      const requestedAtMs = Math.floor(WALL_START_MS + world.timeline.nowMs);
+      const requestedAtMs = Math.floor(WALL_START_MS + world.eventLoop.nowMs);
       inner.post(to, again ? { ...request, requestedAtMs } : request, reply);
     };
   }),
@@ -199,7 +196,7 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
   'a fenced instance goes on writing': {
     // To be quick; without this it takes some hundred seeds.
     plan: plan => ({ ...plan, breakMs: 9000, rates: { ...plan.rates, pause: 1 } }),
-    memory: (checks, trace) => new LaxWorld(checks, trace),
+    memory: (invariants, trace) => new LaxWorld(invariants, trace),
     ...storing((inner, { memory }, { name }) => ({
       write: (batch, reply) => {
         const epoch = memory.instance(name).epoch;
@@ -209,7 +206,7 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
   },
 
   'what is settled is booked again': {
-    memory: (checks, trace) => new LaxWorld(checks, trace),
+    memory: (invariants, trace) => new LaxWorld(invariants, trace),
     ...storing(inner => ({
       write: (batch, reply) => {
         inner.write(batch, answer => {
@@ -220,7 +217,7 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
     })),
   },
 
-  'the store takes an id twice': { memory: (checks, trace) => new ForgetfulWorld(checks, trace) },
+  'the store takes an id twice': { memory: (invariants, trace) => new ForgetfulWorld(invariants, trace) },
 
   'a write from before a purge counts': storing((inner, world) => ({
     write: (batch, reply) => inner.write(copyOf(batch, batch.epoch, world.memory.generation), reply),
@@ -230,7 +227,7 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
 
   'a payment is acknowledged before it is in the log': logging((inner, world) => ({
     write: () => {
-      world.timeline.after(20, world.timeline.active, () => inner.write());
+      world.eventLoop.after(20, world.eventLoop.active, () => inner.write());
       return true;
     },
   })),
@@ -239,12 +236,12 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
 
   'a power loss passes unseen': {
     plan: losingPower,
-    memory: (checks, trace) => new TimelessWorld(checks, trace),
+    memory: (invariants, trace) => new TimelessWorld(invariants, trace),
   },
 
   'a disk that was taken out is thought to hold everything when it is back': {
     plan: plan => ({ ...losingPower(plan), rates: { ...plan.rates, diskOut: 1, processorFails: 1 } }),
-    memory: (checks, trace) => new TimelessWorld(checks, trace),
+    memory: (invariants, trace) => new TimelessWorld(invariants, trace),
   },
 
   'a power loss takes back to which processor a payment went': {
@@ -260,11 +257,11 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
 
   'a log from before a power loss is replayed as if nothing of it had been sent': {
     plan: losingPower,
-    session: parts => ({ ...parts, openLog: joined => parts.openLog({ ...joined, term: joined.term + 1 }) }),
+    instance: parts => ({ ...parts, openLog: joined => parts.openLog({ ...joined, term: joined.term + 1 }) }),
   },
 
   'there is one attempt too many on default': {
-    session: parts => ({
+    instance: parts => ({
       ...parts,
       policy: { ...parts.policy, defaultAttempts: parts.policy.defaultAttempts + 1 },
     }),

@@ -10,7 +10,7 @@ import type { ProcessorAnswer } from '../processor-simulator/answer.ts';
 import type { SimulatedProcessor } from '../processor-simulator/processor.ts';
 import type { Found, Health, PaymentRequest, Processors } from '../processors/port.ts';
 import type { Dice } from './dice.ts';
-import type { EventLoop, Process } from './event-loop.ts';
+import { type EventLoop, type Process, processLabel } from './event-loop.ts';
 import type { Invariants } from './invariants.ts';
 import type { Kind } from './plan.ts';
 import type { Trace } from './trace.ts';
@@ -19,10 +19,10 @@ const HEALTH_TIMEOUT_MS = 6000;
 const CONNECT_TIMEOUT_MS = 200;
 
 export interface NetworkParts {
-  readonly timeline: EventLoop;
+  readonly eventLoop: EventLoop;
   readonly dice: Dice;
   readonly processors: readonly [SimulatedProcessor, SimulatedProcessor];
-  readonly checks: Invariants;
+  readonly invariants: Invariants;
   readonly trace: Trace;
   readonly attemptTimeoutMs: number;
   readonly delayMs: number;
@@ -42,10 +42,10 @@ export class Network implements Processors {
   }
 
   post(to: ProcessorIndex, request: PaymentRequest, reply: (ending: AttemptResult) => void): void {
-    const { processors, checks, trace, attemptTimeoutMs, timeline } = this.#parts;
+    const { processors, invariants, trace, attemptTimeoutMs, eventLoop } = this.#parts;
     const { correlationId, cents, requestedAtMs } = request;
     const process = this.#process;
-    const attempt = checks.leaves(process, to, request);
+    const attempt = invariants.leaves(process, to, request);
     const words = wordsOf(correlationId);
     trace.say(
       correlationId,
@@ -59,14 +59,14 @@ export class Network implements Processors {
       over = true;
       timeout.cancel();
       trace.say(correlationId, processLabel(process), () => `hears ${JSON.stringify(ending)}`);
-      checks.ended(attempt, ending);
+      invariants.ended(attempt, ending);
       reply(ending);
     };
-    const timeout = timeline.after(attemptTimeoutMs, process, () =>
+    const timeout = eventLoop.after(attemptTimeoutMs, process, () =>
       end({ sent: true, because: 'timed out' }),
     );
     if (this.#parts.refused(to) || this.#parts.strikes('refused')) {
-      timeline.after(Math.min(this.#delay(), CONNECT_TIMEOUT_MS), process, () =>
+      eventLoop.after(Math.min(this.#delay(), CONNECT_TIMEOUT_MS), process, () =>
         end({ sent: false, because: 'reset' }),
       );
       return;
@@ -76,14 +76,14 @@ export class Network implements Processors {
     const copies = this.#parts.strikes('requestTwice') ? 2 : 1;
     const endings: AttemptResult[] = [];
     for (let copy = 0; copy < copies; copy++) {
-      timeline.after(this.#delay(), undefined, () => {
+      eventLoop.after(this.#delay(), undefined, () => {
         processors[to].post(words, cents, requestedAtMs, answer => {
           trace.say(correlationId, processors[to].name, () => `says ${answer.status || answer.delivery}`);
           const ending = endingOf(answer);
           if (ending === undefined) return;
           endings.push(ending);
           if (endings.length < copies || this.#parts.strikes('responseLost')) return;
-          timeline.after(this.#delay(), process, () => end(best(endings)));
+          eventLoop.after(this.#delay(), process, () => end(best(endings)));
         });
       });
     }
@@ -116,7 +116,7 @@ export class Network implements Processors {
     reply: (answer: T) => void,
     question: (answer: (answer: T) => void) => void,
   ): void {
-    const { timeline } = this.#parts;
+    const { eventLoop } = this.#parts;
     let over = false;
     const end = (answer: T): void => {
       if (over) return;
@@ -124,16 +124,16 @@ export class Network implements Processors {
       timeout.cancel();
       reply(answer);
     };
-    const timeout = timeline.after(timeoutMs, this.#process, () => end(none));
+    const timeout = eventLoop.after(timeoutMs, this.#process, () => end(none));
     if (this.#parts.refused(to)) {
-      timeline.after(this.#delay(), this.#process, () => end(none));
+      eventLoop.after(this.#delay(), this.#process, () => end(none));
       return;
     }
     if (this.#parts.strikes('requestLost')) return;
-    timeline.after(this.#delay(), undefined, () => {
+    eventLoop.after(this.#delay(), undefined, () => {
       question(answer => {
         if (!this.#parts.strikes('responseLost')) {
-          timeline.after(this.#delay(), this.#process, () => end(answer));
+          eventLoop.after(this.#delay(), this.#process, () => end(answer));
         }
       });
     });
@@ -146,8 +146,6 @@ export class Network implements Processors {
     return dice.between(delayMs / 2, delayMs * 1.5);
   }
 }
-
-export const processLabel = (process: Process): string => `${process.name}/${process.life}`;
 
 function wordsOf(correlationId: string): Int32Array {
   return idWords(idBytes(correlationId)!);

@@ -16,13 +16,13 @@ interface Intent {
 }
 
 export interface Attempt extends Intent {
-  readonly payment: Tracked;
+  readonly payment: TrackedPayment;
   readonly process: Process;
   refusedAtMs: number;
 }
 
 /** One correlationId as its client and an all-seeing observer know it. */
-export class Tracked {
+export class TrackedPayment {
   readonly id: string;
   readonly firstSentAtMs: number;
   readonly amounts = new Set<number>();
@@ -39,6 +39,8 @@ export class Tracked {
   /** Intents for default since the last one for fallback. */
   tries = 0;
   storedAtMs = Infinity;
+  /** The latest generation of a session that read a request for it. */
+  generation = 0;
   /** The instance whose intent the store has. */
   intentOf = '';
   isBooked = false;
@@ -51,5 +53,10 @@ export class Tracked {
   constructor(id: string, firstSentAtMs: number) {
     this.id = id;
     this.firstSentAtMs = firstSentAtMs;
+  }
+
+  /** A session of `generation` read a request for it. */
+  readIn(generation: number): void {
+    this.generation = Math.max(this.generation, generation);
   }
 }

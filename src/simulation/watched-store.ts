@@ -17,19 +17,19 @@ export class WatchedStore extends MemoryState {
    * another's.
    */
   unsynced: UnsyncedWrites | undefined;
-  readonly #checks: Invariants;
+  readonly #invariants: Invariants;
   readonly #trace: Trace;
   readonly #id = new Uint8Array(16);
 
-  constructor(checks: Invariants, trace: Trace) {
+  constructor(invariants: Invariants, trace: Trace) {
     super();
-    this.#checks = checks;
+    this.#invariants = invariants;
     this.#trace = trace;
   }
 
   override put(payment: Parameters<MemoryState['put']>[0]): number {
     const result = super.put(payment);
-    if (result > 0) this.#checks.stored(idText(payment.id));
+    if (result > 0) this.#invariants.stored(idText(payment.id));
     return result;
   }
 
@@ -41,7 +41,7 @@ export class WatchedStore extends MemoryState {
     const result = super.change(owner, rows, start);
     const kind = rows[start + column.KIND]!;
     const isIntent = kind <= column.MARK && rows[start + column.STATE] === SENT && result > 0;
-    if (isIntent) this.#checks.intended(this.#idOf(rows, start)!, owner);
+    if (isIntent) this.#invariants.intended(this.#idOf(rows, start)!, owner);
     if (kind !== column.SETTLE && !this.#trace.isOn) return result;
     const payment = this.bySeq.get(rows[start + column.SEQ]!);
     this.#trace.say(this.#idOf(rows, start), 'store', () => {
@@ -51,7 +51,8 @@ export class WatchedStore extends MemoryState {
       );
       return `${name} by ${owner}: state ${state}, processor ${processor}, as of ${requestedAt} -> ${result}`;
     });
-    if (kind === column.SETTLE && result === DONE && payment?.state === SETTLED) this.#checks.booked(payment);
+    if (kind === column.SETTLE && result === DONE && payment?.state === SETTLED)
+      this.#invariants.booked(payment);
     return result;
   }
 
@@ -67,7 +68,7 @@ export class WatchedStore extends MemoryState {
 
 export interface StoreParts {
   readonly world: WatchedStore;
-  readonly timeline: EventLoop;
+  readonly eventLoop: EventLoop;
   readonly disk: Disk;
   /** What was sent is carried out although its sender died or is stopped. */
   readonly isRemote: boolean;
@@ -82,7 +83,7 @@ export interface StoreParts {
 
 /** One process's connection: calls are carried out in order and answered in order, each after a while. */
 export function connect(parts: StoreParts, process: Process): Store & Reopening {
-  const { world, timeline, disk, isRemote, boot, durable, brokenTerm } = parts;
+  const { world, eventLoop, disk, isRemote, boot, durable, brokenTerm } = parts;
   let carriedOutAtMs = 0;
   let answeredAtMs = 0;
   // What is asked by a connection to a disk that was taken out since is not carried out, whether that is back
@@ -92,13 +93,13 @@ export function connect(parts: StoreParts, process: Process): Store & Reopening 
   const store = new MemoryStore(world, {
     schedule: carryOut => {
       const asked = mount;
-      carriedOutAtMs = Math.max(carriedOutAtMs, timeline.nowMs + parts.delayMs());
-      timeline.after(carriedOutAtMs - timeline.nowMs, isRemote ? undefined : process, () => {
+      carriedOutAtMs = Math.max(carriedOutAtMs, eventLoop.nowMs + parts.delayMs());
+      eventLoop.after(carriedOutAtMs - eventLoop.nowMs, isRemote ? undefined : process, () => {
         askedMount = asked;
         const deliver = carryOut();
         world.unsynced?.committed();
-        answeredAtMs = Math.max(answeredAtMs, timeline.nowMs + parts.delayMs() / 4);
-        timeline.after(answeredAtMs - timeline.nowMs, process, deliver);
+        answeredAtMs = Math.max(answeredAtMs, eventLoop.nowMs + parts.delayMs() / 4);
+        eventLoop.after(answeredAtMs - eventLoop.nowMs, process, deliver);
       });
     },
     fault: name => {

@@ -10,7 +10,7 @@
  * settle within a bounded time, in the summary of every instance as in the books of the processors.
  */
 import { DEFAULT, FALLBACK, type ProcessorIndex, SETTLED } from '../domain/payment.ts';
-import type { SessionParts } from '../payments/session.ts';
+import type { InstanceParts } from '../payments/instance.ts';
 import { FAULTS } from '../processor-simulator/faults.ts';
 import { SimulatedProcessor } from '../processor-simulator/processor.ts';
 import type { Processors } from '../processors/port.ts';
@@ -20,10 +20,11 @@ import { Dice } from './dice.ts';
 import { Disk } from './disk.ts';
 import { EventLoop, type Process } from './event-loop.ts';
 import { FaultInjector } from './fault-injector.ts';
-import { Instance } from './instance.ts';
 import { Invariants, type Violation } from './invariants.ts';
 import { Network } from './network.ts';
 import { drawPlan, type Kind, type WorldPlan } from './plan.ts';
+import { SimulatedBackend } from './simulated-backend.ts';
+import type { Surroundings } from './surroundings.ts';
 import { Trace } from './trace.ts';
 import { UnsyncedWrites } from './unsynced-writes.ts';
 import { connect, WatchedStore } from './watched-store.ts';
@@ -33,10 +34,10 @@ type Joining = Store & Reopening;
 /** What is to be different: another plan, or a bug planted on purpose, a part that breaks a rule. */
 export interface Mutation {
   readonly plan?: (plan: WorldPlan) => WorldPlan;
-  readonly memory?: (checks: Invariants, trace: Trace) => WatchedStore;
+  readonly memory?: (invariants: Invariants, trace: Trace) => WatchedStore;
   readonly store?: (store: Joining, world: World, process: Process) => Joining;
   readonly processors?: (processors: Processors, world: World, process: Process) => Processors;
-  readonly session?: (parts: SessionParts, world: World) => SessionParts;
+  readonly instance?: (parts: InstanceParts, world: World) => InstanceParts;
 }
 
 export interface Report {
@@ -63,85 +64,86 @@ export const SETTLES_WITHIN_MS = 60_000;
 const REST_STEP_MS = 100;
 const TRACE_LINES = 120;
 
-export class World {
+export class World implements Surroundings {
   readonly plan: WorldPlan;
-  readonly timeline = new EventLoop();
+  readonly eventLoop = new EventLoop();
   readonly trace: Trace;
-  readonly checks: Invariants;
+  readonly invariants: Invariants;
   readonly memory: WatchedStore;
   readonly disk = new Disk();
   readonly processors: readonly [SimulatedProcessor, SimulatedProcessor];
-  readonly instances: readonly Instance[];
-  readonly havoc: FaultInjector;
+  readonly backends: readonly SimulatedBackend[];
+  readonly faultInjector: FaultInjector;
   readonly #seed: number;
   readonly #clients: Clients;
 
   constructor(seed: number, isTraced = false, mutation: Mutation = {}) {
-    const { timeline } = this;
+    const { eventLoop } = this;
     const dice = new Dice(seed);
     const drawn = drawPlan(dice.fork());
     const plan = mutation.plan?.(drawn) ?? drawn;
     this.#seed = seed;
     this.plan = plan;
-    this.trace = new Trace(isTraced, () => timeline.nowMs);
+    this.trace = new Trace(isTraced, () => eventLoop.nowMs);
     const clock = {
-      monotonicMs: () => timeline.nowMs,
-      after: (delayMs: number, task: () => void) => timeline.after(delayMs, undefined, task),
+      monotonicMs: () => eventLoop.nowMs,
+      after: (delayMs: number, task: () => void) => eventLoop.after(delayMs, undefined, task),
     };
     this.processors = [new SimulatedProcessor(DEFAULT, clock), new SimulatedProcessor(FALLBACK, clock)];
-    this.checks = new Invariants({
-      timeline,
+    this.invariants = new Invariants({
+      eventLoop,
       processors: this.processors,
       policy: plan.policy,
       logIsWritten: logIsWritten(plan),
-      wallOf: name => this.instances.find(instance => instance.name === name)!.wall,
-      anyWallTurned: () => this.instances.some(({ wall }) => wall.turnedAtMs >= 0),
+      wallOf: name => this.backends.find(instance => instance.name === name)!.wall,
+      anyWallTurned: () => this.backends.some(({ wall }) => wall.turnedAtMs >= 0),
       say: (id, who, what) => this.trace.say(id, who, what),
     });
-    this.memory = mutation.memory?.(this.checks, this.trace) ?? new WatchedStore(this.checks, this.trace);
-    this.checks.memory = this.memory;
+    this.memory =
+      mutation.memory?.(this.invariants, this.trace) ?? new WatchedStore(this.invariants, this.trace);
+    this.invariants.memory = this.memory;
     const isCut = plan.rates.powerLoss + plan.rates.diskOut > 0;
     const losesWrites = isCut && plan.ackAfter !== 'flush' && !plan.storeIsRemote;
     if (losesWrites) this.memory.unsynced = new UnsyncedWrites(this.memory);
-    this.instances = NAMES.map(name => this.#instance(name, dice.fork(), mutation));
-    this.havoc = new FaultInjector(this, dice.fork());
-    this.#clients = new Clients(this, dice.fork());
+    this.backends = NAMES.map(name => this.#instance(name, dice.fork(), mutation));
+    this.faultInjector = new FaultInjector(this, dice.fork());
+    this.#clients = new Clients(this, this.faultInjector, dice.fork());
   }
 
   /** Lives through everything. */
   async run(): Promise<Report> {
-    const { timeline, checks, plan, havoc } = this;
-    havoc.begin();
+    const { eventLoop, invariants, plan, faultInjector } = this;
+    faultInjector.begin();
     this.#clients.begin();
     await this.#runUntil(plan.breakMs);
-    havoc.heal();
+    faultInjector.heal();
     this.#clients.hurry();
-    const healedMs = timeline.nowMs;
+    const healedMs = eventLoop.nowMs;
     while (
       !this.#isQuiet() &&
-      timeline.nowMs < healedMs + SETTLES_WITHIN_MS &&
-      checks.violations.length === 0
+      eventLoop.nowMs < healedMs + SETTLES_WITHIN_MS &&
+      invariants.violations.length === 0
     ) {
-      await this.#runUntil(timeline.nowMs + REST_STEP_MS);
+      await this.#runUntil(eventLoop.nowMs + REST_STEP_MS);
     }
-    const settledInMs = timeline.nowMs - healedMs;
-    if (checks.violations.length === 0) {
-      checks.atRest();
+    const settledInMs = eventLoop.nowMs - healedMs;
+    if (invariants.violations.length === 0) {
+      invariants.atRest();
       this.#checkLeaks();
       this.#clients.audit();
-      await this.#runUntil(timeline.nowMs + REST_STEP_MS * 10);
+      await this.#runUntil(eventLoop.nowMs + REST_STEP_MS * 10);
       this.#clients.closeAudit();
     }
     for (const { injected } of this.processors) {
-      for (const fault of FAULTS) if (injected[fault] > 0) havoc.met(fault, injected[fault]);
+      for (const fault of FAULTS) if (injected[fault] > 0) faultInjector.met(fault, injected[fault]);
     }
-    const { violations } = checks;
+    const { violations } = invariants;
     return {
       seed: this.#seed,
       violations,
-      met: havoc.counts,
-      virtualMs: timeline.nowMs,
-      events: timeline.count,
+      met: faultInjector.counts,
+      virtualMs: eventLoop.nowMs,
+      events: eventLoop.count,
       settledInMs,
       settled: this.processors[0].book.size + this.processors[1].book.size,
       trace: violations.length === 0 ? [] : this.trace.tail(violations[0]!.id, TRACE_LINES),
@@ -149,25 +151,25 @@ export class World {
   }
 
   async #runUntil(untilMs: number): Promise<void> {
-    const { timeline, checks } = this;
+    const { eventLoop, invariants } = this;
     while (this.#step(untilMs)) {
-      const { active } = timeline;
+      const { active } = eventLoop;
       // Promises are kept by an instance's own events only; the longest chain of them takes a few turns.
-      if (active !== undefined && active.promises > 0) {
+      if (active !== undefined && (active.promises > 0 || active.isJoining)) {
         for (let turn = 0; turn < 8; turn++) await null;
       }
-      checks.step();
-      if (checks.violations.length > 0) return;
+      invariants.step();
+      if (invariants.violations.length > 0) return;
     }
   }
 
   /** An error that no one catches ends a process, as it does a real one. */
   #step(untilMs: number): boolean {
-    const { timeline } = this;
+    const { eventLoop } = this;
     try {
-      return timeline.step(untilMs);
+      return eventLoop.step(untilMs);
     } catch (error) {
-      const instance = this.instances.find(({ process }) => process === timeline.active);
+      const instance = this.backends.find(({ process }) => process === eventLoop.active);
       if (instance === undefined) throw error;
       instance.die(error);
       return true;
@@ -178,10 +180,10 @@ export class World {
   #isQuiet(): boolean {
     if (!this.#clients.isQuiet) return false;
     for (const payment of this.memory.payments.values()) if (payment.state !== SETTLED) return false;
-    for (const { id, owed } of this.checks.payments.values()) {
+    for (const { id, owed } of this.invariants.payments.values()) {
       if (owed && !this.memory.payments.has(id)) return false;
     }
-    return this.instances.every(instance => {
+    return this.backends.every(instance => {
       if (instance.gone) return true;
       const { session } = instance;
       return (
@@ -192,27 +194,27 @@ export class World {
 
   /** Where everything has ended, nothing may be held any more. */
   #checkLeaks(): void {
-    for (const { name, gone, session } of this.instances) {
+    for (const { name, gone, session } of this.backends) {
       if (gone) continue;
-      if (session === undefined) this.checks.fail(undefined, `${name} has not joined`);
+      if (session === undefined) this.invariants.fail(undefined, `${name} has not joined`);
       else if (session.pool.size > 0) {
         const slot = session.pool.state.findIndex(
           (_, at) => session.pool.find(session.pool.words.subarray(at * 4, at * 4 + 4)) === at,
         );
-        this.checks.fail(
+        this.invariants.fail(
           slot < 0 ? undefined : session.pool.textOf(slot),
           `${name} still holds ${session.pool.size} payments`,
         );
       } else if (session.worker.atWork > 0) {
-        this.checks.fail(undefined, `${name} counts ${session.worker.atWork} attempts at work`);
+        this.invariants.fail(undefined, `${name} counts ${session.worker.atWork} attempts at work`);
       }
     }
   }
 
-  #instance(name: string, dice: Dice, mutation: Mutation): Instance {
-    const { timeline, plan, disk, trace, checks, processors, memory } = this;
-    const instance: Instance = new Instance(name, {
-      timeline,
+  #instance(name: string, dice: Dice, mutation: Mutation): SimulatedBackend {
+    const { eventLoop, plan, disk, trace, invariants, processors, memory } = this;
+    const instance: SimulatedBackend = new SimulatedBackend(name, {
+      eventLoop,
       dice,
       plan,
       disk,
@@ -220,14 +222,14 @@ export class World {
         const store = connect(
           {
             world: memory,
-            timeline,
+            eventLoop,
             disk,
             isRemote: plan.storeIsRemote,
-            boot: `${this.havoc.boots}`,
+            boot: `${this.faultInjector.boots}`,
             durable: plan.ackAfter === 'flush' ? 'power' : 'process',
             brokenTerm: instance.joinedMount < disk.mount ? 'unknown' : undefined,
-            delayMs: () => this.havoc.storeDelayMs(),
-            fault: call => this.havoc.storeFault(call),
+            delayMs: () => this.faultInjector.storeDelayMs(),
+            fault: call => this.faultInjector.storeFault(call),
           },
           process,
         );
@@ -236,24 +238,24 @@ export class World {
       network: process => {
         const network = new Network(
           {
-            timeline,
+            eventLoop,
             dice: dice.fork(),
             processors,
-            checks,
+            invariants,
             trace,
             attemptTimeoutMs: plan.attemptTimeoutMs,
             delayMs: plan.networkDelayMs,
-            strikes: kind => this.havoc.strikes(kind),
-            refused: (to: ProcessorIndex) => this.havoc.refused(to),
+            strikes: kind => this.faultInjector.strikes(kind),
+            refused: (to: ProcessorIndex) => this.faultInjector.refused(to),
           },
           process,
         );
         return mutation.processors?.(network, this, process) ?? network;
       },
-      files: process => disk.filesOf(process, timeline, this.havoc.diskFaults),
-      wired: parts => mutation.session?.(parts, this) ?? parts,
-      died: (instance, error) => this.havoc.died(instance, error),
-      rejoins: instance => this.havoc.rejoins(instance),
+      files: process => disk.filesOf(process, eventLoop, this.faultInjector.diskFaults),
+      wired: parts => mutation.instance?.(parts, this) ?? parts,
+      died: (instance, error) => this.faultInjector.died(instance, error),
+      rejoins: instance => this.faultInjector.rejoins(instance),
       say: (who, what) => trace.say(undefined, who, what),
     });
     return instance;

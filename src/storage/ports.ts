@@ -17,8 +17,8 @@
  * each of its operations) and its answer names the new generation, so its writer learns what to forget.
  */
 
-import type { ProcessorIndex, StoredPayment } from '../domain/payment.ts';
-import type { Summary } from '../payments/api.ts';
+import type { ProcessorIndex, StoredPayment, Summary } from '../domain/payment.ts';
+import { Unavailable } from '../domain/unavailable.ts';
 import type { Batch } from './batch.ts';
 
 export type Reply<T> = (answer: T | StoreFault) => void;
@@ -44,6 +44,17 @@ export const DONE = 1;
 export const KNOWN = -1;
 /** The operation belongs to an older generation: it was purged. */
 export const FORGOTTEN = -2;
+
+/** A store's answer as a promise; a fault rejects with `Unavailable`, whose `cause` it is. */
+export function promised<T>(call: (reply: Reply<T>) => void): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  call(answer => {
+    if (answer instanceof StoreFault)
+      reject(new Unavailable(`the store is ${answer.reason}: ${answer.detail}`, { cause: answer }));
+    else resolve(answer);
+  });
+  return promise;
+}
 
 export interface Written {
   readonly generation: number;
@@ -100,6 +111,13 @@ export interface Shared {
   readonly health: readonly [HealthReport, HealthReport];
   /** The name of the instance that asks the processors' health, '' when nobody does. */
   readonly checker: string;
+}
+
+/**
+ * A store that cannot be opened; the message is one line that says what to do. Starting again will not help.
+ */
+export class StoreOpenError extends Error {
+  override name = 'StoreOpenError';
 }
 
 export interface Reopening {
@@ -167,4 +185,53 @@ export interface Store {
   sync(reply: Reply<true>): void;
   /** A graceful leave: not alive, lease freed; then everything is closed. */
   leave(reply: Reply<true>): void;
+}
+
+/** What an instance accepted and the store does not have yet, kept so that no process's death loses it. */
+export interface AcceptLog {
+  /** The number of the segment that a record appended now goes to. */
+  readonly segment: number;
+  /** Takes one payment into the buffer of this turn, for the segment that `segment` then names. */
+  append(id: ArrayLike<number>, cents: number, acceptedAtMs: number): void;
+  /** Writes what was appended since the last call. False: nothing of it is kept. */
+  write(): boolean;
+  /**
+   * Resolves once everything written so far is on the disk; false: the disk refused. Callers share one sync.
+   */
+  flushed(): Promise<boolean>;
+  /** Begins to have the disk take what was written so far. */
+  keep(): void;
+  /** The store has one more payment of a segment. */
+  stored(segment: number): void;
+  /** Segments of which the store has everything. */
+  removable(): number[];
+  /** Deletes segments that `removable` named, once the store is safe from power loss. */
+  remove(numbers: readonly number[]): void;
+  /** Deletes all segments from before this one was opened: they have been replayed. */
+  removeEarlier(): void;
+  /** Closes the log. `empty`: the store has everything, so no record needs to stay. */
+  close(empty: boolean): void;
+}
+
+export interface HeardPayment {
+  readonly cents: number;
+  readonly acceptedAtMs: number;
+}
+
+/** What the other instances accepted and the store may not have yet. Calls throw the system's errors. */
+export interface PeerFeed {
+  /** Reads what is new. Ids of a generation before `generation` are not kept. */
+  poll(generation: number): void;
+  /** What another instance accepted of an id (four words); undefined: nothing. */
+  find(id: ArrayLike<number>): HeardPayment | undefined;
+  /** Whether another instance accepted another amount of an id. */
+  conflicts(id: ArrayLike<number>, cents: number): boolean;
+  close(): void;
+}
+
+export interface FeedEvents {
+  /** Another instance accepted a payment: four words. */
+  accepted(id: Int32Array, instance: string): void;
+  /** Segments came and went unseen: ids may be missing, though the store has them by now. */
+  missed(): void;
 }

@@ -79,10 +79,6 @@ export class EventLog {
     this.#logger.warn({ other }, 'an instance died');
   }
 
-  fenced(): void {
-    this.#logger.warn('fenced: the others took this instance for dead, so it joins them anew');
-  }
-
   circuit(processor: ProcessorIndex, circuit: string): void {
     const level = circuit === 'open' ? 'warn' : 'info';
     this.#logger[level]({ processor: PROCESSORS[processor], circuit }, `circuit ${circuit}`);

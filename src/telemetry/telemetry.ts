@@ -7,12 +7,14 @@ import { join } from 'node:path';
 import type { BooksParts } from '../dashboard/reconciliation.ts';
 import { TimeSeries } from '../dashboard/time-series.ts';
 import type { Clock } from '../domain/clock.ts';
-import type { Session, SessionEvents } from '../payments/session.ts';
+import type { InstanceEvents } from '../payments/instance.ts';
+import type { Session } from '../payments/session.ts';
 import type { CircuitBreaker } from '../processors/circuit-breaker.ts';
 import { fileName } from '../storage/embedded/sqlite/open.ts';
 import type { Shared, Store } from '../storage/ports.ts';
 import { Counters } from './counters.ts';
 import { EventLog } from './event-log.ts';
+import { InstanceLog } from './instance-log.ts';
 import type { Logger } from './logger.ts';
 import { ProcessMetrics } from './process-metrics.ts';
 import type { InstanceSeen, SharedHealth } from './prometheus.ts';
@@ -50,6 +52,7 @@ export class Telemetry {
   readonly journal: EventLog;
   readonly timeline = new TimeSeries();
   readonly #parts: TelemetryParts;
+  readonly #instanceLog: InstanceLog;
   readonly #runtime = new ProcessMetrics();
   readonly #circuits = ['closed', 'closed'];
   readonly #health = [
@@ -67,12 +70,16 @@ export class Telemetry {
   constructor(parts: TelemetryParts) {
     this.#parts = parts;
     this.journal = new EventLog(parts.logger);
+    this.#instanceLog = new InstanceLog(parts.logger);
   }
 
-  /** What is counted and told of the session's events; what has to be done about them is the backend's. */
-  get events(): Omit<SessionEvents, 'fenced' | 'broken' | 'faulty'> {
+  /** What is counted and logged of an instance's events. */
+  get events(): Omit<InstanceEvents, 'failed'> {
     const { figures, journal } = this;
     return {
+      accepted: () => figures.accepted(),
+      changed: state => this.#instanceLog.changed(state),
+      cannotJoin: error => this.#instanceLog.cannotJoin(error),
       settled: (processor, cents, waitedMs) => figures.settled(processor, cents, waitedMs),
       attempted: (request, processor, outcome, durationMs) => {
         figures.attempted(processor, outcome);

@@ -3,6 +3,7 @@
  */
 import type { Cents } from '../domain/money.ts';
 import { emptyTotal } from '../domain/money.ts';
+import type { Summary } from '../domain/payment.ts';
 import { idText, writeIdBytes } from '../domain/payment.ts';
 import { Connection, type Handler, type Phase, type Turn } from '../http/connection.ts';
 import type { Instrumentation } from '../http/instrumentation.ts';
@@ -13,7 +14,6 @@ import {
   type Payments,
   type PaymentView,
   type Readiness,
-  type Summary,
   UNAVAILABLE,
 } from '../payments/api.ts';
 

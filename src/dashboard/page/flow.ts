@@ -2,7 +2,7 @@
  * The way of a payment as a picture: the door, the backends, what waits, the processors, and what moves
  * between them.
  */
-import type { DashboardView, InstanceState, ProcessorState, Sample } from '../api.ts';
+import type { DashboardView, InstanceLine, ProcessorState, Sample } from '../api.ts';
 import { byId, fill, make } from './dom.ts';
 import { bytes, duration, grouped, plural, rate } from './format.ts';
 import { svgElement } from './plot.ts';
@@ -46,7 +46,7 @@ function doorNode(view: DashboardView, connections: number, sample: Sample | und
   );
 }
 
-function backendNode(instance: InstanceState): HTMLElement {
+function backendNode(instance: InstanceLine): HTMLElement {
   const { name, alive, reasons, queue, ageMs, isChecker, unsettled } = instance;
   const isLate = alive && ageMs > 2000;
   const state = !alive ? 'bad' : reasons.length > 0 || isLate ? 'warn' : 'ok';
@@ -74,7 +74,7 @@ function backendNode(instance: InstanceState): HTMLElement {
   );
 }
 
-function queueNode(instances: readonly InstanceState[]): HTMLElement {
+function queueNode(instances: readonly InstanceLine[]): HTMLElement {
   const queues = instances.flatMap(({ queue }) => queue ?? []);
   const sum = (pick: (queue: (typeof queues)[number]) => number): number =>
     queues.reduce((so, queue) => so + pick(queue), 0);

@@ -185,21 +185,6 @@ test('a new life writes behind the segments of the one before, and removes them 
     now.close(true);
   }));
 
-test('a purge leaves a single empty segment of the later generation', () =>
-  inDirectory(directory => {
-    const log = new FileLog(directory, 'a', of(1), false);
-    log.append(id(1), 1, ACCEPTED_AT);
-    log.write();
-    log.append(id(2), 1, ACCEPTED_AT);
-    log.rotate(2);
-    log.write();
-    const [file, ...more] = segments(directory);
-    assert.deepEqual(more, []);
-    assert.deepEqual(recorded(directory, file!), []);
-    assert.deepEqual(decodeHeader(readFileSync(join(directory, 'log', file!))), of(2));
-    log.close(true);
-  }));
-
 test('followers hear what others accept, find it by id, and forget it with its segment', () =>
   inDirectory(directory => {
     const other = new FileLog(directory, 'b', of(1), false);

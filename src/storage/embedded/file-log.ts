@@ -7,6 +7,7 @@
  * everything in it; what is left after a crash is replayed into the store (see `log-format`).
  */
 import { join } from 'node:path';
+import type { AcceptLog } from '../ports.ts';
 import { type Files, realFiles } from './files.ts';
 import {
   encodeHeader,
@@ -31,7 +32,7 @@ interface Segment {
 
 export const logDirectory = (directory: string): string => join(directory, logFolder);
 
-export class FileLog {
+export class FileLog implements AcceptLog {
   readonly #directory: string;
   readonly #instance: string;
   readonly #files: Files;
@@ -39,8 +40,7 @@ export class FileLog {
   readonly #durable: boolean;
   readonly #segmentRecords: number;
   readonly #term: number;
-  #generation: number;
-  #generationOfCurrent = 0;
+  readonly #generation: number;
   #current!: Segment;
   #fd = -1;
   #position = 0;
@@ -185,14 +185,8 @@ export class FileLog {
     }
   }
 
-  /** Goes on in a new segment; with a later generation after a purge, which nothing older survives. */
-  rotate(generation = this.#generation): void {
-    if (generation !== this.#generation) {
-      this.#generation = generation;
-      this.#buffered = 0;
-      this.#spoilt = true;
-      this.remove([...this.#segments.keys()].filter(number => number !== this.#current.number));
-    }
+  /** Goes on in a new segment. */
+  rotate(): void {
     this.#rotateIfPossible();
   }
 
@@ -222,7 +216,7 @@ export class FileLog {
     const fd = this.#files.create(path);
     try {
       const header = encodeHeader({ generation: this.#generation, term: this.#term });
-      if (this.#files.write(fd, header, header.length, 0) !== header.length) throw new Error('no space left');
+      if (this.#files.write(fd, header, header.length, 0) !== header.length) throw diskFull();
       if (this.#durable) this.#files.syncDirectory(this.#directory);
     } catch (error) {
       this.#files.close(fd);
@@ -230,7 +224,6 @@ export class FileLog {
       throw error;
     }
     this.#fd = fd;
-    this.#generationOfCurrent = this.#generation;
     this.#position = HEADER_BYTES;
     this.#syncedPosition = HEADER_BYTES;
     this.#current = { number, unstored: 0 };
@@ -244,9 +237,8 @@ export class FileLog {
   #rotateIfPossible(): void {
     const { number, unstored } = this.#current;
     const fd = this.#fd;
-    const purged = this.#generationOfCurrent !== this.#generation;
     // A sync that is asked for from now on goes to the new file, so the old one is synced here.
-    if (this.#durable && !purged && !this.#syncNow(fd)) return;
+    if (this.#durable && !this.#syncNow(fd)) return;
     try {
       this.#open(number + 1);
     } catch {
@@ -254,9 +246,8 @@ export class FileLog {
     }
     this.#spoilt = false;
     if (this.#syncing) this.#toClose.push(fd);
-    else if (this.#durable || purged || unstored === 0) this.#files.close(fd);
+    else if (this.#durable || unstored === 0) this.#files.close(fd);
     else this.#files.sync(fd, () => this.#files.close(fd));
-    if (purged) this.remove([number]);
   }
 
   #syncNow(fd: number): boolean {
@@ -331,3 +322,11 @@ export class FileLog {
     return join(this.#directory, segmentName(this.#instance, number));
   }
 }
+
+/** What the system says of a file that it cannot extend, where it took a part of a write without a word. */
+const diskFull = (): NodeJS.ErrnoException =>
+  Object.assign(new Error('ENOSPC: no space left on device, write'), {
+    code: 'ENOSPC',
+    errno: -28,
+    syscall: 'write',
+  });

@@ -7,6 +7,7 @@
  */
 import { join } from 'node:path';
 import { hash } from '../../payments/payment-pool.ts';
+import type { FeedEvents, HeardPayment, PeerFeed } from '../ports.ts';
 import { logDirectory } from './file-log.ts';
 import { type Files, realFiles } from './files.ts';
 import {
@@ -20,28 +21,15 @@ import {
 
 const READ_BYTES = 4096 * RECORD_BYTES;
 
-export interface Heard {
-  readonly cents: number;
-  readonly acceptedAtMs: number;
-}
-
-export interface FeedEvents {
-  /** Another instance accepted a payment: four words. */
-  accepted(id: Int32Array, instance: string): void;
-  /** Segments came and went unseen: ids may be missing, though the store has them by now. */
-  missed(): void;
-}
-
 interface Followed {
   readonly fd: number;
   readonly instance: string;
-  readonly number: number;
   position: number;
   generation: number | undefined;
   readonly table: Table;
 }
 
-export class SharedDirectoryFeed {
+export class SharedDirectoryFeed implements PeerFeed {
   readonly #directory: string;
   readonly #instance: string;
   readonly #events: FeedEvents;
@@ -80,8 +68,8 @@ export class SharedDirectoryFeed {
   }
 
   /** What another instance's log says of an id (four words); undefined: nothing. */
-  find(id: ArrayLike<number>): Heard | undefined {
-    let heard: Heard | undefined;
+  find(id: ArrayLike<number>): HeardPayment | undefined {
+    let heard: HeardPayment | undefined;
     // The latest counts: what comes before it may have been refused after it was written.
     for (const table of this.#tables) {
       const place = table.find(id);
@@ -102,17 +90,6 @@ export class SharedDirectoryFeed {
       if (place >= 0 && table.cents[place] !== cents) return true;
     }
     return false;
-  }
-
-  /**
-   * A purge: what was heard of generations before `generation` is forgotten; of the rest `accepted` is told
-   * again.
-   */
-  forget(generation: number): void {
-    for (const { table, instance, generation: ofFile } of this.#followed.values()) {
-      if (ofFile !== undefined && ofFile >= generation) table.each(id => this.#events.accepted(id, instance));
-      else table.clear();
-    }
   }
 
   close(): void {
@@ -140,7 +117,6 @@ export class SharedDirectoryFeed {
     this.#followed.set(name, {
       fd,
       instance,
-      number,
       position: 0,
       generation: undefined,
       table: new Table(),
@@ -179,20 +155,9 @@ class Table {
   #used = new Uint8Array(0);
   #size = 0;
 
-  clear(): void {
-    this.#allocate(0);
-  }
-
   add(id: ArrayLike<number>, cents: number, acceptedAtMs: number): void {
     if (this.#size * 2 >= this.#used.length) this.#grow();
     this.#put(id, 0, cents, acceptedAtMs);
-  }
-
-  /** Calls `told` with each id: four words, valid until it returns. */
-  each(told: (id: Int32Array) => void): void {
-    for (let place = 0; place < this.#used.length; place++) {
-      if (this.#used[place] === 1) told(this.#words.subarray(place * 4, place * 4 + 4));
-    }
   }
 
   find(id: ArrayLike<number>): number {

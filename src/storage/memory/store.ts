@@ -5,8 +5,8 @@
  */
 
 import { addCents, type Cents, emptyTotal, type Total } from '../../domain/money.ts';
+import type { Summary } from '../../domain/payment.ts';
 import { idText, type ProcessorIndex, SETTLED, type StoredPayment } from '../../domain/payment.ts';
-import type { Summary } from '../../payments/api.ts';
 import { type Batch, COLUMNS } from '../batch.ts';
 import type { SqliteOptions } from '../embedded/sqlite/open.ts';
 import {

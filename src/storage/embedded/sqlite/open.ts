@@ -9,13 +9,8 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { StoreFault } from '../../ports.ts';
+import { StoreFault, StoreOpenError } from '../../ports.ts';
 import { logFolder } from '../log-format.ts';
-
-/** The store cannot be used as it is; the message is one line that says what to mend. */
-export class StoreOpenError extends Error {
-  override name = 'StoreOpenError';
-}
 
 export interface SqliteOptions {
   /** Holds the store's files and, in `log/`, the instances' logs. Made where it is missing. */

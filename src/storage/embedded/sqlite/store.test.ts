@@ -21,8 +21,9 @@ import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { asked, idOf, put, seed, seededBelow } from '../../../testing/stores.ts';
 import { Batch } from '../../batch.ts';
+import { StoreOpenError } from '../../ports.ts';
 import { unpackRows } from '../../row-codec.ts';
-import { faultOf, fileName, StoreOpenError } from './open.ts';
+import { faultOf, fileName } from './open.ts';
 import { SqliteStore } from './store.ts';
 import { openSqliteStore } from './thread-client.ts';
 

@@ -7,8 +7,7 @@
 
 import type { SQLInputValue } from 'node:sqlite';
 import { addTotal, emptyTotal } from '../../../domain/money.ts';
-import type { ProcessorIndex } from '../../../domain/payment.ts';
-import type { Summary } from '../../../payments/api.ts';
+import type { ProcessorIndex, Summary } from '../../../domain/payment.ts';
 import { COLUMNS } from '../../batch.ts';
 import type { Joined, Shared, Written } from '../../ports.ts';
 import { rangesOf } from '../../rollups.ts';

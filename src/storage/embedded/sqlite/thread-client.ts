@@ -3,8 +3,7 @@
  */
 
 import { Worker } from 'node:worker_threads';
-import type { ProcessorIndex, StoredPayment } from '../../../domain/payment.ts';
-import type { Summary } from '../../../payments/api.ts';
+import type { ProcessorIndex, StoredPayment, Summary } from '../../../domain/payment.ts';
 import type { Batch } from '../../batch.ts';
 import type { History, InspectedPayment, Inspection } from '../../inspection.ts';
 import {
@@ -14,10 +13,11 @@ import {
   type Shared,
   type Store,
   StoreFault,
+  StoreOpenError,
   type Written,
 } from '../../ports.ts';
 import { unpackRows } from '../../row-codec.ts';
-import { type SqliteOptions, StoreOpenError } from './open.ts';
+import type { SqliteOptions } from './open.ts';
 
 export interface ThreadOptions extends SqliteOptions {
   /** The thread's nice value, 0 to 19. Default 5. */

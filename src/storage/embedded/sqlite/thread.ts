@@ -5,8 +5,9 @@
 
 import { setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
+import { StoreOpenError } from '../../ports.ts';
 import { Inspector } from './inspect.ts';
-import { faultOf, StoreOpenError } from './open.ts';
+import { faultOf } from './open.ts';
 import { SqliteStore } from './store.ts';
 import type { Call, ThreadOptions, ThreadReply } from './thread-client.ts';
 

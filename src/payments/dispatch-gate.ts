@@ -1,0 +1,144 @@
+/**
+ * When an attempt may leave. Every limit is asked here, and nowhere else:
+ *
+ *     circuit   is the processor worth an attempt?                           processors/circuit-breaker
+ *     limit     how many attempts may it have at work at once?               processors/adaptive-limit
+ *     rate      how fast may a backlog drain while payments come in?         drain-rate
+ *     turn      how long may starting and sending hold up one turn of the event loop?
+ *
+ * The last two say the same on two scales: accepting goes first.
+ *
+ * Pure: time comes in as monotonic milliseconds.
+ */
+import assert from 'node:assert/strict';
+import type { Judgement } from '../domain/outcome.ts';
+import { DEFAULT, FALLBACK, type ProcessorIndex } from '../domain/payment.ts';
+import type { Permits } from '../domain/settlement.ts';
+import { AdaptiveLimit } from '../processors/adaptive-limit.ts';
+import type { CircuitBreaker } from '../processors/circuit-breaker.ts';
+import { DrainRate } from './drain-rate.ts';
+
+/**
+ * The time that starting and sending attempts may take in one turn, at least one attempt: the intents of a
+ * page are stored together, and a payment that is read meanwhile waits until all of them have left. Starting
+ * takes some 5 us, sending 30.
+ */
+export const TURN_BUDGET_MS = 0.25;
+
+export class DispatchGate {
+  readonly #breakers: readonly [CircuitBreaker, CircuitBreaker];
+  readonly #concurrency: number;
+  readonly #limits: readonly [AdaptiveLimit, AdaptiveLimit];
+  readonly #rate = new DrainRate();
+  readonly #atWork: [number, number] = [0, 0];
+  readonly #permits = { default: false, fallback: false, defaultWorks: false, fallbackHasRoom: false };
+  #turnEndsMs = -Infinity;
+  /** The rate alone kept the last attempt back. */
+  #isHeldBack = false;
+
+  /** `concurrency`: attempts at work at once, on both processors. */
+  constructor(concurrency: number, breakers: readonly [CircuitBreaker, CircuitBreaker]) {
+    assert(concurrency >= 1);
+    this.#breakers = breakers;
+    this.#concurrency = concurrency;
+    // A default that hangs must not take every place from fallback.
+    const reserved = Math.floor(concurrency / 8);
+    this.#limits = [new AdaptiveLimit(concurrency - reserved), new AdaptiveLimit(concurrency)];
+  }
+
+  /** Attempts at work, on both processors. */
+  get atWork(): number {
+    return this.#atWork[DEFAULT] + this.#atWork[FALLBACK];
+  }
+
+  /** A payment was accepted: a backlog may drain at a multiple of that rate. */
+  accepted(nowMs: number): void {
+    this.#rate.accepted(nowMs);
+  }
+
+  /** A turn of the event loop begins. */
+  beginTurn(nowMs: number): void {
+    this.#turnEndsMs = nowMs + TURN_BUDGET_MS;
+    this.#isHeldBack = false;
+  }
+
+  /** Whether this turn has time left for starting or sending one more attempt. */
+  hasTime(nowMs: number): boolean {
+    return nowMs < this.#turnEndsMs;
+  }
+
+  /** Whether the rate lets one more attempt start, wherever it goes; if so, it is counted as started. */
+  mayStart(nowMs: number): boolean {
+    this.#isHeldBack = !this.#rate.take(nowMs);
+    return !this.#isHeldBack;
+  }
+
+  /** What may leave now. The object is the same each time: it holds until the next call. */
+  permits(nowMs: number): Permits {
+    const breakers = this.#breakers;
+    const hasPlace = this.atWork < this.#concurrency;
+    const defaultHasRoom = hasPlace && this.#atWork[DEFAULT] < this.#limits[DEFAULT].value;
+    const fallbackHasRoom = hasPlace && this.#atWork[FALLBACK] < this.#limits[FALLBACK].value;
+    this.#permits.default = defaultHasRoom && breakers[DEFAULT].allows(nowMs);
+    this.#permits.fallback = fallbackHasRoom && breakers[FALLBACK].allows(nowMs);
+    this.#permits.defaultWorks = breakers[DEFAULT].circuit === 'closed';
+    this.#permits.fallbackHasRoom = fallbackHasRoom;
+    return this.#permits;
+  }
+
+  /** When waiting payments are worth another look, in monotonic ms; Infinity: an event has to come first. */
+  nextAtMs(nowMs: number): number {
+    let nextMs = this.#isHeldBack ? this.#rate.nextAtMs : Infinity;
+    for (const { askAgainAtMs } of this.#breakers) {
+      if (askAgainAtMs > nowMs) nextMs = Math.min(nextMs, askAgainAtMs);
+    }
+    return nextMs;
+  }
+
+  /** An attempt takes its place. True: it is the probe of a half-open circuit. */
+  took(to: ProcessorIndex): boolean {
+    this.tookLookUp(to);
+    return this.#breakers[to].start();
+  }
+
+  /** A look-up takes a place: it loads the processor as an attempt does, and proves nothing of it. */
+  tookLookUp(to: ProcessorIndex): void {
+    this.#atWork[to] += 1;
+  }
+
+  /** The place of an attempt or a look-up is free again. */
+  left(to: ProcessorIndex): void {
+    this.#atWork[to] -= 1;
+    assert(this.#atWork[to] >= 0, 'an attempt gave back a place that it did not have');
+  }
+
+  /** An attempt that took a place was never sent. */
+  abandoned(to: ProcessorIndex, isProbe: boolean): void {
+    this.left(to);
+    this.#breakers[to].abandoned(isProbe);
+  }
+
+  /**
+   * What the end of an attempt, which still has its place, shows of the processor. `restMs`: it asked to be
+   * left alone for so long; 0: it did not.
+   */
+  learn(
+    to: ProcessorIndex,
+    { outcome, verdict }: Judgement,
+    { durationMs, restMs, isProbe }: { durationMs: number; restMs: number; isProbe: boolean },
+    nowMs: number,
+  ): void {
+    if (outcome === 'processed') this.#limits[to].answered(durationMs, this.#atWork[to], nowMs);
+    const breaker = this.#breakers[to];
+    if (verdict === 'processed') breaker.succeeded();
+    else if (restMs > 0) breaker.overloaded(nowMs, restMs, isProbe);
+    else breaker.failed(nowMs, isProbe);
+  }
+
+  /**
+   * No end of an attempt is noticed any more. A probe among them would leave its circuit half-open for ever.
+   */
+  close(): void {
+    for (const breaker of this.#breakers) breaker.abandoned(true);
+  }
+}

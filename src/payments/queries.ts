@@ -1,0 +1,84 @@
+/** Questions about payments: from what is at work in this instance, in the others' logs, and in the store. */
+import type { Cents } from '../domain/money.ts';
+import { idText, idWords, PROCESSORS, SETTLED, type StoredPayment, type Summary } from '../domain/payment.ts';
+import { promised, type Store } from '../storage/ports.ts';
+import type { PaymentView } from './api.ts';
+import { NONE, type PaymentPool } from './payment-pool.ts';
+import type { Session } from './session.ts';
+
+/** One payment by its 16 bytes; undefined when unknown. Throws `Unavailable`. */
+export async function findPayment(
+  session: Session,
+  store: Store,
+  id: Uint8Array,
+): Promise<PaymentView | undefined> {
+  const { pool } = session;
+  const words = idWords(id);
+  // By the time the store has answered, this may be gone from the log and be in the store.
+  const heard = session.feed.find(words);
+  // What is shown as settled has to be so after a crash, too.
+  if (isSettled(pool, pool.find(words))) await written(session);
+  // Also of what is at work here: another instance may have taken it over while this one was stopped, and
+  // settled it.
+  const stored = await promised<StoredPayment | undefined>(reply => store.find(id, reply));
+  const slot = pool.find(words);
+  if (stored?.state !== SETTLED && slot !== NONE && !isSettled(pool, slot)) return viewOfSlot(pool, slot);
+  if (stored !== undefined) return viewOfStored(stored);
+  return heard && viewOfHeard(idText(id), heard.cents, heard.acceptedAtMs);
+}
+
+/** Every settlement that any instance had recorded before the call. Throws `Unavailable`. */
+export async function summarise(
+  session: Session,
+  store: Store,
+  fromMs: number,
+  toMs: number,
+): Promise<Summary> {
+  await written(session);
+  return promised(reply => store.summary(fromMs, toMs, reply));
+}
+
+/** Everything recorded in this instance so far is in the store. */
+function written(session: Session): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  session.worker.whenWritten(resolve);
+  return promise;
+}
+
+const isSettled = (pool: PaymentPool, slot: number): boolean => slot !== NONE && pool.state[slot] === SETTLED;
+
+function viewOfSlot(pool: PaymentPool, slot: number): PaymentView {
+  const tried = pool.attempts[slot]! > 0;
+  return {
+    correlationId: pool.textOf(slot),
+    cents: pool.cents[slot]! as Cents,
+    status: 'queued',
+    processor: tried ? PROCESSORS[pool.processorOf(slot)] : null,
+    requestedAtMs: tried ? pool.requestedAtMs[slot]! : null,
+    acceptedAtMs: pool.acceptedAtMs[slot]!,
+    attempts: pool.attempts[slot]!,
+  };
+}
+
+function viewOfStored(stored: StoredPayment): PaymentView {
+  const { processor, requestedAtMs } = stored;
+  return {
+    correlationId: idText(stored.id),
+    cents: stored.cents,
+    status: stored.state === SETTLED ? 'settled' : 'queued',
+    processor: processor === undefined ? null : PROCESSORS[processor],
+    requestedAtMs: requestedAtMs > 0 ? requestedAtMs : null,
+    acceptedAtMs: stored.acceptedAtMs,
+    attempts: stored.attempts,
+  };
+}
+
+const viewOfHeard = (correlationId: string, cents: number, acceptedAtMs: number): PaymentView => ({
+  correlationId,
+  cents: cents as Cents,
+  status: 'queued',
+  processor: null,
+  requestedAtMs: null,
+  acceptedAtMs,
+  attempts: 0,
+});

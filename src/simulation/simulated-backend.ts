@@ -1,0 +1,238 @@
+/**
+ * One backend of the world: the real instance on a virtual clock, in a process that can be killed, stopped,
+ * resumed and asked to leave, as `main` runs it in a real one.
+ */
+import type { Clock } from '../domain/clock.ts';
+import { Instance, type InstanceParts, type InstanceState } from '../payments/instance.ts';
+import { NONE } from '../payments/payment-pool.ts';
+import type { Session } from '../payments/session.ts';
+import { CircuitBreaker } from '../processors/circuit-breaker.ts';
+import type { Processors } from '../processors/port.ts';
+import { FileLog } from '../storage/embedded/file-log.ts';
+import type { Files } from '../storage/embedded/files.ts';
+import { SharedDirectoryFeed } from '../storage/embedded/shared-directory-feed.ts';
+import type { PeerFeed, Reopening, Store } from '../storage/ports.ts';
+import type { Dice } from './dice.ts';
+import type { Disk } from './disk.ts';
+import { type EventLoop, Process, ProcessClock, type WallClock } from './event-loop.ts';
+import { Ingress } from './ingress.ts';
+import type { WorldPlan } from './plan.ts';
+
+/** As in `main.ts`. */
+const DRAIN_MS = 1500;
+
+export interface SimulatedBackendParts {
+  readonly eventLoop: EventLoop;
+  readonly dice: Dice;
+  readonly plan: WorldPlan;
+  readonly disk: Disk;
+  /** The parts of a new process; a mutation may have been at them. */
+  connect(process: Process): Store & Reopening;
+  network(process: Process): Processors;
+  files(process: Process): Files;
+  wired(parts: InstanceParts): InstanceParts;
+  /** A process died: by a signal, or of an error that it did not expect. */
+  died(backend: SimulatedBackend, error: unknown): void;
+  /** Its session ended, and it joins anew. */
+  rejoins(backend: SimulatedBackend): void;
+  say(who: string, what: () => string): void;
+}
+
+export class SimulatedBackend {
+  readonly name: string;
+  readonly wall: WallClock & { turnedAtMs: number } = { offsetMs: 0, turnedAtMs: -1 };
+  process: Process | undefined;
+  readonly ingress: Ingress;
+  /** It will not be started again. */
+  gone = false;
+  /** The disk was taken out so often when this last joined. */
+  joinedMount = 1;
+  readonly #parts: SimulatedBackendParts;
+  #lives = 0;
+  #instance: Instance | undefined;
+  #isLeaving = false;
+
+  constructor(name: string, parts: SimulatedBackendParts) {
+    this.name = name;
+    this.#parts = parts;
+    this.ingress = new Ingress({
+      eventLoop: parts.eventLoop,
+      dice: parts.dice,
+      crash: (process, error) => this.#crash(process, error),
+    });
+  }
+
+  /** It takes requests. */
+  get listening(): boolean {
+    return this.ingress.isOpen;
+  }
+
+  get isUp(): boolean {
+    return this.process?.alive === true;
+  }
+
+  get session(): Session | undefined {
+    return this.isUp ? this.#instance?.session : undefined;
+  }
+
+  /** When it took a payment into its pool; Infinity: it is not there. */
+  heldSinceMs(id: Int32Array): number {
+    const slot = this.session?.pool.find(id) ?? NONE;
+    return slot === NONE ? Infinity : this.session!.pool.acceptedMonotonicMs[slot]!;
+  }
+
+  /** Starts a process. */
+  start(): void {
+    const { eventLoop } = this.#parts;
+    const process = new Process(this.name, ++this.#lives, eventLoop.nowMs);
+    this.process = process;
+    this.#isLeaving = false;
+    this.#say(() => 'starts');
+    const clock = new ProcessClock(eventLoop, process, this.wall);
+    const instance = new Instance(this.#instanceParts(process, clock));
+    this.#instance = instance;
+    instance.start().then(
+      () => this.ingress.open(process, instance),
+      error => this.#crash(process, error),
+    );
+  }
+
+  /** SIGKILL. */
+  kill(): void {
+    if (this.process?.alive === true) this.#crash(this.process, undefined);
+  }
+
+  /** An error that nothing caught. */
+  die(error: unknown): void {
+    if (this.process?.alive === true) this.#crash(this.process, error);
+  }
+
+  /** SIGSTOP. */
+  pause(): void {
+    if (this.process === undefined) return;
+    this.#say(() => 'is stopped');
+    this.process.stopped = true;
+  }
+
+  /** SIGCONT. */
+  resume(): void {
+    const { process } = this;
+    if (process?.alive !== true || !process.stopped) return;
+    this.#say(() => 'goes on');
+    this.#parts.eventLoop.resume(process);
+  }
+
+  /** SIGTERM: `left` is called when the process has ended, unless it died before. */
+  leave(left: () => void): void {
+    const process = this.process;
+    const instance = this.#instance;
+    if (process?.alive !== true || this.#isLeaving || instance === undefined) return;
+    const { eventLoop } = this.#parts;
+    this.#isLeaving = true;
+    this.ingress.close();
+    this.#say(() => 'is asked to leave');
+    instance.announceStop();
+    const lateAtMs = eventLoop.nowMs + DRAIN_MS;
+    // What was read is answered first.
+    const drained = (): void => {
+      if (this.ingress.waiting > 0 && eventLoop.nowMs < lateAtMs) {
+        eventLoop.after(20, process, drained);
+        return;
+      }
+      this.ingress.hangUp(process);
+      process.promises += 1;
+      void instance.stop().then(() => {
+        process.promises -= 1;
+        this.#say(() => 'has left');
+        this.#end(process);
+        left();
+      });
+    };
+    this.ingress.deliver(process, drained);
+  }
+
+  #instanceParts(process: Process, clock: Clock): InstanceParts {
+    const { plan, dice, network, connect } = this.#parts;
+    const files = this.#parts.files(process);
+    const { name } = this;
+    return this.#parts.wired({
+      store: connect(process),
+      processors: network(process),
+      breakers: [new CircuitBreaker(), new CircuitBreaker()],
+      clock,
+      chance: dice.roll,
+      policy: plan.policy,
+      instance: name,
+      ackAfter: plan.ackAfter,
+      openLog: joined => new FileLog('', name, joined, plan.ackAfter === 'flush', files, plan.segmentRecords),
+      openFeed: events => this.#sparing(new SharedDirectoryFeed('', name, events, files)),
+      queueCapacity: plan.queueCapacity,
+      concurrency: plan.concurrency,
+      events: {
+        accepted: () => {},
+        settled: () => {},
+        attempted: () => {},
+        changed: state => this.#changed(process, state),
+        cannotJoin: () => {},
+        failed: error => this.#crash(process, error),
+        lostWrites: count => this.#say(() => `pins ${count} payments that may have been sent`),
+        died: other => this.#say(() => `declares ${other} dead`),
+        adopted: (other, count) => this.#say(() => `adopts ${count} payments of ${other}`),
+        checking: mine => this.#say(() => (mine ? 'asks the health' : 'does not ask the health')),
+        shared: () => {},
+        figures: () => '',
+      },
+    });
+  }
+
+  #changed(process: Process, state: InstanceState): void {
+    // Joining goes from promise to promise, and only the events of this process fulfil them.
+    process.isJoining = !('session' in state);
+    if (state.is === 'live') {
+      if (state.fault !== undefined) return;
+      this.#say(() => 'has joined');
+      this.joinedMount = this.#parts.disk.mount;
+      return;
+    }
+    if (state.is === 'joining' || state.is === 'stopping') return;
+    this.#say(() =>
+      state.is === 'store broken' ? `finds the store broken: ${state.detail}` : `is ${state.is}`,
+    );
+    process.rejoined = true;
+    this.#parts.rejoins(this);
+  }
+
+  /** Spares the feed the looks at a disk on which nothing happened. */
+  #sparing(feed: SharedDirectoryFeed): PeerFeed {
+    const { disk } = this.#parts;
+    let seen = -1;
+    return {
+      poll: generation => {
+        if (seen === disk.version) return;
+        seen = disk.version;
+        feed.poll(generation);
+      },
+      find: id => feed.find(id),
+      conflicts: (id, cents) => feed.conflicts(id, cents),
+      close: () => feed.close(),
+    };
+  }
+
+  #crash(process: Process, error: unknown): void {
+    if (!process.alive) return;
+    this.#say(() => (error === undefined ? 'is killed' : `dies of ${error}`));
+    this.#end(process);
+    this.#parts.died(this, error);
+  }
+
+  #end(process: Process): void {
+    process.alive = false;
+    process.held = [];
+    this.ingress.close();
+    this.ingress.hangUp(process);
+  }
+
+  #say(what: () => string): void {
+    this.#parts.say(`${this.name}/${this.#lives}`, what);
+  }
+}

@@ -1,0 +1,164 @@
+/**
+ * An instance on models: a store in memory, virtual time, and processors that say what a test has them say.
+ */
+import type { AttemptResult } from '../domain/outcome.ts';
+import type { ProcessorIndex } from '../domain/payment.ts';
+import { Instance, type InstanceParts, type InstanceState } from '../payments/instance.ts';
+import { CircuitBreaker } from '../processors/circuit-breaker.ts';
+import type { Found, PaymentRequest, Processors } from '../processors/port.ts';
+import { EventLoop, Process, ProcessClock } from '../simulation/event-loop.ts';
+import { MemoryState } from '../storage/memory/state.ts';
+import { MemoryStore } from '../storage/memory/store.ts';
+import type { AcceptLog, PeerFeed, Store, StoreFault } from '../storage/ports.ts';
+
+export interface FakeLog extends AcceptLog {
+  /** Cents of what was written, by turn. */
+  readonly written: number[];
+  isClosed: boolean;
+  /** `write` says no. */
+  isFull: boolean;
+}
+
+export function fakeLog(): FakeLog {
+  let buffered: number[] = [];
+  const log: FakeLog = {
+    segment: 1,
+    written: [],
+    isClosed: false,
+    isFull: false,
+    append: (_id, cents) => void buffered.push(cents),
+    write() {
+      if (!log.isFull) log.written.push(...buffered);
+      buffered = [];
+      return !log.isFull;
+    },
+    flushed: () => Promise.resolve(true),
+    keep() {},
+    stored() {},
+    removable: () => [],
+    remove() {},
+    removeEarlier() {},
+    close() {
+      log.isClosed = true;
+    },
+  };
+  return log;
+}
+
+export const fakeFeed = (): PeerFeed & { isClosed: boolean } => {
+  const feed = {
+    isClosed: false,
+    poll() {},
+    find: () => undefined,
+    conflicts: () => false,
+    close() {
+      feed.isClosed = true;
+    },
+  };
+  return feed;
+};
+
+export type Post = (to: ProcessorIndex, request: PaymentRequest) => AttemptResult | undefined;
+
+/** Processors that answer after `delayMs`; undefined for an attempt: never. */
+export function fakeProcessors(loop: EventLoop, post: Post, delayMs = 1): Processors {
+  return {
+    post(to, request, reply) {
+      const result = post(to, request);
+      if (result !== undefined) loop.after(delayMs, undefined, () => reply(result));
+    },
+    find: (_to, _id, reply) =>
+      void loop.after(delayMs, undefined, () => reply({ is: 'absent' } satisfies Found)),
+    health: (_to, reply) =>
+      void loop.after(delayMs, undefined, () => reply({ failing: false, minResponseMs: 0 })),
+  };
+}
+
+export interface InstanceStand {
+  readonly instance: Instance;
+  readonly loop: EventLoop;
+  readonly state: MemoryState;
+  readonly states: string[];
+  readonly failures: unknown[];
+  readonly logs: FakeLog[];
+  readonly sent: { readonly to: ProcessorIndex; readonly request: PaymentRequest }[];
+  /** What the store answers to a call instead of doing it. */
+  fault: (call: keyof Store) => StoreFault | undefined;
+  /** Lets so much virtual time pass, and what is due in it happen. */
+  pass(ms: number): Promise<void>;
+}
+
+export interface StandOptions {
+  readonly name?: string;
+  /** Shared by the instances of one deployment. */
+  readonly state?: MemoryState;
+  readonly loop?: EventLoop;
+  readonly post?: Post;
+  readonly change?: (parts: InstanceParts) => InstanceParts;
+}
+
+/** A new instance, which has not started. */
+export function instanceStand(options: StandOptions = {}): InstanceStand {
+  const { name = 'backend-1', state = new MemoryState(), loop = new EventLoop() } = options;
+  const { post = () => ({ status: 200 }), change = (parts: InstanceParts) => parts } = options;
+  const process = new Process(name, 1, 0);
+  const store = new MemoryStore(state, {
+    schedule: carryOut => void loop.after(0.1, process, () => loop.after(0.1, process, carryOut())),
+    fault: call => stand.fault(call),
+  });
+  const parts: InstanceParts = {
+    store,
+    processors: fakeProcessors(loop, (to, request) => {
+      stand.sent.push({ to, request });
+      return post(to, request);
+    }),
+    breakers: [new CircuitBreaker(), new CircuitBreaker()],
+    clock: new ProcessClock(loop, process, { offsetMs: 0 }),
+    chance: () => 0.5,
+    policy: { defaultAttempts: 5, backoffMinMs: 100, backoffMaxMs: 200, fallbackAfterMs: 1000 },
+    instance: name,
+    ackAfter: 'commit',
+    openLog: () => {
+      const log = fakeLog();
+      stand.logs.push(log);
+      return log;
+    },
+    openFeed: fakeFeed,
+    queueCapacity: 64,
+    concurrency: 16,
+    events: {
+      accepted() {},
+      changed: (now: InstanceState) => void stand.states.push(now.is),
+      cannotJoin() {},
+      failed: error => void stand.failures.push(error),
+      settled() {},
+      attempted() {},
+      lostWrites() {},
+      died() {},
+      adopted() {},
+      checking() {},
+      shared() {},
+      figures: () => '',
+    },
+  };
+  const stand: InstanceStand = {
+    instance: new Instance(change(parts)),
+    loop,
+    state,
+    states: [],
+    failures: [],
+    logs: [],
+    sent: [],
+    fault: () => undefined,
+    async pass(ms) {
+      const untilMs = loop.nowMs + ms;
+      do await promisesKept();
+      while (loop.step(untilMs));
+      await promisesKept();
+    },
+  };
+  return stand;
+}
+
+/** Promises that are fulfilled already have run their course. */
+const promisesKept = (): Promise<void> => new Promise(resolve => setImmediate(resolve));
