@@ -12,8 +12,8 @@ const COMPILER = 'node-V8Worker';
  * Lets V8's compiling threads run when hardly anybody else wants to. There are four of them in each of three
  * backends, and a thread that wakes up waits some 3 ms for one that computes at its own priority: in the
  * first seconds of load, when everything is compiled, that was what payments waited for. Not the lowest
- * priority: they share malloc's one arena with that thread, and whoever holds its lock must not be kept from
- * letting go of it.
+ * priority: they share malloc's one arena with that thread, and a thread that holds its lock must not be kept
+ * from letting go of it.
  *
  * Of collecting garbage they must do nothing, since the answering thread would wait for them: see
  * `--single-threaded-gc` in stack/runtime. Does nothing where threads have no such names.

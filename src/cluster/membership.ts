@@ -1,9 +1,9 @@
 /**
- * One instance among the others: beats, sees who stopped beating, takes over what the dead left, learns
- * of purges and of the processors' health, and holds the checker's lease if nobody else does.
+ * One instance among the others: beats, notices which others stopped beating, takes over what
+ * the dead left, learns of purges and of the processors' health, and holds the checker's lease if it is free.
  *
- * Nobody's clock is compared with another's: an instance is dead when its beat stood still for `LEASE_MS` on
- * the observer's own monotonic clock, and when nobody was quicker to say so (`fence` compares what was seen).
+ * No clock is compared with another's: an instance is dead when its beat stood still for `LEASE_MS` on
+ * the observer's own monotonic clock, and no other instance fenced it first (`fence` compares what was seen).
  */
 import assert from 'node:assert/strict';
 import type { Clock, Timer } from '../domain/clock.ts';
@@ -22,7 +22,7 @@ export interface MembershipEvents {
   /** The store is of a later generation: everything before it was purged. */
   purged(generation: number): void;
   fenced(): void;
-  /** The store cannot do the least that is asked of it. */
+  /** The store is unusable: not even a beat can be written. */
   broken(fault: StoreFault): void;
   /** An instance was found dead and is fenced now. */
   died(instance: string): void;
@@ -66,6 +66,7 @@ export class Membership {
   }
 
   start(): void {
+    assert(!this.#closed && this.#shared === undefined, 'started twice');
     this.#look();
     this.#beat();
   }
@@ -132,6 +133,7 @@ export class Membership {
 
   #watch(other: InstanceView, nowMs: number): void {
     const seen = this.#seen.get(other.name);
+    assert(seen === undefined || other.epoch >= seen.epoch, 'an epoch went back');
     if (seen === undefined || seen.epoch !== other.epoch || seen.beat !== other.beat) {
       this.#seen.set(other.name, { epoch: other.epoch, beat: other.beat, changedAtMs: nowMs });
     } else if (other.alive && nowMs - seen.changedAtMs >= LEASE_MS) {
@@ -171,6 +173,7 @@ export class Membership {
     this.#store.adopt(dead.name, limit, answer => {
       this.#adopting = false;
       if (this.#closed || answer instanceof StoreFault || answer.length === 0) return;
+      assert(answer.length <= limit, 'more payments were adopted than there is room for');
       this.#events.adopted(dead.name, answer);
       this.#look();
     });

@@ -3,7 +3,7 @@
  *
  * Processed: `200`, or `422` for a payment of ours. Not processed: nothing was sent, or the processor itself
  * refused. Unknown: everything else once bytes may have left, and the answers of a gateway in between,
- * which do not tell whether the processor behind it got the request.
+ * which do not say whether the processor behind it got the request.
  */
 import type { Verdict } from './settlement.ts';
 

@@ -18,7 +18,7 @@ export type Summary = Readonly<Record<Processor, Readonly<Total>>>;
 
 /**
  * How far a payment is. What the store holds is what a crash leaves behind, so `SENT` is written before the
- * request leaves, and whoever finds it after a crash must take the outcome as unknown (`PINNED`).
+ * request leaves, and an instance that finds it after a crash must take the outcome as unknown (`PINNED`).
  */
 export const WAITING = 0;
 export const SENT = 1;

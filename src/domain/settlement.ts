@@ -48,7 +48,7 @@ export interface PaymentProgress {
   readonly tries: number;
 }
 
-/** The state of a payment that is found in the store when nobody is at work on it. */
+/** The state of a payment that is found in the store with no instance at work on it. */
 export const recovered = (state: State): State => (state === SENT ? PINNED : state);
 
 /** What follows when an attempt on `processor` ended. `pinned`: an earlier outcome was unknown already. */

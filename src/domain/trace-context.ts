@@ -5,8 +5,8 @@
  *     traceparent = version "-" trace-id "-" parent-id "-" trace-flags      2, 32, 16 and 2 digits
  *
  * Digits are hexadecimal and in lower case; neither id is all zeros. A version after 00 may have more behind
- * another dash; ff is none. Whoever passes a trace on keeps its id and puts an id of its own in the parent's
- * place.
+ * another dash; ff is none. A service that passes a trace on keeps its id and puts an id of its own in the
+ * parent's place.
  */
 
 /** A trace as numbers: four words of its id, big-endian, then its flags. */
@@ -17,7 +17,7 @@ const TRACE_ID_AT = 3;
 const PARENT_ID_AT = 36;
 const FLAGS_AT = 53;
 const DASH = 0x2d;
-/** Sampled, and that the id is random; those who do not know the others have to send them as 0. */
+/** Sampled, and a random id. All other flags are sent as 0, as a service has to that does not know them. */
 const KNOWN_FLAGS = 0b11;
 /** Beside the flags of a slot that has a trace. */
 const IS_HELD = 0x100;

@@ -4,6 +4,7 @@
  * An id that is at work here, or in another instance's log, is known from memory. One that was never seen is
  * known to be new from the filter. Only the few in between are asked of the store before they are answered.
  */
+import assert from 'node:assert/strict';
 import type { Clock } from '../domain/clock.ts';
 import { type StoredPayment, writeIdBytes } from '../domain/payment.ts';
 import { Unavailable } from '../domain/unavailable.ts';
@@ -155,7 +156,7 @@ export class Acceptor implements Pick<Payments, 'accept' | 'commit'> {
       for (const slot of fresh) session.log.stored(session.pool.segment[slot]!);
       this.#refuse(session, fresh, fresh.length);
     }
-    // What the log holds is settled in any case, also where it cannot be told apart from what was refused.
+    // Everything in the log is settled in any case, even a payment that was refused after it was written.
     return this.#refusals === refusals;
   }
 
@@ -169,6 +170,7 @@ export class Acceptor implements Pick<Payments, 'accept' | 'commit'> {
   }
 
   #refuse(session: Session, fresh: Int32Array, count: number): void {
+    assert.equal(session, this.#session, 'slots of a session that has ended');
     for (let at = 0; at < count; at++) session.pool.free(fresh[at]!);
     this.#refusals += 1;
   }
@@ -178,12 +180,13 @@ export class Acceptor implements Pick<Payments, 'accept' | 'commit'> {
     this.#writeIsDue = true;
     this.#parts.clock.after(LAZY_WRITE_MS, () => {
       this.#writeIsDue = false;
-      // Another life may have begun: the one before has written what it had when it ended.
+      // A later session may have begun: the one before wrote its buffer when it ended.
       this.#session?.log.write();
     });
   }
 
   #enter(session: Session, slots: Int32Array, count: number): void {
+    assert.equal(session, this.#session, 'slots of a session that has ended');
     for (let at = 0; at < count; at++) {
       session.worker.enter(slots[at]!);
       this.#parts.accepted();

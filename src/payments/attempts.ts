@@ -6,6 +6,7 @@
  *      └─── pinned: the store has its intent ─────^                              ├──> retry schedule
  *                                                                                └──> processors.find ──> either
  */
+import assert from 'node:assert/strict';
 import { FixedDeque } from 'mnemonist';
 import type { Clock } from '../domain/clock.ts';
 import { type AttemptResult, classify, OUTCOMES, type Outcome } from '../domain/outcome.ts';
@@ -44,7 +45,7 @@ export interface AttemptEvents {
 /** One attempt on its way. */
 interface Flight extends PaymentRequest {
   readonly slot: number;
-  /** Of the slot when it left: an answer for an earlier tenant is not heard. */
+  /** Of the slot when the attempt left: an answer for an earlier tenant of the slot is ignored. */
   readonly version: number;
   readonly to: ProcessorIndex;
   readonly probe: boolean;
@@ -77,6 +78,9 @@ export class Attempts {
     const pool = this.#pool;
     const { gate, clock } = this.#parts;
     const pinned = pool.state[slot] === PINNED;
+    assert(pinned || pool.state[slot] === WAITING, 'an attempt on a payment that does not wait for one');
+    assert(!pinned || pool.processorOf(slot) === to, 'a pinned payment left for the other processor');
+    assert(this.#intending[slot] === 0 && pool.storing[slot] === 0);
     this.#probing[slot] = gate.took(to) ? 1 : 0;
     this.#intending[slot] = 1;
     pool.attempts[slot]! += 1;
@@ -85,7 +89,7 @@ export class Attempts {
       this.sendSoon(slot);
       return;
     }
-    // After a power loss the store has to know who can have it, or it would be sent to the other one as well.
+    // After a power loss the store has to know which processor can have it, or both would get it.
     const isOtherProcessor = to !== pool.processorOf(slot);
     pool.tries[slot] = triesAfterSending(to, pool.tries[slot]!);
     pool.processor[slot] = to;
@@ -96,6 +100,7 @@ export class Attempts {
 
   /** The store has the intent. */
   sendSoon(slot: number): void {
+    assert(this.#intending[slot] === 1, 'sent without an intent');
     this.#outbox.push(slot);
     this.#parts.wake();
   }
@@ -123,7 +128,7 @@ export class Attempts {
     }
   }
 
-  /** What has not left never will, and no answer is heard any more. */
+  /** Attempts that have not left never will, and answers are ignored from now on. */
   close(): void {
     this.#closed = true;
     const { capacity } = this.#pool;
@@ -140,6 +145,8 @@ export class Attempts {
   #send(slot: number): void {
     const pool = this.#pool;
     const { processors, clock, chance } = this.#parts;
+    assert(pool.state[slot] === SENT || pool.state[slot] === PINNED);
+    assert(pool.seq[slot]! > 0 && pool.requestedAtMs[slot]! > 0, 'the store has no intent of this attempt');
     this.#intending[slot] = 0;
     const flight: Flight = {
       slot,
@@ -218,6 +225,7 @@ export class Attempts {
   #settle(slot: number, requestedAtMs: number): void {
     const pool = this.#pool;
     const { clock, events } = this.#parts;
+    assert(pool.state[slot] === SENT || pool.state[slot] === PINNED, 'settled without an attempt');
     pool.requestedAtMs[slot] = requestedAtMs;
     pool.state[slot] = SETTLED;
     this.#writer.settle(slot, clock.wallMs());

@@ -3,7 +3,7 @@
  *
  * What has piled up while a processor was away would otherwise be settled as fast as the event loop can, and
  * every payment that is accepted meanwhile waits behind it: in the 60 s scenario that one second held 2.4 %
- * of all requests and took 44 ms at p99, against 2 ms when it is spread over five. Nobody waits for the
+ * of all requests and took 44 ms at p99, against 2 ms when it is spread over five. No client waits for the
  * backlog by the millisecond. Where nothing comes in, there is no limit.
  *
  * Pure: time comes in as monotonic milliseconds.

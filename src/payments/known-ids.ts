@@ -2,6 +2,7 @@
  * Which ids were ever accepted, as far as memory says: loaded from the store page by page, and added to as
  * payments come in here or at another instance.
  */
+import assert from 'node:assert/strict';
 import type { Clock } from '../domain/clock.ts';
 import { type Store, StoreFault } from '../storage/ports.ts';
 import { BloomFilter } from './bloom-filter.ts';
@@ -56,6 +57,7 @@ export class KnownIds {
         return;
       }
       const { ids, lastSeq } = answer;
+      assert(ids.length % 16 === 0 && (ids.length === 0 || lastSeq > this.#loadedSeq));
       const view = new DataView(ids.buffer, ids.byteOffset, ids.length);
       const words = this.#words;
       for (let at = 0; at < ids.length; at += 16) {

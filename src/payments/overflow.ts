@@ -1,10 +1,11 @@
 /**
- * The payments of this instance that only the store holds. When the lanes are well filled, new payments are
- * stored and let go of (parked), and come back in order of arrival, so that memory stays bounded however long
- * a processor is away.
+ * The payments of this instance that only the store holds. When the ready queue is well filled, new payments
+ * are stored and let go of (parked), and come back in order of arrival, so that memory stays bounded however
+ * long a processor is away.
  *
  * Nothing overtakes: as long as the store may hold a parked payment, whatever comes in is parked behind it.
  */
+import assert from 'node:assert/strict';
 import type { Clock } from '../domain/clock.ts';
 import { DEFAULT, idWords, type StoredPayment } from '../domain/payment.ts';
 import { recovered } from '../domain/settlement.ts';
@@ -56,7 +57,7 @@ export class Overflow {
     return Math.max(0, Math.min(this.#lanesMax - ready.size, pool.capacity - pool.size));
   }
 
-  /** Whether a payment that comes in is parked. If so, `stored` is to be told of it. */
+  /** Whether a new payment is parked. If so, `stored` has to be called for it. */
   takes(slot: number): boolean {
     const park = this.#storeHasMore || this.#parkingCount > 0 || this.#parts.ready.size >= this.#lanesMax;
     this.#overflow[slot] = park ? 1 : 0;
@@ -72,6 +73,7 @@ export class Overflow {
     if (this.#overflow[slot] === 1) {
       this.#overflow[slot] = 0;
       this.#parkingCount -= 1;
+      assert(this.#parkingCount >= 0);
       // Another instance may have been first with this id: then it is not ours to bring back.
       if (seq > 0) {
         this.#storeHasMore = true;
@@ -111,8 +113,10 @@ export class Overflow {
         clock.after(REFILL_RETRY_MS, wake);
         return;
       }
+      assert(answer.length <= limit);
       let restored = 0;
       while (restored < answer.length && this.#restore(answer[restored]!, false)) {
+        assert(answer[restored]!.seq > this.#cursor, 'the store gave parked payments out of order');
         this.#cursor = answer[restored]!.seq;
         restored += 1;
       }
@@ -122,7 +126,7 @@ export class Overflow {
     });
   }
 
-  /** What the store still answers is not heard. */
+  /** The store's answers are ignored from now on. */
   close(): void {
     this.#closed = true;
   }

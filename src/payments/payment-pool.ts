@@ -20,7 +20,9 @@ import {
 import { Traces } from '../domain/trace-context.ts';
 
 export const NONE = -1;
-/** In place of a state: found by no search any more, but still in a lane, which frees it when it comes up. */
+/**
+ * In place of a state: no search finds it, but it is still in the ready queue, which frees it in its turn.
+ */
 export const RETIRED = 255;
 
 export class PaymentPool {
@@ -143,7 +145,7 @@ export class PaymentPool {
   }
 
   /**
-   * Takes a payment that turned out not to be ours out of the index. Its slot is freed by the lane it is in.
+   * Takes a payment that turned out not to be ours out of the index. The ready queue frees its slot.
    */
   retire(slot: number): void {
     this.#unindex(slot);

@@ -1,16 +1,17 @@
 /**
- * Who is next: payments that wait for a processor, by what they may still do.
+ * Which payment is next: those that wait for a processor, by what they may still do.
  *
  *   pinned[p]   outcome unknown: only processor p will do
  *   exhausted   their attempts on default are used up: fallback is next
- *   tried       failed before in this life, oldest acceptance first
+ *   tried       failed before in this session, oldest acceptance first
  *   fresh       never sent, in order of acceptance
  *
  * `tried` is a heap because a payment that failed comes back behind younger ones, and what counts for the
  * deadline is how long it has waited since its acceptance.
  */
+import assert from 'node:assert/strict';
 import { FixedDeque, Heap } from 'mnemonist';
-import { PINNED, type ProcessorIndex } from '../domain/payment.ts';
+import { PINNED, type ProcessorIndex, WAITING } from '../domain/payment.ts';
 import { destination, type Permits, type Policy } from '../domain/settlement.ts';
 import { NONE, type PaymentPool, RETIRED } from './payment-pool.ts';
 
@@ -48,6 +49,7 @@ export class ReadyQueue {
   /** Puts a payment where it belongs. `adopted`: it may be older than those that wait. */
   enter(slot: number, adopted = false): void {
     const pool = this.#pool;
+    assert(pool.state[slot] === WAITING || pool.state[slot] === PINNED, 'nothing is left to send');
     if (pool.state[slot] === PINNED) this.#pinned[pool.processorOf(slot)].push(slot);
     else if (pool.tries[slot]! >= this.#policy.defaultAttempts) this.#exhausted.push(slot);
     else if (adopted || pool.attempts[slot]! > 0) this.#tried.push(slot);
@@ -55,7 +57,7 @@ export class ReadyQueue {
   }
 
   /**
-   * The next payment that may leave now, taken out of its lane, with where it goes in `to`; NONE if none may.
+   * The next payment that may leave now, taken out, with where it goes in `to`; NONE if none may.
    */
   next(nowMs: number, permits: Permits): number {
     return (

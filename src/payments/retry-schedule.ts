@@ -1,6 +1,8 @@
 /** The payments whose last attempt failed: each waits a while of its own before it is tried again. */
+import assert from 'node:assert/strict';
 import { Heap } from 'mnemonist';
 import type { Clock } from '../domain/clock.ts';
+import { PINNED, WAITING } from '../domain/payment.ts';
 import { type Policy, pauseMs } from '../domain/settlement.ts';
 import { NONE, type PaymentPool } from './payment-pool.ts';
 
@@ -29,7 +31,11 @@ export class RetrySchedule {
 
   /** One more attempt failed: the payment pauses, the longer the more have failed in a row. */
   begin(slot: number, atLeastMs: number): void {
-    const { failures } = this.#pool;
+    const { failures, state } = this.#pool;
+    assert(
+      state[slot] === WAITING || state[slot] === PINNED,
+      'only what failed or is unknown is tried again',
+    );
     failures[slot] = Math.min(failures[slot]! + 1, FAILURES_MAX);
     const delayMs = Math.max(atLeastMs, pauseMs(failures[slot]!, this.#chance(), this.#policy));
     this.#overAtMs[slot] = this.#clock.monotonicMs() + delayMs;

@@ -33,8 +33,8 @@ import { NONE, type PaymentPool } from './payment-pool.ts';
 /**
  * A page is handed over when it is worth a transaction, which costs some 0.3 ms of CPU whether it holds one
  * payment or a hundred, or when it has waited long enough. Settlements do not wait. Attempts that left
- * together end together, so that they share a page all the same. What nobody waits for can wait longer: the
- * others have the payments from the log already, and only look-ups by id need them in the store.
+ * together end together, so that they share a page all the same. Rows that nothing waits for can wait longer:
+ * the others have the payments from the log already, and only look-ups by id need them in the store.
  */
 const PAGE_ROWS = 32;
 const PAGE_MS = 20;
@@ -61,7 +61,7 @@ interface Page {
   readonly batch: Batch;
   /** The slot of each row, NONE for history rows. */
   readonly slots: number[];
-  /** Who waits until this page is written. */
+  /** Called once this page is written. */
   readonly waiters: (() => void)[];
   /** Attempts wait for it, or it says how some ended. */
   urgent: boolean;
@@ -74,7 +74,7 @@ export class StoreWriter {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #events: StoreWriterEvents;
-  /** Where a payment's PUT stands in the gathering page, so that a first attempt's intent is part of it. */
+  /** Where a payment's INSERT stands in the gathering page, so that a first attempt's intent joins it. */
   readonly #putRow: Int32Array;
   readonly #epoch: number;
   readonly #generation: number;
@@ -119,6 +119,7 @@ export class StoreWriter {
   /** A payment that the store does not know yet. */
   put(slot: number): void {
     const pool = this.#pool;
+    assert(pool.seq[slot] === 0 && this.#putRow[slot] === NONE, 'a payment is put twice');
     const start = this.#row(INSERT, slot);
     const { rows } = this.#page.batch;
     rows[start + ID] = pool.words[slot * 4]!;
@@ -133,16 +134,18 @@ export class StoreWriter {
 
   /**
    * The payment's progress as it stands in the queue now. `isFlushed`: a power loss must not take that back
-   * once it is told to be written.
+   * once `written` was called for it.
    */
   mark(slot: number, isFlushed = false): void {
     const start = this.#putRow[slot]!;
+    assert(start !== NONE || this.#pool.seq[slot]! > 0, 'the store cannot know which payment is meant');
     this.#page.urgent = true;
     this.#page.batch.isFlushed ||= isFlushed;
     this.#fill(start === NONE ? this.#row(MARK, slot) : start, slot);
   }
 
   settle(slot: number, settledAtMs: number): void {
+    assert(this.#pool.seq[slot]! > 0, 'a settlement of a payment that the store does not have');
     this.#page.settles = true;
     const start = this.#row(SETTLE, slot);
     const { rows } = this.#page.batch;
@@ -182,6 +185,7 @@ export class StoreWriter {
       this.#pool.storing[slot] = 1;
     }
     this.#page = this.#newPage();
+    assert.equal(this.#outstanding, undefined, 'two pages on their way');
     this.#outstanding = page;
     this.#write(page);
   }
@@ -195,7 +199,7 @@ export class StoreWriter {
     else then();
   }
 
-  /** Nothing is written any more; who waited for that waits no longer. */
+  /** Nothing is written any more, and all waiters are called. */
   close(): void {
     this.#closed = true;
     this.#timer?.cancel();
@@ -246,6 +250,7 @@ export class StoreWriter {
         this.#refused(page, answer);
         return;
       }
+      assert.equal(this.#outstanding, page, 'an answer to another page');
       this.#outstanding = undefined;
       this.#events.faulty(undefined);
       if (answer.generation > this.#generation) {
@@ -261,6 +266,7 @@ export class StoreWriter {
 
   #written(page: Page, results: Float64Array): void {
     const { rows, count } = page.batch;
+    assert(results.length === count && page.slots.length === count, 'a result for each row');
     for (let row = 0; row < count; row++) {
       const slot = page.slots[row]!;
       if (slot === NONE) continue;

@@ -16,6 +16,7 @@
  *      retry-schedule    which payments failed, and wait
  *      store-writer      what the store is sent
  */
+import assert from 'node:assert/strict';
 import type { Clock, Timer } from '../domain/clock.ts';
 import type { StoredPayment } from '../domain/payment.ts';
 import type { Policy } from '../domain/settlement.ts';
@@ -102,6 +103,7 @@ export class Worker {
 
   /** A payment was accepted: it has a slot, and the log keeps it. */
   enter(slot: number): void {
+    assert(!this.#closed);
     this.#gate.accepted(this.#parts.clock.monotonicMs());
     this.#writer.put(slot);
     const park = this.#overflow.takes(slot);
@@ -156,7 +158,7 @@ export class Worker {
     poll();
   }
 
-  /** From now on nothing is done and no answer is heard: as if the process had died. */
+  /** From now on nothing is done and every answer is ignored, as if the process had died. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -185,7 +187,7 @@ export class Worker {
     this.#arm(nowMs);
   }
 
-  /** Payments whose pause is over go back to their lanes. */
+  /** Payments whose pause is over are ready again. */
   #resume(nowMs: number): void {
     for (let slot = this.#retries.takeDue(nowMs); slot !== NONE; slot = this.#retries.takeDue(nowMs)) {
       this.#ready.enter(slot);
@@ -210,6 +212,7 @@ export class Worker {
     if (kind === INSERT) {
       this.#parts.events.stored(pool.segment[slot]!);
       pool.segment[slot] = NONE;
+      assert(result > 0 || result === KNOWN, 'a row of this generation was forgotten');
       if (result > 0) pool.seq[slot] = result;
     }
     if (kind === SETTLE || (kind === INSERT && this.#overflow.stored(slot, result))) pool.free(slot);

@@ -55,7 +55,7 @@ export class Clients {
     }
   }
 
-  /** The bad phase is over: whoever waits longer now only delays the end. */
+  /** The bad phase is over: long waits would only delay the end. */
   hurry(): void {
     this.#over = true;
   }
@@ -258,7 +258,7 @@ export class Clients {
     }
     instance.ingress.purge(done => {
       if (!done) return;
-      // Whoever lives, and has not been taken for dead, has forgotten.
+      // Every instance that lives, and has not been taken for dead, has forgotten.
       for (const { session, name, process } of backends) {
         const isAlive = memory.instances.get(name)?.alive === true && process?.stopped === false;
         if (session === undefined || !isAlive || session.generation > generation) continue;

@@ -159,7 +159,7 @@ export class Disk {
     this.#loseUnsynced(dice);
   }
 
-  /** It is taken out under those who use it. */
+  /** It is taken out while processes use it. */
   takeOut(dice: Dice): void {
     this.isOut = true;
     this.mount += 1;

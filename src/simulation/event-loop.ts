@@ -10,7 +10,7 @@ import type { Clock, Timer } from '../domain/clock.ts';
 /** What can be stopped and killed. */
 export class Process {
   readonly name: string;
-  /** Tells the lives of one instance apart in traces. */
+  /** Distinguishes the processes of one instance in traces. */
   readonly life: number;
   alive = true;
   stopped = false;

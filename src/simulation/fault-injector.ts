@@ -162,7 +162,7 @@ export class FaultInjector {
     });
   }
 
-  /** From now on nothing breaks any more, and what is broken is mended. */
+  /** From now on nothing breaks any more, and what is broken is repaired. */
   heal(): void {
     const { backends, processors, trace, disk } = this.#world;
     trace.say(undefined, 'world', () => 'heals');

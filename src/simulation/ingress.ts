@@ -1,7 +1,6 @@
 /**
- * The way in to one backend, as `http/server` is in earnest: requests are heard while the process listens,
- * payments of one turn of the event loop are committed together, and whoever waits for a process that dies
- * hears nothing.
+ * The way in to one backend, in place of `http/server`: requests are read while the process listens, payments
+ * of one turn of the event loop are committed together, and a client of a process that dies gets no answer.
  */
 
 import type { Summary } from '../domain/payment.ts';
@@ -11,7 +10,7 @@ import type { Instance } from '../payments/instance.ts';
 import type { Dice } from './dice.ts';
 import type { EventLoop, Process } from './event-loop.ts';
 
-/** What a client is told: a status, or nothing, because the process died. */
+/** What a client gets: a status, or nothing, because the process died. */
 export type IngressAnswer = 202 | 409 | 503 | 'nothing';
 
 const STATUS = { [ACCEPTED]: 202, [CONFLICT]: 409, [UNAVAILABLE]: 503 } as const;
@@ -30,9 +29,9 @@ export interface IngressParts {
 
 export class Ingress {
   readonly #parts: IngressParts;
-  /** Who is behind it; undefined: it is closed, nobody listens. */
+  /** The process behind it; undefined: it is closed. */
   #host: { readonly process: Process; readonly instance: Instance } | undefined;
-  /** Questions that nobody answered yet. */
+  /** Questions without an answer yet. */
   readonly #open = new Set<Open>();
   /** What this turn of the event loop will answer when it has committed. */
   #turn: ((stored: boolean) => void)[] = [];
@@ -57,7 +56,7 @@ export class Ingress {
     this.#turnIsDue = false;
   }
 
-  /** Nothing new is heard. */
+  /** Nothing new is read. */
   close(): void {
     this.#host = undefined;
   }
@@ -120,7 +119,7 @@ export class Ingress {
     }
   }
 
-  /** Has a request heard by the process: at once, or when it goes on. */
+  /** Lets the process read a request: at once, or when it goes on. */
   deliver(process: Process, task: () => void): void {
     const { eventLoop } = this.#parts;
     if (process.stopped) eventLoop.after(0, process, task);

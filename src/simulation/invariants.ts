@@ -1,6 +1,6 @@
 /**
- * The promises, checked at every step by someone who sees everything: what clients were told, what left for
- * the processors, what they recorded, what the store booked.
+ * The promises, checked at every step by an observer that sees everything: what clients were answered, what
+ * left for the processors, what they recorded, what the store booked.
  *
  * A payment is owed from its `202` on. It may leave with a new processor or a new `requestedAt` only when
  * every attempt so far was refused for certain: that one rule is what `settled exactly once` rests on, and it
@@ -45,7 +45,7 @@ export interface ChecksParts {
    * fails.
    */
   readonly logIsWritten: 'always' | 'while awake' | 'perhaps';
-  /** The wall clock of an instance, and since when nobody turned it. */
+  /** The wall clock of an instance, and since when it was not turned. */
   readonly wallOf: (instance: string) => WallClock & { readonly turnedAtMs: number };
   readonly anyWallTurned: () => boolean;
   readonly say: (id: string | undefined, who: string, what: () => string) => void;
@@ -55,7 +55,7 @@ export interface ChecksParts {
 export interface PromisedPayment {
   readonly cents: number;
   readonly process: Process;
-  /** Of the session that heard the request. */
+  /** Of the session that read the request. */
   readonly generation: number;
   /** When the request arrived. */
   readonly arrivedAtMs: number;
@@ -72,7 +72,7 @@ export class Invariants {
   readonly payments = new Map<string, TrackedPayment>();
   /** Payments that were lost with the power, or whose amount was, whatever processors made of them. */
   forgotten = 0;
-  /** Set once the store exists: it tells the checks what it books. */
+  /** Set once the store exists: it reports what it books. */
   memory!: MemoryState;
   readonly #parts: ChecksParts;
   readonly #rows: [number, number] = [0, 0];
@@ -108,7 +108,7 @@ export class Invariants {
     for (const earlier of payment.acknowledged) {
       if (!isNew || !payment.owed) continue;
       const isLate = arrivedAtMs - earlier.atMs >= KNOWN_AFTER_MS && process.awakeSinceMs <= earlier.atMs;
-      // One that nobody was told of, since its process died or refused, may have been stored first.
+      // One without an answer, since its process died or refused, may have been stored first.
       const wasFirst =
         this.memory.payments.get(payment.id)?.cents === cents &&
         payment.storedAtMs < earlier.atMs + KNOWN_AFTER_MS;
@@ -131,7 +131,7 @@ export class Invariants {
     payment.owed = false;
   }
 
-  /** The power was lost, with what nobody had waited for; `logged`: the ids that are left in the logs. */
+  /** The power was lost, with what no `202` had waited for; `logged`: the ids that are left in the logs. */
   losePower(logged: ReadonlySet<string>): void {
     for (const payment of this.payments.values()) {
       const row = this.memory.payments.get(payment.id);
@@ -175,7 +175,7 @@ export class Invariants {
     return attempt;
   }
 
-  /** What a worker hears of an attempt. */
+  /** What a worker learns of an attempt. */
   ended(attempt: Attempt, ending: AttemptResult): void {
     if (classify(ending).verdict !== 'not processed') return;
     attempt.payment.open -= 1;
@@ -332,7 +332,7 @@ export class Invariants {
       payment.intentOf === process.name &&
       wall.turnedAtMs < process.startedMs &&
       requestedAtMs >= startedWallMs;
-    // An earlier life may have stored this intent, and died before it left.
+    // An earlier process may have stored this intent, and died before it left.
     payment.intendedBy = isOwn ? process : undefined;
     const { policy, eventLoop } = this.#parts;
     if (to === DEFAULT) {
@@ -345,7 +345,7 @@ export class Invariants {
     payment.tries = 0;
     // The store counts attempts that were written and never left, too.
     const tries = this.memory.payments.get(payment.id)?.tries ?? 0;
-    // Whoever takes it over reckons in whole milliseconds of the wall clock.
+    // An instance that takes it over counts in whole milliseconds of the wall clock.
     const waitedMs = eventLoop.nowMs - payment.firstSentAtMs + 2;
     const turned = this.#parts.anyWallTurned();
     if (tries < policy.defaultAttempts && waitedMs < policy.fallbackAfterMs && !turned) {

@@ -34,7 +34,7 @@ function posting(change: (inner: Processors, world: World) => Post): Mutation {
   };
 }
 
-/** Endings that workers are told in place of others. */
+/** Results that workers get in place of others. */
 const hearing = (change: (ending: AttemptResult) => AttemptResult): Mutation =>
   posting(inner => (to, request, reply) => inner.post(to, request, ending => reply(change(ending))));
 
@@ -87,7 +87,7 @@ const copyOf = (batch: Batch, epoch: number, generation: number): Batch => {
   return copy;
 };
 
-/** Lets whoever writes write, and books what is booked already. */
+/** Lets any instance write, and books what is booked already. */
 class LaxWorld extends WatchedStore {
   override change(owner: string, rows: Float64Array, start: number): number {
     const payment = this.bySeq.get(rows[start + SEQ]!);

@@ -72,7 +72,7 @@ export class Network implements Processors {
       return;
     }
     if (this.#parts.strikes('requestLost')) return;
-    // Whoever repeats a request passes on the best answer that any of them got.
+    // A gateway that repeats a request passes on the best answer that any of them got.
     const copies = this.#parts.strikes('requestTwice') ? 2 : 1;
     const endings: AttemptResult[] = [];
     for (let copy = 0; copy < copies; copy++) {

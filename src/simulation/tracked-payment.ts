@@ -34,7 +34,10 @@ export class TrackedPayment {
   /** Attempts of the present intent whose outcome is not a certain refusal. */
   open = 0;
   last: Attempt | undefined;
-  /** Who sent the first attempt of the present intent: others have to take its outcome for unknown. */
+  /**
+   * The process that sent the first attempt of the present intent: others have to take its outcome for
+   * unknown.
+   */
   intendedBy: Process | undefined;
   /** Intents for default since the last one for fallback. */
   tries = 0;

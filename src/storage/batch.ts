@@ -31,7 +31,7 @@ export class Batch {
   readonly generation: number;
   rows: Float64Array;
   count = 0;
-  /** The disk has to have it before the reply, however little else is asked of the store. */
+  /** The disk has to have it before the reply, whatever durability the store has otherwise. */
   isFlushed = false;
 
   constructor(epoch: number, generation: number, capacity = 16) {

@@ -39,7 +39,8 @@ export class StoreFault {
  */
 export const DONE = 1;
 /**
- * PUT: the store has a payment of this id already, whoever owns it. MARK, SETTLE: it is settled, or not ours.
+ * PUT: the store has a payment of this id already, whichever instance owns it. MARK, SETTLE: it is settled,
+ * or not ours.
  */
 export const KNOWN = -1;
 /** The operation belongs to an older generation: it was purged. */
@@ -66,11 +67,11 @@ export interface Joined {
   readonly epoch: number;
   readonly generation: number;
   /**
-   * Rises when whoever joins finds that writes may have been lost since the last one joined: an instance that
-   * does not wait for its disk used the store on a machine that has started anew since, or the store broke
-   * under its users. Every payment that waits may then have been sent since it was last written, to the
-   * processor that its last written attempt went to (to default if there was none): it is made PINNED there.
-   * A batch that changes a payment's processor is flushed, so it can be nowhere else.
+   * Rises when an instance that joins finds that writes may have been lost since the last one joined: an
+   * instance that does not wait for its disk used the store on a machine that has started anew since, or the
+   * store broke under its users. Every payment that waits may then have been sent since it was last written,
+   * to the processor that its last written attempt went to (to default if there was none): it is made PINNED
+   * there. A batch that changes a payment's processor is flushed, so it can be nowhere else.
    */
   readonly term: number;
   /** Payments that this joining pinned. */
@@ -87,13 +88,13 @@ export interface HealthReport {
 export interface InstanceView {
   readonly name: string;
   readonly epoch: number;
-  /** Rises while the instance lives; who sees it stand still on a clock of its own may fence it. */
+  /** Rises while the instance lives; another that sees it stand still, by its own clock, may fence it. */
   readonly beat: number;
   /** False once fenced or left. */
   readonly alive: boolean;
   /** The generation that the instance has taken notice of. */
   readonly generation: number;
-  /** Unsettled payments that it owns (exact; cheap to tell, or kept as a count). */
+  /** Unsettled payments that it owns (exact; cheap to count, or kept as a count). */
   readonly unsettled: number;
   /** What the instance last published of itself (JSON), for /metrics and the dashboard. */
   readonly figures: string;
@@ -109,7 +110,7 @@ export interface Shared {
   readonly instances: readonly InstanceView[];
   /** Health of the processors, by ProcessorIndex. */
   readonly health: readonly [HealthReport, HealthReport];
-  /** The name of the instance that asks the processors' health, '' when nobody does. */
+  /** The name of the instance that asks the processors' health, '' when none does. */
   readonly checker: string;
 }
 
@@ -122,16 +123,17 @@ export class StoreOpenError extends Error {
 
 export interface Reopening {
   /**
-   * Opens the store anew when it broke. What was asked before is answered with a fault, and whoever joins
-   * next begins a term. Rejects with `StoreOpenError` while it is not there; may be asked again then.
+   * Opens the store anew when it broke. What was asked before is answered with a fault, and the next instance
+   * that joins next begins a term. Rejects with `StoreOpenError` while it is not there; may be asked again
+   * then.
    */
   reopen(): Promise<void>;
 }
 
 export interface Store {
   /**
-   * Joins as `instance`, alive, with a new epoch that fences whoever had that name before. Payments it owned
-   * before stay its own.
+   * Joins as `instance`, alive, with a new epoch that fences an earlier holder of that name. Payments it
+   * owned before stay its own.
    */
   join(instance: string, reply: Reply<Joined>): void;
   /**
@@ -172,7 +174,7 @@ export interface Store {
    * lease.
    */
   fence(instance: string, epoch: number, beat: number, reply: Reply<boolean>): void;
-  /** Takes the checker's lease if its holder is still `holder` ('' for nobody). */
+  /** Takes the checker's lease if its holder is still `holder` ('' for none). */
   takeChecker(holder: string, reply: Reply<boolean>): void;
   /** Publishes a processor's health (version + 1). Only the holder of the checker's lease may: else false. */
   report(processor: ProcessorIndex, failing: boolean, minResponseMs: number, reply: Reply<boolean>): void;
