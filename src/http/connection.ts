@@ -3,13 +3,13 @@
  * requests.
  *
  * The shell calls `receive` with what it read and, at the end of a turn of the event loop, `take` for what to
- * write. In between stand the answers, one place for each request, in a ring: an answer may be there at once,
- * wait for the commit of its turn, or be promised; what is behind it waits with it. The ring is bounded, and
- * so is what a client leaves unread: then nothing more is parsed until it reads.
+ * write. In between stand the answers that are owed, in a ring. The ring is bounded, and so is what a client
+ * leaves unread: then nothing more is parsed until it reads.
  *
  *     receive -> held bytes -> parser -> handler -> ring of answers -> take
  */
 
+import { AnswerRing, type OwedAnswer } from './answer-ring.ts';
 import { type Instrumentation, NO_OBSERVER } from './instrumentation.ts';
 import {
   idleTimeoutMs,
@@ -48,10 +48,6 @@ export type Phase =
   /** Cut it now. */
   | 'gone';
 
-// What an answer waits for; a positive number is the commit it waits for.
-const READY = 0;
-const PROMISED = -1;
-
 const REFUSALS: readonly Answer[] = REFUSAL_TEXTS.map(([status, detail], reason) =>
   reason === 0 ? CONTINUE : refusal(status, detail),
 );
@@ -61,7 +57,6 @@ const NO_BYTES = Buffer.alloc(0);
 const heldBytesMin = 1024;
 /** What is kept for the next partial request instead of being given back. */
 const heldBytesKept = 4096;
-const ringMin = 4;
 const NOT_STARTED = -1;
 
 export class Connection {
@@ -80,20 +75,7 @@ export class Connection {
   #held: Buffer = NO_BYTES;
   #heldEnd = 0;
 
-  // The ring: places from `first` up to `next`, masked.
-  #answers: (Answer | undefined)[] = new Array(ringMin).fill(undefined);
-  #waits: number[] = new Array(ringMin).fill(READY);
-  #wishes: number[] = new Array(ringMin).fill(0);
-  /** Method and route, packed: `method * 256 + route`. */
-  #kinds: number[] = new Array(ringMin).fill(0);
-  #startedMs: number[] = new Array(ringMin).fill(0);
-  /**
-   * Of the places that wish for ECHO_ID, in their order: most requests have none, so the ring has no column
-   * for it.
-   */
-  readonly #requestIds: string[] = [];
-  #first = 0;
-  #next = 0;
+  readonly #ring = new AnswerRing();
 
   /** Nothing more is parsed: the last request was refused or wanted the connection closed. */
   #isLast = false;
@@ -113,12 +95,7 @@ export class Connection {
 
   /** Requests without their answer on the way. */
   get pending(): number {
-    return this.#next - this.#first;
-  }
-
-  /** Whether nothing is under way: no request begun, no answer owed. */
-  get isIdle(): boolean {
-    return this.#first === this.#next && !this.#parser.isInside && !this.#isStalled;
+    return this.#ring.size;
   }
 
   /**
@@ -147,13 +124,7 @@ export class Connection {
    * The commit `batch` ended; the answers that waited for it may go, or give way to what they say otherwise.
    */
   decide(batch: number, isStored: boolean): void {
-    const mask = this.#waits.length - 1;
-    for (let place = this.#first; place < this.#next; place++) {
-      const at = place & mask;
-      if (this.#waits[at] !== batch) continue;
-      this.#waits[at] = READY;
-      if (!isStored) this.#answers[at] = this.#answers[at]!.otherwise;
-    }
+    this.#ring.decide(batch, isStored);
   }
 
   /**
@@ -162,28 +133,23 @@ export class Connection {
    */
   take(date: string, nowMs: number): string {
     if (this.#isStalled || this.phase !== 'open') return '';
-    const mask = this.#waits.length - 1;
+    const ring = this.#ring;
     let output = '';
-    while (this.#first < this.#next) {
-      const at = this.#first & mask;
-      if (this.#waits[at] !== READY) break;
-      const answer = this.#answers[at]!;
-      const wish = this.#wishes[at]!;
-      const requestId = (wish & ECHO_ID) !== 0 ? this.#requestIds.shift() : undefined;
-      const piece = answer.render(date, wish, requestId);
+    while (ring.size > 0) {
+      const { isReady, answer, wish, requestId, kind, startedMs } = ring.first;
+      if (!isReady) break;
+      const piece = answer!.render(date, wish, requestId);
       output = output === '' ? piece : output + piece;
-      this.#answers[at] = undefined;
-      this.#first++;
+      ring.shift();
       if (answer !== CONTINUE) {
-        const kind = this.#kinds[at]!;
-        this.#observer.answered(kind >> 8, kind & 0xff, answer.status, nowMs - this.#startedMs[at]!);
+        this.#observer.answered(kind >> 8, kind & 0xff, answer!.status, nowMs - startedMs);
       }
-      if (answer.ending === 'destroy') this.#enter('gone', nowMs);
-      else if (answer.ending === 'close' || (wish & SAY_CLOSE) !== 0) this.#enter('ending', nowMs);
+      if (answer!.ending === 'destroy') this.#enter('gone', nowMs);
+      else if (answer!.ending === 'close' || (wish & SAY_CLOSE) !== 0) this.#enter('ending', nowMs);
       if (this.phase !== 'open' || output.length >= outputBytesMax) break;
     }
     if (output !== '') this.#activeMs = nowMs;
-    if (this.#first === this.#next && this.phase === 'open') {
+    if (this.#ring.size === 0 && this.phase === 'open') {
       if ((this.#inputEnded && this.wantsBytes) || (this.#isFinishing && !this.#parser.isInside)) {
         this.#enter('ending', nowMs);
       }
@@ -209,14 +175,14 @@ export class Connection {
    */
   resume(nowMs: number): boolean {
     if (this.wantsBytes || this.#isStalled || this.phase !== 'open') return false;
-    if (this.#next - this.#first > pipelineDepthMax / 2) return false;
+    if (this.#ring.size > pipelineDepthMax / 2) return false;
     this.wantsBytes = true;
     if (this.#isLast) return false;
-    const before = this.#next;
+    const before = this.#ring.size;
     this.#requestStartMs = NOT_STARTED;
     if (this.#heldEnd > 0) this.#run(this.#held, this.#heldEnd, nowMs);
     if (this.wantsBytes && this.#inputEnded && !this.#isLast) this.#endOfInput(nowMs);
-    return this.#next !== before || this.#inputEnded;
+    return this.#ring.size !== before || this.#inputEnded;
   }
 
   /** No new requests: the answer to the last one that was read says `Connection: close`. */
@@ -225,8 +191,8 @@ export class Connection {
     this.#isFinishing = true;
     if (this.#isLast || this.#parser.isInside) return;
     this.#isLast = true;
-    if (this.#first === this.#next) this.#enter('ending', nowMs);
-    else this.#wishes[(this.#next - 1) & (this.#wishes.length - 1)]! |= SAY_CLOSE;
+    if (this.#ring.size === 0) this.#enter('ending', nowMs);
+    else this.#ring.last.wish |= SAY_CLOSE;
   }
 
   /** Looks at the time: an incomplete request becomes 408, an idle connection ends, a stuck one is cut. */
@@ -237,7 +203,7 @@ export class Connection {
       if (nowMs - this.#phaseMs >= stallTimeoutMs) this.#enter('gone', nowMs);
     } else if (this.#parser.isInside && !this.#isLast && this.wantsBytes) {
       if (nowMs - this.#requestStartMs >= requestTimeoutMs) this.#refuse(REFUSE.timeout, this.#held, nowMs);
-    } else if (this.#first === this.#next && nowMs - this.#activeMs >= idleTimeoutMs) {
+    } else if (this.#ring.size === 0 && nowMs - this.#activeMs >= idleTimeoutMs) {
       this.#enter('ending', nowMs);
     }
   }
@@ -260,7 +226,7 @@ export class Connection {
   #run(bytes: Buffer, end: number, nowMs: number): void {
     const parser = this.#parser;
     while (!this.#isLast) {
-      if (this.#next - this.#first >= pipelineDepthMax || this.#isStalled) {
+      if (this.#ring.size >= pipelineDepthMax || this.#isStalled) {
         this.wantsBytes = false;
         break;
       }
@@ -282,7 +248,7 @@ export class Connection {
       if (this.#requestStartMs === NOT_STARTED) this.#requestStartMs = nowMs;
       if (parser.continueIsDue) {
         parser.continueIsDue = false;
-        this.#push(CONTINUE, READY, 0, 0, nowMs);
+        this.#settle(CONTINUE, this.#ring.push(0, '', 0, nowMs));
       }
     } else this.#requestStartMs = NOT_STARTED;
     this.#keep(bytes, parser.start, parser.keepEnd(end));
@@ -331,7 +297,8 @@ export class Connection {
     parser.continueIsDue = false;
     if (this.#isFinishing) wish = (wish & WITHOUT_BODY) | SAY_CLOSE;
     if ((wish & SAY_CLOSE) !== 0) this.#isLast = true;
-    if ((flags & HAS_REQUEST_ID) !== 0) wish |= this.#keepId(request, bytes);
+    const requestId = idOf(request, bytes);
+    if (requestId !== '') wish |= ECHO_ID;
     let answer: Answer | Promise<Answer>;
     try {
       answer = this.#handler(request);
@@ -339,69 +306,24 @@ export class Connection {
       answer = FAILED;
     }
     const kind = (request.method << 8) | request.route;
-    if (answer instanceof Promise) this.#await(answer, wish, kind, nowMs);
-    else this.#settle(answer, this.#push(undefined, PROMISED, wish, kind, nowMs));
+    const owed = this.#ring.push(wish, requestId, kind, nowMs);
+    if (answer instanceof Promise) this.#await(answer, owed);
+    else this.#settle(answer, owed);
   }
 
-  #await(promise: Promise<Answer>, wish: number, kind: number, nowMs: number): void {
-    const place = this.#push(undefined, PROMISED, wish, kind, nowMs);
+  #await(promise: Promise<Answer>, owed: OwedAnswer): void {
     const arrived = (answer: Answer) => {
       if (this.phase !== 'open') return;
-      this.#settle(answer, place);
-      if (place === this.#first) this.onReady?.();
+      this.#settle(answer, owed);
+      if (owed === this.#ring.first) this.onReady?.();
     };
     promise.then(arrived, () => arrived(FAILED));
   }
 
-  /** Puts an answer in its place. */
-  #settle(answer: Answer, place: number): void {
-    const at = place & (this.#waits.length - 1);
-    this.#answers[at] = answer;
-    if (answer.ending !== 'keep') {
-      this.#isLast = true;
-      this.#wishes[at]! |= SAY_CLOSE;
-    }
-    if (answer.otherwise === undefined) this.#waits[at] = READY;
-    else {
-      this.#waits[at] = this.#turn.batch;
-      this.#turn.needsCommit = true;
-    }
-  }
-
-  #push(answer: Answer | undefined, waits: number, wish: number, kind: number, nowMs: number): number {
-    if (this.#next - this.#first === this.#waits.length) this.#grow();
-    const place = this.#next++;
-    const at = place & (this.#waits.length - 1);
-    this.#answers[at] = answer;
-    this.#waits[at] = waits;
-    this.#wishes[at] = wish;
-    this.#kinds[at] = kind;
-    this.#startedMs[at] = nowMs;
-    return place;
-  }
-
-  /** Twice the places; what stands at a place keeps its number, so promises still find theirs. */
-  #grow(): void {
-    const before = this.#waits.length;
-    const grown = <T>(ring: readonly T[], empty: T): T[] => {
-      const bigger: T[] = new Array(before * 2).fill(empty);
-      for (let place = this.#first; place < this.#next; place++) {
-        bigger[place & (before * 2 - 1)] = ring[place & (before - 1)]!;
-      }
-      return bigger;
-    };
-    this.#answers = grown(this.#answers, undefined);
-    this.#wishes = grown(this.#wishes, 0);
-    this.#kinds = grown(this.#kinds, 0);
-    this.#startedMs = grown(this.#startedMs, 0);
-    this.#waits = grown(this.#waits, READY);
-  }
-
-  /** Keeps the id that the answer will echo, and says the wish for it; 0 where there is none to echo. */
-  #keepId({ requestIdStart, requestIdEnd }: Request, bytes: Buffer): number {
-    if (requestIdStart === requestIdEnd) return 0;
-    this.#requestIds.push(bytes.toString('latin1', requestIdStart, requestIdEnd));
-    return ECHO_ID;
+  #settle(answer: Answer, owed: OwedAnswer): void {
+    owed.settle(answer, this.#turn.batch);
+    if (answer.otherwise !== undefined) this.#turn.needsCommit = true;
+    if (answer.ending !== 'keep') this.#isLast = true;
   }
 
   /**
@@ -411,16 +333,22 @@ export class Connection {
   #refuse(reason: number, bytes: Buffer, nowMs: number): void {
     const { request } = this.#parser;
     let wish = request.method === HEAD ? SAY_CLOSE | WITHOUT_BODY : SAY_CLOSE;
-    if ((request.flags & HAS_REQUEST_ID) !== 0) wish |= this.#keepId(request, bytes);
+    const requestId = idOf(request, bytes);
+    if (requestId !== '') wish |= ECHO_ID;
     this.#isLast = true;
     this.#heldEnd = 0;
     this.#observer.refused(reason);
-    this.#push(REFUSALS[reason]!, READY, wish, 0, nowMs);
+    this.#settle(REFUSALS[reason]!, this.#ring.push(wish, requestId, 0, nowMs));
   }
 
   #endOfInput(nowMs: number): void {
     if (this.#parser.isInside) this.#refuse(REFUSE.incomplete, this.#held, nowMs);
-    else if (this.#first === this.#next) this.#enter('ending', nowMs);
+    else if (this.#ring.size === 0) this.#enter('ending', nowMs);
     this.#isLast = true;
   }
+}
+
+/** The id that the answer will echo; empty where there is none to echo. */
+function idOf({ flags, requestIdStart, requestIdEnd }: Request, bytes: Buffer): string {
+  return (flags & HAS_REQUEST_ID) === 0 ? '' : bytes.toString('latin1', requestIdStart, requestIdEnd);
 }

@@ -1,0 +1,106 @@
+/**
+ * The answers that one connection owes, in the order of their requests: a ring of places, one for each
+ * request, that grows with the depth of the pipeline.
+ *
+ * An answer may be there at once, wait for the commit of its turn, or be promised; what is behind it waits
+ * with it. A place stays the same object until its answer is taken, so a promise can hold on to its own.
+ */
+
+import { type Answer, SAY_CLOSE } from './response.ts';
+
+// What an answer waits for; a positive number is the commit it waits for.
+const READY = 0;
+const PROMISED = -1;
+
+const placesMin = 4;
+
+/** What one request is owed. */
+export class OwedAnswer {
+  answer: Answer | undefined;
+  waitsFor = READY;
+  /** How the request wants it: bits of `response.ts`. */
+  wish = 0;
+  /** What ECHO_ID wishes to have echoed. */
+  requestId = '';
+  /** Method and route, packed: `method * 256 + route`. */
+  kind = 0;
+  startedMs = 0;
+
+  get isReady(): boolean {
+    return this.waitsFor === READY;
+  }
+
+  /** The answer is there: it may go, or waits for `batch` if it promises something. */
+  settle(answer: Answer, batch: number): void {
+    this.answer = answer;
+    this.waitsFor = answer.otherwise === undefined ? READY : batch;
+    if (answer.ending !== 'keep') this.wish |= SAY_CLOSE;
+  }
+}
+
+export class AnswerRing {
+  /** The places from `first` up to `next` are taken, masked. */
+  #places: OwedAnswer[] = Array.from({ length: placesMin }, () => new OwedAnswer());
+  #first = 0;
+  #next = 0;
+
+  /** Requests without their answer on the way. */
+  get size(): number {
+    return this.#next - this.#first;
+  }
+
+  /** The oldest; only where there is one. */
+  get first(): OwedAnswer {
+    return this.#places[this.#first & (this.#places.length - 1)]!;
+  }
+
+  /** The youngest; only where there is one. */
+  get last(): OwedAnswer {
+    return this.#places[(this.#next - 1) & (this.#places.length - 1)]!;
+  }
+
+  /** A place behind all others, whose answer is promised. */
+  push(wish: number, requestId: string, kind: number, nowMs: number): OwedAnswer {
+    if (this.size === this.#places.length) this.#grow();
+    this.#next++;
+    const owed = this.last;
+    owed.waitsFor = PROMISED;
+    owed.wish = wish;
+    owed.requestId = requestId;
+    owed.kind = kind;
+    owed.startedMs = nowMs;
+    return owed;
+  }
+
+  /** Gives up the first place, whose answer was taken; it holds on to nothing. */
+  shift(): void {
+    const owed = this.first;
+    owed.answer = undefined;
+    owed.requestId = '';
+    this.#first++;
+  }
+
+  /**
+   * The commit `batch` ended; the answers that waited for it may go, or give way to what they say otherwise.
+   */
+  decide(batch: number, isStored: boolean): void {
+    const mask = this.#places.length - 1;
+    for (let at = this.#first; at < this.#next; at++) {
+      const owed = this.#places[at & mask]!;
+      if (owed.waitsFor !== batch) continue;
+      owed.waitsFor = READY;
+      if (!isStored) owed.answer = owed.answer!.otherwise;
+    }
+  }
+
+  /** Twice the places, the taken ones in their order from the beginning on. */
+  #grow(): void {
+    const { size } = this;
+    const mask = this.#places.length - 1;
+    this.#places = Array.from({ length: this.#places.length * 2 }, (_, at) =>
+      at < size ? this.#places[(this.#first + at) & mask]! : new OwedAnswer(),
+    );
+    this.#first = 0;
+    this.#next = size;
+  }
+}
