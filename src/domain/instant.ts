@@ -3,14 +3,8 @@
  * milliseconds since 1970.
  */
 
-/** Inclusive bounds in milliseconds; an open end is infinite. */
-export interface Window {
-  readonly fromMs: number;
-  readonly toMs: number;
-}
-
 /** An instant as exactly as it was written. */
-interface Instant {
+export interface Instant {
   /** The whole milliseconds, rounded down. */
   readonly ms: number;
   /** The decimal digits of the fraction below a millisecond, without trailing zeros. */
@@ -41,7 +35,7 @@ function days(year: number, month: number, day: number): number | undefined {
  * offset as `+02:00`; `t` and `z` may be small. Undefined for anything else, for hour 24, for second 60 and
  * for days that do not exist.
  */
-function parse(text: string): Instant | undefined {
+export function parseInstant(text: string): Instant | undefined {
   const parts = INSTANT.exec(text);
   if (parts === null) return undefined;
   const [hour, minute, second] = [Number(parts[4]), Number(parts[5]), Number(parts[6])];
@@ -55,51 +49,6 @@ function parse(text: string): Instant | undefined {
   return {
     ms: ((day * 24 + hour) * 60 + minute - offset) * 60_000 + second * 1000 + ms,
     rest: fraction.slice(3).replace(/0+$/, ''),
-  };
-}
-
-/** The milliseconds of an instant, rounded down; undefined for a text that is none. */
-export function parseInstant(text: string): number | undefined {
-  return parse(text)?.ms;
-}
-
-/** One side of a query: percent-decoded, a raw `+` staying what it is; undefined when an escape is broken. */
-function decode(text: string): string | undefined {
-  if (!text.includes('%')) return text;
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return undefined;
-  }
-}
-
-/**
- * The window that a query asks for, or a sentence that says what to change.
- *
- * What lies between two milliseconds belongs to neither: `from` is rounded up and `to` down, so both ends
- * stay inclusive. A window that holds no whole millisecond comes back with `fromMs` after `toMs`: nothing is
- * in it.
- */
-export function parseWindow(query: string | undefined): Window | string {
-  const ends: { from: Instant | undefined; to: Instant | undefined } = { from: undefined, to: undefined };
-  for (const pair of query === undefined || query === '' ? [] : query.split('&')) {
-    const equals = pair.indexOf('=');
-    const name = decode(equals < 0 ? pair : pair.slice(0, equals));
-    if (name !== 'from' && name !== 'to') continue;
-    if (ends[name] !== undefined) return `Give "${name}" once.`;
-    const instant = parse((equals < 0 ? '' : decode(pair.slice(equals + 1))) ?? '');
-    if (instant === undefined) {
-      return `Give "${name}" as an ISO 8601 instant such as 2026-07-10T12:34:56.000Z, or leave it out.`;
-    }
-    ends[name] = instant;
-  }
-  const { from, to } = ends;
-  if (from && to && (from.ms > to.ms || (from.ms === to.ms && from.rest > to.rest))) {
-    return 'Give a "from" that is not after "to".';
-  }
-  return {
-    fromMs: from === undefined ? -Infinity : from.ms + (from.rest === '' ? 0 : 1),
-    toMs: to === undefined ? Infinity : to.ms,
   };
 }
 

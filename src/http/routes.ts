@@ -1,7 +1,7 @@
 /**
  * soquete's routes: requests to `Payments`, and what it says back as answers.
  */
-import { formatInstant, parseWindow } from '../domain/instant.ts';
+import { formatInstant } from '../domain/instant.ts';
 import { decimal, emptyTotal, type Total, totalCents } from '../domain/money.ts';
 import type { Summary } from '../domain/payment.ts';
 import { idBytes } from '../domain/payment.ts';
@@ -27,6 +27,7 @@ import {
   readPayment,
 } from './payment-json.ts';
 import { problem } from './problem.ts';
+import { parseWindow } from './query.ts';
 import { GET, HAS_TRACE, HEAD, OPTIONS, OTHER, POST, type Request } from './request.ts';
 import { Answer, afterCommit, json } from './response.ts';
 
