@@ -1,7 +1,7 @@
 /**
  * Inputs for the fuzzer: seeded chance, examples to begin with, and ways to spoil them.
  */
-import { readExamples } from '../http/examples.ts';
+import { readExamples } from '../testing/examples.ts';
 
 /** Numbers from 0 up to 1 from a seed (mulberry32): the same seed, the same run. */
 export function seededFloat(seed: number): () => number {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { readExamples } from '../testing/examples.ts';
 import { answersIn, type ConnectionOutput, driveConnection, FakePayments } from '../testing/http.ts';
-import { readExamples } from './examples.ts';
 import { routes } from './routes.ts';
 
 const run = (pieces: Buffer[], ends = false): Promise<ConnectionOutput> =>

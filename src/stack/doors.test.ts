@@ -8,9 +8,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { type Example, readExamples } from '../http/examples.ts';
 import { routes } from '../http/routes.ts';
 import { Server } from '../http/server.ts';
+import { type Example, readExamples } from '../testing/examples.ts';
 import { driveConnection, FakePayments } from '../testing/http.ts';
 import { haproxy, send, startProxy, withoutHaproxy } from '../testing/stack.ts';
 

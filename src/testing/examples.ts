@@ -1,6 +1,6 @@
 /**
- * The examples of `connection.examples.md`: what a client sends, and what it is answered. The head of that
- * document says how they are written.
+ * The examples of `http/connection.examples.md`: what a client sends, and what it is answered. The head of
+ * that document says how they are written.
  */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -24,7 +24,7 @@ export interface ExpectedAnswer {
 
 /** All of them, in their order. Throws when one is not written as it should be, or two have one name. */
 export function readExamples(): Example[] {
-  const text = readFileSync(new URL('connection.examples.md', import.meta.url), 'utf8');
+  const text = readFileSync(new URL('../http/connection.examples.md', import.meta.url), 'utf8');
   const form = /^## (.+)$|^### (.+)\n\n```bytes\n([\s\S]*?)\n```\n\n```answers\n([\s\S]*?)\n```$/gm;
   const examples: Example[] = [];
   const plain = (heading: string): string => heading.replace(/ \(.*\)$/, '');
