@@ -11,6 +11,7 @@ import {
 import { Duplex } from 'node:stream';
 import { idText, writeIdBytes } from '../domain/payment.ts';
 import { Connection } from '../http/connection.ts';
+import { NO_OBSERVER } from '../http/instrumentation.ts';
 import { jsonDepthMax } from '../http/limits.ts';
 import { COMPLETE, PARTIAL, Parser } from '../http/parser.ts';
 import * as json from '../http/payment-json.ts';
@@ -44,9 +45,7 @@ export function readOurs(pieces: readonly Buffer[]): Read {
     { batch: 1, needsCommit: false },
     0,
     {
-      opened() {},
-      closed() {},
-      answered() {},
+      ...NO_OBSERVER,
       refused: reason => {
         end = REFUSAL_NAMES[reason]!;
       },

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { answersIn, DATE, driveConnection, FakePayments } from '../testing/http.ts';
 import { Connection, type Handler, type Turn } from './connection.ts';
-import type { Instrumentation } from './instrumentation.ts';
+import { type Instrumentation, NO_OBSERVER } from './instrumentation.ts';
 import {
   idleTimeoutMs,
   lingerTimeoutMs,
@@ -108,11 +108,15 @@ test('each answer echoes the id of its own request, however late it is and whate
   assert.match(answers.at(-1)!.head, /^Connection: close\r$/m);
 });
 
-test('a handler that throws or rejects becomes 500, and the connection goes on', async () => {
-  const one = open(request => {
-    if (request.path === '/throw') throw new Error('broken');
-    return request.path === '/reject' ? Promise.reject(new Error('broken')) : json(200, '1');
-  });
+test('a handler that throws or rejects becomes 500 and is reported, and the connection goes on', async () => {
+  const failures: unknown[] = [];
+  const one = open(
+    request => {
+      if (request.path === '/throw') throw new Error('thrown');
+      return request.path === '/reject' ? Promise.reject(new Error('rejected')) : json(200, '1');
+    },
+    { ...NO_OBSERVER, failed: (error, where) => failures.push([(error as Error).message, where]) },
+  );
   one.send(get('/throw') + get('/reject') + get('/'));
   await Promise.resolve();
   await Promise.resolve();
@@ -120,6 +124,23 @@ test('a handler that throws or rejects becomes 500, and the connection goes on',
     answersIn(one.connection.take(DATE, 0)).map(({ status }) => status),
     [500, 500, 200],
   );
+  assert.deepEqual(failures, [
+    ['thrown', 'handler'],
+    ['rejected', 'handler'],
+  ]);
+});
+
+test('a promise that is rejected when its client is gone is reported too', async () => {
+  const failures: unknown[] = [];
+  const one = open(() => Promise.reject(new Error('rejected')), {
+    ...NO_OBSERVER,
+    failed: error => failures.push((error as Error).message),
+  });
+  one.send(get('/'));
+  one.connection.abandon(0);
+  await Promise.resolve();
+  await Promise.resolve();
+  assert.deepEqual(failures, ['rejected']);
 });
 
 test('the depth of a pipeline is bounded, and the rest is parsed when answers have left', async () => {
@@ -317,8 +338,7 @@ test('the observer is told of every answer and refusal', () => {
       return json(200, '1');
     },
     {
-      opened() {},
-      closed() {},
+      ...NO_OBSERVER,
       answered: (...numbers) => told.push(numbers),
       refused: reason => told.push(REFUSAL_NAMES[reason]),
     },

@@ -27,7 +27,7 @@ import { type Answer, CONTINUE, ECHO_ID, SAY_CLOSE, SAY_KEEP_ALIVE, WITHOUT_BODY
 
 /**
  * Answers a request. The request is only good until this returns. A rejected promise or a throw becomes
- * `500`.
+ * `500`, and is reported to the instrumentation.
  */
 export type Handler = (request: Request) => Answer | Promise<Answer>;
 
@@ -302,7 +302,8 @@ export class Connection {
     let answer: Answer | Promise<Answer>;
     try {
       answer = this.#handler(request);
-    } catch {
+    } catch (error) {
+      this.#observer.failed(error, 'handler');
       answer = FAILED;
     }
     const kind = (request.method << 8) | request.route;
@@ -317,7 +318,10 @@ export class Connection {
       this.#settle(answer, owed);
       if (owed === this.#ring.first) this.onReady?.();
     };
-    promise.then(arrived, () => arrived(FAILED));
+    promise.then(arrived, (error: unknown) => {
+      this.#observer.failed(error, 'handler');
+      arrived(FAILED);
+    });
   }
 
   #settle(answer: Answer, owed: OwedAnswer): void {

@@ -17,12 +17,20 @@ export interface Instrumentation {
    * too.
    */
   refused(reason: number): void;
+  /**
+   * An error that nobody expects was caught, so that the other connections go on: a handler or a commit threw
+   * or rejected, or a connection could not be taken. `where` says which of them.
+   */
+  failed(error: unknown, where: 'handler' | 'commit' | 'accept'): void;
 }
 
-/** Looks away. */
+/** Counts nothing. There is no log to report an unexpected error to, so it is thrown again. */
 export const NO_OBSERVER: Instrumentation = {
   opened() {},
   closed() {},
   answered() {},
   refused() {},
+  failed(error) {
+    throw error;
+  },
 };

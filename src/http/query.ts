@@ -10,7 +10,7 @@ export interface Window {
 }
 
 /**
- * The window that a query asks for, or a sentence that says what to mend.
+ * The window that a query asks for, or a sentence that says what to change.
  *
  * What lies between two milliseconds belongs to neither: `from` is rounded up and `to` down, so both ends
  * stay inclusive. A window that holds no whole millisecond comes back with `fromMs` after `toMs`: nothing is

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, type TestContext, test } from 'node:test';
 import { answersIn, FakePayments } from '../testing/http.ts';
+import { type Instrumentation, NO_OBSERVER } from './instrumentation.ts';
 import { pipelineDepthMax, requestTimeoutMs } from './limits.ts';
 import { Answer, afterCommit, json } from './response.ts';
 import { routes } from './routes.ts';
@@ -156,14 +157,29 @@ test('all payments of a turn are committed once, and answered only then', async 
 test('payments that could not be stored are not accepted', async context => {
   const payments = new FakePayments();
   payments.commitResult = false;
-  const { bound } = await start(context, backend(payments));
+  const failures: unknown[] = [];
+  const observer: Instrumentation = {
+    ...NO_OBSERVER,
+    failed: (error, where) => failures.push([(error as Error).message, where]),
+  };
+  const { bound } = await start(context, { ...backend(payments), observer });
   const one = new Client(bound).send(pay(1) + get('/health') + pay(2, '0'));
   await one.until(/422/);
   assert.deepEqual(one.statuses(), [503, 200, 422]);
   assert.match(one.got, /Retry-After: 1\r\n/);
-  payments.commit = () => Promise.reject(new Error('disk full'));
+  assert.deepEqual(failures, [], 'a refusal is nothing unexpected');
+  payments.commit = () => Promise.reject(new Error('rejected'));
   one.send(pay(4));
   await one.until(/503.*503 S/s);
+  payments.commit = () => {
+    throw new Error('thrown');
+  };
+  one.send(pay(5));
+  await one.until(/503.*503 S.*503 S/s);
+  assert.deepEqual(failures, [
+    ['rejected', 'commit'],
+    ['thrown', 'commit'],
+  ]);
 });
 
 test('a client that ended its side still gets its answers, then the end', async context => {
@@ -333,7 +349,7 @@ test('sockets that break at any moment leave nothing behind', async context => {
           ? new Promise(resolve => answers.push(resolve))
           : afterCommit(202, json(503, '1')),
       commit: () => payments.commit(),
-      observer: { opened() {}, closed: () => closed++, answered() {}, refused() {} },
+      observer: { ...NO_OBSERVER, closed: () => closed++ },
     },
     { host: '127.0.0.1', port: 0 },
   );

@@ -119,7 +119,7 @@ export class Server {
       });
     });
     // Taking a connection can fail when descriptors run out; those that are open go on.
-    this.#net.on('error', () => {});
+    this.#net.on('error', error => this.#observer.failed(error, 'accept'));
     this.#sweep = setInterval(() => this.#tick(), sweepMs);
     const bound = this.#net.address();
     if (typeof bound !== 'object' || bound === null) return address;
@@ -171,7 +171,7 @@ export class Server {
       connection.receiveEnd(this.#nowMs);
     });
     socket.on('drain', onDrain);
-    // A reset may come at any moment; 'close' follows.
+    // Expected: a client may reset its connection at any moment. 'close' follows.
     socket.on('error', () => {});
     socket.on('close', () => {
       connection.abandon(this.#nowMs);
@@ -227,7 +227,8 @@ export class Server {
   #tryCommit(): boolean | Promise<boolean> {
     try {
       return this.#commit();
-    } catch {
+    } catch (error) {
+      this.#observer.failed(error, 'commit');
       return false;
     }
   }
@@ -239,7 +240,10 @@ export class Server {
         this.#touch(link);
       }
     };
-    stored.then(decide, () => decide(false));
+    stored.then(decide, (error: unknown) => {
+      this.#observer.failed(error, 'commit');
+      decide(false);
+    });
   }
 
   #setDate(): void {
@@ -292,16 +296,24 @@ export class Server {
 /** What is read goes here first, whichever socket it comes from: it is parsed before the next read. */
 const INPUT = Buffer.allocUnsafeSlow(64 * 1024);
 
-/** Removes the socket file of a process that is gone. Rejects when a live one serves it. */
+/**
+ * Removes the socket file of a process that is gone. Rejects when a live one serves it, or when that cannot be
+ * found out.
+ */
 async function removeStaleSocket(path: string): Promise<void> {
   if (!statSync(path, { throwIfNoEntry: false })?.isSocket()) return;
-  const isServed = await new Promise<boolean>(resolve => {
+  const isServed = await new Promise<boolean>((resolve, reject) => {
     const probe = connect(path);
     probe.once('connect', () => {
       probe.destroy();
       resolve(true);
     });
-    probe.once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'EAGAIN'));
+    probe.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ECONNREFUSED') resolve(false);
+      // Its backlog is full.
+      else if (error.code === 'EAGAIN') resolve(true);
+      else reject(error);
+    });
   });
   if (isServed) {
     throw Object.assign(new Error(`${path} is served by another process`), { code: 'EADDRINUSE' });

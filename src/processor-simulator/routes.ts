@@ -103,7 +103,7 @@ function readObject(body: string): Record<string, unknown> | undefined {
     const value: unknown = JSON.parse(body);
     return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
   } catch {
-    return undefined;
+    return undefined; // No JSON: refused as what is no object is.
   }
 }
 

@@ -84,7 +84,7 @@ export class SupervisedProcess {
     try {
       process.kill(-pid, 'SIGKILL');
     } catch {
-      // It is gone already.
+      // Expected: it is gone already.
     }
   }
 

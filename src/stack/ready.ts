@@ -58,6 +58,6 @@ function instanceIn(body: string): string | undefined {
     const { instance } = JSON.parse(body);
     return typeof instance === 'string' ? instance : undefined;
   } catch {
-    return undefined;
+    return undefined; // No JSON: something else answers there.
   }
 }

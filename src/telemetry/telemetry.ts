@@ -48,7 +48,7 @@ export interface TelemetryParts {
 }
 
 export class Telemetry {
-  readonly figures = new Counters();
+  readonly figures: Counters;
   readonly journal: EventLog;
   readonly timeline = new TimeSeries();
   readonly #parts: TelemetryParts;
@@ -71,6 +71,9 @@ export class Telemetry {
     this.#parts = parts;
     this.journal = new EventLog(parts.logger);
     this.#instanceLog = new InstanceLog(parts.logger);
+    this.figures = new Counters((error, where) =>
+      parts.logger.error({ err: error, where }, 'unexpected error'),
+    );
   }
 
   /** What is counted and logged of an instance's events. */

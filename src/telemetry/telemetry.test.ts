@@ -1,0 +1,28 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { pino } from 'pino';
+import { realClock } from '../domain/clock.ts';
+import { CircuitBreaker } from '../processors/circuit-breaker.ts';
+import { Telemetry } from './telemetry.ts';
+
+test('an unexpected error becomes a line at error level, with its stack', () => {
+  const lines: string[] = [];
+  const { figures } = new Telemetry({
+    instance: 'backend-1',
+    logger: pino({ formatters: { level: label => ({ level: label }) } }, { write: line => lines.push(line) }),
+    clock: realClock,
+    breakers: [new CircuitBreaker(), new CircuitBreaker()],
+    storeDirectory: '.',
+    session: () => undefined,
+    reasons: () => [],
+    books: undefined,
+  });
+  figures.failed(new TypeError('x is not a function'), 'handler');
+  assert.equal(lines.length, 1);
+  const { level, where, err } = JSON.parse(lines[0]!);
+  assert.deepEqual(
+    [level, where, err.type, err.message],
+    ['error', 'handler', 'TypeError', 'x is not a function'],
+  );
+  assert.match(err.stack, /telemetry\.test\.ts:\d+/);
+});
