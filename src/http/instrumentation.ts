@@ -2,7 +2,7 @@
  * What the HTTP side tells about itself, in plain numbers, so that counting costs a few additions a request.
  */
 
-export interface Instrumentation {
+export interface Instrumentation extends Reports {
   /** A connection was taken. */
   opened(): void;
   /** It is gone. */
@@ -17,11 +17,19 @@ export interface Instrumentation {
    * too.
    */
   refused(reason: number): void;
+}
+
+/** What a log should say, rather than a sum. */
+export interface Reports {
   /**
    * An error that nobody expects was caught, so that the other connections go on: a handler or a commit threw
    * or rejected, or a connection could not be taken. `where` says which of them.
    */
   failed(error: unknown, where: 'handler' | 'commit' | 'accept'): void;
+  /**
+   * Sockets are used the slower, documented way, for the reason that is given. Said once, before it listens.
+   */
+  degraded(reason: string): void;
 }
 
 /** Counts nothing. There is no log to report an unexpected error to, so it is thrown again. */
@@ -33,4 +41,5 @@ export const NO_OBSERVER: Instrumentation = {
   failed(error) {
     throw error;
   },
+  degraded() {},
 };

@@ -10,7 +10,8 @@ import { type Instrumentation, NO_OBSERVER } from './instrumentation.ts';
 import { pipelineDepthMax, requestTimeoutMs } from './limits.ts';
 import { Answer, afterCommit, json } from './response.ts';
 import { routes } from './routes.ts';
-import { type ListenAddress, parseAddress, Server, type ServerOptions } from './server.ts';
+import { type ListenAddress, Server, type ServerOptions } from './server.ts';
+import { DIRECT } from './sockets.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'soquete-http-'));
 after(() => rmSync(directory, { recursive: true, force: true }));
@@ -81,22 +82,21 @@ const backend = (payments: FakePayments): ServerOptions => ({
   commit: () => payments.commit(),
 });
 
-test('an address is a socket path or a host and a port', () => {
-  assert.deepEqual(parseAddress('unix:./run/a.sock'), { path: './run/a.sock' });
-  assert.deepEqual(parseAddress('tcp:127.0.0.1:80'), { host: '127.0.0.1', port: 80 });
-  assert.deepEqual(parseAddress('tcp:[::1]:80'), { host: '::1', port: 80 });
-  assert.deepEqual(parseAddress('tcp::80'), { host: '0.0.0.0', port: 80 });
-  for (const text of ['', 'unix:', 'tcp:a', 'tcp:a:b', 'tcp:a:65536', 'http://a:80', '/run/a.sock']) {
-    assert.equal(parseAddress(text), undefined, text);
-  }
-});
+type Way = Pick<ServerOptions, 'probe'>;
+const documentedWay: Way = { probe: () => Promise.reject(new Error('the sockets are not as expected')) };
+
+/** The same test of a server that uses its sockets directly, and of one that uses them the documented way. */
+function bothWays(name: string, run: (context: TestContext, way: Way) => Promise<void>): void {
+  test(name, context => run(context, {}));
+  test(`${name}; the documented way`, context => run(context, documentedWay));
+}
 
 for (const [kind, address] of [
   ['a Unix socket', () => ({ path: freshPath() })],
   ['TCP', () => ({ host: '127.0.0.1', port: 0 })],
 ] as const) {
-  test(`Node's own client pays, looks up and sums over ${kind}`, async context => {
-    const { bound } = await start(context, backend(new FakePayments()), address());
+  bothWays(`Node's own client pays, looks up and sums over ${kind}`, async (context, way) => {
+    const { bound } = await start(context, { ...backend(new FakePayments()), ...way }, address());
     const ask = (method: string, path: string, body?: string) =>
       new Promise<{ status: number | undefined; type: string | undefined; text: string }>(
         (resolve, reject) => {
@@ -182,8 +182,8 @@ test('payments that could not be stored are not accepted', async context => {
   ]);
 });
 
-test('a client that ended its side still gets its answers, then the end', async context => {
-  const { bound, server } = await start(context, backend(new FakePayments()));
+bothWays('a client that ended its side still gets its answers, then the end', async (context, way) => {
+  const { bound, server } = await start(context, { ...backend(new FakePayments()), ...way });
   const one = new Client(bound);
   one.socket.end(pay(1) + get('/payments/4a7901b8-7d26-4d9d-aa19-000000000001'));
   await one.closed;
@@ -191,8 +191,12 @@ test('a client that ended its side still gets its answers, then the end', async 
   await waitFor(() => server.connections === 0, 'the connection to be gone');
 });
 
-test('after a refusal the answer arrives although the client goes on sending', async context => {
-  const { bound, server } = await start(context, backend(new FakePayments()), { host: '127.0.0.1', port: 0 });
+bothWays('after a refusal the answer arrives although the client goes on sending', async (context, way) => {
+  const { bound, server } = await start(
+    context,
+    { ...backend(new FakePayments()), ...way },
+    { host: '127.0.0.1', port: 0 },
+  );
   const one = new Client(bound);
   const poison = get('/health').repeat(2000);
   one.send(`POST /payments HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n${poison}`);
@@ -238,6 +242,16 @@ test('two servers share a port', async context => {
   for (const client of clients) assert.deepEqual(client.statuses(), [200]);
 });
 
+test('a server whose sockets are not as expected says so once, and leaves the direct way alone', async context => {
+  const reasons: string[] = [];
+  const observer = { ...NO_OBSERVER, degraded: (reason: string) => reasons.push(reason) };
+  const direct = context.mock.method(DIRECT, 'take');
+  const { bound } = await start(context, { ...backend(new FakePayments()), ...documentedWay, observer });
+  for (let times = 0; times < 2; times++) await new Client(bound).send(get('/health')).until(/200/);
+  assert.deepEqual(reasons, ['the sockets are not as expected']);
+  assert.equal(direct.mock.callCount(), 0);
+});
+
 test('a port that is taken is an error of listen', async context => {
   const taken = createServer().listen(0, '127.0.0.1');
   await new Promise(resolve => taken.once('listening', resolve));
@@ -248,8 +262,12 @@ test('a port that is taken is an error of listen', async context => {
   });
 });
 
-test('no more connections than allowed', async context => {
-  const { bound, server } = await start(context, { ...backend(new FakePayments()), connectionsMax: 2 });
+bothWays('no more connections than allowed', async (context, way) => {
+  const { bound, server } = await start(context, {
+    ...backend(new FakePayments()),
+    ...way,
+    connectionsMax: 2,
+  });
   const [one, two] = [new Client(bound).send(get('/health')), new Client(bound).send(get('/health'))];
   await one.until(/200/);
   await two.until(/200/);
@@ -261,9 +279,10 @@ test('no more connections than allowed', async context => {
   await new Client(bound).send(get('/health')).until(/200/);
 });
 
-test('closing answers what was read, says close, and ends in time', async context => {
+bothWays('closing answers what was read, says close, and ends in time', async (context, way) => {
   const answers: ((answer: Answer) => void)[] = [];
   const { bound, server } = await start(context, {
+    ...way,
     handler: () => new Promise(resolve => answers.push(resolve)),
   });
   const [waiting, idle, stuck] = [new Client(bound), new Client(bound), new Client(bound)];
@@ -285,10 +304,11 @@ test('closing answers what was read, says close, and ends in time', async contex
   assert.equal(stuck.got, '');
 });
 
-test('a client that sends and never reads is not read either', async context => {
+bothWays('a client that sends and never reads is not read either', async (context, way) => {
   let asked = 0;
   const big = new Answer(200, '', 'x'.repeat(10_000));
   const { bound, server } = await start(context, {
+    ...way,
     handler: () => {
       asked++;
       return big;
@@ -312,28 +332,32 @@ test('a client that sends and never reads is not read either', async context => 
   await waitFor(() => asked === total, 'the rest');
 });
 
-test('a request that drips gets 408, and 500 dripping clients do not disturb another', async context => {
-  let nowMs = 0;
-  const { bound, server } = await start(context, {
-    ...backend(new FakePayments()),
-    clock: { now: () => nowMs, wallMs: () => 0 },
-  });
-  const drips = Array.from({ length: 500 }, () => new Client(bound).send('POST /payments HTTP/1.1\r\nHo'));
-  await waitFor(() => server.connections === 500, 'all of them');
-  const one = new Client(bound);
-  for (let place = 0; place < 20; place++) {
-    for (const drip of drips) drip.send('s');
-    one.send(pay(place));
-    await waitFor(() => one.statuses().length === place + 1, 'an answer');
-  }
-  nowMs = requestTimeoutMs;
-  await Promise.all(drips.map(({ closed }) => closed));
-  for (const drip of drips) assert.deepEqual(drip.statuses(), [408]);
-  one.send(pay(99));
-  await waitFor(() => one.statuses().length === 21, 'one more answer');
-});
+bothWays(
+  'a request that drips gets 408, and 500 dripping clients do not disturb another',
+  async (context, way) => {
+    let nowMs = 0;
+    const { bound, server } = await start(context, {
+      ...backend(new FakePayments()),
+      ...way,
+      clock: { now: () => nowMs, wallMs: () => 0 },
+    });
+    const drips = Array.from({ length: 500 }, () => new Client(bound).send('POST /payments HTTP/1.1\r\nHo'));
+    await waitFor(() => server.connections === 500, 'all of them');
+    const one = new Client(bound);
+    for (let place = 0; place < 20; place++) {
+      for (const drip of drips) drip.send('s');
+      one.send(pay(place));
+      await waitFor(() => one.statuses().length === place + 1, 'an answer');
+    }
+    nowMs = requestTimeoutMs;
+    await Promise.all(drips.map(({ closed }) => closed));
+    for (const drip of drips) assert.deepEqual(drip.statuses(), [408]);
+    one.send(pay(99));
+    await waitFor(() => one.statuses().length === 21, 'one more answer');
+  },
+);
 
-test('sockets that break at any moment leave nothing behind', async context => {
+bothWays('sockets that break at any moment leave nothing behind', async (context, way) => {
   const payments = new FakePayments();
   let decide: (stored: boolean) => void = () => {};
   payments.commitResult = new Promise(resolve => {
@@ -344,6 +368,7 @@ test('sockets that break at any moment leave nothing behind', async context => {
   const { bound, server } = await start(
     context,
     {
+      ...way,
       handler: request =>
         request.path === '/late'
           ? new Promise(resolve => answers.push(resolve))

@@ -12,7 +12,7 @@ import { Connection, type Handler, type Turn } from './connection.ts';
 import { type Instrumentation, NO_OBSERVER } from './instrumentation.ts';
 import { connectionsMax, sweepMs } from './limits.ts';
 import { dateText } from './response.ts';
-import { readInto, write } from './sockets.ts';
+import { DIRECT, DOCUMENTED, probeDirect, type SocketAccess } from './sockets.ts';
 
 /** `unix:/path.sock` or `tcp:host:port`, taken apart. */
 export type ListenAddress = { readonly path: string } | { readonly host: string; readonly port: number };
@@ -29,6 +29,8 @@ export interface ServerOptions {
   readonly reusePort?: boolean;
   readonly connectionsMax?: number;
   readonly clock?: ServerClock;
+  /** Finds out whether sockets can be used directly; rejects when they cannot. */
+  readonly probe?: () => Promise<void>;
 }
 
 export interface ServerClock {
@@ -52,15 +54,6 @@ interface Link {
   isEnded: boolean;
 }
 
-/** Reads a `LISTEN` value; undefined when it is none. */
-export function parseAddress(text: string): ListenAddress | undefined {
-  const unix = /^unix:(.+)$/.exec(text);
-  if (unix) return { path: unix[1]! };
-  const tcp = /^tcp:(?:\[([^\]]+)\]|([^:[\]]*)):(\d{1,5})$/.exec(text);
-  if (!tcp || Number(tcp[3]) > 65_535) return undefined;
-  return { host: tcp[1] ?? (tcp[2] || '0.0.0.0'), port: Number(tcp[3]) };
-}
-
 export class Server {
   readonly #net: NetServer;
   readonly #handler: Handler;
@@ -68,6 +61,8 @@ export class Server {
   readonly #observer: Instrumentation;
   readonly #clock: ServerClock;
   readonly #reusePort: boolean;
+  readonly #probe: () => Promise<void>;
+  #sockets: SocketAccess = DIRECT;
   readonly #turn: Turn = { batch: 1, needsCommit: false };
   readonly #links = new Set<Link>();
   /**
@@ -92,6 +87,7 @@ export class Server {
     this.#observer = options.observer ?? NO_OBSERVER;
     this.#clock = options.clock ?? SYSTEM_CLOCK;
     this.#reusePort = options.reusePort ?? false;
+    this.#probe = options.probe ?? probeDirect;
     this.#nowMs = this.#clock.now();
     this.#net = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, socket =>
       this.#open(socket),
@@ -106,6 +102,12 @@ export class Server {
 
   /** Listens; the bound address comes back (of port 0: the one the kernel chose). Rejects when it cannot. */
   async listen(address: ListenAddress): Promise<ListenAddress> {
+    try {
+      await this.#probe();
+    } catch (error) {
+      this.#sockets = DOCUMENTED;
+      this.#observer.degraded((error as Error).message);
+    }
     if ('path' in address) await removeStaleSocket(address.path);
     const options: ListenOptions =
       'path' in address
@@ -154,9 +156,9 @@ export class Server {
   #open(accepted: Socket): void {
     const nowMs = this.#clock.now();
     const connection = new Connection(this.#handler, this.#turn, nowMs, this.#observer);
-    const socket = readInto(INPUT, accepted, byteCount => {
+    const socket = this.#sockets.take(accepted, (bytes, byteCount) => {
       this.#touch(link);
-      connection.receive(INPUT, 0, byteCount, this.#nowMs);
+      connection.receive(bytes, 0, byteCount, this.#nowMs);
     });
     const onDrain = () => {
       connection.drained(this.#nowMs);
@@ -264,7 +266,7 @@ export class Server {
         if (connection.resume(this.#nowMs)) continue;
         break;
       }
-      if (!write(socket, output, link.onDrain)) connection.stalled(this.#nowMs);
+      if (!this.#sockets.write(socket, output, link.onDrain)) connection.stalled(this.#nowMs);
     }
     if (connection.phase === 'open') {
       if (connection.wantsBytes === socket.isPaused()) {
@@ -293,12 +295,9 @@ export class Server {
   }
 }
 
-/** What is read goes here first, whichever socket it comes from: it is parsed before the next read. */
-const INPUT = Buffer.allocUnsafeSlow(64 * 1024);
-
 /**
- * Removes the socket file of a process that is gone. Rejects when a live one serves it, or when that cannot be
- * found out.
+ * Removes the socket file of a process that is gone. Rejects when a live one serves it, or when that cannot
+ * be found out.
  */
 async function removeStaleSocket(path: string): Promise<void> {
   if (!statSync(path, { throwIfNoEntry: false })?.isSocket()) return;

@@ -5,7 +5,7 @@
 
 import { OUTCOMES, type Outcome } from '../domain/outcome.ts';
 import type { ProcessorIndex } from '../domain/payment.ts';
-import { type Instrumentation, NO_OBSERVER } from '../http/instrumentation.ts';
+import { type Instrumentation, NO_OBSERVER, type Reports } from '../http/instrumentation.ts';
 import { REFUSAL_NAMES } from '../http/refusals.ts';
 import { METHODS } from '../http/request.ts';
 import { ROUTES } from '../http/routes.ts';
@@ -47,8 +47,8 @@ export type Counted = Pick<
 >;
 
 export class Counters implements Instrumentation {
-  /** Unexpected errors belong in a log, each with its stack, rather than in a sum. */
-  readonly failed: Instrumentation['failed'];
+  readonly failed: Reports['failed'];
+  readonly degraded: Reports['degraded'];
   #connections = 0;
   #accepted = 0;
   readonly #refusals = new Float64Array(REFUSAL_NAMES.length);
@@ -61,8 +61,9 @@ export class Counters implements Instrumentation {
   readonly #settling = new Histogram(WHILES_MS);
   readonly #commits = new Histogram(MOMENTS_MS);
 
-  constructor(failed = NO_OBSERVER.failed) {
-    this.failed = failed;
+  constructor(reports: Reports = NO_OBSERVER) {
+    this.failed = reports.failed;
+    this.degraded = reports.degraded;
   }
 
   opened(): void {

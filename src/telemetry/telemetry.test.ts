@@ -5,7 +5,7 @@ import { realClock } from '../domain/clock.ts';
 import { CircuitBreaker } from '../processors/circuit-breaker.ts';
 import { Telemetry } from './telemetry.ts';
 
-test('an unexpected error becomes a line at error level, with its stack', () => {
+test('an unexpected error becomes a line with its stack, and slower sockets a line with the reason', () => {
   const lines: string[] = [];
   const { figures } = new Telemetry({
     instance: 'backend-1',
@@ -18,11 +18,14 @@ test('an unexpected error becomes a line at error level, with its stack', () => 
     books: undefined,
   });
   figures.failed(new TypeError('x is not a function'), 'handler');
-  assert.equal(lines.length, 1);
+  figures.degraded('what is sent does not arrive');
+  assert.equal(lines.length, 2);
   const { level, where, err } = JSON.parse(lines[0]!);
   assert.deepEqual(
     [level, where, err.type, err.message],
     ['error', 'handler', 'TypeError', 'x is not a function'],
   );
   assert.match(err.stack, /telemetry\.test\.ts:\d+/);
+  const { level: lower, reason } = JSON.parse(lines[1]!);
+  assert.deepEqual([lower, reason], ['warn', 'what is sent does not arrive']);
 });

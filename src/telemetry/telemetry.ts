@@ -71,9 +71,11 @@ export class Telemetry {
     this.#parts = parts;
     this.journal = new EventLog(parts.logger);
     this.#instanceLog = new InstanceLog(parts.logger);
-    this.figures = new Counters((error, where) =>
-      parts.logger.error({ err: error, where }, 'unexpected error'),
-    );
+    this.figures = new Counters({
+      failed: (error, where) => parts.logger.error({ err: error, where }, 'unexpected error'),
+      degraded: reason =>
+        parts.logger.warn({ reason }, 'sockets are not as expected: the slower, documented way is used'),
+    });
   }
 
   /** What is counted and logged of an instance's events. */
