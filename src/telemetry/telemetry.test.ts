@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { pino } from 'pino';
-import { realClock } from '../domain/clock.ts';
 import { CircuitBreaker } from '../processors/circuit-breaker.ts';
+import { systemClock } from '../system-clock.ts';
 import { Telemetry } from './telemetry.ts';
 
 test('an unexpected error becomes a line with its stack, and slower sockets a line with the reason', () => {
@@ -10,7 +10,7 @@ test('an unexpected error becomes a line with its stack, and slower sockets a li
   const { figures } = new Telemetry({
     instance: 'backend-1',
     logger: pino({ formatters: { level: label => ({ level: label }) } }, { write: line => lines.push(line) }),
-    clock: realClock,
+    clock: systemClock,
     breakers: [new CircuitBreaker(), new CircuitBreaker()],
     storeDirectory: '.',
     session: () => undefined,
