@@ -81,14 +81,78 @@ test('a probe that was never sent makes room for another', () => {
   assert.equal(breaker.allows(250), true);
 });
 
-test('a failing health report opens, a good one only brings the probe forward', () => {
+test('a bad health report opens, a good one makes half-open at once, though no attempt asks', () => {
   const breaker = new CircuitBreaker(policy);
+  breaker.reported(false, 0);
+  assert.equal(breaker.circuit, 'closed');
   breaker.reported(true, 0);
   assert.equal(breaker.circuit, 'open');
   breaker.reported(false, 100);
-  assert.equal(breaker.circuit, 'open');
-  assert.equal(breaker.allows(100), true);
   assert.equal(breaker.circuit, 'half-open');
+  assert.equal(breaker.askAgainAtMs, 0);
+  assert.equal(breaker.allows(100), true);
+});
+
+test('after a good report one probe at a time leaves, and the first success closes', () => {
+  const breaker = opened();
+  breaker.reported(false, 100);
+  assert.equal(breaker.isProbing, false);
+  assert.equal(breaker.start(), true);
+  assert.equal(breaker.isProbing, true);
+  assert.equal(breaker.start(), false);
+  breaker.reported(false, 5100);
+  assert.equal(breaker.allows(5100), false);
+  breaker.succeeded();
+  assert.deepEqual([breaker.circuit, breaker.isProbing], ['closed', false]);
+});
+
+test('health that lies does not hold back the growing pause', () => {
+  const breaker = opened();
+  const pauses: number[] = [];
+  for (let nowMs = 0; nowMs < 3000; nowMs += 1000) {
+    breaker.reported(false, nowMs);
+    assert.equal(breaker.circuit, 'half-open');
+    breaker.failed(nowMs, breaker.start());
+    assert.equal(breaker.circuit, 'open');
+    pauses.push(breaker.askAgainAtMs - nowMs);
+  }
+  assert.deepEqual(pauses, [500, 1000, 1000]);
+});
+
+test('a bad report opens a half-open circuit again', () => {
+  const breaker = opened();
+  breaker.reported(false, 100);
+  breaker.reported(true, 1000);
+  assert.equal(breaker.circuit, 'open');
+  assert.equal(breaker.allows(1249), false);
+  assert.equal(breaker.askAgainAtMs, 1250);
+});
+
+test('reports while a probe is on its way neither send another nor lose its end', () => {
+  const breaker = opened();
+  breaker.reported(false, 100);
+  breaker.start();
+  breaker.reported(true, 200);
+  assert.equal(breaker.circuit, 'open');
+  assert.equal(breaker.askAgainAtMs, 0, 'the end of the probe comes first');
+  assert.equal(breaker.allows(10_000), false);
+  breaker.reported(false, 10_000);
+  assert.equal(breaker.allows(10_000), false);
+  breaker.failed(10_100, true);
+  assert.equal(breaker.circuit, 'open');
+  assert.equal(breaker.askAgainAtMs, 10_600);
+});
+
+test('a probe that finds the processor overloaded leaves the circuit half-open until the rest is over', () => {
+  const breaker = opened();
+  breaker.reported(false, 100);
+  breaker.overloaded(200, 2000, breaker.start());
+  assert.equal(breaker.circuit, 'half-open');
+  assert.equal(breaker.askAgainAtMs, 2200);
+  breaker.reported(false, 1000);
+  assert.equal(breaker.allows(2199), false, 'a good report does not shorten the rest');
+  assert.equal(breaker.allows(2200), true);
+  assert.equal(breaker.start(), true);
 });
 
 test('a processor that asks for quiet gets it, without being taken for broken', () => {

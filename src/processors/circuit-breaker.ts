@@ -1,12 +1,17 @@
 /**
  * The circuit breaker of one processor: whether asking it is worth an attempt.
  *
- *      closed --- failures in a row, or health says failing ---> open --- pause is over ---> half-open
- *        ^                                                        ^                              |
- *        +---------------- one attempt succeeds -----------------+---- the single probe fails ---+
+ *      closed ── failures in a row, or a bad report ──> open <── the probe fails, or a bad report ──┐
+ *        ^                                               │                                        │
+ *        │                              its pause is over, or a good report                       │
+ *        │                                               v                                        │
+ *        └──────────── an attempt succeeds ───────── half-open ───────────────────────────────────┘
  *
  * Runs of failures are counted instead of a rate: a processor that refuses four of ten still settles six, and
  * a run of ten is then one in ten thousand; of a processor that is down it is ten answers.
+ *
+ * Health reports may lie, so only a success closes. But they reach every instance, also one that has nothing
+ * to send: without them its circuit would stay open long after the processor has recovered.
  *
  * Pure: time comes in as monotonic milliseconds.
  */
@@ -46,7 +51,6 @@ export class CircuitBreaker {
   #probeAtMs = 0;
   /** Until then the processor asked to be left alone (429 with Retry-After). */
   #heldUntilMs = 0;
-  #failing = false;
 
   constructor(policy: CircuitBreakerPolicy = CIRCUIT_BREAKER_POLICY) {
     this.#policy = policy;
@@ -56,10 +60,15 @@ export class CircuitBreaker {
     return this.#circuit;
   }
 
+  /** The single probe of a half-open circuit is on its way. */
+  get isProbing(): boolean {
+    return this.#probing;
+  }
+
   /** When a refused `allows` is worth asking again, in monotonic ms; 0 when an event has to come first. */
   get askAgainAtMs(): number {
-    if (this.#circuit === 'closed') return this.#heldUntilMs;
-    return this.#probing ? 0 : Math.max(this.#probeAtMs, this.#heldUntilMs);
+    if (this.#probing) return 0;
+    return this.#circuit === 'open' ? Math.max(this.#probeAtMs, this.#heldUntilMs) : this.#heldUntilMs;
   }
 
   /** May an attempt leave now? In a half-open circuit only one at a time may. */
@@ -69,9 +78,7 @@ export class CircuitBreaker {
     return this.#circuit === 'closed' || (this.#circuit === 'half-open' && !this.#probing);
   }
 
-  /**
-   * An attempt leaves. True when it is the probe of a half-open circuit: its end must be told with `probe`.
-   */
+  /** An attempt leaves. True when it is the probe of a half-open circuit: its end is reported as `probe`. */
   start(): boolean {
     if (this.#circuit !== 'half-open' || this.#probing) return false;
     this.#probing = true;
@@ -99,7 +106,7 @@ export class CircuitBreaker {
     }
   }
 
-  /** An attempt ended without a word about the processor's state, or it was never made. */
+  /** An attempt ended without saying anything about the processor's state, or it was never made. */
   abandoned(probe: boolean): void {
     if (probe) this.#probing = false;
   }
@@ -110,18 +117,10 @@ export class CircuitBreaker {
     this.#heldUntilMs = Math.max(this.#heldUntilMs, nowMs + retryAfterMs);
   }
 
-  /**
-   * A new report of the processor's health. Health may lie: a failing report opens, a good one only asks for
-   * a probe.
-   */
+  /** A new report of the processor's health. */
   reported(failing: boolean, nowMs: number): void {
-    const mended = this.#failing && !failing;
-    this.#failing = failing;
-    if (failing && this.#circuit === 'closed') this.#open(nowMs);
-    if (mended && this.#circuit !== 'closed') {
-      this.#probesFailed = 0;
-      this.#probeAtMs = nowMs;
-    }
+    if (failing && this.#circuit !== 'open') this.#open(nowMs);
+    if (!failing && this.#circuit === 'open') this.#circuit = 'half-open';
   }
 
   #open(nowMs: number): void {
