@@ -3,7 +3,7 @@
  * none.
  */
 import type { Processor } from '../domain/payment.ts';
-import type { QueueFigures, ReconciledBooks } from '../telemetry/snapshot.ts';
+import type { QueueFigures, ReconciledBooks, Sample } from '../telemetry/snapshot.ts';
 
 export interface DashboardView {
   readonly nowMs: number;
@@ -75,21 +75,6 @@ export interface PaymentLine {
   readonly settledAtMs: number;
   readonly attempts: number;
   readonly owner: string;
-}
-
-/**
- * One second; rates in payments a second, durations in ms as [median, 99th percentile], null where there were
- * none.
- */
-export interface Sample {
-  readonly atMs: number;
-  readonly accepted: number;
-  readonly default: number;
-  readonly fallback: number;
-  readonly waiting: number;
-  readonly pinned: number;
-  readonly answerMs: readonly (number | null)[];
-  readonly settleMs: readonly (number | null)[];
 }
 
 /** The story of one payment, oldest event first. */

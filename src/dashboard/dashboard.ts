@@ -5,7 +5,7 @@
 import { readFile } from 'node:fs/promises';
 import { idBytes, PROCESSORS, type Processor } from '../domain/payment.ts';
 import type { Page, PageRequest } from '../http/routes.ts';
-import type { InstanceSeen } from '../telemetry/prometheus.ts';
+import type { InstanceSeen } from '../telemetry/snapshot.ts';
 import type { DashboardView, InstanceLine, ProcessorState } from './api.ts';
 import { paymentLine, tellStory } from './payment-timeline.ts';
 import { askAdmin } from './processor-controls.ts';

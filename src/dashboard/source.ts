@@ -5,9 +5,9 @@ import type { Readiness } from '../payments/api.ts';
 import type { Instance } from '../payments/instance.ts';
 import type { History, InspectedPayment, Inspection } from '../storage/inspection.ts';
 import { promised } from '../storage/ports.ts';
-import type { InstanceSeen, SharedHealth } from '../telemetry/prometheus.ts';
+import type { InstanceSeen, Sample, SharedHealth } from '../telemetry/snapshot.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
-import type { DashboardView, PolicyView, Sample } from './api.ts';
+import type { DashboardView, PolicyView } from './api.ts';
 
 export interface DashboardSource {
   nowMs(): number;

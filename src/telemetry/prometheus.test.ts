@@ -6,8 +6,8 @@ import { REFUSE } from '../http/refusals.ts';
 import { POST } from '../http/request.ts';
 import { published } from '../testing/snapshots.ts';
 import { Counters } from './counters.ts';
-import { type InstanceSeen, renderMetrics } from './prometheus.ts';
-import { type InstanceSnapshot, readPublished } from './snapshot.ts';
+import { renderMetrics } from './prometheus.ts';
+import { type InstanceSeen, type InstanceSnapshot, readPublished } from './snapshot.ts';
 
 const shared = {
   health: [

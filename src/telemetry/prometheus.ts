@@ -9,23 +9,7 @@
 import { AggregatorRegistry } from 'prom-client';
 import { PROCESSORS } from '../domain/payment.ts';
 import { MOMENTS_MS, type PackedHistogram, WHILES_MS } from './histogram.ts';
-import type { InstanceSnapshot, ProcessFigures } from './snapshot.ts';
-
-/** One instance as it is seen now. */
-export interface InstanceSeen {
-  readonly name: string;
-  readonly alive: boolean;
-  /** Unsettled payments that it owns, those that only the store holds included. */
-  readonly unsettled: number;
-  /** Undefined when it has published nothing yet. */
-  readonly figures: InstanceSnapshot | undefined;
-}
-
-/** Health of the processors and who asks it: the same for all instances. */
-export interface SharedHealth {
-  readonly health: readonly { readonly failing: boolean; readonly minResponseMs: number }[];
-  readonly checker: string;
-}
+import type { InstanceSeen, InstanceSnapshot, ProcessFigures, SharedHealth } from './snapshot.ts';
 
 export const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 

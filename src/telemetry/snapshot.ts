@@ -101,6 +101,37 @@ export interface BooksSide {
   readonly differenceCount: number;
 }
 
+/** One instance as it is seen now. */
+export interface InstanceSeen {
+  readonly name: string;
+  readonly alive: boolean;
+  /** Unsettled payments that it owns, those that only the store holds included. */
+  readonly unsettled: number;
+  /** Undefined when it has published nothing yet. */
+  readonly figures: InstanceSnapshot | undefined;
+}
+
+/** Health of the processors and who asks it: the same for all instances. */
+export interface SharedHealth {
+  readonly health: readonly { readonly failing: boolean; readonly minResponseMs: number }[];
+  readonly checker: string;
+}
+
+/**
+ * One second; rates in payments a second, durations in ms as [median, 99th percentile], null where there were
+ * none.
+ */
+export interface Sample {
+  readonly atMs: number;
+  readonly accepted: number;
+  readonly default: number;
+  readonly fallback: number;
+  readonly waiting: number;
+  readonly pinned: number;
+  readonly answerMs: readonly (number | null)[];
+  readonly settleMs: readonly (number | null)[];
+}
+
 /** The figures in `text`, or undefined when there are none, or those of another version. */
 export function readPublished(text: string): InstanceSnapshot | undefined {
   if (text === '') return undefined;

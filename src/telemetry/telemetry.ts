@@ -4,8 +4,6 @@
  */
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { BooksParts } from '../dashboard/reconciliation.ts';
-import { TimeSeries } from '../dashboard/time-series.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { InstanceEvents } from '../payments/instance.ts';
 import type { Session } from '../payments/session.ts';
@@ -17,14 +15,17 @@ import { EventLog } from './event-log.ts';
 import { InstanceLog } from './instance-log.ts';
 import type { Logger } from './logger.ts';
 import { ProcessMetrics } from './process-metrics.ts';
-import type { InstanceSeen, SharedHealth } from './prometheus.ts';
+import type { BooksParts } from './reconciliation.ts';
 import {
+  type InstanceSeen,
   type InstanceSnapshot,
   type ProcessorFigures,
   PUBLISHED_VERSION,
   type ReconciledBooks,
   readPublished,
+  type SharedHealth,
 } from './snapshot.ts';
+import { TimeSeries } from './time-series.ts';
 
 /**
  * Beats (two a second) between two looks at the size of the store, two comparisons of the books, two samples.
@@ -214,7 +215,7 @@ export class Telemetry {
     }
     this.#comparing = true;
     try {
-      const { compareBooks } = await import('../dashboard/reconciliation.ts');
+      const { compareBooks } = await import('./reconciliation.ts');
       this.#books = await compareBooks(books, clock.wallMs());
     } catch {
       // The store cannot be asked: the last comparison stands, with its age.

@@ -2,7 +2,8 @@
  * The way of a payment as a picture: the door, the backends, what waits, the processors, and what moves
  * between them.
  */
-import type { DashboardView, InstanceLine, ProcessorState, Sample } from '../api.ts';
+import type { Sample } from '../../telemetry/snapshot.ts';
+import type { DashboardView, InstanceLine, ProcessorState } from '../api.ts';
 import { byId, fill, make } from './dom.ts';
 import { bytes, duration, grouped, plural, rate } from './format.ts';
 import { svgElement } from './plot.ts';

@@ -1,5 +1,6 @@
 /** The dashboard: asks one backend after the other once a second, and draws what it hears. */
-import type { DashboardView, Sample } from '../api.ts';
+import type { Sample } from '../../telemetry/snapshot.ts';
+import type { DashboardView } from '../api.ts';
 import { refreshControls } from './controls.ts';
 import { byId, setText } from './dom.ts';
 import { drawFlow } from './flow.ts';

@@ -5,10 +5,11 @@
  * processors. What lies between its two answers was on its way while they were asked, and is no difference.
  * What remains is one: usually a pinned payment, which the processor has and soquete does not know of yet.
  */
+
+import { askAdmin } from '../dashboard/processor-controls.ts';
 import { totalCents } from '../domain/money.ts';
 import type { Summary } from '../domain/payment.ts';
-import type { BooksSide, ReconciledBooks } from '../telemetry/snapshot.ts';
-import { askAdmin } from './processor-controls.ts';
+import type { BooksSide, ReconciledBooks } from './snapshot.ts';
 
 /** The window ends so long before now: longer than an attempt takes that goes as it should. */
 const SETTLE_DOWN_MS = 3000;

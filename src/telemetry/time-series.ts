@@ -1,8 +1,6 @@
 /** The last minutes of all instances, second by second, for whoever opens the dashboard now. */
-import { addPacked, MOMENTS_MS, quantileMs, WHILES_MS } from '../telemetry/histogram.ts';
-import type { InstanceSeen } from '../telemetry/prometheus.ts';
-import type { InstanceSnapshot } from '../telemetry/snapshot.ts';
-import type { Sample } from './api.ts';
+import { addPacked, MOMENTS_MS, quantileMs, WHILES_MS } from './histogram.ts';
+import type { InstanceSeen, InstanceSnapshot, Sample } from './snapshot.ts';
 
 /** Five minutes. */
 const SAMPLES_MAX = 300;

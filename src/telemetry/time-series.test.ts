@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DEFAULT } from '../domain/payment.ts';
 import { POST } from '../http/request.ts';
-import { Counters } from '../telemetry/counters.ts';
-import type { InstanceSeen } from '../telemetry/prometheus.ts';
 import { published } from '../testing/snapshots.ts';
+import { Counters } from './counters.ts';
+import type { InstanceSeen } from './snapshot.ts';
 import { TimeSeries } from './time-series.ts';
 
 const START_MS = 1_800_000_000_000;
