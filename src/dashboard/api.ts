@@ -3,7 +3,7 @@
  * none.
  */
 import type { Processor } from '../domain/payment.ts';
-import type { QueueFigures, ReconciledBooks, Sample } from '../telemetry/snapshot.ts';
+import type { ProcessorFigures, QueueFigures, ReconciledBooks, Sample } from '../telemetry/snapshot.ts';
 
 export interface DashboardView {
   readonly nowMs: number;
@@ -57,7 +57,8 @@ export interface ProcessorState {
   /** The state of the circuit in each living instance. */
   readonly circuits: readonly {
     readonly instance: string;
-    readonly circuit: string;
+    readonly circuit: ProcessorFigures['circuit'];
+    readonly probing: boolean;
     readonly probeAtMs: number;
   }[];
   readonly settled: number;

@@ -145,7 +145,7 @@ function processorState(
 ): ProcessorState {
   const report = observed.shared().health[index];
   const attempts: Record<string, number> = {};
-  const circuits: { instance: string; circuit: string; probeAtMs: number }[] = [];
+  const circuits: ProcessorState['circuits'][number][] = [];
   let [settled, cents, healthAtMs] = [0, 0, 0];
   for (const { name, alive, figures } of seen) {
     if (figures === undefined) continue;
@@ -155,8 +155,8 @@ function processorState(
       attempts[outcome] = (attempts[outcome] ?? 0) + count;
     }
     if (!alive) continue;
-    const { circuit, probeAtMs, healthAtMs: heardAtMs } = figures.processors[index]!;
-    circuits.push({ instance: name, circuit, probeAtMs });
+    const { circuit, probing, probeAtMs, healthAtMs: heardAtMs } = figures.processors[index]!;
+    circuits.push({ instance: name, circuit, probing, probeAtMs });
     // Who heard it first says best how old it is.
     healthAtMs = healthAtMs === 0 ? heardAtMs : Math.min(healthAtMs, heardAtMs || healthAtMs);
   }

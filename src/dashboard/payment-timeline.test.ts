@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { OUTCOMES, type Outcome } from '../domain/outcome.ts';
 import { DEFAULT, FALLBACK, PINNED, SENT, SETTLED, WAITING } from '../domain/payment.ts';
 import type { History, InspectedAttempt, InspectedPayment } from '../storage/inspection.ts';
+import type { ProcessorFigures } from '../telemetry/snapshot.ts';
 import { tellStory } from './payment-timeline.ts';
 
 const policy = {
@@ -43,10 +44,10 @@ const attempt = (number: number, name: Outcome, endedAtMs: number): InspectedAtt
   outcome: OUTCOMES.indexOf(name),
 });
 
-const circuits = (circuit: 'closed' | 'open', probeAtMs = 0) =>
+const circuits = (circuit: ProcessorFigures['circuit'], probeAtMs = 0, probing = false) =>
   [
-    { circuit, probeAtMs, healthAtMs: 1 },
-    { circuit: 'closed', probeAtMs: 0, healthAtMs: 1 },
+    { circuit, probing, probeAtMs, healthAtMs: 1 },
+    { circuit: 'closed', probing: false, probeAtMs: 0, healthAtMs: 1 },
   ] as const;
 
 test('a settled payment has a beginning, its failed attempts and an end, and waits for nothing', () => {
@@ -92,6 +93,11 @@ test('while the circuit of default is open a payment waits until fallback may ta
   const told = tellStory(history({}), circuits('open'), policy);
   assert.match(told.waits!.why, /circuit is open/);
   assert.equal(told.waits?.untilMs, 31_000);
+});
+
+test('a half-open circuit holds a payment up only while its probe is on its way', () => {
+  assert.match(tellStory(history({}), circuits('half-open', 0, true), policy).waits!.why, /probe/);
+  assert.equal(tellStory(history({}), circuits('half-open'), policy).waits?.why, 'its turn');
 });
 
 test('a pause ends at the latest when it has doubled as often as attempts failed', () => {

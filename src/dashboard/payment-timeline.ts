@@ -123,12 +123,10 @@ function waits(
     return { why, untilMs: Math.max(pauseUntilMs, circuits?.[1].probeAtMs ?? 0) };
   }
   const first = circuits?.[DEFAULT];
-  if (first !== undefined && first.circuit !== 'closed') {
-    const fallbackAtMs = acceptedAtMs + policy.fallbackAfterMs;
-    return {
-      why: "default's circuit is open, and waiting for it costs nothing; from then on fallback may take it",
-      untilMs: fallbackAtMs,
-    };
+  if (first !== undefined && (first.circuit === 'open' || first.probing)) {
+    const reason = first.probing ? 'a probe of default is on its way' : "default's circuit is open";
+    const why = `${reason}, and waiting costs no attempt; from then on fallback may take it`;
+    return { why, untilMs: acceptedAtMs + policy.fallbackAfterMs };
   }
   if (pauseUntilMs > 0)
     return { why: 'a pause before its next attempt, which ends then at the latest', untilMs: pauseUntilMs };

@@ -59,6 +59,7 @@ test('one instance tells the figures of all, each under its name', async () => {
     'soquete_settlement_duration_seconds_sum{instance="backend-1"} 40.012',
     'soquete_circuit_state{instance="backend-1",processor="default",state="open"} 1',
     'soquete_circuit_state{instance="backend-1",processor="default",state="closed"} 0',
+    'soquete_circuit_probing{instance="backend-1",processor="default"} 0',
     'soquete_processor_min_response_seconds{instance="backend-1",processor="default"} 0.25',
     'soquete_processor_health_age_seconds{instance="backend-1",processor="default"} 2',
     'soquete_checker{instance="backend-2"} 0',

@@ -1,22 +1,28 @@
 /**
- * The figures of all instances as Prometheus text. Loaded at the first scrape: prom-client is not in the way
- * of payments.
+ * The figures of all instances as Prometheus text. Loaded at the first scrape: neither a start nor a payment
+ * waits for prom-client.
  *
- * The instances have counted already, so prom-client is given what it would be given by the workers of a
- * cluster, metrics as JSON, and makes one text of them. Of an instance that is gone the counters are told as
- * they last were (a sum over instances does not fall), its states are not, and `soquete_instance_up` is 0.
+ * The instances have counted already, so prom-client gets metrics as JSON, as the workers of a cluster send
+ * them to their primary, and renders them as one text. A dead instance keeps its counters at their last
+ * values (a sum over instances does not fall), loses its gauges, and has `soquete_instance_up` 0.
  */
 import { AggregatorRegistry } from 'prom-client';
 import { PROCESSORS } from '../domain/payment.ts';
 import { MOMENTS_MS, type PackedHistogram, WHILES_MS } from './histogram.ts';
-import type { InstanceSeen, InstanceSnapshot, ProcessFigures, SharedHealth } from './snapshot.ts';
+import type {
+  InstanceSeen,
+  InstanceSnapshot,
+  ProcessFigures,
+  ProcessorFigures,
+  SharedHealth,
+} from './snapshot.ts';
 
 export const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 /** The text for a scrape. */
 export function renderMetrics(seen: readonly InstanceSeen[], shared: SharedHealth): Promise<string> {
   const metrics = new Metrics();
-  for (const instance of seen) tellInstance(metrics, instance, shared);
+  for (const instance of seen) addInstance(metrics, instance, shared);
   return AggregatorRegistry.aggregate([metrics.asJson()]).metrics();
 }
 
@@ -75,33 +81,118 @@ class Metrics {
   }
 }
 
-function tellInstance(
-  metrics: Metrics,
-  { name, alive, unsettled, figures }: InstanceSeen,
-  shared: SharedHealth,
-): void {
-  const labels = { instance: name };
+/** A metric without further labels: its name, its help text, and where its value is. */
+type Row<Figures> = readonly [name: string, help: string, read: (figures: Figures) => number];
+
+const INSTANCE_GAUGES: readonly Row<InstanceSnapshot>[] = [
+  ['http_server_active_connections', 'Open connections.', it => it.connections],
+  ['soquete_instance_ready', 'Whether the instance takes payments.', it => Number(it.reasons.length === 0)],
+  ['soquete_queue_length', 'Payments in memory.', it => it.queue.length],
+  ['soquete_queue_capacity', 'Payments that fit into memory.', it => it.queue.capacity],
+  [
+    'soquete_payments_pinned',
+    'Payments whose last attempt may have been processed: only its processor can say.',
+    it => it.queue.pinned,
+  ],
+  ['soquete_attempts_active', 'Attempts on their way.', it => it.queue.atWork],
+  [
+    'soquete_oldest_unsettled_seconds',
+    'Age of the oldest unsettled payment in memory; 0 when there is none.',
+    it => it.queue.oldestMs / 1000,
+  ],
+  ['soquete_store_bytes', "The size of the store's files.", it => it.storeBytes],
+];
+
+/** Named and described as prom-client does for its own process. */
+const PROCESS_COUNTERS: readonly Row<ProcessFigures>[] = [
+  ['process_cpu_user_seconds_total', 'Total user CPU time spent in seconds.', it => it.cpuUserSeconds],
+  ['process_cpu_system_seconds_total', 'Total system CPU time spent in seconds.', it => it.cpuSystemSeconds],
+  [
+    'process_cpu_seconds_total',
+    'Total user and system CPU time spent in seconds.',
+    it => it.cpuUserSeconds + it.cpuSystemSeconds,
+  ],
+];
+
+const PROCESS_GAUGES: readonly Row<ProcessFigures>[] = [
+  [
+    'process_start_time_seconds',
+    'Start time of the process since unix epoch in seconds.',
+    it => it.startSeconds,
+  ],
+  ['process_resident_memory_bytes', 'Resident memory size in bytes.', it => it.residentBytes],
+  ['process_open_fds', 'Number of open file descriptors.', it => it.openFds],
+  ['process_max_fds', 'Maximum number of open file descriptors.', it => it.maxFds],
+  [
+    'nodejs_active_resources',
+    'Number of active resources that keep the event loop alive.',
+    it => it.activeResources,
+  ],
+  ['nodejs_heap_size_total_bytes', 'Process heap size from Node.js in bytes.', it => it.heapTotalBytes],
+  ['nodejs_heap_size_used_bytes', 'Process heap size used from Node.js in bytes.', it => it.heapUsedBytes],
+  ['nodejs_external_memory_bytes', 'Node.js external memory size in bytes.', it => it.externalBytes],
+  ['nodejs_eventloop_utilization_ratio', 'Share of time in which the event loop was busy.', it => it.busy],
+  ...['min_', 'max_', 'mean_', 'stddev_', 'p50_', 'p90_', 'p99_'].map(
+    (part, at): Row<ProcessFigures> => [
+      `nodejs_eventloop_lag_${part}seconds`,
+      `The ${part.slice(0, -1)} of the delays of the event loop over the last seconds.`,
+      it => it.lagSeconds[at]!,
+    ],
+  ),
+];
+
+function addInstance(metrics: Metrics, seen: InstanceSeen, shared: SharedHealth): void {
+  const { name, alive, unsettled, figures } = seen;
+  const instance = { instance: name };
   metrics.gauge(
     'soquete_instance_up',
-    'Whether the instance lives (1), or stopped or was found dead (0): then its counters are its last ones.',
-    labels,
-    alive ? 1 : 0,
+    'Whether the instance is alive (1), or stopped or declared dead (0): then its counters are its last ones.',
+    instance,
+    Number(alive),
   );
-  // What a dead one still owns is about to be taken over, so it counts.
+  // Payments of a dead instance are about to be taken over, so they count.
   metrics.gauge(
     'soquete_payments_unsettled',
     'Accepted payments that are not settled, those that only the store holds included.',
-    labels,
+    instance,
     unsettled,
   );
   if (figures === undefined) return;
-  tellAnswers(metrics, labels, figures);
-  tellPayments(metrics, labels, figures);
-  tellRuntime(metrics, labels, figures.runtime, alive);
-  if (alive) tellStates(metrics, labels, figures, shared, name);
+  const { runtime } = figures;
+  addAnswers(metrics, instance, figures);
+  addPayments(metrics, instance, figures);
+  for (const [metric, help, read] of PROCESS_COUNTERS) metrics.counter(metric, help, instance, read(runtime));
+  for (const [kind, [count, seconds]] of Object.entries(runtime.gc)) {
+    const labels = { ...instance, kind };
+    metrics.counter('nodejs_gc_runs_total', 'Garbage collections by kind.', labels, count);
+    metrics.counter('nodejs_gc_seconds_total', 'Time spent in garbage collections by kind.', labels, seconds);
+  }
+  if (!alive) return;
+  for (const [metric, help, read] of INSTANCE_GAUGES) metrics.gauge(metric, help, instance, read(figures));
+  for (const [metric, help, read] of PROCESS_GAUGES) metrics.gauge(metric, help, instance, read(runtime));
+  const build = { ...instance, version: runtime.soquete, node: runtime.node };
+  metrics.gauge('soquete_build_info', 'What runs, as labels; the value is always 1.', build, 1);
+  const isChecker = Number(shared.checker === name);
+  metrics.gauge(
+    'soquete_checker',
+    "Whether this instance asks the processors' health, for all.",
+    instance,
+    isChecker,
+  );
+  for (const [index, processor] of PROCESSORS.entries()) {
+    const labels = { ...instance, processor };
+    addProcessor(metrics, labels, figures.processors[index]!, figures.atMs, shared.health[index]);
+    if (figures.books === undefined) continue;
+    metrics.gauge(
+      'soquete_audit_difference_cents',
+      "The processor's own sum less soquete's, over a closed window, in cents; from the instance that compares.",
+      labels,
+      figures.books.sides[index]!.differenceCents,
+    );
+  }
 }
 
-function tellAnswers(metrics: Metrics, instance: Labels, { answers, refusals }: InstanceSnapshot): void {
+function addAnswers(metrics: Metrics, instance: Labels, { answers, refusals }: InstanceSnapshot): void {
   for (const [method, route, status, took] of answers) {
     metrics.histogram(
       'http_server_request_duration_seconds',
@@ -121,34 +212,23 @@ function tellAnswers(metrics: Metrics, instance: Labels, { answers, refusals }: 
   }
 }
 
-function tellPayments(metrics: Metrics, instance: Labels, figures: InstanceSnapshot): void {
-  metrics.counter(
-    'soquete_payments_accepted_total',
-    'Payments taken on, each once however often it was sent.',
-    instance,
-    figures.accepted,
-  );
+function addPayments(metrics: Metrics, instance: Labels, figures: InstanceSnapshot): void {
+  const { accepted, settled, cents, attempts, settling, commits } = figures;
+  const acceptedHelp = 'Accepted payments, each once however often it was sent.';
+  metrics.counter('soquete_payments_accepted_total', acceptedHelp, instance, accepted);
   for (const [index, processor] of PROCESSORS.entries()) {
     const labels = { ...instance, processor };
+    const centsHelp = 'Money settled, by processor, in cents.';
     metrics.counter(
       'soquete_payments_settled_total',
       'Payments settled, by processor.',
       labels,
-      figures.settled[index]!,
+      settled[index]!,
     );
-    metrics.counter(
-      'soquete_payment_amount_cents_total',
-      'Money settled, by processor, in cents.',
-      labels,
-      figures.cents[index]!,
-    );
-    for (const [outcome, count] of Object.entries(figures.attempts[index]!)) {
-      metrics.counter(
-        'soquete_attempts_total',
-        'Attempts to settle a payment, by how they ended.',
-        { ...labels, outcome },
-        count,
-      );
+    metrics.counter('soquete_payment_amount_cents_total', centsHelp, labels, cents[index]!);
+    for (const [outcome, count] of Object.entries(attempts[index]!)) {
+      const help = 'Attempts to settle a payment, by how they ended.';
+      metrics.counter('soquete_attempts_total', help, { ...labels, outcome }, count);
     }
   }
   metrics.histogram(
@@ -156,140 +236,46 @@ function tellPayments(metrics: Metrics, instance: Labels, figures: InstanceSnaps
     'From the acceptance of a payment to its settlement.',
     instance,
     WHILES_MS,
-    figures.settling,
+    settling,
   );
   metrics.histogram(
     'soquete_store_commit_duration_seconds',
-    'From handing a batch to the store to its word that the batch is committed.',
+    'From handing a batch to the store to its confirmation that the batch is committed.',
     instance,
     MOMENTS_MS,
-    figures.commits,
+    commits,
   );
 }
 
-function tellStates(
+function addProcessor(
   metrics: Metrics,
-  instance: Labels,
-  figures: InstanceSnapshot,
-  shared: SharedHealth,
-  name: string,
+  labels: Labels,
+  { circuit, probing, healthAtMs }: ProcessorFigures,
+  atMs: number,
+  health: SharedHealth['health'][number] | undefined,
 ): void {
-  const gauge = (metric: string, help: string, value: number, labels: Labels = instance): void =>
-    metrics.gauge(metric, help, labels, value);
-  const { queue, processors, atMs, storeBytes, books } = figures;
-  gauge('http_server_active_connections', 'Open connections.', figures.connections);
-  gauge(
-    'soquete_instance_ready',
-    'Whether the instance takes payments.',
-    figures.reasons.length === 0 ? 1 : 0,
-  );
-  gauge(
-    'soquete_checker',
-    "Whether this instance asks the processors' health, for all.",
-    shared.checker === name ? 1 : 0,
-  );
-  gauge('soquete_queue_length', 'Payments in memory.', queue.length);
-  gauge('soquete_queue_capacity', 'Payments that fit into memory.', queue.capacity);
-  gauge(
-    'soquete_payments_pinned',
-    'Payments whose last attempt may have been processed: only its processor can tell.',
-    queue.pinned,
-  );
-  gauge('soquete_attempts_active', 'Attempts on their way.', queue.atWork);
-  gauge(
-    'soquete_oldest_unsettled_seconds',
-    'For how long the oldest unsettled payment in memory has waited; 0 when none waits.',
-    queue.oldestMs / 1000,
-  );
-  gauge('soquete_store_bytes', "The size of the store's files.", storeBytes);
-  for (const [index, processor] of PROCESSORS.entries()) {
-    const { circuit, healthAtMs } = processors[index]!;
-    const labels = { ...instance, processor };
-    for (const state of ['closed', 'half-open', 'open'] as const) {
-      const help = "The state of a processor's circuit: 1 for the present one, 0 for the others.";
-      gauge('soquete_circuit_state', help, circuit === state ? 1 : 0, {
-        ...labels,
-        state: state.replace('-', '_'),
-      });
-    }
-    const health = shared.health[index];
-    if (health === undefined || healthAtMs === 0) continue;
-    gauge(
-      'soquete_processor_min_response_seconds',
-      'The least time that a processor says it needs for an answer.',
-      health.minResponseMs / 1000,
-      labels,
-    );
-    gauge(
-      'soquete_processor_failing',
-      'Whether a processor says that it fails.',
-      health.failing ? 1 : 0,
-      labels,
-    );
-    gauge(
-      'soquete_processor_health_age_seconds',
-      'How long ago a processor was last heard of its health.',
-      (atMs - healthAtMs) / 1000,
-      labels,
-    );
+  const gauge = (name: string, help: string, value: number): void => metrics.gauge(name, help, labels, value);
+  for (const state of ['closed', 'half-open', 'open'] as const) {
+    const help = "The state of a processor's circuit: 1 for the present one, 0 for the others.";
+    const value = Number(circuit === state);
+    metrics.gauge('soquete_circuit_state', help, { ...labels, state: state.replace('-', '_') }, value);
   }
-  if (books === undefined) return;
-  for (const [index, processor] of PROCESSORS.entries()) {
-    gauge(
-      'soquete_audit_difference_cents',
-      "The processor's own sum less soquete's, over a window that is closed, in cents; told by the instance that compares.",
-      books.sides[index]!.differenceCents,
-      { ...instance, processor },
-    );
-  }
-}
-
-/** What prom-client tells of a Node.js process by default, of each instance. */
-function tellRuntime(metrics: Metrics, instance: Labels, runtime: ProcessFigures, alive: boolean): void {
-  const { cpuUserSeconds: user, cpuSystemSeconds: system } = runtime;
-  const counter = (name: string, help: string, value: number): void =>
-    metrics.counter(name, help, instance, value);
-  counter('process_cpu_user_seconds_total', 'Total user CPU time spent in seconds.', user);
-  counter('process_cpu_system_seconds_total', 'Total system CPU time spent in seconds.', system);
-  counter('process_cpu_seconds_total', 'Total user and system CPU time spent in seconds.', user + system);
-  for (const [kind, [count, seconds]] of Object.entries(runtime.gc)) {
-    const labels = { ...instance, kind };
-    metrics.counter('nodejs_gc_runs_total', 'Garbage collections by kind.', labels, count);
-    metrics.counter('nodejs_gc_seconds_total', 'Time spent in garbage collections by kind.', labels, seconds);
-  }
-  if (!alive) return;
-  const gauge = (name: string, help: string, value: number): void =>
-    metrics.gauge(name, help, instance, value);
   gauge(
-    'process_start_time_seconds',
-    'Start time of the process since unix epoch in seconds.',
-    runtime.startSeconds,
+    'soquete_circuit_probing',
+    'Whether the probe of a half-open circuit is on its way.',
+    Number(probing),
   );
-  gauge('process_resident_memory_bytes', 'Resident memory size in bytes.', runtime.residentBytes);
-  gauge('process_open_fds', 'Number of open file descriptors.', runtime.openFds);
-  gauge('process_max_fds', 'Maximum number of open file descriptors.', runtime.maxFds);
+  if (health === undefined || healthAtMs === 0) return;
+  const { failing, minResponseMs } = health;
   gauge(
-    'nodejs_active_resources',
-    'Number of active resources that keep the event loop alive.',
-    runtime.activeResources,
+    'soquete_processor_min_response_seconds',
+    'The least time for an answer, as the processor reports it.',
+    minResponseMs / 1000,
   );
-  gauge('nodejs_heap_size_total_bytes', 'Process heap size from Node.js in bytes.', runtime.heapTotalBytes);
+  gauge('soquete_processor_failing', 'Whether the processor reports that it fails.', Number(failing));
   gauge(
-    'nodejs_heap_size_used_bytes',
-    'Process heap size used from Node.js in bytes.',
-    runtime.heapUsedBytes,
+    'soquete_processor_health_age_seconds',
+    "Age of the last report of the processor's health.",
+    (atMs - healthAtMs) / 1000,
   );
-  gauge('nodejs_external_memory_bytes', 'Node.js external memory size in bytes.', runtime.externalBytes);
-  gauge(
-    'nodejs_eventloop_utilization_ratio',
-    'Share of time in which the event loop was busy.',
-    runtime.busy,
-  );
-  for (const [at, part] of ['min_', 'max_', 'mean_', 'stddev_', 'p50_', 'p90_', 'p99_'].entries()) {
-    const which = part.slice(0, -1);
-    const help = `The ${which} of the delays of the event loop over the last seconds.`;
-    gauge(`nodejs_eventloop_lag_${part}seconds`, help, runtime.lagSeconds[at]!);
-  }
-  const info = { ...instance, version: runtime.soquete, node: runtime.node };
-  metrics.gauge('soquete_build_info', 'What runs, as labels; the value is always 1.', info, 1);
 }

@@ -50,7 +50,9 @@ export interface QueueFigures {
 
 export interface ProcessorFigures {
   readonly circuit: 'closed' | 'open' | 'half-open';
-  /** When the next probe may leave, on the wall clock; 0 when none is planned. */
+  /** The probe of a half-open circuit is on its way. */
+  readonly probing: boolean;
+  /** When the next probe may leave, on the wall clock; 0 when it may now, or another event has to come first. */
   readonly probeAtMs: number;
   /** When its health was last learnt, on the wall clock; 0 when it never was. */
   readonly healthAtMs: number;

@@ -122,10 +122,11 @@ export class Telemetry {
     const live = session();
     const looked = live?.pool.look() ?? { pinned: 0, oldestMs: Infinity };
     const processor = (index: 0 | 1): ProcessorFigures => {
-      const { circuit, askAgainAtMs } = breakers[index];
-      const isPlanned = circuit !== 'closed' && askAgainAtMs > 0;
+      const { circuit, isProbing, askAgainAtMs } = breakers[index];
+      const isPlanned = circuit !== 'closed' && askAgainAtMs > nowMs;
       return {
         circuit,
+        probing: isProbing,
         probeAtMs: isPlanned ? Math.round(atMs + askAgainAtMs - nowMs) : 0,
         healthAtMs: this.#health[index]!.atMs,
       };

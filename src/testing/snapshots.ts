@@ -11,8 +11,8 @@ export function published(figures: Counters, more: Partial<InstanceSnapshot> = {
     ...figures.read(),
     queue: { length: 0, capacity: 1024, pinned: 0, oldestMs: 0, atWork: 0 },
     processors: [
-      { circuit: 'open', probeAtMs: atMs + 500, healthAtMs: atMs - 2000 },
-      { circuit: 'closed', probeAtMs: 0, healthAtMs: atMs - 1000 },
+      { circuit: 'open', probing: false, probeAtMs: atMs + 500, healthAtMs: atMs - 2000 },
+      { circuit: 'closed', probing: false, probeAtMs: 0, healthAtMs: atMs - 1000 },
     ],
     storeBytes: 4096,
     reasons: [],

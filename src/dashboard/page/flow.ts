@@ -4,10 +4,10 @@
  */
 import type { Sample } from '../../telemetry/snapshot.ts';
 import type { DashboardView, InstanceLine, ProcessorState } from '../api.ts';
+import { attemptsFail, circuitOfAll, isDown } from './circuits.ts';
 import { byId, fill, make } from './dom.ts';
 import { bytes, duration, grouped, plural, rate } from './format.ts';
 import { svgElement } from './plot.ts';
-import { isDown } from './verdict.ts';
 
 /** Outcomes in words, in the order in which they are told. */
 const OUTCOME_WORDS: Readonly<Record<string, string>> = {
@@ -99,13 +99,10 @@ function queueNode(instances: readonly InstanceLine[]): HTMLElement {
 }
 
 function processorNode(processor: ProcessorState, nowMs: number): HTMLElement {
-  const { name, failing, circuits, attempts, healthAgeMs, minResponseMs } = processor;
-  const open = circuits.filter(({ circuit }) => circuit !== 'closed');
-  const isShut = isDown(processor);
-  const state = isShut ? 'bad' : failing || open.some(({ circuit }) => circuit === 'open') ? 'warn' : 'ok';
-  const circuit = circuitWords(circuits.length, open.length, isShut);
-  const probes = open.map(({ probeAtMs }) => probeAtMs).filter(at => at > 0);
-  const probe = probes.length === 0 || !isShut ? '' : `, next probe ${inTime(Math.min(...probes) - nowMs)}`;
+  const { name, failing, attempts, healthAgeMs, minResponseMs } = processor;
+  const whole = circuitOfAll(processor);
+  const state = whole === 'open' ? 'bad' : failing || whole === 'partly open' ? 'warn' : 'ok';
+  const [circuit, more] = circuitWords(processor, nowMs);
   const health =
     healthAgeMs === null
       ? [make('b', {}, 'not heard of yet')]
@@ -124,17 +121,34 @@ function processorNode(processor: ProcessorState, nowMs: number): HTMLElement {
     state,
     name,
     processor.url,
-    line('circuit ', make('b', {}, circuit), probe),
+    line('circuit ', make('b', {}, circuit), more),
     line('health ', ...health),
     make('p', { class: 'chips' }, ...(outcomes.length > 0 ? outcomes : ['no attempts yet'])),
   );
 }
 
-function circuitWords(all: number, open: number, isShut: boolean): string {
-  if (all === 0) return 'unknown';
-  if (open === 0) return 'closed';
-  if (isShut) return 'open';
-  return open === all ? 'half-open: the next payment tries it' : `open in ${open} of ${all}`;
+/** The circuit of all instances in a word or two, and what to add. */
+function circuitWords(processor: ProcessorState, nowMs: number): [circuit: string, more: string] {
+  const { circuits } = processor;
+  const whole = circuitOfAll(processor);
+  const share = (count: number): string => `${count} of ${circuits.length}`;
+  switch (whole) {
+    case 'unknown':
+      return [whole, ''];
+    case 'open': {
+      const probes = circuits.map(({ probeAtMs }) => probeAtMs).filter(at => at > 0);
+      if (circuits.some(({ probing }) => probing)) return [whole, ', a probe is on its way'];
+      return [whole, probes.length === 0 ? '' : `, next probe ${inTime(Math.min(...probes) - nowMs)}`];
+    }
+    case 'partly open':
+      return [`open in ${share(circuits.filter(attemptsFail).length)}`, ''];
+    case 'closed': {
+      const unproven = circuits.filter(({ circuit }) => circuit === 'half-open').length;
+      return [whole, unproven === 0 ? '' : `, half-open in ${share(unproven)}: nothing sent since`];
+    }
+    case 'half-open':
+      return [whole, ': the next payment tries it'];
+  }
 }
 
 const inTime = (ms: number): string => (ms <= 50 ? 'now' : `in ${duration(ms)}`);

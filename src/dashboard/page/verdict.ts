@@ -1,5 +1,6 @@
 /** One sentence about everything: what a person wants to know first. */
-import type { DashboardView, ProcessorState } from '../api.ts';
+import type { DashboardView } from '../api.ts';
+import { attemptsFail, circuitOfAll, isDown } from './circuits.ts';
 import { decimals, duration, grouped, plural } from './format.ts';
 
 export interface Headline {
@@ -7,16 +8,7 @@ export interface Headline {
   readonly text: string;
 }
 
-/**
- * No instance sends payments there now. A circuit that is half-open while the processor says it is well only
- * waits for a payment to try it.
- */
-export function isDown({ circuits, failing }: ProcessorState): boolean {
-  const isShut = circuits.length > 0 && circuits.every(({ circuit }) => circuit !== 'closed');
-  return isShut && (failing || circuits.some(({ circuit }) => circuit === 'open'));
-}
-
-/** The most urgent thing to say. */
+/** The most urgent thing to say. Circuits count as `circuitOfAll` sums them up. */
 export function headlineOf({ instances, processors, books, policy }: DashboardView): Headline {
   const waiting = instances.reduce((sum, { unsettled }) => sum + unsettled, 0);
   const oldestMs = instances.reduce((so, { queue }) => Math.max(so, queue?.oldestMs ?? 0), 0);
@@ -47,6 +39,11 @@ export function headlineOf({ instances, processors, books, policy }: DashboardVi
     return { look: 'warn', text: `${gone.join(' and ')} is gone; ${others}.` };
   }
   if (down[0] !== undefined) return { look: 'warn', text: 'fallback fails; default settles everything.' };
+  const partly = processors.find(processor => circuitOfAll(processor) === 'partly open');
+  if (partly !== undefined) {
+    const failing = partly.circuits.filter(attemptsFail).map(({ instance }) => instance);
+    return { look: 'warn', text: `${partly.name} fails for ${failing.join(' and ')} only.` };
+  }
   if (pinned > 0) {
     return {
       look: 'warn',
