@@ -61,7 +61,7 @@ function portIn(env: NodeJS.ProcessEnv, name: string, standard: number): number 
 /** An ordinary user's PATH on Debian lacks the folders where servers are installed. */
 const SERVER_FOLDERS = ['/usr/sbin', '/usr/local/sbin', '/opt/homebrew/bin'];
 
-function findProgram(name: string, path = ''): string | undefined {
+export function findProgram(name: string, path = ''): string | undefined {
   for (const folder of [...path.split(delimiter).filter(Boolean), ...SERVER_FOLDERS]) {
     const file = join(folder, name);
     try {
