@@ -71,11 +71,14 @@ interface Reply {
   readonly body: string;
 }
 
-function ask(method: string, path: string, body?: string, unfinished = false): Promise<Reply> {
+/** `whileUnfinished`: called when the server has read the head; the last byte of the body is never sent. */
+function ask(method: string, path: string, body?: string, whileUnfinished?: () => void): Promise<Reply> {
   return new Promise((resolve, reject) => {
+    const isUnfinished = whileUnfinished !== undefined;
     const headers = {
       'x-request-id': REQUEST_ID,
-      ...(body === undefined ? {} : { 'content-length': body.length + (unfinished ? 1 : 0) }),
+      ...(body === undefined ? {} : { 'content-length': body.length + (isUnfinished ? 1 : 0) }),
+      ...(isUnfinished ? { expect: '100-continue' } : {}),
     };
     const asked = request({ port, method, path, headers, agent: false }, answer => {
       let text = '';
@@ -91,8 +94,15 @@ function ask(method: string, path: string, body?: string, unfinished = false): P
       });
     });
     asked.on('error', error => reject(error));
-    if (unfinished) asked.write(body);
-    else asked.end(body);
+    if (!isUnfinished) {
+      asked.end(body);
+      return;
+    }
+    asked.once('continue', () => {
+      asked.write(body);
+      whileUnfinished();
+    });
+    asked.flushHeaders();
   });
 }
 
@@ -109,14 +119,12 @@ const away = (method: string, path: string) => async (): Promise<Reply> => {
 const PROVOKE: Readonly<Record<string, () => Promise<Reply>>> = {
   'post /payments 202': () => ask('POST', '/payments', PAYMENT),
   'post /payments 400': () => ask('POST', '/payments', ''),
-  'post /payments 408': async () => {
-    const answer = ask('POST', '/payments', PAYMENT, true);
-    await new Promise(resolve => setTimeout(resolve, 100));
-    lateMs = requestTimeoutMs + 1000;
-    return answer.finally(() => {
+  'post /payments 408': () =>
+    ask('POST', '/payments', PAYMENT, () => {
+      lateMs = requestTimeoutMs + 1000;
+    }).finally(() => {
       lateMs = 0;
-    });
-  },
+    }),
   'post /payments 409': async () => {
     await ask('POST', '/payments', PAYMENT);
     return ask('POST', '/payments', PAYMENT.replace('19.9', '20'));
