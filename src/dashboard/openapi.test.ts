@@ -54,7 +54,7 @@ before(async () => {
     routes({ payments, allowPurge, ...createPages(observed) }),
   );
   server = new Server({
-    handler: it => handlers[allowed.purge ? 0 : 1]!(it),
+    handler: (...request) => handlers[allowed.purge ? 0 : 1]!(...request),
     commit: () => payments.commit(),
     clock: { now: () => performance.now() + lateMs, wallMs: () => Date.now() },
   });

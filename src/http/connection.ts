@@ -27,9 +27,9 @@ import { type Answer, CONTINUE, ECHO_ID, SAY_CLOSE, SAY_KEEP_ALIVE, WITHOUT_BODY
 
 /**
  * Answers a request. The request is only good until this returns. A rejected promise or a throw becomes
- * `500`, and is reported to the instrumentation.
+ * `500`, and is reported to the instrumentation. `connection` is the one that the request came in on.
  */
-export type Handler = (request: Request) => Answer | Promise<Answer>;
+export type Handler = (request: Request, connection: Connection) => Answer | Promise<Answer>;
 
 /** What all connections of a server have in common; the shell moves it on. */
 export interface Turn {
@@ -46,7 +46,9 @@ export type Phase =
   /** All answers are taken: end our side, throw away what still comes, let go after a moment. */
   | 'ending'
   /** Cut it now. */
-  | 'gone';
+  | 'gone'
+  /** Cut it now, with a reset. */
+  | 'reset';
 
 const REFUSALS: readonly Answer[] = REFUSAL_TEXTS.map(([status, detail], reason) =>
   reason === 0 ? CONTINUE : refusal(status, detail),
@@ -145,6 +147,7 @@ export class Connection {
         this.#observer.answered(kind >> 8, kind & 0xff, answer!.status, nowMs - startedMs);
       }
       if (answer!.ending === 'destroy') this.#enter('gone', nowMs);
+      else if (answer!.ending === 'reset') this.#enter('reset', nowMs);
       else if (answer!.ending === 'close' || (wish & SAY_CLOSE) !== 0) this.#enter('ending', nowMs);
       if (this.phase !== 'open' || output.length >= outputBytesMax) break;
     }
@@ -301,7 +304,7 @@ export class Connection {
     if (requestId !== '') wish |= ECHO_ID;
     let answer: Answer | Promise<Answer>;
     try {
-      answer = this.#handler(request);
+      answer = this.#handler(request, this);
     } catch (error) {
       this.#observer.failed(error, 'handler');
       answer = FAILED;

@@ -6,8 +6,11 @@
 import { utf8 } from './bytes.ts';
 import { STATUS_TEXTS } from './status.ts';
 
-/** What becomes of the connection behind an answer: it stays, it ends in order, or it is cut at once. */
-export type Disposition = 'keep' | 'close' | 'destroy';
+/**
+ * What becomes of the connection behind an answer: it stays, it ends in order, or it is cut at once, with a
+ * reset or without.
+ */
+export type Disposition = 'keep' | 'close' | 'destroy' | 'reset';
 
 /** How the request wants its answer: bits. */
 export const WITHOUT_BODY = 1;

@@ -75,6 +75,7 @@ export class Server {
   #spare: (Link | undefined)[] = [];
   #isScheduled = false;
   #isClosing = false;
+  #closing: Promise<void> | undefined;
   #nowMs: number;
   #dateSecond = -1;
   #date = '';
@@ -132,8 +133,12 @@ export class Server {
    * Takes no more connections, answers what was read and says `Connection: close` on the last answers. After
    * `boundMs` whatever is still open is cut.
    */
-  async close(boundMs = 5_000): Promise<void> {
-    if (this.#isClosing) return;
+  close(boundMs = 5_000): Promise<void> {
+    this.#closing ??= this.#close(boundMs);
+    return this.#closing;
+  }
+
+  async #close(boundMs: number): Promise<void> {
     this.#isClosing = true;
     this.#nowMs = this.#clock.now();
     const closed = new Promise<void>(resolve => this.#net.close(() => resolve()));
@@ -151,6 +156,13 @@ export class Server {
     clearTimeout(bound);
     clearInterval(this.#sweep);
     await closed;
+  }
+
+  /** Resets every connection but one. */
+  resetAllBut(spared: Connection): void {
+    for (const { connection, socket } of this.#links) {
+      if (connection !== spared) socket.resetAndDestroy();
+    }
   }
 
   #open(accepted: Socket): void {
@@ -276,6 +288,7 @@ export class Server {
       return;
     }
     if (connection.phase === 'gone') socket.destroySoon();
+    else if (connection.phase === 'reset') socket.resetAndDestroy();
     else if (!link.isEnded) {
       link.isEnded = true;
       socket.resume();

@@ -16,9 +16,10 @@ export function httpAnswer(said: ProcessorAnswer, minor: number): HttpAnswer {
     case 'garbage':
       return raw('\0\x16\x03 this is no answer\r\n\r\n', 'close');
     case 'closed':
-    case 'reset':
     case 'never':
       return raw('', 'destroy');
+    case 'reset':
+      return raw('', 'reset');
   }
 }
 

@@ -172,4 +172,6 @@ test('one that refuses resets what stands, takes no connection, and is back afte
   while (back === 'ECONNREFUSED') ({ ended: back } = await converse(server, post(2, '1.0')));
   assert.equal(back, 'closed');
   assert.equal((await pay(2)).status, 422);
+  assert.equal((await faults({ refuseMs: 100 })).status, 200);
+  assert.equal((await converse(server, post(3))).ended, 'ECONNREFUSED', 'and it can refuse again');
 });
