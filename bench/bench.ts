@@ -10,7 +10,8 @@
  */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { decimalOption, flag, readCommandLine, wholeOption } from '../src/options.ts';
+import { flag, option, readCommandLine } from '../src/settings/command-line.ts';
+import { decimalNumber, wholeNumber } from '../src/settings/grammar.ts';
 import { DEFINITIONS, SCRIPTS } from './suite/all.ts';
 import type { Benchmark, Definition, Wishes } from './suite/benchmark.ts';
 import { Forecast, type Run } from './tools/forecast.ts';
@@ -28,8 +29,8 @@ const { values, words } = readCommandLine({
   about:
     'The benchmarks, all or those named: in interleaved rounds, as medians with what they vary by, and as ratios.',
   options: {
-    rounds: wholeOption('how many', { min: 1, max: 1000, standard: 5 }),
-    seconds: decimalOption('for each contender in a round', { min: 0.1, max: 86_400, standard: 3 }),
+    rounds: option('how many', 'N', wholeNumber(1, 1000), 5),
+    seconds: option('for each contender in a round', 'N', decimalNumber(0.1, 86_400), 3),
     large: flag('summary and cost with ten million payments too, which takes minutes to prepare'),
     long: flag('growth over ten minutes instead of half of one'),
     list: flag('says what there is'),

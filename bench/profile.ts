@@ -8,7 +8,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { decimalOption, flag, oneOf, readCommandLine, wholeOption } from '../src/options.ts';
+import { flag, option, readCommandLine } from '../src/settings/command-line.ts';
+import { decimalNumber, oneOf, wholeNumber } from '../src/settings/grammar.ts';
 import { Children } from './tools/children.ts';
 import { load } from './tools/load.ts';
 import { cpuMs } from './tools/processes.ts';
@@ -20,11 +21,11 @@ const { values, words } = readCommandLine({
   command: 'node bench/profile.ts',
   about: 'Where the time of one backend goes, by function, or by system call.',
   options: {
-    seconds: decimalOption('how long', { min: 0.1, max: 86_400, standard: 5 }),
-    connections: wholeOption('on which payments are sent', { min: 1, max: 10_000, standard: 64 }),
-    ack: oneOf('when 202 is sent', ['parse', 'commit', 'flush'], 'commit'),
+    seconds: option('how long', 'N', decimalNumber(0.1, 86_400), 5),
+    connections: option('on which payments are sent', 'N', wholeNumber(1, 10_000), 64),
+    ack: option('when 202 is sent', 'parse|commit|flush', oneOf('parse', 'commit', 'flush'), 'commit'),
     strace: flag('system calls instead of functions, where strace is installed'),
-    rows: wholeOption('how many functions are shown', { min: 1, max: 10_000, standard: 40 }),
+    rows: option('how many functions are shown', 'N', wholeNumber(1, 10_000), 40),
   },
   words: {
     known: {

@@ -9,7 +9,8 @@
  *
  * Ends with status 1 when the books disagreed or an accepted payment is not settled.
  */
-import { address, decimalOption, flag, readCommandLine, wholeOption } from '../src/options.ts';
+import { flag, option, readCommandLine } from '../src/settings/command-line.ts';
+import { decimalNumber, httpUrl, wholeNumber } from '../src/settings/grammar.ts';
 import type { Endpoints } from './rinha/auditor.ts';
 import { startContainers } from './rinha/containers.ts';
 import { play, playFloor, type ScenarioResult } from './rinha/scenario.ts';
@@ -29,15 +30,16 @@ const { values } = readCommandLine({
 Ends with 1 when the books disagreed or an accepted payment is not settled.`,
   options: {
     containers: flag("starts the stack with Docker Compose, within the challenge's limits"),
-    url: address('a soquete that runs already, instead of a stack of its own', undefined),
-    default: address("that one's default processor", 'http://localhost:8001'),
-    fallback: address("that one's fallback processor", 'http://localhost:8002'),
-    seconds: decimalOption('how long; the script is played as much faster', {
-      min: 0.1,
-      max: 86_400,
-      standard: FULL_SECONDS,
-    }),
-    users: wholeOption('how many there are at the end', { min: 1, max: 10_000, standard: USERS }),
+    url: option('a soquete that runs already, instead of a stack of its own', 'URL', httpUrl, undefined),
+    default: option("that one's default processor", 'URL', httpUrl, 'http://localhost:8001'),
+    fallback: option("that one's fallback processor", 'URL', httpUrl, 'http://localhost:8002'),
+    seconds: option(
+      'how long; the script is played as much faster',
+      'N',
+      decimalNumber(0.1, 86_400),
+      FULL_SECONDS,
+    ),
+    users: option('how many there are at the end', 'N', wholeNumber(1, 10_000), USERS),
     'with-floor': flag("plays the same load to HAProxy's constant answer before"),
     together: flag('plays it to that at the same time, where other work disturbs this machine'),
     floor: flag('plays it to that alone'),

@@ -2,7 +2,7 @@
  * One backend: reads its settings, puts the parts together, joins the others, listens, and stops in good
  * order.
  */
-import { type Config, ConfigError, readConfig } from './config.ts';
+
 import { createPages } from './dashboard/pages.ts';
 import { sourceOf } from './dashboard/source.ts';
 import { routes } from './http/routes.ts';
@@ -11,6 +11,8 @@ import { Instance } from './payments/instance.ts';
 import { letCompilersGiveWay } from './priority.ts';
 import { CircuitBreaker } from './processors/circuit-breaker.ts';
 import { UndiciClient } from './processors/undici-client.ts';
+import { type Config, readConfig } from './settings/backend.ts';
+import { UnusableSetting } from './settings/grammar.ts';
 import { FileLog } from './storage/embedded/file-log.ts';
 import { SharedDirectoryFeed } from './storage/embedded/shared-directory-feed.ts';
 import { openSqliteStore, type ThreadOptions } from './storage/embedded/sqlite/thread-client.ts';
@@ -148,7 +150,7 @@ function stopOnSignal(server: Server, { instance, telemetry, processors }: Backe
 try {
   await main();
 } catch (error) {
-  const expected = error instanceof ConfigError || error instanceof StoreOpenError;
+  const expected = error instanceof UnusableSetting || error instanceof StoreOpenError;
   console.error(expected ? `soquete: ${error.message}` : error);
   process.exit(expected ? EXIT_CONFIG : 1);
 }

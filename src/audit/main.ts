@@ -5,7 +5,8 @@
  */
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { address, flag, type Option, readCommandLine, textOption } from '../options.ts';
+import { flag, option, readCommandLine } from '../settings/command-line.ts';
+import { httpUrl, instantMs, someText } from '../settings/grammar.ts';
 import {
   type AuditWindow,
   describe,
@@ -77,28 +78,31 @@ async function main(): Promise<number> {
     about: `Do soquete's books agree with the processors' own, to the cent?
 Ends with 0 when they agree, 1 when they do not, 2 when someone could not be asked.`,
     options: {
-      url: address('soquete', 'http://localhost:9999'),
-      default: {
-        ...address('the default processor', 'http://localhost:8001'),
-        variable: 'PROCESSOR_DEFAULT_URL',
-      },
-      fallback: {
-        ...address('the fallback processor', 'http://localhost:8002'),
-        variable: 'PROCESSOR_FALLBACK_URL',
-      },
-      token: textOption('what the processors take as X-Rinha-Token', {
-        shown: 'TOKEN',
-        takes: 'a token',
-        standard: '123',
-      }),
-      from: instant('only payments requested at this instant or later', -Infinity),
-      to: instant('only payments requested at this instant or earlier', Infinity),
+      url: option('soquete', 'URL', httpUrl, 'http://localhost:9999'),
+      default: option(
+        'the default processor',
+        'URL',
+        httpUrl,
+        'http://localhost:8001',
+        'PROCESSOR_DEFAULT_URL',
+      ),
+      fallback: option(
+        'the fallback processor',
+        'URL',
+        httpUrl,
+        'http://localhost:8002',
+        'PROCESSOR_FALLBACK_URL',
+      ),
+      token: option('what the processors take as X-Rinha-Token', 'TOKEN', someText('a token'), '123'),
+      from: option('only payments requested at this instant or later', 'T', instantMs, -Infinity),
+      to: option('only payments requested at this instant or earlier', 'T', instantMs, Infinity),
       ids: flag('payment by payment, also when the sums agree'),
-      sent: textOption('payment by payment those of a file, one correlationId a line', {
-        shown: 'FILE',
-        takes: 'a file of correlationIds, one a line',
-        standard: undefined,
-      }),
+      sent: option(
+        'payment by payment those of a file, one correlationId a line',
+        'FILE',
+        someText('a file of correlationIds, one a line'),
+        undefined,
+      ),
     },
   });
   const window: AuditWindow = { fromMs: values.from, toMs: values.to };
@@ -134,15 +138,6 @@ async function* lines(file: string): AsyncGenerator<string> {
   } catch (error) {
     throw new CannotAsk(`${file} cannot be read: ${(error as Error).message}`);
   }
-}
-
-/** An instant, as ms since 1970. */
-function instant(about: string, standard: number): Option<number> {
-  const read = (given: string): number | undefined => {
-    const ms = Date.parse(given);
-    return Number.isNaN(ms) ? undefined : ms;
-  };
-  return { shown: 'T', about, takes: 'an instant such as 2026-07-10T12:34:56.000Z', read, standard };
 }
 
 if (import.meta.main) {

@@ -10,7 +10,8 @@ import { signedDecimal, VERDICTS } from '../audit/reconciliation.ts';
 import { auditSent, auditSums } from '../audit/run.ts';
 import { Sources } from '../audit/sources.ts';
 import { type Chance, chance } from '../domain/random.ts';
-import { readCommandLine, wholeOption } from '../options.ts';
+import { option, readCommandLine } from '../settings/command-line.ts';
+import { someText, wholeNumber } from '../settings/grammar.ts';
 import { type RunningStack, startStack } from '../testing/stack.ts';
 import { Client } from './client.ts';
 import { Injuries } from './fault-injector.ts';
@@ -131,21 +132,20 @@ if (import.meta.main) {
     about: `Sends payments through the real stack while its parts are killed, paused and restarted and the processors misbehave.
 Ends with 0 when nothing is lost or double and the books agree, with 1 otherwise.`,
     options: {
-      payments: wholeOption('how many', { min: 1, max: 10_000_000, standard: 100_000 }),
-      connections: wholeOption('on which they are sent', { min: 1, max: 10_000, standard: 64 }),
-      seed: wholeOption('injures the same parts at the same times (one from the clock)', {
-        min: 0,
-        max: 2 ** 32 - 1,
-        standard: undefined,
-      }),
-      rows: {
-        shown: 'TEXT',
-        about:
-          'plays the rows of docs/promises.md instead that have this in their names, or "all", one by one',
-        takes: 'a part of a name, or "all"',
-        read: (text: string): string | undefined => text,
-        standard: undefined,
-      },
+      payments: option('how many', 'N', wholeNumber(1, 10_000_000), 100_000),
+      connections: option('on which they are sent', 'N', wholeNumber(1, 10_000), 64),
+      seed: option(
+        'injures the same parts at the same times (one from the clock)',
+        'N',
+        wholeNumber(0, 2 ** 32 - 1),
+        undefined,
+      ),
+      rows: option(
+        'plays the rows of docs/promises.md instead that have this in their names, or "all", one by one',
+        'TEXT',
+        someText('a part of a name, or "all"'),
+        undefined,
+      ),
     },
   });
   const { payments, connections, rows, seed = Date.now() % 1_000_000 } = values;

@@ -1,8 +1,9 @@
 /** What the pages may ask of a backend: the seam between showing and doing. */
-import type { Config } from '../config.ts';
+
 import type { Clock } from '../domain/clock.ts';
 import type { Readiness } from '../payments/api.ts';
 import type { Instance } from '../payments/instance.ts';
+import type { Config } from '../settings/backend.ts';
 import type { History, InspectedPayment, Inspection } from '../storage/inspection.ts';
 import { promised } from '../storage/ports.ts';
 import type { InstanceSeen, Sample, SharedHealth } from '../telemetry/snapshot.ts';

@@ -5,7 +5,8 @@
  * is read whole and cut at random, by our connection and by Node's server. A disagreement is a fault unless
  * the tables of `fuzz-oracles.ts` give its reason. The seed replays a run.
  */
-import { decimalOption, readCommandLine, wholeOption } from '../options.ts';
+import { option, readCommandLine } from '../settings/command-line.ts';
+import { decimalNumber, wholeNumber } from '../settings/grammar.ts';
 import { exampleInputs, JSON_INPUTS, mutate, seededFloat } from './inputs.ts';
 import { compare, compareJson, featuresOf, mismatchOf, NodeReader, REASONS, readOurs } from './oracles.ts';
 
@@ -85,12 +86,13 @@ async function main(): Promise<void> {
     command: 'npm run fuzz --',
     about: 'Spoils requests and JSON texts and looks for one that is read in two ways.',
     options: {
-      seconds: decimalOption('how long', { min: 0.1, max: 1_000_000, standard: 30 }),
-      seed: wholeOption('replays the run that said it (one from the clock)', {
-        min: 0,
-        max: 2 ** 32 - 1,
-        standard: undefined,
-      }),
+      seconds: option('how long', 'N', decimalNumber(0.1, 1_000_000), 30),
+      seed: option(
+        'replays the run that said it (one from the clock)',
+        'N',
+        wholeNumber(0, 2 ** 32 - 1),
+        undefined,
+      ),
     },
   });
   const { seconds, seed = Date.now() % 2 ** 31 } = values;

@@ -7,7 +7,8 @@
  */
 
 import { PROCESSORS, type ProcessorIndex } from '../domain/payment.ts';
-import { type Option, readCommandLine, textOption, wholeOption } from '../options.ts';
+import { option, readCommandLine } from '../settings/command-line.ts';
+import { portNumber, someText } from '../settings/grammar.ts';
 import { type ProcessorServer, serveProcessor } from './listener.ts';
 
 interface Settings {
@@ -22,29 +23,19 @@ function settings(): Settings {
     command: 'node src/processor-simulator/main.ts',
     about: 'The simulated payment processors. With neither port given both run, on 8001 and 8002.',
     options: {
-      default: { ...port('the port of the default processor'), variable: 'DEFAULT_PORT' },
-      fallback: { ...port('the port of the fallback processor'), variable: 'FALLBACK_PORT' },
-      host: {
-        ...textOption('where they listen', {
-          shown: 'HOST',
-          takes: 'a name or an address',
-          standard: '127.0.0.1',
-        }),
-        variable: 'HOST',
-      },
+      default: option('the port of the default processor', 'PORT', portNumber(0), undefined, 'DEFAULT_PORT'),
+      fallback: option(
+        'the port of the fallback processor',
+        'PORT',
+        portNumber(0),
+        undefined,
+        'FALLBACK_PORT',
+      ),
+      host: option('where they listen', 'HOST', someText('a name or an address'), '127.0.0.1', 'HOST'),
     },
   });
   const neither = values.default === undefined && values.fallback === undefined;
   return { ports: neither ? [8001, 8002] : [values.default, values.fallback], host: values.host };
-}
-
-/** Port 0 is any free one. */
-function port(about: string): Option<number | undefined> {
-  return {
-    ...wholeOption(about, { min: 0, max: 65_535, standard: undefined }),
-    shown: 'PORT',
-    takes: 'a port from 0 to 65535',
-  };
 }
 
 async function start(which: ProcessorIndex, port: number, host: string): Promise<ProcessorServer> {

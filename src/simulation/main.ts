@@ -5,7 +5,8 @@
  * The first seed that fails is run again with a trace of what concerns the payment that went wrong, and ends
  * the run with status 1. The same seed gives the same run.
  */
-import { readCommandLine, wholeOption } from '../options.ts';
+import { option, readCommandLine } from '../settings/command-line.ts';
+import { wholeNumber } from '../settings/grammar.ts';
 import { Coverage } from './coverage.ts';
 import { KINDS } from './plan.ts';
 import { type Report, simulate, World } from './world.ts';
@@ -68,9 +69,9 @@ const { values } = readCommandLine({
   command: 'npm run simulate --',
   about: 'Lives through worlds, each with faults of its own, and counts broken promises.',
   options: {
-    seeds: wholeOption('how many', { min: 1, max, standard: 1000 }),
-    first: wholeOption('the first seed', { min: 0, max, standard: 1 }),
-    seed: wholeOption('this one only, with what happened in it', { min: 0, max, standard: undefined }),
+    seeds: option('how many', 'N', wholeNumber(1, max), 1000),
+    first: option('the first seed', 'N', wholeNumber(0, max), 1),
+    seed: option('this one only, with what happened in it', 'N', wholeNumber(0, max), undefined),
   },
 });
 if (values.seed !== undefined) await one(values.seed);

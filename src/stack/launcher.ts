@@ -5,10 +5,11 @@
 import { randomUUID } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { UnusableSetting } from '../settings/grammar.ts';
 import { type Command, type End, guarded, MISCONFIGURED, SupervisedProcess } from './child.ts';
 import { BACKEND_ENVIRONMENT, BACKEND_FLAGS } from './node-flags.ts';
 import { accepts, healthyInstance, portProblem, type ServiceAddress } from './ready.ts';
-import { readSettings, type Settings, Unusable } from './settings.ts';
+import { readSettings, type Settings } from './settings.ts';
 
 const BACKENDS = ['backend-1', 'backend-2', 'backend-3'] as const;
 
@@ -33,7 +34,7 @@ const SAME_SIGNAL_MS = 1_000;
 const say = (line: string): void => console.log(`soquete: ${line}`);
 const complain = (line: string): void => console.error(`soquete: ${line}`);
 
-/** Starts the stack and says when it is ready. Throws `Unusable` when it cannot start. */
+/** Starts the stack and says when it is ready. Throws `UnusableSetting` when it cannot start. */
 async function launch(env: NodeJS.ProcessEnv): Promise<void> {
   const startedAt = performance.now();
   const settings = readSettings(env);
@@ -230,7 +231,7 @@ async function findPortsFree({ port, statsPort, haproxy, simulated }: Settings):
         problem = await portProblem(host, wantedPort);
       }
       if (problem === undefined) return;
-      throw new Unusable(
+      throw new UnusableSetting(
         `port ${wantedPort} ${problem}: end what listens there, or choose another with ${variable}=`,
       );
     }),
@@ -243,7 +244,7 @@ async function clearRunDirectory(settings: Settings): Promise<void> {
   for (const name of BACKENDS) {
     const path = socketPath(name, settings);
     if (await accepts({ socketPath: path })) {
-      throw new Unusable(
+      throw new UnusableSetting(
         `${path} is served by another stack: end that one, or choose another folder with RUN_DIR=`,
       );
     }
@@ -288,7 +289,7 @@ const pause = (ms: number): Promise<void> => new Promise(resolve => setTimeout(r
 try {
   await launch(process.env);
 } catch (error) {
-  if (!(error instanceof Unusable)) throw error;
+  if (!(error instanceof UnusableSetting)) throw error;
   complain(error.message);
   process.exit(1);
 }

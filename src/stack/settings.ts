@@ -1,40 +1,39 @@
 /** What the launcher takes from the environment: its own settings, and what each of its children is given. */
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
-
-/** `http` and `tcp` are HAProxy's modes; `none` lets the kernel spread connections over the backends. */
-export const PROXIES = ['http', 'tcp', 'none'] as const;
-export type Proxy = (typeof PROXIES)[number];
+import { environmentReader } from '../settings/environment.ts';
+import { oneOf, portNumber, someText } from '../settings/grammar.ts';
 
 export interface Settings {
   readonly port: number;
   /** Where HAProxy shows its statistics; undefined for nowhere. */
   readonly statsPort: number | undefined;
   readonly runDir: string;
-  readonly proxy: Proxy;
+  /** `http` and `tcp` are HAProxy's modes; `none` lets the kernel spread connections over the backends. */
+  readonly proxy: 'http' | 'tcp' | 'none';
   /** Where HAProxy is; undefined where it is not installed. */
   readonly haproxy: string | undefined;
   /** The ports of the processors to simulate, those left out that the environment names by URL. */
   readonly simulated: Readonly<Record<'default' | 'fallback', number | undefined>>;
 }
 
-/** A setting that cannot be used; the message is one line that says what to mend. */
-export class Unusable extends Error {
-  override name = 'Unusable';
-}
-
+/** Throws `UnusableSetting`. */
 export function readSettings(env: NodeJS.ProcessEnv): Settings {
-  const proxy = env['PROXY'] || 'http';
-  if (!isProxy(proxy)) throw new Unusable(`PROXY takes http, tcp or none, not ${JSON.stringify(proxy)}`);
+  const read = environmentReader(
+    env,
+    (name, text, takes) => `${name} takes ${takes}, not ${JSON.stringify(text)}`,
+  );
+  const proxy = read('PROXY', 'http', { ...oneOf('http', 'tcp', 'none'), takes: 'http, tcp or none' });
+  const port = read('PORT', undefined, portNumber(1));
   const ports = {
-    default: portIn(env, 'PROCESSOR_DEFAULT_PORT', 8001),
-    fallback: portIn(env, 'PROCESSOR_FALLBACK_PORT', 8002),
+    default: read('PROCESSOR_DEFAULT_PORT', 8001, portNumber(1)),
+    fallback: read('PROCESSOR_FALLBACK_PORT', 8002, portNumber(1)),
   };
   return {
-    port: portIn(env, 'PORT', 9999),
+    port: port ?? 9999,
     // A second stack on another port is not to stumble over the statistics of the first.
-    statsPort: env['STATS_PORT'] || !env['PORT'] ? portIn(env, 'STATS_PORT', 9998) : undefined,
-    runDir: env['RUN_DIR'] || './run',
+    statsPort: read('STATS_PORT', port === undefined ? 9998 : undefined, portNumber(1)),
+    runDir: read('RUN_DIR', './run', someText('a folder')),
     proxy,
     haproxy: proxy === 'none' ? undefined : findProgram('haproxy', env['PATH']),
     simulated: {
@@ -42,20 +41,6 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
       fallback: env['PROCESSOR_FALLBACK_URL'] ? undefined : ports.fallback,
     },
   };
-}
-
-function isProxy(text: string): text is Proxy {
-  return (PROXIES as readonly string[]).includes(text);
-}
-
-function portIn(env: NodeJS.ProcessEnv, name: string, standard: number): number {
-  const text = env[name];
-  if (text === undefined || text === '') return standard;
-  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
-  if (port < 1 || port > 65_535) {
-    throw new Unusable(`${name} takes a port from 1 to 65535, not ${JSON.stringify(text)}`);
-  }
-  return port;
 }
 
 /** An ordinary user's PATH on Debian lacks the folders where servers are installed. */

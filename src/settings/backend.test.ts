@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ConfigError, readConfig } from './config.ts';
+import { readConfig } from './backend.ts';
+import { UnusableSetting } from './grammar.ts';
 
 test('an empty environment gives the documented defaults', () => {
   const config = readConfig({});
@@ -25,6 +26,10 @@ test('an empty value counts as unset', () => {
   assert.equal(readConfig({ INSTANCE: '', ACK_AFTER: '' }).ackAfter, 'commit');
 });
 
+test('an instant is read with its offset', () => {
+  assert.equal(readConfig({ AUDIT_FROM: '1970-01-01T01:00:00.5+00:30' }).auditFromMs, 1_800_500);
+});
+
 test('sockets and ports are read as they are written', () => {
   assert.deepEqual(readConfig({ LISTEN: 'tcp:0.0.0.0:9999' }).listen, {
     is: 'tcp',
@@ -38,6 +43,7 @@ test('sockets and ports are read as they are written', () => {
 const unusable: readonly [string, string][] = [
   ['INSTANCE', 'a b'],
   ['INSTANCE', '../x'],
+  ['INSTANCE', 'a\nb'],
   ['LISTEN', '9999'],
   ['LISTEN', 'unix:'],
   ['LISTEN', `unix:/${'x'.repeat(107)}`],
@@ -61,14 +67,16 @@ const unusable: readonly [string, string][] = [
   ['LOG_LEVEL', 'loud'],
   ['AUDIT_FROM', 'yesterday'],
   ['AUDIT_FROM', '2026'],
+  ['AUDIT_FROM', '2026-07-10T12:34:56'],
+  ['AUDIT_FROM', '2026-02-30T00:00:00Z'],
   ['PROCESSOR_CONTROLS', 'yes'],
 ];
 for (const [name, value] of unusable) {
-  test(`${name}=${value.slice(0, 20)} stops the start with one line that names it`, () => {
+  test(`${name}=${JSON.stringify(value.slice(0, 20))} stops the start with one line that names it`, () => {
     assert.throws(
       () => readConfig({ [name]: value }),
       (error: Error) => {
-        assert.ok(error instanceof ConfigError);
+        assert.ok(error instanceof UnusableSetting);
         assert.match(error.message, new RegExp(`^${name}=.* cannot be used: it takes .+`));
         assert.ok(!error.message.includes('\n'));
         return true;

@@ -2,17 +2,8 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import {
-  address,
-  decimalOption,
-  flag,
-  type Option,
-  oneOf,
-  type Program,
-  readOptions,
-  textOption,
-  wholeOption,
-} from './options.ts';
+import { flag, type Option, option, type Program, readOptions } from './command-line.ts';
+import { decimalNumber, httpUrl, oneOf, someText, UnusableSetting, wholeNumber } from './grammar.ts';
 
 type AnyProgram = Program<Readonly<Record<string, Option<unknown>>>>;
 
@@ -21,11 +12,11 @@ const baker = {
   command: 'npm run baker --',
   about: 'Bakes.',
   options: {
-    loaves: wholeOption('how many', { min: 1, max: 99, standard: 3 }),
-    hours: decimalOption('how long', { min: 0.5, max: 24, standard: undefined }),
-    crust: oneOf('what it is like', ['soft', 'dark'], 'soft'),
-    oven: { ...address('where', 'http://localhost:1'), variable: 'OVEN' },
-    recipe: textOption('what of', { shown: 'FILE', takes: 'a file', standard: undefined }),
+    loaves: option('how many', 'N', wholeNumber(1, 99), 3),
+    hours: option('how long', 'N', decimalNumber(0.5, 24), undefined),
+    crust: option('what it is like', 'soft|dark', oneOf('soft', 'dark'), 'soft'),
+    oven: option('where', 'URL', httpUrl, 'http://localhost:1', 'OVEN'),
+    recipe: option('what of', 'FILE', someText('a file'), undefined),
     salted: flag('with salt'),
   },
 };
@@ -50,8 +41,12 @@ const valuesOf = (args: readonly string[], environment = {}): unknown => {
   return reading.is === 'read' ? reading.values : reading;
 };
 const complaintOf = (args: readonly string[], program: AnyProgram = baker, environment = {}): unknown => {
-  const reading = readOptions(program, args, environment);
-  return reading.is === 'unusable' ? reading.line : reading;
+  try {
+    return readOptions(program, args, environment);
+  } catch (error) {
+    assert.ok(error instanceof UnusableSetting);
+    return `${program.name}: ${error.message}`;
+  }
 };
 
 test('each option is read as what it is, and has its standard value where it is not given', () => {
@@ -163,7 +158,7 @@ interface Ended {
 
 const run = (program: string, option: string): Promise<Ended> =>
   new Promise(resolve => {
-    const script = join(import.meta.dirname, '..', program);
+    const script = join(import.meta.dirname, '../..', program);
     execFile(process.execPath, [script, option], { timeout: 30_000 }, (error, stdout, stderr) =>
       resolve({ status: error === null ? 0 : Number(error.code), stdout, stderr }),
     );

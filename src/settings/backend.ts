@@ -1,0 +1,89 @@
+/**
+ * The environment of a backend, read once: one frozen Config, or one line that names the variable and what
+ * it takes.
+ */
+import { type Environment, environmentReader } from './environment.ts';
+import {
+  httpUrl,
+  instantMs,
+  oneOf,
+  type SettingReader,
+  someText,
+  UnusableSetting,
+  wholeNumber,
+  zeroOrOne,
+} from './grammar.ts';
+
+export type Config = ReturnType<typeof readConfig>;
+
+export type Listen =
+  | { readonly is: 'unix'; readonly path: string }
+  | { readonly is: 'tcp'; readonly host: string; readonly port: number };
+
+const STANDARD_LISTEN: Listen = { is: 'unix', path: './run/backend-1.sock' };
+
+/** Reads a backend's configuration. Throws `UnusableSetting`. An empty value counts as unset. */
+export function readConfig(environment: Environment) {
+  const read = environmentReader(environment);
+  const milliseconds = (min: number, max: number) => wholeNumber(min, max, 'milliseconds');
+  const config = {
+    instance: read('INSTANCE', 'backend-1', instanceName),
+    listen: read('LISTEN', STANDARD_LISTEN, listen),
+    processorUrls: [
+      read('PROCESSOR_DEFAULT_URL', 'http://payment-processor-default:8080', httpUrl),
+      read('PROCESSOR_FALLBACK_URL', 'http://payment-processor-fallback:8080', httpUrl),
+    ] as const,
+    /** The directory of the embedded store and of the logs. */
+    storeDirectory: read('STORE_URL', './data', storeDirectory),
+    ackAfter: read('ACK_AFTER', 'commit', oneOf('parse', 'commit', 'flush')),
+    queueCapacity: read('QUEUE_CAPACITY', 262_144, wholeNumber(16, 2 ** 24, 'payments')),
+    workerConcurrency: read('WORKER_CONCURRENCY', 64, wholeNumber(1, 1024, 'attempts')),
+    defaultAttempts: read('DEFAULT_ATTEMPTS', 5, wholeNumber(1, 1000, 'attempts')),
+    attemptTimeoutMs: read('ATTEMPT_TIMEOUT_MS', 10_000, milliseconds(1, 600_000)),
+    backoffMinMs: read('BACKOFF_MIN_MS', 100, milliseconds(1, 600_000)),
+    backoffMaxMs: read('BACKOFF_MAX_MS', 2000, milliseconds(1, 600_000)),
+    fallbackAfterMs: read('FALLBACK_AFTER_MS', 30_000, milliseconds(0, 2 ** 31 - 1)),
+    allowPurge: read('ALLOW_PURGE', false, zeroOrOne),
+    logLevel: read('LOG_LEVEL', 'info', oneOf('debug', 'info', 'warn', 'error')),
+    /** For the processors' own sums, which are compared with ours where it is given. */
+    adminToken: read('PROCESSOR_ADMIN_TOKEN', undefined, someText('a token')),
+    /**
+     * Payments requested before are left out of the comparison: a simulated processor begins with empty books.
+     */
+    auditFromMs: read('AUDIT_FROM', 0, instantMs),
+    /** Whether the dashboard may break the processors: only for simulated ones. */
+    processorControls: read('PROCESSOR_CONTROLS', false, zeroOrOne),
+  };
+  if (config.backoffMinMs > config.backoffMaxMs) {
+    throw new UnusableSetting(
+      `BACKOFF_MIN_MS=${config.backoffMinMs} cannot be used: it takes at most BACKOFF_MAX_MS (${config.backoffMaxMs})`,
+    );
+  }
+  return Object.freeze(config);
+}
+
+const instanceName = someText(
+  '1 to 64 letters, digits, dots, dashes or underscores',
+  /^[A-Za-z0-9._-]{1,64}$/,
+);
+
+/** The longest path of a Unix socket on Linux, without the NUL that ends it. */
+const SOCKET_PATH_BYTES_MAX = 107;
+
+const listen: SettingReader<Listen> = {
+  takes: 'unix:/path.sock or tcp:host:port',
+  read(text) {
+    const path = /^unix:(.+)$/s.exec(text)?.[1];
+    if (path !== undefined) {
+      return Buffer.byteLength(path) <= SOCKET_PATH_BYTES_MAX ? { is: 'unix', path } : undefined;
+    }
+    const [, host, port] = /^tcp:(\[[0-9a-fA-F:]+\]|[^:\s]+):(\d{1,5})$/.exec(text) ?? [];
+    if (host === undefined || Number(port) > 65_535) return undefined;
+    return { is: 'tcp', host: host.replace(/^\[|\]$/g, ''), port: Number(port) };
+  },
+};
+
+const storeDirectory: SettingReader<string> = {
+  takes: 'sqlite:DIR',
+  read: text => /^sqlite:(.+)$/s.exec(text)?.[1],
+};
