@@ -1,13 +1,13 @@
-/** Every benchmark runs, small: what it asserts of its own work is the test. */
+/**
+ * Every benchmark runs, small: what it asserts of its own work is the test. HAProxy is what they measure; a
+ * machine without it has no use for them.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { withoutHaproxy as skip } from '../src/testing/haproxy.ts';
 import { draw } from './report/picture.ts';
 import { DEFINITIONS } from './suite/all.ts';
-import { program } from './tools/children.ts';
 import { measure, resultsTable } from './tools/rounds.ts';
-
-/** HAProxy is what they measure; a machine without it has no use for them. */
-const skip = program('haproxy') === undefined ? 'HAProxy is not installed' : false;
 
 for (const { name, about, open } of DEFINITIONS) {
   test(`${name}: ${about}`, { skip, timeout: 60_000 }, async () => {

@@ -1,7 +1,9 @@
 /**
  * One server for `suite/http-ceiling.ts`.
  *
- *   node bench/http-server.ts soquete|counting|raw|node:http|fastify ADDRESS     a port, or the path of a Unix socket
+ *   node bench/http-server.ts soquete|counting|raw|node:http|fastify ADDRESS
+ *
+ * ADDRESS is a port, or the path of a Unix socket.
  */
 import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';

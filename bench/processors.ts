@@ -16,7 +16,8 @@ import { randomInt } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import autocannon from 'autocannon';
-import { Children, freePort, listening, program } from './tools/children.ts';
+import { freePorts } from '../src/testing/ports.ts';
+import { ChildProcesses, listening, program } from '../src/testing/processes.ts';
 import { median } from './tools/statistics.ts';
 import { number, table } from './tools/table.ts';
 
@@ -38,7 +39,7 @@ const CONSTANT = `
 `;
 
 /** Answers of status 200 a second. */
-async function measure(children: Children, port: number, seconds: number): Promise<number> {
+async function measure(children: ChildProcesses, port: number, seconds: number): Promise<number> {
   const seed = randomInt(2 ** 32);
   const url = `http://127.0.0.1:${port}/payments`;
   if (program('wrk') === undefined) return cannon(url, seed, seconds);
@@ -94,13 +95,13 @@ function cpuSeconds(pid: number): number | undefined {
 }
 
 const seconds = Number(process.argv[2] ?? 3);
-await using children = new Children();
+await using children = new ChildProcesses();
 const start = async (name: string, port: number, args: readonly string[]) => {
   const child = children.spawn(name, process.execPath, args);
-  await listening({ port, host: '127.0.0.1' }, child);
+  await listening(child, { port, host: '127.0.0.1' });
   return { name, port, pid: child.pid, rates: [] as number[], requests: 0, startCpu: cpuSeconds(child.pid) };
 };
-const ports = [await freePort(), await freePort()] as const;
+const ports = await freePorts(2);
 const servers = [
   await start('constant', ports[0], ['-e', CONSTANT, String(ports[0])]),
   await start('processor', ports[1], [

@@ -10,10 +10,11 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { flag, option, readCommandLine } from '../src/settings/command-line.ts';
 import { decimalNumber, oneOf, wholeNumber } from '../src/settings/grammar.ts';
-import { Children } from './tools/children.ts';
+import { absentProcessors, simulatedProcessors } from '../src/testing/backends.ts';
+import { ChildProcesses } from '../src/testing/processes.ts';
 import { load } from './tools/load.ts';
 import { cpuMs } from './tools/processes.ts';
-import { absentProcessors, simulatedProcessors, startSoquete } from './tools/soquete.ts';
+import { startSoquete } from './tools/soquete.ts';
 import { table } from './tools/table.ts';
 
 const { values, words } = readCommandLine({
@@ -48,7 +49,7 @@ interface Profile {
   readonly timeDeltas: readonly number[];
 }
 
-await using children = new Children();
+await using children = new ChildProcesses();
 const profiles = join(children.directory, 'profiles');
 const soquete = await startSoquete(children, {
   processors: settles ? await simulatedProcessors(children) : await absentProcessors(),

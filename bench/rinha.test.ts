@@ -1,22 +1,22 @@
 /** The scenario, thirty times as fast and with few users: the books agree and nothing is left over. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { withoutHaproxy as skip } from '../src/testing/haproxy.ts';
+import { ChildProcesses } from '../src/testing/processes.ts';
+import { startStack } from '../src/testing/stack.ts';
 import { play, playFloor } from './rinha/scenario.ts';
 import { inconsistencies, outcomeLines, score } from './rinha/score.ts';
 import { STAGES } from './rinha/stages.ts';
-import { Children, program } from './tools/children.ts';
 import { ProgressLine, silence } from './tools/progress.ts';
 import { constantProxy } from './tools/proxy.ts';
-import { startLauncher } from './tools/soquete.ts';
 
-const skip = program('haproxy') === undefined ? 'HAProxy is not installed' : false;
 const size = { seconds: 2, users: 40 };
 const silent = (): ProgressLine => new ProgressLine(silence);
 
 test('the scenario ends without lag and without a disagreement', { skip, timeout: 60_000 }, async () => {
-  await using children = new Children();
-  const { url, processors } = await startLauncher(children);
-  const places = { url, processors: { default: processors[0], fallback: processors[1] } };
+  await using stack = await startStack({ env: { ALLOW_PURGE: '1' } });
+  const [byDefault, byFallback] = stack.processorUrls;
+  const places = { url: stack.url, processors: { default: byDefault, fallback: byFallback } };
   const outcome = await play(places, size, silent());
   const lines = outcomeLines(outcome).join('\n');
   assert.equal(outcome.failed, 0, lines);
@@ -30,7 +30,7 @@ test('the scenario ends without lag and without a disagreement', { skip, timeout
 });
 
 test('the floor is measured by the same users', { skip, timeout: 30_000 }, async () => {
-  await using children = new Children();
+  await using children = new ChildProcesses();
   const { port } = await constantProxy(children);
   const { p50, max } = await playFloor({ host: '127.0.0.1', port }, { seconds: 0.5, users: 40 }, silent());
   assert.ok(p50 > 0 && p50 <= max);

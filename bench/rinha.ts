@@ -4,23 +4,23 @@
  *
  *   npm run bench:rinha                      starts a stack of its own
  *   npm run bench:rinha -- --containers      starts it with Docker, within the challenge's limits
- *   npm run bench:rinha -- --url http://localhost:9999 --default http://localhost:8001 --fallback http://localhost:8002
+ *   npm run bench:rinha -- --url http://localhost:9999     plays it to a soquete that runs already
  *   npm run bench:rinha -- --seconds 6       everything ten times as fast
  *
  * Ends with status 1 when the books disagreed or an accepted payment is not settled.
  */
 import { flag, option, readCommandLine } from '../src/settings/command-line.ts';
 import { decimalNumber, httpUrl, wholeNumber } from '../src/settings/grammar.ts';
+import { ChildProcesses } from '../src/testing/processes.ts';
+import { type RunningStack, startStack } from '../src/testing/stack.ts';
 import type { Endpoints } from './rinha/auditor.ts';
 import { startContainers } from './rinha/containers.ts';
 import { play, playFloor, type ScenarioResult } from './rinha/scenario.ts';
 import { bestScore, floorLines, isFlawless, outcomeLines, score } from './rinha/score.ts';
 import { FULL_SECONDS, USERS } from './rinha/stages.ts';
-import { Children } from './tools/children.ts';
 import { keep } from './tools/keep.ts';
 import { ProgressLine, silence } from './tools/progress.ts';
 import { constantProxy } from './tools/proxy.ts';
-import { startLauncher } from './tools/soquete.ts';
 import type { Latency } from './tools/statistics.ts';
 
 const { values } = readCommandLine({
@@ -47,9 +47,11 @@ Ends with 1 when the books disagreed or an accepted payment is not settled.`,
   status: 78,
 });
 const size = { seconds: values.seconds, users: values.users };
+/** As a person starts it, but that it may be purged. */
+const env = { ALLOW_PURGE: '1', LOG_LEVEL: 'info' };
 
 const progress = new ProgressLine();
-await using children = new Children();
+await using children = new ChildProcesses();
 const isFull = size.seconds === FULL_SECONDS && size.users === USERS;
 
 if (values.floor) {
@@ -57,7 +59,8 @@ if (values.floor) {
 } else {
   const before = values['with-floor'] && !values.together ? await floor() : undefined;
   await using containers = values.containers ? await startContainers() : undefined;
-  const found = containers?.places ?? (await places());
+  await using stack = values.containers || values.url !== undefined ? undefined : await startStack({ env });
+  const found = containers?.places ?? placesOf(stack);
   const beside = values.together ? floor(new ProgressLine(silence)) : undefined;
   const outcome = await play(found, size, progress);
   report(outcome, before ?? (await beside));
@@ -71,12 +74,10 @@ async function floor(shown = progress): Promise<Latency> {
   return await playFloor({ host: '127.0.0.1', port }, size, shown);
 }
 
-async function places(): Promise<Endpoints> {
-  if (values.url !== undefined) {
-    return { url: values.url, processors: { default: values.default, fallback: values.fallback } };
-  }
-  const { url, processors } = await startLauncher(children);
-  return { url, processors: { default: processors[0], fallback: processors[1] } };
+/** Where the stack is that was started, or else that which the command line names. */
+function placesOf(stack: RunningStack | undefined): Endpoints {
+  const [byDefault, byFallback] = stack?.processorUrls ?? [values.default, values.fallback];
+  return { url: stack?.url ?? values.url!, processors: { default: byDefault, fallback: byFallback } };
 }
 
 function report(outcome: ScenarioResult, constant: Latency | undefined): void {

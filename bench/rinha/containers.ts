@@ -6,8 +6,8 @@
  * part of a core that no limit counts.
  */
 import { spawnSync } from 'node:child_process';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { until } from '../../src/testing/until.ts';
 import type { Endpoints } from './auditor.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -35,7 +35,7 @@ export async function startContainers(): Promise<Containers> {
     processors.up();
     stack.up();
     const url = `http://${stack.address('haproxy')}:9999`;
-    await ready(`${url}/health`);
+    await until(() => isReady(`${url}/health`), `200 from ${url}/health`, READY_PATIENCE_MS, POLL_MS);
     return {
       places: {
         url,
@@ -107,15 +107,8 @@ function run([command, ...args]: readonly string[]): string {
   );
 }
 
-async function ready(url: string): Promise<void> {
-  const giveUpAt = performance.now() + READY_PATIENCE_MS;
-  for (;;) {
-    const status = await fetch(url).then(
-      answer => answer.status,
-      () => 0,
-    );
-    if (status === 200) return;
-    if (performance.now() > giveUpAt) throw new Error(`${url} does not answer with 200`);
-    await sleep(POLL_MS);
-  }
-}
+const isReady = (url: string): Promise<boolean> =>
+  fetch(url).then(
+    ({ status }) => status === 200,
+    () => false,
+  );

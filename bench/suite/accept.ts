@@ -2,12 +2,19 @@
  * What it costs to accept: `202` when a payment is in memory, when no process's death can lose it, when no
  * power loss can. With the processors away it is accepting alone; with them there, accepting has to go first.
  */
+
+import {
+  absentProcessors,
+  simulatedProcessors,
+  stopBackends,
+  storeDirectory,
+} from '../../src/testing/backends.ts';
 import { constantProxy } from '../tools/proxy.ts';
-import { absentProcessors, simulatedProcessors, startSoquete, stopBackends } from '../tools/soquete.ts';
+import { startSoquete } from '../tools/soquete.ts';
 import { benchmark, type Contender, type Definition } from './benchmark.ts';
 import { CONNECTIONS, constantServers, drive, figuresOf, LOAD_COLUMNS } from './drive.ts';
 import { ceiling } from './sockets.ts';
-import { assertStored, storeDirectory } from './stored.ts';
+import { assertStored } from './stored.ts';
 
 export const accept: Definition = {
   name: 'accept',

@@ -1,6 +1,7 @@
 /** What a benchmark is: contenders that are measured in turns, and which of their figures to show. */
+
+import type { ChildProcesses } from '../../src/testing/processes.ts';
 import type { Picture } from '../report/picture.ts';
-import type { Children } from '../tools/children.ts';
 import type { Results } from '../tools/rounds.ts';
 
 /** Everything measured in one round, by name. */
@@ -11,7 +12,7 @@ export interface Round {
   readonly number: number;
   readonly seconds: number;
   /** Of this round alone: gone with everything in it when the round is over. */
-  readonly children: Children;
+  readonly children: ChildProcesses;
   /** Says what goes on besides measuring, for whoever waits. */
   readonly tell: (what: string) => void;
 }

@@ -4,20 +4,16 @@
  */
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type ProcessorPair, simulatedProcessors, storeDirectory } from '../../src/testing/backends.ts';
+import type { RunningProcess } from '../../src/testing/processes.ts';
 import type { Picture } from '../report/picture.ts';
 import { startUsers } from '../rinha/users.ts';
-import type { RunningProcess } from '../tools/children.ts';
 import { cpuMs, residentMiB, writtenBytes } from '../tools/processes.ts';
 import type { Results } from '../tools/rounds.ts';
-import {
-  type ProcessorPair,
-  type RunningSoquete,
-  simulatedProcessors,
-  startSoquete,
-} from '../tools/soquete.ts';
+import { type RunningSoquete, startSoquete } from '../tools/soquete.ts';
 import { benchmark, type Contender, type Definition, type Measurements } from './benchmark.ts';
 import { Fillings, loadingSeconds } from './fill.ts';
-import { sizeOf, storeDirectory } from './stored.ts';
+import { sizeOf } from './stored.ts';
 
 const RATES = [50, 500, 5000] as const;
 const USUAL_RATE = 500;

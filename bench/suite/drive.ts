@@ -4,9 +4,9 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Children, listening } from '../tools/children.ts';
+import { type ChildProcesses, listening } from '../../src/testing/processes.ts';
 import { type Generator, type LoadResult, load } from '../tools/load.ts';
-import { balancer } from '../tools/proxy.ts';
+import { balancedUrl } from '../tools/proxy.ts';
 import type { Measurements } from './benchmark.ts';
 
 export const CONNECTIONS = 64;
@@ -14,24 +14,17 @@ export const CONNECTIONS = 64;
 const WARM_UP_SECONDS = 1;
 
 /** Three servers without any work to do, behind HAProxy on Unix sockets; the URL to load. */
-export async function constantServers(
-  children: Children,
-  kind: 'raw' | 'node:http',
-  door: 'http' | 'tcp' = 'http',
-): Promise<string> {
+export async function constantServers(children: ChildProcesses, kind: 'raw' | 'node:http'): Promise<string> {
   const script = fileURLToPath(new URL('constant.ts', import.meta.url));
   const paths = [1, 2, 3].map(number => join(children.directory, `constant-${number}.sock`));
   await Promise.all(
     paths.map(path =>
-      listening({ path }, children.spawn('constant server', process.execPath, [script, kind, path])),
+      listening(children.spawn('constant server', process.execPath, [script, kind, path]), {
+        socketPath: path,
+      }),
     ),
   );
-  const { port } = await balancer(
-    children,
-    door,
-    paths.map(path => `unix@${path}`),
-  );
-  return `http://127.0.0.1:${port}`;
+  return await balancedUrl(children, paths);
 }
 
 export interface DrivenLoad extends LoadResult {
@@ -41,7 +34,7 @@ export interface DrivenLoad extends LoadResult {
 
 /** Warms up, then measures. Whatever is not a 202 is a failure of the benchmark. */
 export async function drive(
-  children: Children,
+  children: ChildProcesses,
   url: string,
   seconds: number,
   { connections = CONNECTIONS, generator }: { connections?: number; generator?: Generator } = {},

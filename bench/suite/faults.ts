@@ -4,16 +4,19 @@
  */
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Auditor, PROCESSOR_NAMES } from '../rinha/auditor.ts';
+import { simulatedProcessors } from '../../src/testing/backends.ts';
+import type { ChildProcesses } from '../../src/testing/processes.ts';
+import { until } from '../../src/testing/until.ts';
+import { Auditor, disagreementCents } from '../rinha/auditor.ts';
 import { startUsers } from '../rinha/users.ts';
-import type { Children } from '../tools/children.ts';
-import { simulatedProcessors, startSoquete } from '../tools/soquete.ts';
+import { startSoquete } from '../tools/soquete.ts';
 import { benchmark, type Definition, type Measurements } from './benchmark.ts';
 
 const FLOW = { users: 50, thinkMs: 100, rampMs: 100, cents: 1990 } as const;
 const FAIL_RATE = 0.4;
 /** A backlog has to be gone within this. */
 const PATIENCE_MS = 60_000;
+const POLL_MS = 10;
 
 export const faults: Definition = {
   name: 'faults',
@@ -30,7 +33,7 @@ export const faults: Definition = {
   },
 };
 
-async function play(children: Children, seconds: number): Promise<Measurements> {
+async function play(children: ChildProcesses, seconds: number): Promise<Measurements> {
   const startedAtMs = Date.now();
   const processors = await simulatedProcessors(children);
   const { url, port, backends } = await startSoquete(children, { processors });
@@ -51,27 +54,18 @@ async function play(children: Children, seconds: number): Promise<Measurements> 
   await sleep(seconds * 1000);
   const opened = backends.flatMap((child, at) => openedAtMs(child.said().slice(heard[at])));
 
-  const backlog = flow.accepted - (await settled());
+  const waiting = async () => flow.accepted - (await settled());
+  const backlog = await waiting();
   await set(byDefault, 'failure', { failure: false });
   const returnedAt = performance.now();
-  while (flow.accepted - (await settled()) > FLOW.users) {
-    assert.ok(performance.now() - returnedAt < PATIENCE_MS, 'the backlog does not go away');
-    await sleep(10);
-  }
+  await until(async () => (await waiting()) <= FLOW.users, 'the backlog to be gone', PATIENCE_MS, POLL_MS);
   const goneMs = performance.now() - returnedAt;
   await flow.done;
-  while ((await settled()) < flow.accepted) {
-    assert.ok(performance.now() - returnedAt < PATIENCE_MS, 'not all payments were settled');
-    await sleep(10);
-  }
+  await until(async () => (await waiting()) <= 0, 'all payments to be settled', PATIENCE_MS, POLL_MS);
   // The last answers may be on their way from the processors to the books.
   const books = async () => auditor.books(startedAtMs, Date.now() + 1000);
-  let { ours, theirs } = await books();
-  while (PROCESSOR_NAMES.some(name => ours[name].cents !== theirs[name].cents)) {
-    assert.ok(performance.now() - returnedAt < PATIENCE_MS, 'the books differ');
-    await sleep(10);
-    ({ ours, theirs } = await books());
-  }
+  await until(async () => disagreementCents(await books()) === 0, 'the books to agree', PATIENCE_MS, POLL_MS);
+  const { ours } = await books();
   return {
     settledPerSecond,
     fallbackShare: ours.fallback.requests / flow.accepted,

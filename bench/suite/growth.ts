@@ -7,9 +7,10 @@
  */
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { simulatedProcessors } from '../../src/testing/backends.ts';
 import type { ChartLine, Picture } from '../report/picture.ts';
 import { startUsers } from '../rinha/users.ts';
-import { simulatedProcessors, startSoquete } from '../tools/soquete.ts';
+import { startSoquete } from '../tools/soquete.ts';
 import { slope } from '../tools/statistics.ts';
 import { TELLING } from '../tools/told.ts';
 import { benchmark, type Definition, type Measurements, type Round, together } from './benchmark.ts';

@@ -8,9 +8,10 @@
  */
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Children, freePort, listening, type RunningProcess } from '../tools/children.ts';
+import { freePort } from '../../src/testing/ports.ts';
+import { type ChildProcesses, listening, type RunningProcess } from '../../src/testing/processes.ts';
 import { cpuMs } from '../tools/processes.ts';
-import { balancer, constantProxy, constantProxyOn } from '../tools/proxy.ts';
+import { balancedUrl, constantProxy, constantProxyOn } from '../tools/proxy.ts';
 import { askHeap, TELLING } from '../tools/told.ts';
 import { benchmark, type Column, type Contender, type Definition, type Measurements } from './benchmark.ts';
 import { drive } from './drive.ts';
@@ -57,7 +58,7 @@ export const directly = (name: string, kind: string): Contender => ({
   run: async ({ children, seconds }) => {
     const port = await freePort();
     const server = spawn(children, kind, String(port));
-    await listening({ host: '127.0.0.1', port }, server);
+    await listening(server, { host: '127.0.0.1', port });
     return measured(children, `http://127.0.0.1:${port}`, seconds, [server], true);
   },
 });
@@ -75,8 +76,8 @@ const proxied = (name: string, kind: string): Contender => ({
   run: async ({ children, seconds }) => {
     const paths = pathsOf(children);
     const servers = paths.map(path => spawn(children, kind, path));
-    await Promise.all(paths.map((path, at) => listening({ path }, servers[at]!)));
-    return measured(children, await balanced(children, paths), seconds, servers, true);
+    await Promise.all(paths.map((path, at) => listening(servers[at]!, { socketPath: path })));
+    return measured(children, await balancedUrl(children, paths), seconds, servers, true);
   },
 });
 
@@ -85,27 +86,18 @@ const haproxyProxied: Contender = {
   run: async ({ children, seconds }) => {
     const paths = pathsOf(children);
     const server = await constantProxyOn(children, paths);
-    return measured(children, await balanced(children, paths), seconds, [server], false);
+    return measured(children, await balancedUrl(children, paths), seconds, [server], false);
   },
 };
 
-const spawn = (children: Children, kind: string, address: string): RunningProcess =>
+const spawn = (children: ChildProcesses, kind: string, address: string): RunningProcess =>
   children.spawn(kind, process.execPath, [...TELLING, script, kind, address]);
 
-const pathsOf = ({ directory }: Children): string[] =>
+const pathsOf = ({ directory }: ChildProcesses): string[] =>
   [1, 2, 3].map(number => join(directory, `${number}.sock`));
 
-async function balanced(children: Children, paths: readonly string[]): Promise<string> {
-  const { port } = await balancer(
-    children,
-    'http',
-    paths.map(path => `unix@${path}`),
-  );
-  return `http://127.0.0.1:${port}`;
-}
-
 async function measured(
-  children: Children,
+  children: ChildProcesses,
   url: string,
   seconds: number,
   servers: readonly RunningProcess[],

@@ -3,7 +3,8 @@
  * under full load, and some time after it.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { simulatedProcessors, startSoquete } from '../tools/soquete.ts';
+import { simulatedProcessors } from '../../src/testing/backends.ts';
+import { startSoquete } from '../tools/soquete.ts';
 import { TELLING } from '../tools/told.ts';
 import { benchmark, type Definition, type Measurements, type Round, together } from './benchmark.ts';
 import { drive } from './drive.ts';

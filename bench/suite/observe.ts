@@ -2,12 +2,14 @@
  * What it costs to be watched: to count every request without sampling, and to have three dashboards open
  * while somebody scrapes /metrics.
  */
+
+import { absentProcessors, stopBackends, storeDirectory } from '../../src/testing/backends.ts';
 import { cpuMs } from '../tools/processes.ts';
-import { absentProcessors, startSoquete, stopBackends } from '../tools/soquete.ts';
+import { startSoquete } from '../tools/soquete.ts';
 import { benchmark, type Column, type Contender, type Definition } from './benchmark.ts';
 import { CONNECTIONS, drive } from './drive.ts';
 import { directly, CEILING_COLUMNS as SERVER_COLUMNS } from './http-ceiling.ts';
-import { assertStored, storeDirectory } from './stored.ts';
+import { assertStored } from './stored.ts';
 
 const COLUMNS: readonly Column[] = [
   { figure: 'perSecond', title: 'payments/s', ratio: true },

@@ -1,10 +1,12 @@
 /** The processes of one stack, by name, and what each has of memory: of all of it, and of V8's heap. */
-import type { RunningProcess } from '../tools/children.ts';
+
+import type { ProcessorPair } from '../../src/testing/backends.ts';
+import type { RunningProcess } from '../../src/testing/processes.ts';
+import { BACKENDS } from '../../src/testing/stack.ts';
 import { residentMiB, shareMiB } from '../tools/processes.ts';
-import type { ProcessorPair, RunningSoquete } from '../tools/soquete.ts';
+import type { RunningSoquete } from '../tools/soquete.ts';
 import { askHeap } from '../tools/told.ts';
 
-export const BACKENDS = ['backend-1', 'backend-2', 'backend-3'] as const;
 export const PROXY = 'HAProxy';
 export const SIMULATED = 'simulated processors';
 /** What a deployment has to pay for: the processors are simulated. */

@@ -3,10 +3,11 @@
  * undici alone can post to the same processors: that does no more than the last step.
  */
 import assert from 'node:assert/strict';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { simulatedProcessors } from '../../src/testing/backends.ts';
+import { until } from '../../src/testing/until.ts';
 import { load } from '../tools/load.ts';
-import { simulatedProcessors, startSoquete } from '../tools/soquete.ts';
+import { startSoquete } from '../tools/soquete.ts';
 import { benchmark, type Contender, type Definition } from './benchmark.ts';
 import { CONNECTIONS } from './drive.ts';
 
@@ -68,13 +69,8 @@ function undiciAlone(processes: number): Contender {
   };
 }
 
-async function settled(urls: readonly string[], payments: number): Promise<void> {
-  const giveUpAt = performance.now() + PATIENCE_MS;
-  while ((await recorded(urls)) < payments) {
-    assert.ok(performance.now() < giveUpAt, 'not all payments were settled');
-    await sleep(20);
-  }
-}
+const settled = (urls: readonly string[], payments: number): Promise<void> =>
+  until(async () => (await recorded(urls)) >= payments, 'all payments to be settled', PATIENCE_MS);
 
 /** How many payments the processors have, together. */
 async function recorded(urls: readonly string[]): Promise<number> {

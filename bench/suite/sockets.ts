@@ -3,15 +3,17 @@
  * or without either, to how many backends. The processors refuse every connection, so accepting is all that
  * is measured; the ceilings answer without doing anything.
  */
+
+import { absentProcessors, stopBackends, storeDirectory } from '../../src/testing/backends.ts';
 import type { Picture } from '../report/picture.ts';
 import { bestGenerator, type Generator } from '../tools/load.ts';
 import { nginxIsMissing } from '../tools/nginx.ts';
 import { constantProxy } from '../tools/proxy.ts';
 import type { Results } from '../tools/rounds.ts';
-import { absentProcessors, type SoqueteOptions, startSoquete, stopBackends } from '../tools/soquete.ts';
+import { type SoqueteOptions, startSoquete } from '../tools/soquete.ts';
 import { benchmark, type Contender, type Definition } from './benchmark.ts';
 import { CONNECTIONS, constantServers, drive, figuresOf, LOAD_COLUMNS } from './drive.ts';
-import { assertStored, storeDirectory } from './stored.ts';
+import { assertStored } from './stored.ts';
 
 const USUAL = 'Unix sockets';
 const USUAL_COUNT = 3;
@@ -33,7 +35,7 @@ export const sockets: Definition = {
       soquete('HAProxy in TCP mode, Unix sockets', { door: 'haproxy tcp' }),
       soquete('HAProxy in TCP mode, TCP', { door: 'haproxy tcp', wire: 'tcp' }),
       ...COUNTS.filter(backends => backends !== USUAL_COUNT).map(backends =>
-        soquete(named(backends), { backends }),
+        soquete(named(backends), { count: backends }),
       ),
     ];
     const byNginx = [

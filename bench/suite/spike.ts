@@ -3,11 +3,12 @@
  * memory.
  */
 
-import type { Children } from '../tools/children.ts';
+import { simulatedProcessors } from '../../src/testing/backends.ts';
+import type { ChildProcesses } from '../../src/testing/processes.ts';
 import { load } from '../tools/load.ts';
 import { residentMiB } from '../tools/processes.ts';
 import { constantProxy } from '../tools/proxy.ts';
-import { simulatedProcessors, startSoquete } from '../tools/soquete.ts';
+import { startSoquete } from '../tools/soquete.ts';
 import { benchmark, type Definition, type Measurements } from './benchmark.ts';
 import { figuresOf } from './drive.ts';
 
@@ -28,7 +29,7 @@ export const spike: Definition = {
     const contenders = [
       {
         name: 'soquete',
-        run: async ({ children, seconds }: { children: Children; seconds: number }) => {
+        run: async ({ children, seconds }: { children: ChildProcesses; seconds: number }) => {
           const processors = await simulatedProcessors(children);
           const { url, backends } = await startSoquete(children, { processors });
           const resident = () => backends.reduce((sum, { pid }) => sum + residentMiB(pid), 0);
@@ -37,7 +38,7 @@ export const spike: Definition = {
       },
       {
         name: 'ceiling: HAProxy alone',
-        run: async ({ children, seconds }: { children: Children; seconds: number }) => {
+        run: async ({ children, seconds }: { children: ChildProcesses; seconds: number }) => {
           const { port, child } = await constantProxy(children);
           return await spiked(children, `http://127.0.0.1:${port}`, seconds, () => residentMiB(child.pid));
         },
@@ -48,7 +49,7 @@ export const spike: Definition = {
 };
 
 async function spiked(
-  children: Children,
+  children: ChildProcesses,
   url: string,
   seconds: number,
   resident: () => number,

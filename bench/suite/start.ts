@@ -2,9 +2,9 @@
 import { randomUUID } from 'node:crypto';
 import { connect, type NetConnectOpts } from 'node:net';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { BACKEND_ENVIRONMENT, BACKEND_FLAGS } from '../../src/stack/node-flags.ts';
-import { absentProcessors, entry, stackEnvironment } from '../tools/soquete.ts';
+import { absentProcessors, spawnBackend, storeDirectory } from '../../src/testing/backends.ts';
+import { launchStack } from '../../src/testing/stack.ts';
+import { until } from '../../src/testing/until.ts';
 import { benchmark, type Contender, type Definition, type Round } from './benchmark.ts';
 import { Fillings } from './fill.ts';
 
@@ -14,10 +14,10 @@ export const start: Definition = {
   open: ({ small }) => {
     const fillings = new Fillings();
     const directory = async ({ children, tell }: Round, payments: number): Promise<string> =>
-      payments === 0 ? join(children.directory, 'store') : (await fillings.of(payments, tell)).directory;
+      payments === 0 ? storeDirectory(children) : (await fillings.of(payments, tell)).directory;
     const stored = (name: string, payments: number): Contender[] => [
       { name: `one backend${name}`, run: async round => backend(round, await directory(round, payments)) },
-      { name: `the stack${name}`, run: async round => stack(round, await directory(round, payments)) },
+      { name: `the stack${name}`, run: async round => stack(await directory(round, payments)) },
     ];
     const contenders = [...stored('', 0), ...(small ? [] : stored(', 1 million payments stored', 1e6))];
     return benchmark([{ figure: 'ms', title: 'ms', ratio: true }], contenders, {
@@ -28,46 +28,23 @@ export const start: Definition = {
 
 async function backend({ children }: Round, directory: string) {
   const path = join(children.directory, 'backend-1.sock');
-  const { urls } = await absentProcessors();
-  const environment = {
-    INSTANCE: 'backend-1',
-    LISTEN: `unix:${path}`,
-    PROCESSOR_DEFAULT_URL: urls[0],
-    PROCESSOR_FALLBACK_URL: urls[1],
-    STORE_URL: `sqlite:${directory}`,
-    ...BACKEND_ENVIRONMENT,
-  };
-  const startedAt = performance.now();
-  children.spawn(
-    'backend-1',
-    process.execPath,
-    [...BACKEND_FLAGS, entry('main.js', 'src/main.ts')],
-    environment,
-  );
-  await firstAccepted({ path });
-  return { ms: performance.now() - startedAt };
+  const options = { processors: await absentProcessors(), storeDirectory: directory };
+  const { startedAtMs } = spawnBackend(children, 'backend-1', `unix:${path}`, options);
+  return { ms: await firstAcceptedMs({ path }, startedAtMs) };
 }
 
-async function stack({ children }: Round, directory: string) {
-  const { environment, port } = await stackEnvironment(children);
-  const startedAt = performance.now();
-  children.spawn('stack', process.execPath, [entry('stack.js', 'src/stack/launcher.ts')], {
-    ...environment,
-    STORE_URL: `sqlite:${directory}`,
-  });
-  await firstAccepted({ host: '127.0.0.1', port });
-  return { ms: performance.now() - startedAt };
+async function stack(directory: string) {
+  const env = { STORE_URL: `sqlite:${directory}`, LOG_LEVEL: 'info' };
+  await using stack = await launchStack({ env });
+  return { ms: await firstAcceptedMs({ host: '127.0.0.1', port: stack.port }, stack.launcher.startedAtMs) };
 }
 
 const TRY_EVERY_MS = 1;
 const PATIENCE_MS = 60_000;
 
-async function firstAccepted(where: NetConnectOpts): Promise<void> {
-  const giveUpAt = performance.now() + PATIENCE_MS;
-  while (!(await isAccepted(where))) {
-    if (performance.now() > giveUpAt) throw new Error('no payment was accepted');
-    await sleep(TRY_EVERY_MS);
-  }
+async function firstAcceptedMs(where: NetConnectOpts, startedAtMs: number): Promise<number> {
+  await until(() => isAccepted(where), 'a payment to be accepted', PATIENCE_MS, TRY_EVERY_MS);
+  return performance.now() - startedAtMs;
 }
 
 function isAccepted(where: NetConnectOpts): Promise<boolean> {

@@ -2,10 +2,6 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import type { Children } from '../tools/children.ts';
-
-/** Where `startSoquete` has the store if nothing else is asked for. */
-export const storeDirectory = ({ directory }: Children): string => join(directory, 'store');
 
 export interface StoreSize {
   readonly payments: number;

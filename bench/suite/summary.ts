@@ -5,10 +5,11 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'undici';
+import { simulatedProcessors } from '../../src/testing/backends.ts';
 import type { Picture } from '../report/picture.ts';
 import { startUsers } from '../rinha/users.ts';
 import type { Results } from '../tools/rounds.ts';
-import { simulatedProcessors, startSoquete } from '../tools/soquete.ts';
+import { startSoquete } from '../tools/soquete.ts';
 import { latencyOf, Samples } from '../tools/statistics.ts';
 import { benchmark, type Contender, type Definition } from './benchmark.ts';
 import { Fillings, loadingSeconds } from './fill.ts';

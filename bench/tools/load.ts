@@ -7,7 +7,7 @@
 import { randomInt } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import autocannon from 'autocannon';
-import { type Children, program } from './children.ts';
+import { type ChildProcesses, program } from '../../src/testing/processes.ts';
 
 export interface LoadResult {
   /** Answers 202 a second. */
@@ -38,7 +38,7 @@ export interface LoadOptions {
   readonly generator?: Generator;
 }
 
-export function load(children: Children, options: LoadOptions): Promise<LoadResult> {
+export function load(children: ChildProcesses, options: LoadOptions): Promise<LoadResult> {
   const isShort = options.seconds < SHORTEST_SECONDS;
   return isShort || (options.generator ?? bestGenerator()) === 'autocannon'
     ? cannon(options)
@@ -47,7 +47,10 @@ export function load(children: Children, options: LoadOptions): Promise<LoadResu
 
 const script = fileURLToPath(new URL('payments.lua', import.meta.url));
 
-async function wrk(children: Children, { url, connections, seconds }: LoadOptions): Promise<LoadResult> {
+async function wrk(
+  children: ChildProcesses,
+  { url, connections, seconds }: LoadOptions,
+): Promise<LoadResult> {
   const args = ['-t1', `-c${connections}`, `-d${Math.round(seconds)}`, '-s', script];
   const child = children.spawn('wrk', 'wrk', [...args, `${url}/payments`, '--', String(randomInt(2 ** 32))]);
   await child.exited;

@@ -4,8 +4,9 @@
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Children, freePort, listening, program } from './children.ts';
-import type { BenchProxy } from './proxy.ts';
+import { freePort } from '../../src/testing/ports.ts';
+import { listening, program } from '../../src/testing/processes.ts';
+import type { Balancer } from './proxy.ts';
 
 export const nginxIsMissing = (): boolean => program('nginx') === undefined;
 
@@ -13,15 +14,15 @@ export const nginxIsMissing = (): boolean => program('nginx') === undefined;
 const KEPT = 512;
 
 /** nginx before servers at `addresses` (`unix@/path` or `host:port`, as HAProxy writes them). */
-export async function nginx(children: Children, addresses: readonly string[]): Promise<BenchProxy> {
+export const nginx: Balancer = async (children, addresses) => {
   const port = await freePort();
   const file = join(children.directory, 'nginx.conf');
   writeFileSync(file, configuration(children.directory, port, addresses));
   const args = ['-e', 'stderr', '-p', children.directory, '-c', file];
   const child = children.spawn('nginx', program('nginx') ?? 'nginx', args);
-  await listening({ host: '127.0.0.1', port }, child);
+  await listening(child, { host: '127.0.0.1', port });
   return { port, child };
-}
+};
 
 // Without a master process, ending this one leaves no other behind.
 const configuration = (directory: string, port: number, addresses: readonly string[]): string => `

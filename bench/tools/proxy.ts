@@ -4,7 +4,8 @@
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Children, freePort, listening, program, type RunningProcess } from './children.ts';
+import { freePort } from '../../src/testing/ports.ts';
+import { type ChildProcesses, listening, program, type RunningProcess } from '../../src/testing/processes.ts';
 
 /** As in haproxy/haproxy.cfg: so that what is compared differs in nothing but in what is compared. */
 const COMMON = `
@@ -30,14 +31,17 @@ export interface BenchProxy {
 }
 
 /** HAProxy that answers 202 itself, to clients on a port: nothing behind it can be faster. */
-export function constantProxy(children: Children): Promise<BenchProxy> {
+export function constantProxy(children: ChildProcesses): Promise<BenchProxy> {
   return start(children, port => constant(`127.0.0.1:${port}`));
 }
 
 /** The same on Unix sockets, for a proxy in front of it. */
-export async function constantProxyOn(children: Children, paths: readonly string[]): Promise<RunningProcess> {
+export async function constantProxyOn(
+  children: ChildProcesses,
+  paths: readonly string[],
+): Promise<RunningProcess> {
   const child = spawn(children, 'constant', constant(paths.map(path => `unix@${path}`).join(',')));
-  for (const path of paths) await listening({ path }, child);
+  for (const path of paths) await listening(child, { socketPath: path });
   return child;
 }
 
@@ -48,17 +52,17 @@ frontend floor
     http-request return status 202
 `;
 
-/** HAProxy before servers at `addresses` (`unix@/path` or `host:port`). */
-export function balancer(
-  children: Children,
-  mode: 'http' | 'tcp',
-  addresses: readonly string[],
-): Promise<BenchProxy> {
-  const servers = addresses.map((address, at) => `    server backend-${at + 1} ${address}`).join('\n');
-  const http = '\n    retry-on conn-failure empty-response\n    http-reuse always';
-  return start(
-    children,
-    port => `${COMMON}
+export type Balancer = (children: ChildProcesses, addresses: readonly string[]) => Promise<BenchProxy>;
+
+/** Starts HAProxy before servers at `addresses` (`unix@/path` or `host:port`). */
+export const balancer =
+  (mode: 'http' | 'tcp'): Balancer =>
+  (children, addresses) => {
+    const servers = addresses.map((address, at) => `    server backend-${at + 1} ${address}`).join('\n');
+    const http = '\n    retry-on conn-failure empty-response\n    http-reuse always';
+    return start(
+      children,
+      port => `${COMMON}
 frontend payments
     mode ${mode}
     bind 127.0.0.1:${port}
@@ -68,17 +72,24 @@ backend backends
     balance roundrobin${mode === 'http' ? http : ''}
 ${servers}
 `,
-  );
+    );
+  };
+
+/** HAProxy in HTTP mode before servers on Unix sockets; the URL to load. */
+export async function balancedUrl(children: ChildProcesses, paths: readonly string[]): Promise<string> {
+  const addresses = paths.map(path => `unix@${path}`);
+  const { port } = await balancer('http')(children, addresses);
+  return `http://127.0.0.1:${port}`;
 }
 
-async function start(children: Children, configuration: (port: number) => string): Promise<BenchProxy> {
+async function start(children: ChildProcesses, configuration: (port: number) => string): Promise<BenchProxy> {
   const port = await freePort();
   const child = spawn(children, String(port), configuration(port));
-  await listening({ host: '127.0.0.1', port }, child);
+  await listening(child, { host: '127.0.0.1', port });
   return { port, child };
 }
 
-function spawn(children: Children, name: string, configuration: string): RunningProcess {
+function spawn(children: ChildProcesses, name: string, configuration: string): RunningProcess {
   const file = join(children.directory, `haproxy-${name}.cfg`);
   writeFileSync(file, configuration);
   return children.spawn('haproxy', program('haproxy') ?? 'haproxy', ['-f', file]);

@@ -2,8 +2,9 @@
  * Measures contenders in interleaved rounds: what disturbs the machine for a while disturbs all of them, and
  * each is compared with the first one of its own round.
  */
+
+import { ChildProcesses } from '../../src/testing/processes.ts';
 import type { Benchmark, Column, Measurements } from '../suite/benchmark.ts';
-import { Children } from './children.ts';
 import { median, spread } from './statistics.ts';
 import { number, table } from './table.ts';
 
@@ -35,7 +36,7 @@ export async function measure(benchmark: Benchmark, plan: RoundPlan): Promise<Re
     const turns = isBackwards ? contenders.toReversed() : contenders;
     for (const { name, run } of turns) {
       plan.starting?.(round, name);
-      await using children = new Children();
+      await using children = new ChildProcesses();
       const tell = plan.tell ?? (() => undefined);
       runs.get(name)!.push(await run({ number: round, seconds: plan.seconds, children, tell }));
       plan.ended?.();

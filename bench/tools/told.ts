@@ -1,5 +1,5 @@
 /** Asks a process that was started with `TELLING` what it has in V8's heap. */
-import { type RunningProcess, untilReady } from './children.ts';
+import { type RunningProcess, untilReady } from '../../src/testing/processes.ts';
 
 /** What a process says of V8's heap of its main thread, in bytes. */
 export interface HeapFigures {
@@ -36,7 +36,7 @@ export async function askHeap(child: RunningProcess): Promise<HeapFigures> {
   const number = (answered.get(child) ?? 0) + 1;
   answered.set(child, number);
   process.kill(child.pid, 'SIGUSR2');
-  await untilReady(child, PATIENCE_MS, () => answer(child, number) !== undefined);
+  await untilReady(child, () => answer(child, number) !== undefined, PATIENCE_MS);
   return answer(child, number)!;
 }
 

@@ -5,7 +5,7 @@
 import { renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { signedDecimal } from '../audit/reconciliation.ts';
-import { until } from '../testing/stack.ts';
+import { until } from '../testing/until.ts';
 import { type Findings, Scene } from './harness.ts';
 import { bootedAnew, LoopDisk } from './loop-disk.ts';
 
@@ -50,7 +50,7 @@ export async function losePower(
   await scene.accepts((payments * 2) / 3);
   disk.cutOff();
   const cutAtMs = performance.now();
-  await scene.kill();
+  await scene.stack.kill();
   say(`power lost, ACK_AFTER=${ackAfter}: ${scene.client.accepted} payments were accepted`);
   await disk.bringBack();
   onDefault.processor.failing = false;
@@ -128,7 +128,7 @@ export async function beginAnew(
   await scene.client.send(payments / 2);
   await scene.settles();
   onDefault.processor.failing = false;
-  await scene.kill();
+  await scene.stack.kill();
   rmSync(join(scene.stack.folder, 'data'), { recursive: true });
   await scene.start();
   const emptied = await scene.audit();

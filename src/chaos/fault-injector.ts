@@ -1,10 +1,8 @@
 /** What is done to a running stack: processes killed, paused and restarted, processors that misbehave. */
-import { readFileSync } from 'node:fs';
 import type { Chance } from '../domain/random.ts';
 import { FAULTS, type Fault } from '../processor-simulator/faults.ts';
-import { killIfThere, type RunningStack } from '../testing/stack.ts';
-
-const BACKENDS = ['backend-1', 'backend-2', 'backend-3'] as const;
+import { signalIfThere } from '../testing/processes.ts';
+import { BACKENDS, type RunningStack } from '../testing/stack.ts';
 
 /** Longer than the lease after which the others take over, shorter than anyone's patience. */
 const PAUSE_MS_MAX = 5000;
@@ -46,12 +44,12 @@ export class Injuries {
 
   async #injure(): Promise<void> {
     const kinds: [string, () => unknown][] = [
-      ['backend killed', () => this.#signal('SIGKILL')],
-      ['backend killed', () => this.#signal('SIGKILL')],
+      ['backend killed', () => this.#stack.signal('SIGKILL', this.#backend())],
+      ['backend killed', () => this.#stack.signal('SIGKILL', this.#backend())],
       ['backend paused', () => this.#pause()],
-      ['backend restarted', () => this.#signal('SIGTERM')],
-      ['all backends killed', () => this.#killAll()],
-      ['proxy killed', () => this.#killProxy()],
+      ['backend restarted', () => this.#stack.signal('SIGTERM', this.#backend())],
+      ['all backends killed', () => this.#stack.signal('SIGKILL', 'backends')],
+      ['proxy killed', () => this.#stack.signal('SIGKILL', 'proxy')],
       ['processor faults', () => this.#configure(this.#processor(), 'faults', this.#someFaults())],
       ['processor faults', () => this.#configure(this.#processor(), 'faults', this.#someFaults())],
       ['processor failing', () => this.#configure(this.#processor(), 'failure', { failure: true })],
@@ -99,57 +97,18 @@ export class Injuries {
     );
   }
 
-  #backend(): string {
+  #backend(): (typeof BACKENDS)[number] {
     return BACKENDS[this.#upTo(BACKENDS.length)]!;
   }
 
-  #killAll(): void {
-    for (const pid of this.#stack.pids('INSTANCE=')) killIfThere(pid);
-  }
-
-  #signal(signal: 'SIGKILL' | 'SIGTERM'): void {
-    for (const pid of this.#stack.pids(`INSTANCE=${this.#backend()}\0`)) {
-      try {
-        process.kill(pid, signal);
-      } catch {
-        // It has just ended by another injury.
-      }
-    }
-  }
-
   #pause(): void {
-    for (const pid of this.#stack.pids(`INSTANCE=${this.#backend()}\0`)) {
-      try {
-        process.kill(pid, 'SIGSTOP');
-      } catch {
-        continue;
-      }
+    for (const pid of this.#stack.signal('SIGSTOP', this.#backend())) {
       this.#paused.add(pid);
       setTimeout(() => this.#resume(pid), this.#upTo(PAUSE_MS_MAX));
     }
   }
 
   #resume(pid: number): void {
-    if (!this.#paused.delete(pid)) return;
-    try {
-      process.kill(pid, 'SIGCONT');
-    } catch {
-      // It was killed while it was paused.
-    }
-  }
-
-  #killProxy(): void {
-    for (const pid of this.#stack.pids('SOQUETE_BIND=')) {
-      if (processName(pid) === 'haproxy') killIfThere(pid);
-    }
-  }
-}
-
-/** The name of a process; '' when it has ended meanwhile. */
-export function processName(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
-  } catch {
-    return '';
+    if (this.#paused.delete(pid)) signalIfThere(pid, 'SIGCONT');
   }
 }

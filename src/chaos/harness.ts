@@ -9,9 +9,10 @@ import { Sources } from '../audit/sources.ts';
 import type { ProcessorIndex } from '../domain/payment.ts';
 import { chance } from '../domain/random.ts';
 import { type ProcessorServer, serveProcessor } from '../processor-simulator/listener.ts';
-import { freePorts, killIfThere, type RunningStack, startStack, until } from '../testing/stack.ts';
+import { freePort } from '../testing/ports.ts';
+import { type RunningStack, startStack } from '../testing/stack.ts';
+import { until } from '../testing/until.ts';
 import { type Accepted, Client } from './client.ts';
-import { processName } from './fault-injector.ts';
 
 const TOKEN = '123';
 const SETTLE_DEADLINE_MS = 60_000;
@@ -45,8 +46,7 @@ export class Scene {
 
   static async set(options: SceneOptions): Promise<Scene> {
     const processors = [await serveProcessor(0, 0), await serveProcessor(1, 0)] as const;
-    const [port] = (await freePorts(1)) as [number];
-    return new Scene(options, processors, port);
+    return new Scene(options, processors, await freePort());
   }
 
   private constructor(options: SceneOptions, processors: Scene['processors'], port: number) {
@@ -85,13 +85,6 @@ export class Scene {
     });
   }
 
-  /** Sends a signal to one backend, or to all. */
-  signal(signal: NodeJS.Signals, backend = ''): void {
-    for (const pid of this.stack.pids(backend === '' ? 'INSTANCE=' : `INSTANCE=${backend}\0`)) {
-      process.kill(pid, signal);
-    }
-  }
-
   /** Sets something of a processor as its administration does, such as its `faults`. */
   async configure(which: ProcessorIndex, what: string, value: unknown): Promise<void> {
     await fetch(`${this.processors[which].url}/admin/configurations/${what}`, {
@@ -99,16 +92,6 @@ export class Scene {
       headers: { 'content-type': 'application/json', 'x-rinha-token': TOKEN },
       body: JSON.stringify(value),
     });
-  }
-
-  killProxy(): void {
-    for (const pid of this.stack.pids('SOQUETE_BIND=')) if (processName(pid) === 'haproxy') killIfThere(pid);
-  }
-
-  /** SIGKILL to all of it. */
-  async kill(): Promise<void> {
-    for (const pid of this.stack.pids()) killIfThere(pid);
-    await until(() => this.stack.pids().length === 0, 'the stack to be gone');
   }
 
   async accepts(count: number): Promise<void> {
@@ -172,7 +155,7 @@ export class Scene {
   /** What an operator would read in its log: each message once. */
   get told(): string[] {
     const told = new Set<string>();
-    for (const line of this.stack.output().split('\n')) {
+    for (const line of this.stack.launcher.said().split('\n')) {
       // A process that is killed may leave half a line.
       const message = /^\{"level":.*"msg":"(?<text>.*)"\}$/.exec(line)?.groups?.['text'];
       if (message !== undefined) told.add(message);
@@ -181,9 +164,8 @@ export class Scene {
   }
 
   async #until(holds: () => boolean | Promise<boolean>, what: string): Promise<void> {
-    await until(holds, what, SETTLE_DEADLINE_MS).catch((error: Error) => {
-      throw new Error(`${error.message}; the stack says:\n${this.stack.output()}`);
-    });
+    const asSaid = () => `${what}; the stack says:\n${this.stack.launcher.said()}`;
+    await until(holds, asSaid, SETTLE_DEADLINE_MS);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

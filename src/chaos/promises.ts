@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { until } from '../testing/stack.ts';
+import { until } from '../testing/until.ts';
 import { beginAnew, type LossOptions, loseBooks, loseDisk, losePower, report } from './disasters.ts';
 import { Scene } from './harness.ts';
 import { LoopDisk, noLoopDisk } from './loop-disk.ts';
@@ -127,25 +127,25 @@ async function fillDisk({ say, ...options }: LossOptions): Promise<number> {
 
 export const ROWS: readonly Row[] = [
   live('a backend is killed (`kill -9`)', async scene => {
-    scene.signal('SIGKILL', 'backend-2');
+    scene.stack.signal('SIGKILL', 'backend-2');
     await passes(5000);
   }),
   live('a backend is stopped (`SIGTERM`)', async scene => {
-    scene.signal('SIGTERM', 'backend-2');
+    scene.stack.signal('SIGTERM', 'backend-2');
     await passes(4000);
   }),
   live('a backend hangs for 6 s (`SIGSTOP`)', async scene => {
-    scene.signal('SIGSTOP', 'backend-2');
+    scene.stack.signal('SIGSTOP', 'backend-2');
     await passes(6000);
-    scene.signal('SIGCONT', 'backend-2');
+    scene.stack.signal('SIGCONT', 'backend-2');
     await passes(2000);
   }),
   live('all backends are killed', async scene => {
-    scene.signal('SIGKILL');
+    scene.stack.signal('SIGKILL', 'backends');
     await passes(4000);
   }),
   live('HAProxy is killed', async scene => {
-    scene.killProxy();
+    scene.stack.signal('SIGKILL', 'proxy');
     await passes(3000);
   }),
   live('default fails (`500`)', async scene => {

@@ -1,16 +1,11 @@
 /** The door before several cells: a payment has to find its way to the same one, however it is asked for. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
 import { test } from 'node:test';
-import { freePorts, haproxy, withoutHaproxy as skip, until } from '../testing/stack.ts';
-import { accepts } from './ready.ts';
-
-const PROJECT = join(import.meta.dirname, '../..');
+import { withoutHaproxy as skip, startProxy } from '../testing/haproxy.ts';
 
 /** Says which cell it is to whatever it is asked. */
 async function cell(name: string): Promise<{ address: string } & AsyncDisposable> {
@@ -32,52 +27,39 @@ async function cell(name: string): Promise<{ address: string } & AsyncDisposable
 test('a payment goes to one cell, however its id is written, or to none', { skip }, async () => {
   await using first = await cell('one');
   await using second = await cell('two');
-  const [port] = (await freePorts(1)) as [number];
-  const door = spawn(haproxy, ['-f', join(PROJECT, 'haproxy/cells.cfg')], {
-    env: {
-      SOQUETE_BIND: `127.0.0.1:${port}`,
-      SOQUETE_CELL_1: first.address,
-      SOQUETE_CELL_2: second.address,
-      SOQUETE_ERRORS: join(PROJECT, 'haproxy/errors'),
-    },
-    stdio: 'ignore',
+  await using door = await startProxy('cells.cfg', {
+    SOQUETE_CELL_1: first.address,
+    SOQUETE_CELL_2: second.address,
   });
-  const ended = once(door, 'close');
-  try {
-    await until(() => accepts({ host: '127.0.0.1', port }), 'the door to open');
-    const url = `http://127.0.0.1:${port}/payments`;
-    const post = async (body: string): Promise<string> =>
-      (await fetch(url, { method: 'POST', body, signal: AbortSignal.timeout(5_000) })).text();
-    const counts = new Map<string, number>();
-    for (let number = 0; number < 64; number++) {
-      const id = randomUUID();
-      const here = await post(`{"correlationId":"${id}","amount":19.90}`);
-      counts.set(here, (counts.get(here) ?? 0) + 1);
-      assert.equal(await post(`{"amount":1,"correlationId":"${id.toUpperCase()}"}`), here);
-      assert.equal(await post(`{"correlationId":"${id.replace('-', '\\u002d')}","amount":19.90}`), here);
-      assert.equal(await (await fetch(`${url}/${id}`)).text(), here);
-    }
-    // That one of them has none of 64 happens once in 2^63 runs.
-    assert.deepEqual([...counts.keys()].toSorted(), ['one', 'two']);
+  const url = `http://127.0.0.1:${door.port}/payments`;
+  const post = async (body: string): Promise<string> =>
+    (await fetch(url, { method: 'POST', body, signal: AbortSignal.timeout(5_000) })).text();
+  const counts = new Map<string, number>();
+  for (let number = 0; number < 64; number++) {
     const id = randomUUID();
-    for (const body of [
-      '{"amount":19.90}',
-      'no JSON',
-      // A cell would take these, but the door cannot tell whose they are.
-      `{"correlation\\u0049d":"${id}","amount":19.90}`,
-      `{"deep":${'['.repeat(25)}${']'.repeat(25)},"correlationId":"${id}","amount":19.90}`,
-      `{"fat":"${'-'.repeat(16_000)}","correlationId":"${id}","amount":19.90}`,
-    ]) {
-      const refusal = await fetch(url, { method: 'POST', body, signal: AbortSignal.timeout(5_000) });
-      assert.deepEqual(
-        [refusal.status, refusal.headers.get('content-type')],
-        [422, 'application/problem+json'],
-        body,
-      );
-      assert.match(await refusal.text(), /"status": 422/);
-    }
-  } finally {
-    door.kill('SIGKILL');
-    await ended;
+    const here = await post(`{"correlationId":"${id}","amount":19.90}`);
+    counts.set(here, (counts.get(here) ?? 0) + 1);
+    assert.equal(await post(`{"amount":1,"correlationId":"${id.toUpperCase()}"}`), here);
+    assert.equal(await post(`{"correlationId":"${id.replace('-', '\\u002d')}","amount":19.90}`), here);
+    assert.equal(await (await fetch(`${url}/${id}`)).text(), here);
+  }
+  // That one of them has none of 64 happens once in 2^63 runs.
+  assert.deepEqual([...counts.keys()].toSorted(), ['one', 'two']);
+  const id = randomUUID();
+  for (const body of [
+    '{"amount":19.90}',
+    'no JSON',
+    // A cell would take these, but the door cannot tell whose they are.
+    `{"correlation\\u0049d":"${id}","amount":19.90}`,
+    `{"deep":${'['.repeat(25)}${']'.repeat(25)},"correlationId":"${id}","amount":19.90}`,
+    `{"fat":"${'-'.repeat(16_000)}","correlationId":"${id}","amount":19.90}`,
+  ]) {
+    const refusal = await fetch(url, { method: 'POST', body, signal: AbortSignal.timeout(5_000) });
+    assert.deepEqual(
+      [refusal.status, refusal.headers.get('content-type')],
+      [422, 'application/problem+json'],
+      body,
+    );
+    assert.match(await refusal.text(), /"status": 422/);
   }
 });

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { until } from '../testing/stack.ts';
+import { until } from '../testing/until.ts';
 import { type End, guarded, nextPauseMs, SupervisedProcess } from './child.ts';
 
 test('a child that keeps ending is started again at once, then after growing pauses with a bound', () => {

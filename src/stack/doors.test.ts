@@ -11,8 +11,9 @@ import { after, before, test } from 'node:test';
 import { routes } from '../http/routes.ts';
 import { Server } from '../http/server.ts';
 import { type Example, readExamples } from '../testing/examples.ts';
+import { haproxy, startProxy, withoutHaproxy } from '../testing/haproxy.ts';
 import { driveConnection, FakePayments } from '../testing/http.ts';
-import { haproxy, send, startProxy, withoutHaproxy } from '../testing/stack.ts';
+import { send } from '../testing/raw-client.ts';
 
 const FIRST = 'OPTIONS /health HTTP/1.1\r\nHost: a\r\n\r\n';
 /** Ends what stays open, and is answered only by who knows where the example ends. */
@@ -126,7 +127,7 @@ const statusesIn = (output: string): number[] =>
 test("a backend's own socket answers every example", () => assertSame(socketOf(1)));
 
 test('HAProxy in TCP mode passes every example on as it is', { skip: withoutHaproxy }, async () => {
-  await using proxy = await startProxy('tcp.cfg', folder);
+  await using proxy = await startProxy('tcp.cfg', { SOQUETE_RUN: folder });
   await assertSame(proxy.port);
 });
 
@@ -137,7 +138,7 @@ for (const [how, pieceBytes] of [
   test(`HAProxy in HTTP mode refuses what it should, sent first and ${how}`, {
     skip: withoutHaproxy,
   }, async () => {
-    await using proxy = await startProxy('haproxy.cfg', folder);
+    await using proxy = await startProxy('haproxy.cfg', { SOQUETE_RUN: folder });
     for (const example of examples.filter(({ bytes }) => pieceBytes > 16 || bytes.length < 1000)) {
       const output = await play(proxy.port, example, pieceBytes);
       const [got, wanted] = [statusesIn(output), example.answers.map(({ status }) => status)];
@@ -154,7 +155,7 @@ for (const [how, pieceBytes] of [
 test('HAProxy in HTTP mode refuses a later request, or mends it as is known', {
   skip: withoutHaproxy,
 }, async () => {
-  await using proxy = await startProxy('haproxy.cfg', folder);
+  await using proxy = await startProxy('haproxy.cfg', { SOQUETE_RUN: folder });
   const mended: string[] = [];
   for (const { name, bytes, answers } of examples) {
     if (answers.length > 1 || answers[0]!.status < 400 || !answers[0]!.closes) continue;

@@ -7,7 +7,8 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { haproxy, withoutHaproxy as skip, startProxy, until } from '../testing/stack.ts';
+import { haproxy, withoutHaproxy as skip, startProxy } from '../testing/haproxy.ts';
+import { until } from '../testing/until.ts';
 
 const PROJECT = join(import.meta.dirname, '../..');
 
@@ -26,7 +27,7 @@ for (const file of ['haproxy.cfg', 'tcp.cfg', 'cells.cfg']) {
 async function withProxy(use: (url: string, folder: string) => Promise<void>): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'soquete-'));
   try {
-    await using proxy = await startProxy('haproxy.cfg', folder);
+    await using proxy = await startProxy('haproxy.cfg', { SOQUETE_RUN: folder });
     await use(`http://127.0.0.1:${proxy.port}`, folder);
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -8,16 +8,11 @@ import { existsSync, readdirSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import {
-  freePorts,
-  killIfThere,
-  launchStack,
-  type RunningStack,
-  send,
-  startStack,
-  until,
-  withoutHaproxy,
-} from '../testing/stack.ts';
+import { withoutHaproxy } from '../testing/haproxy.ts';
+import { freePorts } from '../testing/ports.ts';
+import { send } from '../testing/raw-client.ts';
+import { launchStack, type RunningStack, startStack } from '../testing/stack.ts';
+import { until } from '../testing/until.ts';
 
 interface Total {
   readonly totalRequests: number;
@@ -82,12 +77,11 @@ test('payments through HAProxy are settled, and all books agree', { skip: withou
 test('a backend killed under load costs no request and no payment', { skip: withoutHaproxy }, async () => {
   await using stack = await startStack();
   const paying = pay(stack, 1500);
-  for (const name of ['backend-2', 'backend-3', 'backend-2']) {
-    const [pid] = stack.pids(`INSTANCE=${name}\0`);
+  for (const name of ['backend-2', 'backend-3', 'backend-2'] as const) {
+    const [pid] = stack.signal('SIGKILL', name);
     assert.ok(pid !== undefined, `${name} runs`);
-    killIfThere(pid);
     await until(() => {
-      const [again] = stack.pids(`INSTANCE=${name}\0`);
+      const [again] = stack.pids(name);
       return again !== undefined && again !== pid;
     }, `${name} to be started again`);
   }
@@ -153,7 +147,8 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGKILL'] as const) {
   test(`${signal} to the launcher leaves no process and no socket`, async () => {
     await using stack = await startStack();
     await pay(stack, 20);
-    const status = await stack.end(signal);
+    process.kill(stack.launcher.pid, signal);
+    const status = await stack.launcher.exited;
     if (signal !== 'SIGKILL') assert.equal(status, 0);
     await until(() => stack.pids().length === 0, 'every process to end');
     assert.deepEqual(readdirSync(join(stack.folder, 'run')), []);
@@ -169,8 +164,7 @@ test('payments taken while no processor could be reached survive the death of ev
     },
   });
   assert.deepEqual(await pay(before, 50), { 202: 50 });
-  for (const pid of before.pids()) killIfThere(pid);
-  await until(() => before.pids().length === 0, 'every process to end');
+  await before.kill();
   await using after = await startStack({ folder: before.folder });
   assert.deepEqual(await pay(after, 50), { 202: 50 });
   await assertSettled(after, 100);
@@ -182,9 +176,8 @@ test('a busy port is one line, and nothing is started', async () => {
   const { port } = holder.address() as { port: number };
   try {
     await using stack = await launchStack({ env: { PORT: String(port) } });
-    await until(() => stack.launcher.exitCode !== null, 'the launcher to give up');
-    assert.equal(stack.launcher.exitCode, 1);
-    assert.match(stack.output(), new RegExp(`^soquete: port ${port} is in use: [^\n]+PORT=\n$`));
+    assert.equal(await stack.launcher.exited, 1);
+    assert.match(stack.launcher.said(), new RegExp(`^soquete: port ${port} is in use: [^\n]+PORT=\n$`));
     assert.equal(existsSync(join(stack.folder, 'run')), false);
   } finally {
     holder.close();
@@ -195,20 +188,22 @@ test('a second stack in the same run directory is refused', async () => {
   await using first = await startStack();
   await using second = await launchStack({ env: { RUN_DIR: join(first.folder, 'run') } });
   if (withoutHaproxy) return; // There are no sockets to quarrel about.
-  await until(() => second.launcher.exitCode !== null, 'the launcher to give up');
-  assert.match(second.output(), /^soquete: .+ is served by another stack: [^\n]+\n$/);
+  await second.launcher.exited;
+  assert.match(second.launcher.said(), /^soquete: .+ is served by another stack: [^\n]+\n$/);
   assert.equal((await fetch(`${first.url}/health`)).status, 200);
 });
 
 test('a setting that a backend cannot use stops the stack with one line', async () => {
   await using stack = await launchStack({ env: { ACK_AFTER: 'never' } });
-  await until(() => stack.launcher.exitCode !== null, 'the launcher to give up');
-  assert.equal(stack.launcher.exitCode, 78);
-  assert.match(stack.output(), /^(soquete: HAProxy is not [\s\S]*)?soquete: ACK_AFTER=never [^\n]+\n$/);
+  assert.equal(await stack.launcher.exited, 78);
+  assert.match(
+    stack.launcher.said(),
+    /^(soquete: HAProxy is not [\s\S]*)?soquete: ACK_AFTER=never [^\n]+\n$/,
+  );
 });
 
 test('a setting that the launcher cannot use is one line', async () => {
   await using stack = await launchStack({ env: { PORT: '99999' } });
-  await until(() => stack.launcher.exitCode !== null, 'the launcher to give up');
-  assert.equal(stack.output(), 'soquete: PORT takes a port from 1 to 65535, not "99999"\n');
+  await stack.launcher.exited;
+  assert.equal(stack.launcher.said(), 'soquete: PORT takes a port from 1 to 65535, not "99999"\n');
 });

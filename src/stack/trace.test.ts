@@ -8,7 +8,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { after, before, test } from 'node:test';
 import { traceIdOf } from '../domain/trace-context.ts';
-import { type RunningStack, startStack, until } from '../testing/stack.ts';
+import { type RunningStack, startStack } from '../testing/stack.ts';
+import { until } from '../testing/until.ts';
 
 interface Asked {
   readonly method: string;
