@@ -1,14 +1,9 @@
 /** Plays the scenario: users, stages and audits, each at its time. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { PROCESSORS } from '../../src/domain/payment.ts';
 import { clockText, type ProgressLine } from '../tools/progress.ts';
 import { type Latency, latencyOf, quantile } from '../tools/statistics.ts';
-import {
-  Auditor,
-  type ComparedBooks,
-  disagreementCents,
-  type Endpoints,
-  PROCESSOR_NAMES,
-} from './auditor.ts';
+import { Auditor, type ComparedBooks, disagreementCents, type Endpoints } from './auditor.ts';
 import {
   AUDIT_EVERY_SECONDS,
   FULL_SECONDS,
@@ -68,7 +63,7 @@ export async function play(
   progress: ProgressLine,
 ): Promise<ScenarioResult> {
   const { hostname: host, port } = new URL(places.url);
-  const auditor = new Auditor(places);
+  await using auditor = new Auditor(places);
   await auditor.reset();
   const scale = size.seconds / FULL_SECONDS;
   const startedWallMs = Date.now();
@@ -170,7 +165,7 @@ const users = (host: string, port: number, { seconds, users: count }: ScenarioSi
   });
 
 const lagOf = (load: Load, { ours }: ComparedBooks): number =>
-  load.accepted - PROCESSOR_NAMES.reduce((sum, name) => sum + ours[name].requests, 0);
+  load.accepted - PROCESSORS.reduce((sum, name) => sum + ours[name].requests, 0);
 
 function timeline(load: Load, settled: readonly [number, number][]): Second[] {
   const seconds: number[][] = settled.map(() => []);

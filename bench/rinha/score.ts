@@ -1,6 +1,8 @@
 /** What the outcome is worth, and how to say it. */
+
+import { PROCESSORS, type Processor } from '../../src/domain/payment.ts';
 import type { Latency } from '../tools/statistics.ts';
-import { disagreementCents, PROCESSOR_NAMES } from './auditor.ts';
+import { disagreementCents } from './auditor.ts';
 import type { ScenarioResult } from './scenario.ts';
 import { PAYMENT_CENTS } from './stages.ts';
 
@@ -38,15 +40,15 @@ export const bestScore = (outcome: ScenarioResult, p99Ms: number): string => {
   return `${money(best)} (${percent(score(outcome) / best)} reached)`;
 };
 
-function sum(of: (name: (typeof PROCESSOR_NAMES)[number]) => number): number {
-  return PROCESSOR_NAMES.reduce((total, name) => total + of(name), 0);
+function sum(of: (name: Processor) => number): number {
+  return PROCESSORS.reduce((total, name) => total + of(name), 0);
 }
 
 export function outcomeLines(outcome: ScenarioResult): string[] {
   const { books, accepted, failed, audits, lag, settledAfterMs } = outcome;
   const refused = Object.entries(outcome.refused).map(([status, count]) => `${count} times ${status}`);
   const settled = sum(name => books.ours[name].requests);
-  const by = PROCESSOR_NAMES.map(name => {
+  const by = PROCESSORS.map(name => {
     const { requests } = books.ours[name];
     return `${name} ${requests} (${percent(settled === 0 ? 0 : requests / settled)})`;
   });

@@ -1,11 +1,11 @@
 /** The script of the challenge: who loads how much, and what befalls the processors when. */
-import type { ProcessorName } from './auditor.ts';
+import type { Processor } from '../../src/domain/payment.ts';
 
 export interface Stage {
   readonly atSeconds: number;
   readonly is: string;
-  readonly failing: Readonly<Record<ProcessorName, boolean>>;
-  readonly delayMs: Readonly<Record<ProcessorName, number>>;
+  readonly failing: Readonly<Record<Processor, boolean>>;
+  readonly delayMs: Readonly<Record<Processor, number>>;
 }
 
 /** The scenario takes this long when it is played at full length; the times below are of that. */

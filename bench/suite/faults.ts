@@ -2,8 +2,8 @@
  * The cheap processor fails four payments in ten, then it goes away, then it returns, while 500 payments a
  * second come in: how many get through, at which price, and how soon everything is as before.
  */
-import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { AdminClient } from '../../src/processor-simulator/admin-client.ts';
 import { simulatedProcessors } from '../../src/testing/backends.ts';
 import type { ChildProcesses } from '../../src/testing/processes.ts';
 import { until } from '../../src/testing/until.ts';
@@ -38,25 +38,26 @@ async function play(children: ChildProcesses, seconds: number): Promise<Measurem
   const processors = await simulatedProcessors(children);
   const { url, port, backends } = await startSoquete(children, { processors });
   const [byDefault, byFallback] = processors.urls;
-  const auditor = new Auditor({ url, processors: { default: byDefault, fallback: byFallback } });
+  await using admin = new AdminClient(byDefault);
+  await using auditor = new Auditor({ url, processors: { default: byDefault, fallback: byFallback } });
   const settled = async () => (await auditor.recorded()).reduce((sum, count) => sum + count, 0);
   const flow = startUsers({ host: '127.0.0.1', port, ...FLOW, durationMs: 3 * seconds * 1000 });
 
-  await set(byDefault, 'faults', { failRate: FAIL_RATE });
+  await admin.set('faults', { failRate: FAIL_RATE });
   const before = await settled();
   await sleep(seconds * 1000);
   const settledPerSecond = ((await settled()) - before) / seconds;
 
   const heard = backends.map(child => child.said().length);
-  await set(byDefault, 'faults', {});
-  await set(byDefault, 'failure', { failure: true });
+  await admin.set('faults', {});
+  await admin.set('failure', { failure: true });
   const goneAtMs = Date.now();
   await sleep(seconds * 1000);
   const opened = backends.flatMap((child, at) => openedAtMs(child.said().slice(heard[at])));
 
   const waiting = async () => flow.accepted - (await settled());
   const backlog = await waiting();
-  await set(byDefault, 'failure', { failure: false });
+  await admin.set('failure', { failure: false });
   const returnedAt = performance.now();
   await until(async () => (await waiting()) <= FLOW.users, 'the backlog to be gone', PATIENCE_MS, POLL_MS);
   const goneMs = performance.now() - returnedAt;
@@ -74,15 +75,6 @@ async function play(children: ChildProcesses, seconds: number): Promise<Measurem
     backlog,
     goneMs,
   };
-}
-
-async function set(url: string, what: 'faults' | 'failure', value: object): Promise<void> {
-  const response = await fetch(`${url}/admin/configurations/${what}`, {
-    method: 'PUT',
-    headers: { 'X-Rinha-Token': '123', 'Content-Type': 'application/json' },
-    body: JSON.stringify(value),
-  });
-  assert.ok(response.ok, await response.text());
 }
 
 /** When a backend said that the circuit of default opened, by its log. */

@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { fileURLToPath } from 'node:url';
+import { AdminClient } from '../../src/processor-simulator/admin-client.ts';
 import { simulatedProcessors } from '../../src/testing/backends.ts';
 import { until } from '../../src/testing/until.ts';
 import { load } from '../tools/load.ts';
@@ -76,8 +77,8 @@ const settled = (urls: readonly string[], payments: number): Promise<void> =>
 async function recorded(urls: readonly string[]): Promise<number> {
   const counts = await Promise.all(
     urls.map(async url => {
-      const response = await fetch(`${url}/admin/payments-summary`, { headers: { 'X-Rinha-Token': '123' } });
-      return ((await response.json()) as { totalRequests: number }).totalRequests;
+      await using admin = new AdminClient(url);
+      return (await admin.summary()).count;
     }),
   );
   return counts.reduce((sum, count) => sum + count, 0);

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'undici';
+import { windowQuery } from '../../src/processor-simulator/admin-client.ts';
 import { simulatedProcessors } from '../../src/testing/backends.ts';
 import type { Picture } from '../report/picture.ts';
 import { startUsers } from '../rinha/users.ts';
@@ -73,7 +74,7 @@ function asking(name: string, payments: number, fillings: Fillings): Contender {
         const fromMs = filled.firstMs + Math.floor(Math.random() * payments);
         const toMs = fromMs + Math.floor(Math.random() * (filled.lastMs - fromMs));
         const askedAt = performance.now();
-        const count = await ask(windowQuery(fromMs, toMs));
+        const count = await ask(windowQuery({ fromMs, toMs }));
         samples.add(performance.now() - askedAt);
         assert.equal(count, toMs - fromMs + (toMs < filled.lastMs ? 1 : 0), 'a summary is wrong');
       }
@@ -94,6 +95,3 @@ const bySize = (results: Results): Picture => ({
     points: Object.values(results).map(of => [of['payments']!.median, of[figure]!.median]),
   })),
 });
-
-const windowQuery = (fromMs: number, toMs: number): string =>
-  `?from=${new Date(fromMs).toISOString()}&to=${new Date(toMs).toISOString()}`;

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { idBytes, idWords, type Processor } from '../domain/payment.ts';
 import { serveProcessor } from '../processor-simulator/listener.ts';
+import { TOKEN } from '../processor-simulator/token.ts';
 import { type Booked, signedDecimal } from './reconciliation.ts';
 import { auditPayments, auditSent, auditSums } from './run.ts';
 import { CannotAsk, Sources } from './sources.ts';
@@ -58,7 +59,7 @@ async function setUp(t: TestContext) {
   const books = new Map<string, Booked>();
   const theirs = [await serveProcessor(0, 0), await serveProcessor(1, 0)] as const;
   const url = await serveBooks(t, books);
-  const addresses = { url, default: theirs[0].url, fallback: theirs[1].url, token: '123' };
+  const addresses = { url, default: theirs[0].url, fallback: theirs[1].url, token: TOKEN };
   const sources = new Sources(addresses);
   t.after(async () => {
     await sources.close();

@@ -5,10 +5,11 @@
  */
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
+import type { BooksWindow } from '../processor-simulator/admin-client.ts';
+import { TOKEN } from '../processor-simulator/token.ts';
 import { flag, option, readCommandLine } from '../settings/command-line.ts';
 import { httpUrl, instantMs, someText } from '../settings/grammar.ts';
 import {
-  type AuditWindow,
   describe,
   MEANING,
   type PaymentsAudit,
@@ -93,7 +94,7 @@ Ends with 0 when they agree, 1 when they do not, 2 when someone could not be ask
         'http://localhost:8002',
         'PROCESSOR_FALLBACK_URL',
       ),
-      token: option('what the processors take as X-Rinha-Token', 'TOKEN', someText('a token'), '123'),
+      token: option('what the processors take as X-Rinha-Token', 'TOKEN', someText('a token'), TOKEN),
       from: option('only payments requested at this instant or later', 'T', instantMs, -Infinity),
       to: option('only payments requested at this instant or earlier', 'T', instantMs, Infinity),
       ids: flag('payment by payment, also when the sums agree'),
@@ -105,7 +106,7 @@ Ends with 0 when they agree, 1 when they do not, 2 when someone could not be ask
       ),
     },
   });
-  const window: AuditWindow = { fromMs: values.from, toMs: values.to };
+  const window: BooksWindow = { fromMs: values.from, toMs: values.to };
   const sources = new Sources(values);
   try {
     const sums = await auditSums(sources, window);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Processor } from '../domain/payment.ts';
+import type { RecordedPayment } from '../processor-simulator/admin-client.ts';
 import {
   type Booked,
   compareSums,
@@ -9,13 +10,12 @@ import {
   discrepancyOf,
   type Evidence,
   PaymentsAudit,
-  type Recorded,
   signedDecimal,
   unexplained,
 } from './reconciliation.ts';
 
 const AT_MS = Date.parse('2026-07-10T12:34:56.000Z');
-const record: Recorded = { cents: 1990n, requestedAtMs: AT_MS };
+const record: RecordedPayment = { cents: 1990n, requestedAtMs: AT_MS };
 const settledOn = (processor: Processor, more: Partial<Booked> = {}): Booked => ({
   ...record,
   status: 'settled',
@@ -24,13 +24,13 @@ const settledOn = (processor: Processor, more: Partial<Booked> = {}): Booked => 
   ...more,
 });
 const queued: Booked = { cents: 1990n, status: 'queued', processor: null, requestedAtMs: null, attempts: 0 };
-const evidence = (ours?: Booked, onDefault?: Recorded, onFallback?: Recorded): Evidence => ({
+const evidence = (ours?: Booked, onDefault?: RecordedPayment, onFallback?: RecordedPayment): Evidence => ({
   correlationId: '4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3',
   ours,
   theirs: { default: onDefault, fallback: onFallback },
 });
 
-const sum = (count: number, cents: bigint, fee = '') => ({ count, cents, fee });
+const sum = (count: number, cents: bigint, fee = '') => ({ count, cents, fee, feePerTransaction: 0.05 });
 
 test('sums agree when counts and cents are the same, processor by processor', () => {
   const ours = { default: sum(2, 3980n), fallback: sum(1, 1n) };

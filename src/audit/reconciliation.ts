@@ -5,25 +5,19 @@
  * Both are plain functions of what the three parties say; who asks them is another file's business.
  */
 import { PROCESSORS, type Processor } from '../domain/payment.ts';
-
-/** A count of payments and the exact sum of their amounts. */
-export interface Sum {
-  readonly count: number;
-  readonly cents: bigint;
-}
-
-/** What one processor says of itself. */
-export interface ProcessorSum extends Sum {
-  /** As the processor printed it. */
-  readonly fee: string;
-}
+import type {
+  BooksWindow,
+  PaymentsSum,
+  ProcessorSum,
+  RecordedPayment,
+} from '../processor-simulator/admin-client.ts';
 
 export interface ProcessorLine {
   readonly processor: Processor;
-  readonly ours: Sum;
+  readonly ours: PaymentsSum;
   readonly theirs: ProcessorSum;
   /** Theirs less ours: above 0, the processor knows of more than soquete does. */
-  readonly difference: Sum;
+  readonly difference: PaymentsSum;
 }
 
 export interface SumsAudit {
@@ -31,13 +25,19 @@ export interface SumsAudit {
   readonly agree: boolean;
 }
 
-const NOTHING: Sum = { count: 0, cents: 0n };
-const plus = (a: Sum, b: Sum): Sum => ({ count: a.count + b.count, cents: a.cents + b.cents });
-const minus = (a: Sum, b: Sum): Sum => ({ count: a.count - b.count, cents: a.cents - b.cents });
+const NOTHING: PaymentsSum = { count: 0, cents: 0n };
+const plus = (a: PaymentsSum, b: PaymentsSum): PaymentsSum => ({
+  count: a.count + b.count,
+  cents: a.cents + b.cents,
+});
+const minus = (a: PaymentsSum, b: PaymentsSum): PaymentsSum => ({
+  count: a.count - b.count,
+  cents: a.cents - b.cents,
+});
 
 /** Compares soquete's summary with the processors' own, of one and the same window. */
 export function compareSums(
-  ours: Readonly<Record<Processor, Sum>>,
+  ours: Readonly<Record<Processor, PaymentsSum>>,
   theirs: Readonly<Record<Processor, ProcessorSum>>,
 ): SumsAudit {
   const lines = PROCESSORS.map(processor => ({
@@ -50,12 +50,6 @@ export function compareSums(
     lines,
     agree: lines.every(({ difference }) => difference.count === 0 && difference.cents === 0n),
   };
-}
-
-/** A payment in a processor's book. */
-export interface Recorded {
-  readonly cents: bigint;
-  readonly requestedAtMs: number;
 }
 
 /** A payment as soquete's `GET /payments/{id}` shows it. */
@@ -71,7 +65,7 @@ export interface Booked {
 export interface Evidence {
   readonly correlationId: string;
   readonly ours: Booked | undefined;
-  readonly theirs: Readonly<Record<Processor, Recorded | undefined>>;
+  readonly theirs: Readonly<Record<Processor, RecordedPayment | undefined>>;
 }
 
 /** What can be wrong with a payment, worst first. */
@@ -128,12 +122,6 @@ function describeOurs(ours: Booked | undefined): string {
 
 const instant = (ms: number): string => new Date(ms).toISOString();
 
-/** An inclusive window in milliseconds since 1970; open ends are -Infinity and Infinity. */
-export interface AuditWindow {
-  readonly fromMs: number;
-  readonly toMs: number;
-}
-
 /** How many examples of each verdict are kept: enough to see a pattern, whatever the number of payments. */
 const EXAMPLES_MAX = 10;
 
@@ -149,10 +137,10 @@ export class PaymentsAudit {
     Object.fromEntries(VERDICTS.map(verdict => [verdict, []])),
   );
   /** What the payments found wrong make of difference between the sums, theirs less ours. */
-  readonly explained: Record<Processor, Sum> = { default: NOTHING, fallback: NOTHING };
-  readonly #window: AuditWindow;
+  readonly explained: Record<Processor, PaymentsSum> = { default: NOTHING, fallback: NOTHING };
+  readonly #window: BooksWindow;
 
-  constructor(window: AuditWindow) {
+  constructor(window: BooksWindow) {
     this.#window = window;
   }
 
@@ -180,7 +168,7 @@ export class PaymentsAudit {
     return known.length === 0 || known.some(ms => this.#includes(ms));
   }
 
-  #effect({ ours, theirs }: Evidence, processor: Processor): Sum {
+  #effect({ ours, theirs }: Evidence, processor: Processor): PaymentsSum {
     const record = theirs[processor];
     const recorded = record !== undefined && this.#includes(record.requestedAtMs);
     const booked = ours?.status === 'settled' && ours.processor === processor;
@@ -196,7 +184,7 @@ export class PaymentsAudit {
 }
 
 /** What of the sums' difference the payments found wrong do not explain. */
-export const unexplained = (line: ProcessorLine, payments: PaymentsAudit): Sum =>
+export const unexplained = (line: ProcessorLine, payments: PaymentsAudit): PaymentsSum =>
   minus(line.difference, payments.explained[line.processor]);
 
 /** Cents of any sign as a decimal number. */

@@ -4,24 +4,22 @@
  * The functions ask and return; they print nothing. Memory is bounded whatever the number of payments.
  */
 import type { Processor } from '../domain/payment.ts';
+import { type BooksWindow, EVERYTHING, type ListedPayment } from '../processor-simulator/admin-client.ts';
 import {
-  type AuditWindow,
   compareSums,
   discrepancyOf,
   type Evidence,
   PaymentsAudit,
   type SumsAudit,
 } from './reconciliation.ts';
-import { type Listed, QUESTIONS_MAX, type Sources } from './sources.ts';
-
-export const EVERYTHING: AuditWindow = { fromMs: -Infinity, toMs: Infinity };
+import { QUESTIONS_MAX, type Sources } from './sources.ts';
 
 /**
  * Asks all three for their sums over a window, at the same moment. Throws `CannotAsk`. While payments flow,
  * end the window a second or more ago: what is being settled at this moment is in some books and not yet in
  * others.
  */
-export async function auditSums(sources: Sources, window: AuditWindow = EVERYTHING): Promise<SumsAudit> {
+export async function auditSums(sources: Sources, window: BooksWindow = EVERYTHING): Promise<SumsAudit> {
   const [ours, onDefault, onFallback] = await Promise.all([
     sources.summary(window),
     sources.processorSummary('default', window),
@@ -37,7 +35,7 @@ export async function auditSums(sources: Sources, window: AuditWindow = EVERYTHI
  */
 export async function auditPayments(
   sources: Sources,
-  window: AuditWindow = EVERYTHING,
+  window: BooksWindow = EVERYTHING,
 ): Promise<PaymentsAudit | undefined> {
   const audit = new PaymentsAudit(window);
   // Few are on fallback, so these are examined with everyone's evidence. For one on default, fallback is only
@@ -54,7 +52,7 @@ export async function auditPayments(
   return audit;
 }
 
-async function gather(sources: Sources, on: Processor, listed: Listed): Promise<Evidence | undefined> {
+async function gather(sources: Sources, on: Processor, listed: ListedPayment): Promise<Evidence | undefined> {
   const { correlationId } = listed;
   if (on === 'fallback') {
     const [ours, onDefault] = await Promise.all([
@@ -73,7 +71,7 @@ async function gather(sources: Sources, on: Processor, listed: Listed): Promise<
 export async function auditSent(
   sources: Sources,
   correlationIds: Iterable<string> | AsyncIterable<string>,
-  window: AuditWindow = EVERYTHING,
+  window: BooksWindow = EVERYTHING,
 ): Promise<PaymentsAudit> {
   const audit = new PaymentsAudit(window);
   await concurrently(correlationIds, async correlationId => {

@@ -147,12 +147,12 @@ export async function beginAnew(
 export async function loseBooks(options: LossOptions): Promise<{ findings: Findings; shownCents: number }> {
   const { payments = PAYMENTS, say } = options;
   await using scene = await Scene.set(options);
-  const [{ processor, url }] = scene.processors;
+  const [{ processor }] = scene.processors;
   await scene.start();
   const sending = scene.client.send(payments);
   await scene.accepts(payments / 2);
   const forgotten = processor.book.size;
-  await fetch(`${url}/admin/purge-payments`, { method: 'POST', headers: { 'x-rinha-token': '123' } });
+  await scene.admins[0].purge();
   await sending;
   await scene.settles();
   const findings = await scene.audit();

@@ -1,8 +1,10 @@
 /** What is done to a running stack: processes killed, paused and restarted, processors that misbehave. */
 import type { Chance } from '../domain/random.ts';
-import { FAULTS, type Fault } from '../processor-simulator/faults.ts';
+import { AdminClient, NoAdminAnswer } from '../processor-simulator/admin-client.ts';
+import { FAULTS, type Fault, type Faults } from '../processor-simulator/faults.ts';
 import { signalIfThere } from '../testing/processes.ts';
 import { BACKENDS, type RunningStack } from '../testing/stack.ts';
+import { until } from '../testing/until.ts';
 
 /** Longer than the lease after which the others take over, shorter than anyone's patience. */
 const PAUSE_MS_MAX = 5000;
@@ -12,12 +14,14 @@ export class Injuries {
   readonly counts = new Map<string, number>();
   last = 'none';
   readonly #stack: RunningStack;
+  readonly #admins: readonly AdminClient[];
   readonly #draw: Chance;
   readonly #paused = new Set<number>();
   #healed = false;
 
   constructor(stack: RunningStack, draw: Chance) {
     this.#stack = stack;
+    this.#admins = stack.processorUrls.map(url => new AdminClient(url));
     this.#draw = draw;
   }
 
@@ -33,12 +37,17 @@ export class Injuries {
   async heal(): Promise<void> {
     this.#healed = true;
     for (const pid of this.#paused) this.#resume(pid);
-    for (const url of this.#stack.processorUrls) {
+    for (const admin of this.#admins) {
       // A processor that takes no connections at present heals a little later.
-      while (!(await this.#configure(url, 'faults', {})))
-        await new Promise(resolve => setTimeout(resolve, 100));
-      await this.#configure(url, 'failure', { failure: false });
-      await this.#configure(url, 'delay', { delay: 0 });
+      const isHealed = (): Promise<boolean> =>
+        admin.set('faults', {}).then(
+          () => true,
+          () => false,
+        );
+      await until(isHealed, 'a processor to take connections');
+      await admin.set('failure', { failure: false });
+      await admin.set('delay', { delay: 0 });
+      await admin[Symbol.asyncDispose]();
     }
   }
 
@@ -50,33 +59,35 @@ export class Injuries {
       ['backend restarted', () => this.#stack.signal('SIGTERM', this.#backend())],
       ['all backends killed', () => this.#stack.signal('SIGKILL', 'backends')],
       ['proxy killed', () => this.#stack.signal('SIGKILL', 'proxy')],
-      ['processor faults', () => this.#configure(this.#processor(), 'faults', this.#someFaults())],
-      ['processor faults', () => this.#configure(this.#processor(), 'faults', this.#someFaults())],
-      ['processor failing', () => this.#configure(this.#processor(), 'failure', { failure: true })],
-      ['processor mended', () => this.#configure(this.#processor(), 'failure', { failure: false })],
-      ['processor slow', () => this.#configure(this.#processor(), 'delay', { delay: this.#upTo(300) })],
-      ['processor quick', () => this.#configure(this.#processor(), 'delay', { delay: 0 })],
-      [
-        'processor refusing',
-        () => this.#configure(this.#processor(), 'faults', { refuseMs: this.#upTo(REFUSE_MS_MAX) }),
-      ],
+      ['processor faults', () => this.#admin().set('faults', this.#someFaults())],
+      ['processor faults', () => this.#admin().set('faults', this.#someFaults())],
+      ['processor failing', () => this.#admin().set('failure', { failure: true })],
+      ['processor mended', () => this.#admin().set('failure', { failure: false })],
+      ['processor slow', () => this.#admin().set('delay', { delay: this.#upTo(300) })],
+      ['processor quick', () => this.#admin().set('delay', { delay: 0 })],
+      ['processor refusing', () => this.#admin().set('faults', { refuseMs: this.#upTo(REFUSE_MS_MAX) })],
     ];
     const [name, act] = kinds[this.#upTo(kinds.length)]!;
     this.last = name;
     this.counts.set(name, (this.counts.get(name) ?? 0) + 1);
-    await act();
+    try {
+      await act();
+    } catch (error) {
+      // A processor may take no connections at present.
+      if (!(error instanceof NoAdminAnswer)) throw error;
+    }
   }
 
   #upTo(bound: number): number {
     return Math.floor(this.#draw() * bound);
   }
 
-  #processor(): string {
-    return this.#stack.processorUrls[this.#upTo(2)]!;
+  #admin(): AdminClient {
+    return this.#admins[this.#upTo(2)]!;
   }
 
   /** Three kinds of fault at once, a third of all payments together. */
-  #someFaults(): Record<string, number> {
+  #someFaults(): Partial<Faults> {
     const faults: Record<string, number> = { seed: this.#upTo(2 ** 31) };
     for (let kind = 0; kind < 3; kind++) {
       const fault: Fault = FAULTS[this.#upTo(FAULTS.length)]!;
@@ -84,17 +95,6 @@ export class Injuries {
       this.counts.set(`  ${fault}`, (this.counts.get(`  ${fault}`) ?? 0) + 1);
     }
     return faults;
-  }
-
-  async #configure(url: string, what: string, value: unknown): Promise<boolean> {
-    return fetch(`${url}/admin/configurations/${what}`, {
-      method: 'PUT',
-      headers: { 'content-type': 'application/json', 'x-rinha-token': '123' },
-      body: JSON.stringify(value),
-    }).then(
-      ({ ok }) => ok,
-      () => false,
-    );
   }
 
   #backend(): (typeof BACKENDS)[number] {

@@ -6,15 +6,15 @@
 import type { PaymentsAudit, SumsAudit } from '../audit/reconciliation.ts';
 import { auditPayments, auditSent, auditSums, concurrently } from '../audit/run.ts';
 import { Sources } from '../audit/sources.ts';
-import type { ProcessorIndex } from '../domain/payment.ts';
 import { chance } from '../domain/random.ts';
+import { AdminClient } from '../processor-simulator/admin-client.ts';
 import { type ProcessorServer, serveProcessor } from '../processor-simulator/listener.ts';
+import { TOKEN } from '../processor-simulator/token.ts';
 import { freePort } from '../testing/ports.ts';
 import { type RunningStack, startStack } from '../testing/stack.ts';
 import { until } from '../testing/until.ts';
 import { type Accepted, Client } from './client.ts';
 
-const TOKEN = '123';
 const SETTLE_DEADLINE_MS = 60_000;
 
 export interface SceneOptions {
@@ -39,6 +39,8 @@ export interface Findings {
 export class Scene {
   readonly client: Client;
   readonly processors: readonly [ProcessorServer, ProcessorServer];
+  /** Their administration. */
+  readonly admins: readonly [AdminClient, AdminClient];
   readonly url: string;
   #stack: RunningStack | undefined;
   readonly #port: number;
@@ -51,6 +53,7 @@ export class Scene {
 
   private constructor(options: SceneOptions, processors: Scene['processors'], port: number) {
     this.processors = processors;
+    this.admins = [new AdminClient(processors[0].url), new AdminClient(processors[1].url)];
     this.#options = options;
     this.#port = port;
     this.url = `http://127.0.0.1:${port}`;
@@ -82,15 +85,6 @@ export class Scene {
         PROCESSOR_FALLBACK_URL: this.processors[1].url,
         PROCESSOR_ADMIN_TOKEN: TOKEN,
       },
-    });
-  }
-
-  /** Sets something of a processor as its administration does, such as its `faults`. */
-  async configure(which: ProcessorIndex, what: string, value: unknown): Promise<void> {
-    await fetch(`${this.processors[which].url}/admin/configurations/${what}`, {
-      method: 'PUT',
-      headers: { 'content-type': 'application/json', 'x-rinha-token': TOKEN },
-      body: JSON.stringify(value),
     });
   }
 
@@ -171,6 +165,7 @@ export class Scene {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.client.close();
     await this.#stack?.[Symbol.asyncDispose]();
+    await Promise.all(this.admins.map(admin => admin[Symbol.asyncDispose]()));
     await Promise.all(this.processors.map(processor => processor.close()));
   }
 }

@@ -10,6 +10,8 @@ import { signedDecimal, VERDICTS } from '../audit/reconciliation.ts';
 import { auditSent, auditSums } from '../audit/run.ts';
 import { Sources } from '../audit/sources.ts';
 import { type Chance, chance } from '../domain/random.ts';
+import { EVERYTHING } from '../processor-simulator/admin-client.ts';
+import { TOKEN } from '../processor-simulator/token.ts';
 import { option, readCommandLine } from '../settings/command-line.ts';
 import { someText, wholeNumber } from '../settings/grammar.ts';
 import { type RunningStack, startStack } from '../testing/stack.ts';
@@ -69,7 +71,7 @@ async function untilSettled(stack: RunningStack, accepted: number): Promise<numb
   const sources = new Sources(addresses(stack));
   try {
     while (performance.now() - startedAt < SETTLE_DEADLINE_MS) {
-      const summary = await sources.summary({ fromMs: -Infinity, toMs: Infinity });
+      const summary = await sources.summary(EVERYTHING);
       if (summary.default.count + summary.fallback.count >= accepted) return performance.now() - startedAt;
       await new Promise(resolve => setTimeout(resolve, 100));
     }
@@ -119,7 +121,7 @@ const addresses = ({ url, processorUrls }: RunningStack) => ({
   url,
   default: processorUrls[0],
   fallback: processorUrls[1],
-  token: '123',
+  token: TOKEN,
 });
 
 const list = (counts: ReadonlyMap<string, number>): string =>

@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Faults } from '../processor-simulator/faults.ts';
 import { until } from '../testing/until.ts';
 import { beginAnew, type LossOptions, loseBooks, loseDisk, losePower, report } from './disasters.ts';
 import { Scene } from './harness.ts';
@@ -98,11 +99,11 @@ function watch(scene: Scene) {
 
 /** Default's faults for a while. */
 const faulty =
-  (faults: object, ms = 3000): Act =>
+  (faults: Partial<Faults>, ms = 3000): Act =>
   async scene => {
-    await scene.configure(0, 'faults', { seed: 1, ...faults });
+    await scene.admins[0].set('faults', { seed: 1, ...faults });
     await passes(ms);
-    await scene.configure(0, 'faults', {});
+    await scene.admins[0].set('faults', {});
   };
 
 async function fillDisk({ say, ...options }: LossOptions): Promise<number> {
@@ -149,17 +150,17 @@ export const ROWS: readonly Row[] = [
     await passes(3000);
   }),
   live('default fails (`500`)', async scene => {
-    await scene.configure(0, 'failure', { failure: true });
+    await scene.admins[0].set('failure', { failure: true });
     await passes(4000);
-    await scene.configure(0, 'failure', { failure: false });
+    await scene.admins[0].set('failure', { failure: false });
   }),
   live('both processors fail', async scene => {
-    for (const which of [0, 1] as const) await scene.configure(which, 'failure', { failure: true });
+    for (const which of [0, 1] as const) await scene.admins[which].set('failure', { failure: true });
     await passes(4000);
-    for (const which of [0, 1] as const) await scene.configure(which, 'failure', { failure: false });
+    for (const which of [0, 1] as const) await scene.admins[which].set('failure', { failure: false });
   }),
   live('default refuses connections', async scene => {
-    await scene.configure(0, 'faults', { refuseMs: 3000 });
+    await scene.admins[0].set('faults', { refuseMs: 3000 });
     await passes(4000);
   }),
   live('default records payments and loses the answers', faulty({ answerLost: 0.2 })),
@@ -176,9 +177,9 @@ export const ROWS: readonly Row[] = [
   live(
     'default takes 3 s for each answer',
     async scene => {
-      await scene.configure(0, 'delay', { delay: 3000 });
+      await scene.admins[0].set('delay', { delay: 3000 });
       await passes(7000);
-      await scene.configure(0, 'delay', { delay: 0 });
+      await scene.admins[0].set('delay', { delay: 0 });
     },
     { ATTEMPT_TIMEOUT_MS: '10000', FALLBACK_AFTER_MS: '30000' },
   ),

@@ -5,10 +5,11 @@
 import { readFile } from 'node:fs/promises';
 import { idBytes, PROCESSORS, type Processor } from '../domain/payment.ts';
 import type { Page, PageRequest } from '../http/routes.ts';
+import type { NoAdminAnswer } from '../processor-simulator/admin-client.ts';
 import type { InstanceSeen } from '../telemetry/snapshot.ts';
 import type { DashboardView, InstanceLine, ProcessorState } from './api.ts';
 import { paymentLine, tellStory } from './payment-timeline.ts';
-import { askAdmin } from './processor-controls.ts';
+import { openAdmin } from './processor-controls.ts';
 import type { DashboardSource } from './source.ts';
 
 const JSON_TYPE = 'application/json';
@@ -62,12 +63,10 @@ export async function showStory(observed: DashboardSource, { query }: PageReques
 export async function showControls(observed: DashboardSource): Promise<Page> {
   const { urls, token } = observed.controls!;
   const states = await Promise.all(
-    urls.map(url =>
-      askAdmin({ url, token }, 'GET', '/configurations').then(
-        ({ status, body }) => (status === 200 ? JSON.parse(body) : null),
-        () => null,
-      ),
-    ),
+    urls.map(async url => {
+      await using admin = openAdmin(url, token);
+      return await admin.settings().catch(() => null);
+    }),
   );
   return json(200, states);
 }
@@ -98,21 +97,18 @@ export async function setControl(observed: DashboardSource, { body, fields }: Pa
     return json(422, { detail: `Name a processor, and one of ${CONTROLS.join(', ')} to set.` });
   }
   const { urls, token } = observed.controls!;
+  await using admin = openAdmin(urls[index]!, token);
   try {
-    const { status, body: said } = await askAdmin(
-      { url: urls[index]!, token },
-      'PUT',
-      `/configurations/${control}`,
-      JSON.stringify(wanted.to),
-    );
+    const { status, text } = await admin.ask('PUT', `/admin/configurations/${control}`, wanted.to);
     return {
       status: status === 200 ? 200 : 422,
       contentType: JSON_TYPE,
-      body: said || '{}',
+      body: text || '{}',
       fields: NO_STORE,
     };
   } catch (error) {
-    return json(502, { detail: `The processor does not answer: ${(error as Error).message}.` });
+    const { reason } = error as NoAdminAnswer;
+    return json(502, { detail: `The processor does not answer: ${reason}.` });
   }
 }
 

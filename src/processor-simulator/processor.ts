@@ -18,14 +18,13 @@ import * as says from './answer.ts';
 import { type AnswerCallback, answer, message, type ProcessorAnswer } from './answer.ts';
 import { Book } from './book.ts';
 import { anyPostFault, drawPostFault, FAULTS, type Fault, type Faults, NO_FAULTS } from './faults.ts';
+import { TOKEN } from './token.ts';
 
 /** Time and scheduling, as far as a processor needs them: it stamps nothing. */
 export type ProcessorClock = Pick<Clock, 'monotonicMs' | 'after'>;
 
 /** Fees in hundredths of a percent of the amount: 500 is 0.05. */
 export const FEE_BASIS_POINTS = [500, 1500] as const satisfies Record<ProcessorIndex, number>;
-
-export const TOKEN = '123';
 
 /**
  * A timer due in 300.0001 ms may come at 300 ms sharp; so a window's tick aims a little behind its beginning.

@@ -8,6 +8,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { AdminClient } from '../processor-simulator/admin-client.ts';
 import { withoutHaproxy } from '../testing/haproxy.ts';
 import { freePorts } from '../testing/ports.ts';
 import { send } from '../testing/raw-client.ts';
@@ -49,9 +50,9 @@ async function summary(stack: RunningStack): Promise<Books> {
 /** What the processors themselves have booked. */
 async function booked(stack: RunningStack): Promise<Books> {
   const ask = async (url: string): Promise<Total> => {
-    const answer = await fetch(`${url}/admin/payments-summary`, { headers: { 'X-Rinha-Token': '123' } });
-    const { totalRequests, totalAmount } = (await answer.json()) as Total;
-    return { totalRequests, totalAmount };
+    await using admin = new AdminClient(url);
+    const { count, cents } = await admin.summary();
+    return { totalRequests: count, totalAmount: Number(cents) / 100 };
   };
   const [first, second] = stack.processorUrls;
   return { default: await ask(first), fallback: await ask(second) };

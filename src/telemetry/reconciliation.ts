@@ -6,9 +6,10 @@
  * What remains is one: usually a pinned payment, which the processor has and soquete does not know of yet.
  */
 
-import { askAdmin } from '../dashboard/processor-controls.ts';
+import { openAdmin } from '../dashboard/processor-controls.ts';
 import { totalCents } from '../domain/money.ts';
 import type { Summary } from '../domain/payment.ts';
+import type { BooksWindow } from '../processor-simulator/admin-client.ts';
 import type { BooksSide, ReconciledBooks } from './snapshot.ts';
 
 /** The window ends so long before now: longer than an attempt takes that goes as it should. */
@@ -34,7 +35,7 @@ export async function compareBooks(parts: BooksParts, nowMs: number): Promise<Re
   const { urls, token, fromMs, summary } = parts;
   const toMs = Math.max(fromMs, nowMs - SETTLE_DOWN_MS);
   const before = await summary(fromMs, toMs);
-  const theirs = await Promise.all(urls.map(url => askSum(url, token, fromMs, toMs)));
+  const theirs = await Promise.all(urls.map(url => askSum(url, token, { fromMs, toMs })));
   const after = await summary(fromMs, toMs);
   return {
     fromMs,
@@ -72,18 +73,12 @@ const nearest = (one: number, other: number, to: number): number =>
   Math.min(Math.max(to, Math.min(one, other)), Math.max(one, other));
 
 /** What a processor says of a window; null when it does not, or says something else. */
-async function askSum(url: string, token: string, fromMs: number, toMs: number): Promise<Theirs | null> {
-  const query = new URLSearchParams({ from: instant(fromMs), to: instant(toMs) });
+async function askSum(url: string, token: string, window: BooksWindow): Promise<Theirs | null> {
   try {
-    const { status, body } = await askAdmin({ url, token }, 'GET', `/payments-summary?${query}`);
-    if (status !== 200) return null;
-    const { totalRequests, totalAmount, feePerTransaction } = JSON.parse(body);
-    const numbers = [totalRequests, totalAmount, feePerTransaction];
-    if (!numbers.every(Number.isFinite)) return null;
-    return { count: totalRequests, cents: Math.round(totalAmount * 100), feeShare: feePerTransaction };
+    await using admin = openAdmin(url, token);
+    const { count, cents, feePerTransaction: feeShare } = await admin.summary(window);
+    return Number.isFinite(feeShare) ? { count, cents: Number(cents), feeShare } : null;
   } catch {
     return null;
   }
 }
-
-const instant = (ms: number): string => new Date(ms).toISOString();
