@@ -15,8 +15,8 @@ import { decimalNumber, wholeNumber } from '../src/settings/grammar.ts';
 import { DEFINITIONS, SCRIPTS } from './suite/all.ts';
 import type { Benchmark, Definition, Wishes } from './suite/benchmark.ts';
 import { Forecast, type Run } from './tools/forecast.ts';
-import { keep, keepDurations, readDurations, reportFile } from './tools/keep.ts';
 import { clockText, ProgressLine } from './tools/progress.ts';
+import { keep, keepDurations, readDurations, reportFile } from './tools/results-file.ts';
 import { measure, resultsTable } from './tools/rounds.ts';
 
 const known = Object.fromEntries([

@@ -13,11 +13,11 @@
  * CPU.
  */
 import { randomInt } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import autocannon from 'autocannon';
 import { freePorts } from '../src/testing/ports.ts';
 import { ChildProcesses, listening, program } from '../src/testing/processes.ts';
+import { cpuMs } from './tools/process-usage.ts';
 import { median } from './tools/statistics.ts';
 import { number, table } from './tools/table.ts';
 
@@ -82,24 +82,12 @@ async function cannon(url: string, seed: number, seconds: number): Promise<numbe
   return requests.average;
 }
 
-/** Seconds of processor time that a process has used; undefined where the system does not tell. */
-function cpuSeconds(pid: number): number | undefined {
-  try {
-    // The name, in brackets, may hold anything; the 12th and 13th field behind it count hundredths of a
-    // second.
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ');
-    return (Number(fields[11]) + Number(fields[12])) / 100;
-  } catch {
-    return undefined;
-  }
-}
-
 const seconds = Number(process.argv[2] ?? 3);
 await using children = new ChildProcesses();
 const start = async (name: string, port: number, args: readonly string[]) => {
   const child = children.spawn(name, process.execPath, args);
   await listening(child, { port, host: '127.0.0.1' });
-  return { name, port, pid: child.pid, rates: [] as number[], requests: 0, startCpu: cpuSeconds(child.pid) };
+  return { name, port, pid: child.pid, rates: [] as number[], requests: 0, startCpuMs: cpuMs(child.pid) };
 };
 const ports = await freePorts(2);
 const servers = [
@@ -119,8 +107,8 @@ for (let round = 0; round < ROUNDS; round++) {
 }
 
 const ceiling = median(servers[0]!.rates);
-const rows = servers.map(({ name, pid, rates, requests, startCpu }) => {
-  const perCpuSecond = requests / ((cpuSeconds(pid) ?? Number.NaN) - (startCpu ?? Number.NaN));
+const rows = servers.map(({ name, pid, rates, requests, startCpuMs }) => {
+  const perCpuSecond = requests / ((cpuMs(pid) - startCpuMs) / 1000);
   return [name, ...rates.map(number), ...[median(rates), median(rates) / ceiling, perCpuSecond].map(number)];
 });
 const rounds = servers[0]!.rates.map((_, round) => `round ${round + 1}`);

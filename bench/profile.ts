@@ -13,7 +13,7 @@ import { decimalNumber, oneOf, wholeNumber } from '../src/settings/grammar.ts';
 import { absentProcessors, simulatedProcessors } from '../src/testing/backends.ts';
 import { ChildProcesses } from '../src/testing/processes.ts';
 import { load } from './tools/load.ts';
-import { cpuMs } from './tools/processes.ts';
+import { cpuMs } from './tools/process-usage.ts';
 import { startSoquete } from './tools/soquete.ts';
 import { table } from './tools/table.ts';
 

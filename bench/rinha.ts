@@ -18,9 +18,9 @@ import { startContainers } from './rinha/containers.ts';
 import { play, playFloor, type ScenarioResult } from './rinha/scenario.ts';
 import { bestScore, floorLines, isFlawless, outcomeLines, score } from './rinha/score.ts';
 import { FULL_SECONDS, USERS } from './rinha/stages.ts';
-import { keep } from './tools/keep.ts';
 import { ProgressLine, silence } from './tools/progress.ts';
 import { constantProxy } from './tools/proxy.ts';
+import { keep } from './tools/results-file.ts';
 import type { Latency } from './tools/statistics.ts';
 
 const { values } = readCommandLine({

@@ -1,6 +1,5 @@
 /** The two charts of a benchmark: how much, as bars, and how long, as dots on a logarithmic scale. */
-import type { Column } from '../suite/benchmark.ts';
-import type { Results } from '../tools/rounds.ts';
+import type { Column, Results } from '../suite/benchmark.ts';
 import { number } from '../tools/table.ts';
 import {
   box,
@@ -58,7 +57,7 @@ export function bars(results: Results, { figure, title, ratio: isCompared }: Col
   return svg(WIDTH, height, title, [...grid, ...drawn]);
 }
 
-export const PERCENTILES = [
+const PERCENTILES = [
   { figure: 'p50', title: 'p50' },
   { figure: 'p99', title: 'p99' },
   { figure: 'p999', title: 'p99.9' },

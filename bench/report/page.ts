@@ -1,14 +1,20 @@
 /** One page that needs nothing but itself: what was measured last, in pictures and tables. */
 import type { ScenarioResult } from '../rinha/scenario.ts';
 import { outcomeLines } from '../rinha/score.ts';
-import type { Column } from '../suite/benchmark.ts';
-import type { Kept } from '../tools/keep.ts';
-import { type Results, resultsCells } from '../tools/rounds.ts';
+import type { Column, Results } from '../suite/benchmark.ts';
+import { resultsCells } from '../tools/rounds.ts';
 import type { Latency } from '../tools/statistics.ts';
 import { bars, percentiles } from './charts.ts';
 import { draw, type Picture } from './picture.ts';
 import { scenarioCharts } from './scenario-chart.ts';
 import { COLOUR_STYLES, escaped } from './svg.ts';
+
+/** What was measured last under a name. */
+export interface Kept {
+  readonly at: string;
+  readonly machine: Readonly<Record<string, string | number>>;
+  readonly [what: string]: unknown;
+}
 
 type KeptBenchmark = Kept & {
   about: string;

@@ -106,7 +106,7 @@ function axis(
 const upright = (x: number, y: number): string =>
   `class="tick" text-anchor="middle" transform="rotate(-90 ${x} ${y})"`;
 
-/** 1,000,000 as `1 M`: whole thousands and millions are told by their letter. */
+/** 1,000,000 as `1 M`: whole thousands and millions are written with their letter. */
 function label(value: number): string {
   if (value >= 1e6 && value % 1e5 === 0) return `${value / 1e6} M`;
   return value.toLocaleString('en-US', { maximumSignificantDigits: 6 });

@@ -10,7 +10,6 @@ import {
   PAYMENT_CENTS,
   STAGES,
   THINK_MS,
-  USERS,
   WINDOW_SECONDS,
 } from './stages.ts';
 import { type Load, startUsers } from './users.ts';
@@ -184,5 +183,3 @@ function timeline(load: Load, settled: readonly [number, number][]): Second[] {
     };
   });
 }
-
-export const FULL_SIZE: ScenarioSize = { seconds: FULL_SECONDS, users: USERS };

@@ -12,9 +12,9 @@ import {
 import { constantProxy } from '../tools/proxy.ts';
 import { startSoquete } from '../tools/soquete.ts';
 import { benchmark, type Contender, type Definition } from './benchmark.ts';
-import { CONNECTIONS, constantServers, drive, figuresOf, LOAD_COLUMNS } from './drive.ts';
+import { CONNECTIONS, constantServers, figuresOf, LOAD_COLUMNS, loadPhase } from './load-phase.ts';
 import { ceiling } from './sockets.ts';
-import { assertStored } from './stored.ts';
+import { assertStored } from './store-check.ts';
 
 export const accept: Definition = {
   name: 'accept',
@@ -42,10 +42,10 @@ function soquete(name: string, ackAfter: string, settling: boolean): Contender {
       const processors = settling ? await simulatedProcessors(children) : await absentProcessors();
       const environment = { ACK_AFTER: ackAfter };
       const { url, backends } = await startSoquete(children, { processors, environment });
-      const driven = await drive(children, url, seconds);
+      const phase = await loadPhase(children, url, seconds);
       await stopBackends(backends);
-      assertStored(storeDirectory(children), driven.acceptedInAll, CONNECTIONS);
-      return figuresOf(driven);
+      assertStored(storeDirectory(children), phase.acceptedInAll, CONNECTIONS);
+      return figuresOf(phase);
     },
   };
 }

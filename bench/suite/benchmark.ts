@@ -2,10 +2,20 @@
 
 import type { ChildProcesses } from '../../src/testing/processes.ts';
 import type { Picture } from '../report/picture.ts';
-import type { Results } from '../tools/rounds.ts';
 
 /** Everything measured in one round, by name. */
 export type Measurements = Readonly<Record<string, number>>;
+
+export interface Measured {
+  readonly median: number;
+  readonly spread: number;
+  /** Median of the rounds' ratios to the first contender. */
+  readonly ratio: number;
+  readonly values: readonly number[];
+}
+
+/** By contender, then by figure. */
+export type Results = Readonly<Record<string, Readonly<Record<string, Measured>>>>;
 
 export interface Round {
   /** Number of the round, from 0. */

@@ -8,12 +8,11 @@ import { type ProcessorPair, simulatedProcessors, storeDirectory } from '../../s
 import type { RunningProcess } from '../../src/testing/processes.ts';
 import type { Picture } from '../report/picture.ts';
 import { startUsers } from '../rinha/users.ts';
-import { cpuMs, residentMiB, writtenBytes } from '../tools/processes.ts';
-import type { Results } from '../tools/rounds.ts';
+import { cpuMs, residentMiB, writtenBytes } from '../tools/process-usage.ts';
 import { type RunningSoquete, startSoquete } from '../tools/soquete.ts';
-import { benchmark, type Contender, type Definition, type Measurements } from './benchmark.ts';
+import { benchmark, type Contender, type Definition, type Measurements, type Results } from './benchmark.ts';
 import { Fillings, loadingSeconds } from './fill.ts';
-import { sizeOf } from './stored.ts';
+import { sizeOf } from './store-check.ts';
 
 const RATES = [50, 500, 5000] as const;
 const USUAL_RATE = 500;

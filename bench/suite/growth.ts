@@ -10,11 +10,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { simulatedProcessors } from '../../src/testing/backends.ts';
 import type { ChartLine, Picture } from '../report/picture.ts';
 import { startUsers } from '../rinha/users.ts';
+import { HEAP_PROBE } from '../tools/heap-probe.ts';
 import { startSoquete } from '../tools/soquete.ts';
 import { slope } from '../tools/statistics.ts';
-import { TELLING } from '../tools/told.ts';
 import { benchmark, type Definition, type Measurements, type Round, together } from './benchmark.ts';
-import { type Memory, memoryOf, PROCESSES, type ProcessName } from './processes.ts';
+import { type Memory, memoryOf, PROCESSES, type ProcessName } from './stack-memory.ts';
 
 const PER_SECOND = 1500;
 const THINK_MS = 100;
@@ -59,8 +59,8 @@ export const growth: Definition = {
 
 async function grown(round: Round, looks: Look[]): Promise<Record<ProcessName, Measurements>> {
   const { children, seconds } = round;
-  const processors = await simulatedProcessors(children, TELLING);
-  const soquete = await startSoquete(children, { processors, nodeOptions: TELLING });
+  const processors = await simulatedProcessors(children, HEAP_PROBE);
+  const soquete = await startSoquete(children, { processors, nodeOptions: HEAP_PROBE });
   const startedAt = performance.now();
   const load = startUsers({
     host: '127.0.0.1',

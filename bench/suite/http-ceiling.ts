@@ -10,11 +10,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '../../src/testing/ports.ts';
 import { type ChildProcesses, listening, type RunningProcess } from '../../src/testing/processes.ts';
-import { cpuMs } from '../tools/processes.ts';
+import { askHeap, HEAP_PROBE } from '../tools/heap-probe.ts';
+import { cpuMs } from '../tools/process-usage.ts';
 import { balancedUrl, constantProxy, constantProxyOn } from '../tools/proxy.ts';
-import { askHeap, TELLING } from '../tools/told.ts';
 import { benchmark, type Column, type Contender, type Definition, type Measurements } from './benchmark.ts';
-import { drive } from './drive.ts';
+import { loadPhase } from './load-phase.ts';
 
 export const CEILING_COLUMNS: readonly Column[] = [
   { figure: 'perSecond', title: 'requests/s', ratio: true },
@@ -91,7 +91,7 @@ const haproxyProxied: Contender = {
 };
 
 const spawn = (children: ChildProcesses, kind: string, address: string): RunningProcess =>
-  children.spawn(kind, process.execPath, [...TELLING, script, kind, address]);
+  children.spawn(kind, process.execPath, [...HEAP_PROBE, script, kind, address]);
 
 const pathsOf = ({ directory }: ChildProcesses): string[] =>
   [1, 2, 3].map(number => join(directory, `${number}.sock`));
@@ -104,7 +104,7 @@ async function measured(
   hasHeap: boolean,
 ): Promise<Measurements> {
   // Once for nothing: compiling is not what is measured.
-  await drive(children, url, Math.min(seconds, 1));
+  await loadPhase(children, url, Math.min(seconds, 1));
   const used = async () => {
     const heaps = hasHeap ? await Promise.all(servers.map(askHeap)) : [];
     return {
@@ -113,7 +113,7 @@ async function measured(
     };
   };
   const before = await used();
-  const { acceptedInAll, perSecond, p50, p99, p999, max } = await drive(children, url, seconds);
+  const { acceptedInAll, perSecond, p50, p99, p999, max } = await loadPhase(children, url, seconds);
   const after = await used();
   return {
     perSecond,

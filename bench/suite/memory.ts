@@ -4,11 +4,11 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { simulatedProcessors } from '../../src/testing/backends.ts';
+import { HEAP_PROBE } from '../tools/heap-probe.ts';
 import { startSoquete } from '../tools/soquete.ts';
-import { TELLING } from '../tools/told.ts';
 import { benchmark, type Definition, type Measurements, type Round, together } from './benchmark.ts';
-import { drive } from './drive.ts';
-import { memoryOf, PROCESSES, type ProcessName } from './processes.ts';
+import { loadPhase } from './load-phase.ts';
+import { memoryOf, PROCESSES, type ProcessName } from './stack-memory.ts';
 
 const WATCH_MS = 100;
 
@@ -31,8 +31,8 @@ export const memory: Definition = {
 };
 
 async function watched({ children, seconds }: Round): Promise<Record<ProcessName, Measurements>> {
-  const processors = await simulatedProcessors(children, TELLING);
-  const soquete = await startSoquete(children, { processors, nodeOptions: TELLING });
+  const processors = await simulatedProcessors(children, HEAP_PROBE);
+  const soquete = await startSoquete(children, { processors, nodeOptions: HEAP_PROBE });
   const look = () => memoryOf(soquete, processors);
   const idle = await look();
   const looks = [idle];
@@ -43,7 +43,7 @@ async function watched({ children, seconds }: Round): Promise<Record<ProcessName
       await sleep(WATCH_MS);
     }
   })();
-  await drive(children, soquete.url, seconds).finally(() => {
+  await loadPhase(children, soquete.url, seconds).finally(() => {
     isLoaded = false;
   });
   await watching;

@@ -4,12 +4,12 @@
  */
 
 import { absentProcessors, stopBackends, storeDirectory } from '../../src/testing/backends.ts';
-import { cpuMs } from '../tools/processes.ts';
+import { cpuMs } from '../tools/process-usage.ts';
 import { startSoquete } from '../tools/soquete.ts';
 import { benchmark, type Column, type Contender, type Definition } from './benchmark.ts';
-import { CONNECTIONS, drive } from './drive.ts';
 import { directly, CEILING_COLUMNS as SERVER_COLUMNS } from './http-ceiling.ts';
-import { assertStored } from './stored.ts';
+import { CONNECTIONS, loadPhase } from './load-phase.ts';
+import { assertStored } from './store-check.ts';
 
 const COLUMNS: readonly Column[] = [
   { figure: 'perSecond', title: 'payments/s', ratio: true },
@@ -19,7 +19,7 @@ const COLUMNS: readonly Column[] = [
 ];
 
 const DASHBOARDS = 3;
-/** As often as an open page asks; Prometheus asks every 15 s where it is not told otherwise. */
+/** As often as an open page asks; Prometheus asks every 15 s by default. */
 const EVERY_MS = 1000;
 
 export const counting: Definition = {
@@ -45,12 +45,12 @@ function contender(name: string, dashboards: number): Contender {
       const before = used();
       const paths = dashboards === 0 ? [] : ['/metrics', ...Array(dashboards).fill('/dashboard.json')];
       const watchers = paths.map(path => watch(url, path));
-      const driven = await drive(children, url, seconds);
-      const cpu = (used() - before) / driven.acceptedInAll;
+      const phase = await loadPhase(children, url, seconds);
+      const cpu = (used() - before) / phase.acceptedInAll;
       for (const stop of watchers) await stop();
       await stopBackends(backends);
-      assertStored(storeDirectory(children), driven.acceptedInAll, CONNECTIONS);
-      const { perSecond, p50, p99, p999, max } = driven;
+      assertStored(storeDirectory(children), phase.acceptedInAll, CONNECTIONS);
+      const { perSecond, p50, p99, p999, max } = phase;
       return { perSecond, p50, p99, p999, max, cpu };
     },
   };

@@ -10,7 +10,7 @@ import { until } from '../../src/testing/until.ts';
 import { load } from '../tools/load.ts';
 import { startSoquete } from '../tools/soquete.ts';
 import { benchmark, type Contender, type Definition } from './benchmark.ts';
-import { CONNECTIONS } from './drive.ts';
+import { CONNECTIONS } from './load-phase.ts';
 
 export const settleBenchmark: Definition = {
   name: 'settle',
@@ -46,7 +46,7 @@ const soquete: Contender = {
   },
 };
 
-const poster = fileURLToPath(new URL('poster.ts', import.meta.url));
+const poster = fileURLToPath(new URL('undici-poster.ts', import.meta.url));
 
 function undiciAlone(processes: number): Contender {
   return {
@@ -58,14 +58,14 @@ function undiciAlone(processes: number): Contender {
         children.spawn('poster', process.execPath, [poster, urls[0], String(seconds), connections]),
       );
       await Promise.all(posters.map(({ exited }) => exited));
-      const told = posters.map(child => {
+      const reports = posters.map(child => {
         const json = /JSON(\{.*\})/.exec(child.said())?.[1];
         assert.ok(json !== undefined, child.said());
         return JSON.parse(json) as { processed: number; seconds: number };
       });
-      const processed = told.reduce((sum, one) => sum + one.processed, 0);
+      const processed = reports.reduce((sum, one) => sum + one.processed, 0);
       assert.equal(await recorded(urls), processed);
-      return { perSecond: processed / Math.max(...told.map(one => one.seconds)) };
+      return { perSecond: processed / Math.max(...reports.map(one => one.seconds)) };
     },
   };
 }

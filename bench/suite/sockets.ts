@@ -9,11 +9,10 @@ import type { Picture } from '../report/picture.ts';
 import { bestGenerator, type Generator } from '../tools/load.ts';
 import { nginxIsMissing } from '../tools/nginx.ts';
 import { constantProxy } from '../tools/proxy.ts';
-import type { Results } from '../tools/rounds.ts';
 import { type SoqueteOptions, startSoquete } from '../tools/soquete.ts';
-import { benchmark, type Contender, type Definition } from './benchmark.ts';
-import { CONNECTIONS, constantServers, drive, figuresOf, LOAD_COLUMNS } from './drive.ts';
-import { assertStored } from './stored.ts';
+import { benchmark, type Contender, type Definition, type Results } from './benchmark.ts';
+import { CONNECTIONS, constantServers, figuresOf, LOAD_COLUMNS, loadPhase } from './load-phase.ts';
+import { assertStored } from './store-check.ts';
 
 const USUAL = 'Unix sockets';
 const USUAL_COUNT = 3;
@@ -94,10 +93,10 @@ function soquete(name: string, options: Partial<SoqueteOptions>, generator?: Gen
     run: async ({ children, seconds }) => {
       const processors = await absentProcessors();
       const { url, backends } = await startSoquete(children, { ...options, processors });
-      const driven = await drive(children, url, seconds, generator === undefined ? {} : { generator });
+      const phase = await loadPhase(children, url, seconds, generator === undefined ? {} : { generator });
       await stopBackends(backends);
-      assertStored(storeDirectory(children), driven.acceptedInAll, CONNECTIONS);
-      return figuresOf(driven);
+      assertStored(storeDirectory(children), phase.acceptedInAll, CONNECTIONS);
+      return figuresOf(phase);
     },
   };
 }
@@ -108,6 +107,7 @@ export function ceiling(
 ): Contender {
   return {
     name,
-    run: async ({ children, seconds }) => figuresOf(await drive(children, await start(children), seconds)),
+    run: async ({ children, seconds }) =>
+      figuresOf(await loadPhase(children, await start(children), seconds)),
   };
 }

@@ -6,11 +6,11 @@
 import { simulatedProcessors } from '../../src/testing/backends.ts';
 import type { ChildProcesses } from '../../src/testing/processes.ts';
 import { load } from '../tools/load.ts';
-import { residentMiB } from '../tools/processes.ts';
+import { residentMiB } from '../tools/process-usage.ts';
 import { constantProxy } from '../tools/proxy.ts';
 import { startSoquete } from '../tools/soquete.ts';
 import { benchmark, type Definition, type Measurements } from './benchmark.ts';
-import { figuresOf } from './drive.ts';
+import { figuresOf } from './load-phase.ts';
 
 const BEFORE = 10;
 const MORE = 490;

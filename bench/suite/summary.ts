@@ -9,10 +9,9 @@ import { windowQuery } from '../../src/processor-simulator/admin-client.ts';
 import { simulatedProcessors } from '../../src/testing/backends.ts';
 import type { Picture } from '../report/picture.ts';
 import { startUsers } from '../rinha/users.ts';
-import type { Results } from '../tools/rounds.ts';
 import { startSoquete } from '../tools/soquete.ts';
 import { latencyOf, Samples } from '../tools/statistics.ts';
-import { benchmark, type Contender, type Definition } from './benchmark.ts';
+import { benchmark, type Contender, type Definition, type Results } from './benchmark.ts';
 import { Fillings, loadingSeconds } from './fill.ts';
 
 const SIZES = { '10 thousand': 1e4, '100 thousand': 1e5, '1 million': 1e6, '10 million': 1e7 } as const;
@@ -66,8 +65,8 @@ function asking(name: string, payments: number, fillings: Fillings): Contender {
           path: `/payments-summary${query}`,
         });
         assert.equal(statusCode, 200);
-        const told = (await body.json()) as Record<'default' | 'fallback', { totalRequests: number }>;
-        return told.default.totalRequests + told.fallback.totalRequests;
+        const sums = (await body.json()) as Record<'default' | 'fallback', { totalRequests: number }>;
+        return sums.default.totalRequests + sums.fallback.totalRequests;
       };
       const endAt = performance.now() + seconds * 1000;
       while (performance.now() < endAt) {

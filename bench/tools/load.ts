@@ -22,8 +22,7 @@ export interface LoadResult {
   readonly max: number;
 }
 
-export const GENERATORS = ['wrk', 'autocannon'] as const;
-export type Generator = (typeof GENERATORS)[number];
+export type Generator = 'wrk' | 'autocannon';
 
 export const bestGenerator = (): Generator => (program('wrk') !== undefined ? 'wrk' : 'autocannon');
 
@@ -54,9 +53,9 @@ async function wrk(
   const args = ['-t1', `-c${connections}`, `-d${Math.round(seconds)}`, '-s', script];
   const child = children.spawn('wrk', 'wrk', [...args, `${url}/payments`, '--', String(randomInt(2 ** 32))]);
   await child.exited;
-  const told = /JSON(\{.*\})/.exec(child.said())?.[1];
-  if (told === undefined) throw new Error(`wrk said nothing of use:\n${child.said()}`);
-  const result = JSON.parse(told) as Omit<LoadResult, 'accepted' | 'perSecond'> & {
+  const json = /JSON(\{.*\})/.exec(child.said())?.[1];
+  if (json === undefined) throw new Error(`wrk said nothing of use:\n${child.said()}`);
+  const result = JSON.parse(json) as Omit<LoadResult, 'accepted' | 'perSecond'> & {
     requests: number;
     seconds: number;
   };

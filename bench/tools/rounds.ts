@@ -4,20 +4,9 @@
  */
 
 import { ChildProcesses } from '../../src/testing/processes.ts';
-import type { Benchmark, Column, Measurements } from '../suite/benchmark.ts';
+import type { Benchmark, Column, Measured, Measurements, Results } from '../suite/benchmark.ts';
 import { median, spread } from './statistics.ts';
 import { number, table } from './table.ts';
-
-export interface Measured {
-  readonly median: number;
-  readonly spread: number;
-  /** Median of the rounds' ratios to the first contender. */
-  readonly ratio: number;
-  readonly values: readonly number[];
-}
-
-/** By contender, then by figure. */
-export type Results = Readonly<Record<string, Readonly<Record<string, Measured>>>>;
 
 export interface RoundPlan {
   readonly rounds: number;

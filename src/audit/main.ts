@@ -23,7 +23,7 @@ import { auditPayments, auditSent, auditSums } from './run.ts';
 import { CannotAsk, Sources } from './sources.ts';
 
 /** The sums as a table, one line a processor. */
-export function sumsTable({ lines, agree }: SumsAudit): string {
+function sumsTable({ lines, agree }: SumsAudit): string {
   const rows = [
     ['processor', 'soquete', '', 'processor', '', 'difference', '', 'fees'],
     ...lines.map(({ processor, ours, theirs, difference }) => [
@@ -47,7 +47,7 @@ export function sumsTable({ lines, agree }: SumsAudit): string {
 /**
  * Which payments differ and why, with a few examples of each kind; `lines` of the sums say what stays open.
  */
-export function paymentsReport(audit: PaymentsAudit, lines: readonly ProcessorLine[]): string {
+function paymentsReport(audit: PaymentsAudit, lines: readonly ProcessorLine[]): string {
   const report = [`${audit.examined} payments examined one by one.`];
   for (const verdict of VERDICTS) {
     if (audit.counts[verdict] === 0) continue;

@@ -27,18 +27,18 @@ export async function constantServers(children: ChildProcesses, kind: 'raw' | 'n
   return await balancedUrl(children, paths);
 }
 
-export interface DrivenLoad extends LoadResult {
+export interface LoadPhase extends LoadResult {
   /** With those of the warm-up. */
   readonly acceptedInAll: number;
 }
 
 /** Warms up, then measures. Whatever is not a 202 is a failure of the benchmark. */
-export async function drive(
+export async function loadPhase(
   children: ChildProcesses,
   url: string,
   seconds: number,
   { connections = CONNECTIONS, generator }: { connections?: number; generator?: Generator } = {},
-): Promise<DrivenLoad> {
+): Promise<LoadPhase> {
   const options = { url, connections, ...(generator === undefined ? {} : { generator }) };
   const warmUp = await load(children, { ...options, seconds: Math.min(seconds, WARM_UP_SECONDS) });
   const result = await load(children, { ...options, seconds });

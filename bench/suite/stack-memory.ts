@@ -3,14 +3,14 @@
 import type { ProcessorPair } from '../../src/testing/backends.ts';
 import type { RunningProcess } from '../../src/testing/processes.ts';
 import { BACKENDS } from '../../src/testing/stack.ts';
-import { residentMiB, shareMiB } from '../tools/processes.ts';
+import { askHeap } from '../tools/heap-probe.ts';
+import { residentMiB, shareMiB } from '../tools/process-usage.ts';
 import type { RunningSoquete } from '../tools/soquete.ts';
-import { askHeap } from '../tools/told.ts';
 
 export const PROXY = 'HAProxy';
-export const SIMULATED = 'simulated processors';
+const SIMULATED = 'simulated processors';
 /** What a deployment has to pay for: the processors are simulated. */
-export const SUM = 'HAProxy and three backends';
+const SUM = 'HAProxy and three backends';
 export const PROCESSES = [SUM, ...BACKENDS, PROXY, SIMULATED] as const;
 export type ProcessName = (typeof PROCESSES)[number];
 
@@ -24,7 +24,7 @@ export interface Memory {
 
 const MIB = 2 ** 20;
 
-/** Of processes that were started with `TELLING`; the proxy needs none. */
+/** Of processes that were started with `HEAP_PROBE`; the proxy needs none. */
 export async function memoryOf(
   { backends, proxy }: RunningSoquete,
   processors: ProcessorPair,

@@ -1,4 +1,4 @@
-/** Asks a process that was started with `TELLING` what it has in V8's heap. */
+/** Asks a process that was started with `HEAP_PROBE` what it has in V8's heap. */
 import { type RunningProcess, untilReady } from '../../src/testing/processes.ts';
 
 /** What a process says of V8's heap of its main thread, in bytes. */
@@ -14,7 +14,7 @@ export interface HeapFigures {
  * memory that is to be measured. The flag that loads this holds for threads too; signals come to the main
  * one.
  */
-const TELLS = `
+const ANSWERS_SIGNAL = `
   import { writeSync } from 'node:fs';
   import { getHeapStatistics } from 'node:v8';
   import { isMainThread } from 'node:worker_threads';
@@ -27,7 +27,10 @@ const TELLS = `
 `;
 
 /** Options of Node.js for a process that is to be asked. */
-export const TELLING: readonly string[] = ['--import', `data:text/javascript,${encodeURIComponent(TELLS)}`];
+export const HEAP_PROBE: readonly string[] = [
+  '--import',
+  `data:text/javascript,${encodeURIComponent(ANSWERS_SIGNAL)}`,
+];
 
 const PATIENCE_MS = 5_000;
 const answered = new WeakMap<RunningProcess, number>();

@@ -2,19 +2,13 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { page } from '../report/page.ts';
+import { type Kept, page } from '../report/page.ts';
 import type { Durations } from './forecast.ts';
 
 const folder = fileURLToPath(new URL('../results/', import.meta.url));
 const latestFile = `${folder}latest.json`;
 const durationsFile = `${folder}durations.json`;
 export const reportFile = `${folder}report.html`;
-
-export interface Kept {
-  readonly at: string;
-  readonly machine: Readonly<Record<string, string | number>>;
-  readonly [what: string]: unknown;
-}
 
 export function keep(name: string, measured: Readonly<Record<string, unknown>>): void {
   const before = read<Record<string, Kept>>(latestFile);

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 
 /** Resident memory, shared pages included, in MiB; 0 of a process that is gone. */
 export function residentMiB(pid: number): number {
-  return statusKiB(pid, 'VmRSS') / 1024;
+  return kibIn(pid, 'status', 'VmRSS') / 1024;
 }
 
 /**
@@ -12,23 +12,14 @@ export function residentMiB(pid: number): number {
  * machine is short of.
  */
 export function shareMiB(pid: number): number {
-  try {
-    return Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1] ?? 0) / 1024;
-  } catch {
-    return 0;
-  }
+  return kibIn(pid, 'smaps_rollup', 'Pss') / 1024;
 }
 
-/** The most that it ever was. */
-export function peakMiB(pid: number): number {
-  return statusKiB(pid, 'VmHWM') / 1024;
-}
-
-function statusKiB(pid: number, field: string): number {
+/** A figure of one of the kernel's files; 0 of a process that is gone. */
+function kibIn(pid: number, file: 'status' | 'smaps_rollup', figure: string): number {
   try {
-    return Number(
-      new RegExp(`${field}:\\s+(\\d+)`).exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0,
-    );
+    const text = readFileSync(`/proc/${pid}/${file}`, 'utf8');
+    return Number(new RegExp(`^${figure}:\\s+(\\d+)`, 'm').exec(text)?.[1] ?? 0);
   } catch {
     return 0;
   }

@@ -1,7 +1,7 @@
 /**
  * Posts payments to a processor for some seconds, as fast as undici can, and says how many were processed.
  *
- *   node bench/suite/poster.ts URL SECONDS CONNECTIONS
+ *   node bench/suite/undici-poster.ts URL SECONDS CONNECTIONS
  */
 import { randomUUID } from 'node:crypto';
 import { Pool } from 'undici';
