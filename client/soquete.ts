@@ -26,26 +26,26 @@ export interface Label {
   readonly traceparent?: string;
 }
 
-export type Processor = 'default' | 'fallback';
+export type ProcessorName = 'default' | 'fallback';
 
 export interface Payment {
   readonly correlationId: string;
   readonly amount: number;
   readonly status: 'queued' | 'settled';
   /** Of the last attempt. */
-  readonly processor: Processor | null;
+  readonly processor: ProcessorName | null;
   /** As in the books of the processor. */
   readonly requestedAt: string | null;
   readonly acceptedAt: string;
   readonly attempts: number;
 }
 
-export interface Total {
+export interface SummaryTotal {
   readonly totalRequests: number;
   readonly totalAmount: number;
 }
 
-export type Summary = Readonly<Record<Processor, Total>>;
+export type PaymentsSummary = Readonly<Record<ProcessorName, SummaryTotal>>;
 
 /** RFC 9457. */
 export interface Problem {
@@ -135,12 +135,12 @@ export class Soquete {
    * What was settled, both ends inclusive; an end that is left out is open. Throws `Refusal` or
    * `Unreachable`.
    */
-  async summary(window: { from?: Date; to?: Date } = {}): Promise<Summary> {
+  async summary(window: { from?: Date; to?: Date } = {}): Promise<PaymentsSummary> {
     const query = new URLSearchParams();
     if (window.from !== undefined) query.set('from', window.from.toISOString());
     if (window.to !== undefined) query.set('to', window.to.toISOString());
     const suffix = query.size === 0 ? '' : `?${query}`;
-    return (await this.#send(`/payments-summary${suffix}`, {})) as Summary;
+    return (await this.#send(`/payments-summary${suffix}`, {})) as PaymentsSummary;
   }
 
   /** The body of the answer, once there is one that is no failure. */
