@@ -1,21 +1,9 @@
 /** The two charts of a benchmark: how much, as bars, and how long, as dots on a logarithmic scale. */
+
+import { decades, linear, logarithmic, ticks } from '../../src/dashboard/page/scale.ts';
 import type { Column, Results } from '../suite/benchmark.ts';
 import { number } from '../tools/table.ts';
-import {
-  box,
-  COLOURS,
-  decades,
-  dot,
-  INK,
-  line,
-  linear,
-  logarithmic,
-  MUTED,
-  PALE,
-  svg,
-  svgText,
-  ticks,
-} from './svg.ts';
+import { box, COLOURS, dot, INK, line, MUTED, PALE, svg, svgText } from './svg.ts';
 
 const WIDTH = 900;
 const LABELS = 290;

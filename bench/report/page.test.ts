@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { page } from './page.ts';
-import { decades, ticks } from './svg.ts';
 
 const machine = { cpu: 'a <fast> one', cores: 2, node: 'v26' };
 const measured = (value: number) => ({ median: value, spread: 0.1, ratio: 1, values: [value, value * 1.1] });
@@ -42,11 +41,4 @@ test('the report draws what was kept, and nothing in it is taken for markup', ()
   assert.match(html, /1 M</);
   assert.match(html, /Unix &#60;sockets&#62;/);
   assert.doesNotMatch(html, /<fast>|<size>|NaN|undefined/);
-});
-
-test('axes have round numbers that reach beyond the greatest value', () => {
-  assert.deepEqual(ticks(23_000), [0, 5000, 10_000, 15_000, 20_000, 25_000]);
-  assert.deepEqual(ticks(1), [0, 0.2, 0.4, 0.6000000000000001, 0.8, 1]);
-  assert.deepEqual(decades([0.3, 0, Number.NaN, 45]), [0.1, 1, 10, 100]);
-  assert.deepEqual(decades([]), [0.1, 1]);
 });

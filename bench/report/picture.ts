@@ -2,21 +2,8 @@
  * A chart of lines over two axes, said as plain values, so that it can be kept beside the figures that it
  * shows.
  */
-import {
-  COLOURS,
-  decades,
-  dot,
-  line,
-  linear,
-  logarithmic,
-  PALE,
-  path,
-  type Scale,
-  SOFT,
-  svg,
-  svgText,
-  ticks,
-} from './svg.ts';
+import { decades, linear, logarithmic, type Scale, ticks } from '../../src/dashboard/page/scale.ts';
+import { COLOURS, dot, line, PALE, path, SOFT, svg, svgText } from './svg.ts';
 
 export interface Axis {
   readonly title: string;

@@ -1,23 +1,9 @@
 /** The challenge's scenario over time: latency, what was accepted and settled where, and what waited. */
+
+import { decades, linear, logarithmic, type Scale, ticks } from '../../src/dashboard/page/scale.ts';
 import type { Second } from '../rinha/scenario.ts';
 import { FULL_SECONDS, STAGES } from '../rinha/stages.ts';
-import {
-  BAND,
-  box,
-  COLOURS,
-  decades,
-  line,
-  linear,
-  logarithmic,
-  PAGE,
-  PALE,
-  path,
-  type Scale,
-  SOFT,
-  svg,
-  svgText,
-  ticks,
-} from './svg.ts';
+import { BAND, box, COLOURS, line, PAGE, PALE, path, SOFT, svg, svgText } from './svg.ts';
 
 const WIDTH = 900;
 const LEFT = 60;

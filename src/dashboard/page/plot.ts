@@ -3,6 +3,7 @@
  * of now.
  */
 import { fill, make } from './dom.ts';
+import { linear, type Place, pathData, type Scale } from './scale.ts';
 
 export interface PlotLine {
   readonly name: string;
@@ -71,8 +72,8 @@ export class Plot {
       least,
     );
     const top = niceTop(highest);
-    const x = (second: number): number => LEFT + ((second - from) / SPAN_SECONDS) * (width - LEFT - RIGHT);
-    const y = (value: number): number => TOP + (1 - value / top) * (HEIGHT - TOP - BOTTOM);
+    const x = linear(from, this.#nowSecond, LEFT, width - RIGHT);
+    const y = linear(0, top, HEIGHT - BOTTOM, TOP);
     const parts: SVGElement[] = [];
     for (const share of [0, 0.5, 1]) {
       const at = y(top * share);
@@ -88,17 +89,16 @@ export class Plot {
     }
     parts.push(label(width - RIGHT, HEIGHT - 4, 'end', 'now'));
     for (const [index, { colour, look = '' }] of lines.entries()) {
-      const path = linePath(points, index, x, y);
-      if (path === '') continue;
+      const runs = runsOf(points, index, x, y);
       if (look === 'area') {
-        const runs = path.split('M').filter(Boolean);
         for (const run of runs) {
-          const [first, last] = [run.split('L')[0]!, run.split('L').at(-1)!];
-          const d = `M${run}L${last.split(',')[0]},${y(0)}L${first.split(',')[0]},${y(0)}Z`;
+          const d = `${pathData([...run, [run.at(-1)![0], y(0)], [run[0]![0], y(0)]])}Z`;
           parts.push(svgElement('path', { class: `area c-${colour}`, d }));
         }
       }
-      parts.push(svgElement('path', { class: `${look === 'thin' ? 'thin ' : ''}c-${colour}`, d: path }));
+      const d = runs.map(pathData).join('');
+      if (d !== '')
+        parts.push(svgElement('path', { class: `${look === 'thin' ? 'thin ' : ''}c-${colour}`, d }));
     }
     const shown = this.#shown(points, from);
     if (this.#pointed !== undefined && shown !== undefined) {
@@ -134,22 +134,18 @@ export class Plot {
   }
 }
 
-/** A line through the values of one index; a gap where there is none for more than three seconds. */
-function linePath(
-  points: readonly Point[],
-  index: number,
-  x: (second: number) => number,
-  y: (value: number) => number,
-): string {
-  let path = '';
+/** The places of one line's values, in runs: a new one after more than three seconds without a value. */
+function runsOf(points: readonly Point[], index: number, x: Scale, y: Scale): Place[][] {
+  const runs: Place[][] = [];
   let lastSecond = -Infinity;
   for (const { second, values } of points) {
     const value = values[index];
     if (value === undefined || value === null) continue;
-    path += `${second - lastSecond > 3 ? 'M' : 'L'}${x(second).toFixed(1)},${y(value).toFixed(1)}`;
+    if (second - lastSecond > 3) runs.push([]);
+    runs.at(-1)!.push([x(second), y(value)]);
     lastSecond = second;
   }
-  return path;
+  return runs;
 }
 
 /** The next of 1, 2, 4, 5 and 10 times a power of ten. */
