@@ -4,7 +4,6 @@
  * The HTTP server of soquete, with a handler that may reset a connection, leave a request without an answer
  * for good, and stop listening for a while.
  */
-
 import type { ProcessorIndex } from '../domain/payment.ts';
 import type { Connection } from '../http/connection.ts';
 import type { Request } from '../http/request.ts';
@@ -41,7 +40,7 @@ export async function serveProcessor(
 
 /** The real clock, with timers that do not keep a process alive once no one listens any more. */
 const CLOCK: ProcessorClock = {
-  monotonicMs: systemClock.monotonicMs,
+  monotonicMs: () => performance.now(),
   after(delayMs, task) {
     const timeout = setTimeout(task, Math.max(1, Math.ceil(delayMs))).unref();
     return { cancel: () => clearTimeout(timeout) };
