@@ -6,11 +6,10 @@
  * part of a core that no limit counts.
  */
 import { spawnSync } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
+import { PROJECT_FOLDER } from '../../src/stack/project.ts';
 import { until } from '../../src/testing/until.ts';
 import type { Endpoints } from './auditor.ts';
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const READY_PATIENCE_MS = 60_000;
 const POLL_MS = 100;
 
@@ -100,7 +99,10 @@ function composeCommand(): string[] {
 
 /** What a command says. Throws with what it complained of. */
 function run([command, ...args]: readonly string[]): string {
-  const { status, stdout, stderr, error } = spawnSync(command!, args, { cwd: ROOT, encoding: 'utf8' });
+  const { status, stdout, stderr, error } = spawnSync(command!, args, {
+    cwd: PROJECT_FOLDER,
+    encoding: 'utf8',
+  });
   if (status === 0) return stdout.trim();
   throw new Error(
     `${command} ${args.join(' ')}: ${error?.message ?? stderr.trim().split('\n').slice(-3).join('; ')}`,

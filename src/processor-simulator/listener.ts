@@ -9,7 +9,6 @@ import type { Connection } from '../http/connection.ts';
 import type { Request } from '../http/request.ts';
 import type { Answer as HttpAnswer } from '../http/response.ts';
 import { type ListenAddress, Server } from '../http/server.ts';
-import { systemClock } from '../system-clock.ts';
 import { httpAnswer } from './http-answer.ts';
 import { type ProcessorClock, SimulatedProcessor } from './processor.ts';
 import { handle, type ProcessorRequest as PlainRequest } from './routes.ts';

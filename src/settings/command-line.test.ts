@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { PROJECT_FOLDER } from '../stack/project.ts';
 import { flag, type Option, option, type Program, readOptions } from './command-line.ts';
 import { decimalNumber, httpUrl, oneOf, someText, UnusableSetting, wholeNumber } from './grammar.ts';
 
@@ -158,7 +159,7 @@ interface Ended {
 
 const run = (program: string, option: string): Promise<Ended> =>
   new Promise(resolve => {
-    const script = join(import.meta.dirname, '../..', program);
+    const script = join(PROJECT_FOLDER, program);
     execFile(process.execPath, [script, option], { timeout: 30_000 }, (error, stdout, stderr) =>
       resolve({ status: error === null ? 0 : Number(error.code), stdout, stderr }),
     );

@@ -10,12 +10,12 @@ import { test } from 'node:test';
 import { haproxy, withoutHaproxy as skip, startProxy } from '../testing/haproxy.ts';
 import { until } from '../testing/until.ts';
 
-const PROJECT = join(import.meta.dirname, '../..');
+import { PROJECT_FOLDER } from './project.ts';
 
 for (const file of ['haproxy.cfg', 'tcp.cfg', 'cells.cfg']) {
   test(`${file} is valid, without a warning`, { skip }, () => {
     const { status, stderr } = spawnSync(haproxy, ['-c', '-f', join('haproxy', file)], {
-      cwd: PROJECT,
+      cwd: PROJECT_FOLDER,
       encoding: 'utf8',
     });
     assert.equal(status, 0, stderr);

@@ -4,21 +4,13 @@
  */
 import { randomUUID } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { UnusableSetting } from '../settings/grammar.ts';
-import { type Command, type End, guarded, MISCONFIGURED, SupervisedProcess } from './child.ts';
-import { BACKEND_ENVIRONMENT, BACKEND_FLAGS } from './node-flags.ts';
+import { type Command, type End, MISCONFIGURED, SupervisedProcess } from './child.ts';
+import { backendCommand, processorsCommand, proxyCommand, socketPath } from './commands.ts';
 import { accepts, healthyInstance, portProblem, type ServiceAddress } from './ready.ts';
 import { readSettings, type Settings } from './settings.ts';
 
 const BACKENDS = ['backend-1', 'backend-2', 'backend-3'] as const;
-
-/** This file lies one folder below the project's, as source and as bundle. */
-const PROJECT = join(import.meta.dirname, '..');
-
-/** What the simulated processors' administration wants at first. */
-const SIMULATED_TOKEN = '123';
-const STARTED_AT = new Date().toISOString();
 
 const POLL_MS = 10;
 /** A port that another stack is just leaving gets this long to become free. */
@@ -151,67 +143,6 @@ class Stack {
       for (const child of [...this.#proxies, ...this.#backends, ...this.#processors]) child.kill();
     }
   }
-}
-
-function backendCommand(name: string, settings: Settings, env: NodeJS.ProcessEnv): Command {
-  const { simulated, haproxy, port } = settings;
-  const own: NodeJS.ProcessEnv = {
-    INSTANCE: name,
-    LISTEN: haproxy === undefined ? `tcp:0.0.0.0:${port}` : `unix:${socketPath(name, settings)}`,
-    SOQUETE_PARENT_PIPE: '1',
-  };
-  if (simulated.default !== undefined) own['PROCESSOR_DEFAULT_URL'] = `http://127.0.0.1:${simulated.default}`;
-  if (simulated.fallback !== undefined)
-    own['PROCESSOR_FALLBACK_URL'] = `http://127.0.0.1:${simulated.fallback}`;
-  if (simulated.default !== undefined && simulated.fallback !== undefined) {
-    // So the dashboard can compare the books, which begin empty with the simulated processors, and break
-    // things.
-    own['PROCESSOR_ADMIN_TOKEN'] = env['PROCESSOR_ADMIN_TOKEN'] || SIMULATED_TOKEN;
-    own['PROCESSOR_CONTROLS'] = env['PROCESSOR_CONTROLS'] || '1';
-    own['AUDIT_FROM'] = env['AUDIT_FROM'] || STARTED_AT;
-  }
-  return {
-    name,
-    file: process.execPath,
-    args: [...BACKEND_FLAGS, join(PROJECT, 'dist/main.js')],
-    env: { ...BACKEND_ENVIRONMENT, ...env, ...own },
-    stopSignal: 'SIGTERM',
-    speaks: true,
-  };
-}
-
-function proxyCommand(haproxy: string, settings: Settings, env: NodeJS.ProcessEnv): Command {
-  const configuration = join(PROJECT, 'haproxy', settings.proxy === 'tcp' ? 'tcp.cfg' : 'haproxy.cfg');
-  return {
-    name: 'HAProxy',
-    ...guarded(haproxy, ['-f', configuration]),
-    env: {
-      ...env,
-      SOQUETE_BIND: `*:${settings.port}`,
-      SOQUETE_STATS: settings.statsPort === undefined ? 'off' : `127.0.0.1:${settings.statsPort}`,
-      SOQUETE_RUN: settings.runDir,
-      SOQUETE_ERRORS: join(PROJECT, 'haproxy/errors'),
-    },
-    stopSignal: 'SIGUSR1',
-    speaks: false,
-  };
-}
-
-function processorsCommand({ simulated }: Settings, env: NodeJS.ProcessEnv): Command | undefined {
-  const ports = Object.entries(simulated).filter(([, port]) => port !== undefined);
-  if (ports.length === 0) return undefined;
-  const args = ports.flatMap(([name, port]) => [`--${name}`, String(port)]);
-  return {
-    name: 'simulated processors',
-    ...guarded(process.execPath, [join(PROJECT, 'dist/processors.js'), ...args]),
-    env,
-    stopSignal: 'SIGTERM',
-    speaks: false,
-  };
-}
-
-function socketPath(name: string, { runDir }: Settings): string {
-  return join(runDir, `${name}.sock`);
 }
 
 async function findPortsFree({ port, statsPort, haproxy, simulated }: Settings): Promise<void> {
