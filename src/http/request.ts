@@ -21,11 +21,7 @@ export const OTHER = 0;
 export const GET = 1;
 export const HEAD = 2;
 export const POST = 3;
-export const PUT = 4;
-export const DELETE = 5;
-export const PATCH = 6;
 export const OPTIONS = 7;
-export const TRACE = 8;
 export const CONNECT = 9;
 
 /** What the fields of a request said, one bit each. */

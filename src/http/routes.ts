@@ -68,7 +68,7 @@ export interface PageRequest {
   readonly fields: Readonly<Record<(typeof PAGE_FIELDS)[number], string | undefined>>;
 }
 
-export const PAGE_FIELDS = ['host', 'origin', 'content-type'] as const;
+const PAGE_FIELDS = ['host', 'origin', 'content-type'] as const;
 
 export type PageHandler = (request: PageRequest) => Promise<Page>;
 
@@ -275,7 +275,7 @@ const totalJson = (total: Readonly<Total>): string =>
   `{"totalRequests":${total.count},"totalAmount":${decimal(totalCents(total))}}`;
 
 /** Money as a decimal number with two digits, straight from integer cents. */
-export function summaryJson(summary: Summary): string {
+function summaryJson(summary: Summary): string {
   return `{"default":${totalJson(summary.default)},"fallback":${totalJson(summary.fallback)}}`;
 }
 

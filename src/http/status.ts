@@ -1,7 +1,6 @@
 /** The reason phrases of RFC 9110 section 15, as far as they are sent. */
 export const STATUS_TEXTS: Readonly<Record<number, string>> = {
   200: 'OK',
-  201: 'Created',
   202: 'Accepted',
   204: 'No Content',
   400: 'Bad Request',

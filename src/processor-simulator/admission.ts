@@ -40,8 +40,8 @@ export class Admission {
   }
 }
 
-export const HEALTH_WINDOW_MS = 5000;
-export const HEALTH_WAITING_MAX = 2;
+const HEALTH_WINDOW_MS = 5000;
+const HEALTH_WAITING_MAX = 2;
 
 /**
  * One question in each window of 5 s; two more wait, each for a window of its own, so up to 10 s. The windows

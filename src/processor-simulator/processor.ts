@@ -24,7 +24,7 @@ import { TOKEN } from './token.ts';
 export type ProcessorClock = Pick<Clock, 'monotonicMs' | 'after'>;
 
 /** Fees in hundredths of a percent of the amount: 500 is 0.05. */
-export const FEE_BASIS_POINTS = [500, 1500] as const satisfies Record<ProcessorIndex, number>;
+const FEE_BASIS_POINTS = [500, 1500] as const satisfies Record<ProcessorIndex, number>;
 
 /**
  * A timer due in 300.0001 ms may come at 300 ms sharp; so a window's tick aims a little behind its beginning.
