@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { seed } from '../testing/seed.ts';
 import { readTraceparent, TRACE_WORDS, Traces, traceIdOf } from './trace-context.ts';
 
 const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
@@ -76,7 +77,7 @@ test('whatever is not valid is none', () => {
   for (const value of bad) assert.equal(passedOn(value), undefined, value);
 });
 
-test('any text is taken as the specification has it', () => {
+test(`any text is taken as the specification has it (SEED=${seed})`, () => {
   const digit = fc.constantFrom(...'0123456789abcdef');
   const digits = (length: number) =>
     fc.oneof(
@@ -94,7 +95,7 @@ test('any text is taken as the specification has it', () => {
     fc.property(fc.oneof(value, spoiled), text => {
       assert.equal(passedOn(text) !== undefined, isValid(text));
     }),
-    { numRuns: 2000, examples: [[`00-${TRACE_ID}-${PARENT_ID}-01`]] },
+    { numRuns: 2000, seed, examples: [[`00-${TRACE_ID}-${PARENT_ID}-01`]] },
   );
 });
 

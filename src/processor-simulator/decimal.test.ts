@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { seed } from '../testing/seed.ts';
 import { parseWithDigits, roundedCents, roundsSafely } from './decimal.ts';
 
 test('amounts are rounded to two decimals, half to even, from their digits', () => {
@@ -30,7 +31,7 @@ test('what is no decimal number has no cents', () => {
   }
 });
 
-test('where a double is trusted, it rounds as the digits do', () => {
+test(`where a double is trusted, it rounds as the digits do (SEED=${seed})`, () => {
   const anyAmount = fc.tuple(fc.nat(999_999_999), fc.nat(99_999), fc.integer({ min: 0, max: 5 }));
   fc.assert(
     fc.property(anyAmount, ([whole, fraction, places]) => {
@@ -38,7 +39,7 @@ test('where a double is trusted, it rounds as the digits do', () => {
       const amount = Number(text);
       if (roundsSafely(amount)) assert.equal(BigInt(Math.round(amount * 100)), roundedCents(text), text);
     }),
-    { numRuns: 2000, seed: 1 },
+    { numRuns: 2000, seed },
   );
 });
 

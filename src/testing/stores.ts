@@ -84,5 +84,4 @@ export function seededBelow(seed: number): (bound: number) => number {
   };
 }
 
-/** The seed of a test: chosen by `SEED` in the environment to replay a failure. */
-export const seed = Number(process.env['SEED'] ?? 20260710);
+export { seed } from './seed.ts';
