@@ -1,18 +1,7 @@
 /**
- * Inputs for the fuzzer: seeded chance, examples to begin with, and ways to spoil them.
+ * Inputs for the fuzzer: examples to begin with, and ways to spoil them.
  */
 import { readExamples } from '../testing/examples.ts';
-
-/** Numbers from 0 up to 1 from a seed (mulberry32): the same seed, the same run. */
-export function seededFloat(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** The bytes of all examples that are short enough to be worth spoiling. */
 export function exampleInputs(): Buffer[] {

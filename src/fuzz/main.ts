@@ -3,11 +3,12 @@
  *
  * An input that reaches a new pair of parser state and byte joins those that are spoiled further. Every input
  * is read whole and cut at random, by our connection and by Node's server. A disagreement is a fault unless
- * the tables of `fuzz-oracles.ts` give its reason. The seed replays a run.
+ * the tables of `oracles.ts` give its reason. The seed replays a run.
  */
+import { chance } from '../domain/random.ts';
 import { option, readCommandLine } from '../settings/command-line.ts';
 import { decimalNumber, wholeNumber } from '../settings/grammar.ts';
-import { exampleInputs, JSON_INPUTS, mutate, seededFloat } from './inputs.ts';
+import { exampleInputs, JSON_INPUTS, mutate } from './inputs.ts';
 import { compare, compareJson, featuresOf, mismatchOf, NodeReader, REASONS, readOurs } from './oracles.ts';
 
 export interface FuzzOptions {
@@ -29,7 +30,7 @@ const FAULTS_MAX = 10;
 
 /** Runs until `goesOn` says no or ten faults are found. */
 export async function fuzz({ seed, goesOn }: FuzzOptions): Promise<FuzzReport> {
-  const random = seededFloat(seed);
+  const random = chance(seed);
   const node = new NodeReader();
   const requests = exampleInputs();
   const texts = [...JSON_INPUTS];
