@@ -48,7 +48,8 @@ export function readConfig(environment: Environment) {
     /** For the processors' own sums, which are compared with ours where it is given. */
     adminToken: read('PROCESSOR_ADMIN_TOKEN', undefined, someText('a token')),
     /**
-     * Payments requested before are left out of the comparison: a simulated processor begins with empty books.
+     * Payments requested before are left out of the comparison: a simulated processor begins with empty
+     * books.
      */
     auditFromMs: read('AUDIT_FROM', 0, instantMs),
     /** Whether the dashboard may break the processors: only for simulated ones. */
