@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
-import { connect, createServer, type Socket } from 'node:net';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, type TestContext, test } from 'node:test';
 import { answersIn, FakePayments } from '../testing/http.ts';
+import { atRest, RecordingClient, waitFor } from '../testing/recording-client.ts';
 import { type Instrumentation, NO_OBSERVER } from './instrumentation.ts';
 import { pipelineDepthMax, requestTimeoutMs } from './limits.ts';
 import { Answer, afterCommit, json } from './response.ts';
@@ -27,45 +28,6 @@ async function start(
   const bound = await server.listen(address);
   context.after(() => server.close(0));
   return { server, bound };
-}
-
-/** A client that remembers all it got. */
-class Client {
-  readonly socket: Socket;
-  got = '';
-  readonly closed: Promise<void>;
-
-  constructor(address: ListenAddress) {
-    this.socket = connect({ ...address, allowHalfOpen: true });
-    this.socket.setEncoding('latin1');
-    this.socket.on('data', (text: string) => {
-      this.got += text;
-    });
-    this.socket.on('end', () => this.socket.end());
-    this.socket.on('error', () => {});
-    this.closed = new Promise(resolve => this.socket.on('close', () => resolve()));
-  }
-
-  send(text: string): this {
-    this.socket.write(text, 'latin1');
-    return this;
-  }
-
-  async until(pattern: RegExp): Promise<void> {
-    await waitFor(() => pattern.test(this.got), `${pattern} in ${JSON.stringify(this.got.slice(0, 500))}`);
-  }
-
-  statuses(): number[] {
-    return answersIn(this.got).map(({ status }) => status);
-  }
-}
-
-async function waitFor(holds: () => boolean, what: string): Promise<void> {
-  const end = Date.now() + 10_000;
-  while (!holds()) {
-    assert.ok(Date.now() < end, `waited in vain for ${what}`);
-    await new Promise(resolve => setTimeout(resolve, 2));
-  }
 }
 
 const get = (path: string, more = ''): string => `GET ${path} HTTP/1.1\r\nHost: a\r\n${more}\r\n`;
@@ -144,7 +106,7 @@ test('all payments of a turn are committed once, and answered only then', async 
     decide = resolve;
   });
   const { bound } = await start(context, backend(payments));
-  const one = new Client(bound).send(pay(1) + pay(2) + get('/health') + pay(3));
+  const one = new RecordingClient(bound).send(pay(1) + pay(2) + get('/health') + pay(3));
   await waitFor(() => payments.known.size === 3, 'three payments');
   await waitFor(() => payments.commits === 1, 'a commit');
   assert.equal(one.got, '');
@@ -163,7 +125,7 @@ test('payments that could not be stored are not accepted', async context => {
     failed: (error, where) => failures.push([(error as Error).message, where]),
   };
   const { bound } = await start(context, { ...backend(payments), observer });
-  const one = new Client(bound).send(pay(1) + get('/health') + pay(2, '0'));
+  const one = new RecordingClient(bound).send(pay(1) + get('/health') + pay(2, '0'));
   await one.until(/422/);
   assert.deepEqual(one.statuses(), [503, 200, 422]);
   assert.match(one.got, /Retry-After: 1\r\n/);
@@ -184,7 +146,7 @@ test('payments that could not be stored are not accepted', async context => {
 
 bothWays('a client that ended its side still gets its answers, then the end', async (context, way) => {
   const { bound, server } = await start(context, { ...backend(new FakePayments()), ...way });
-  const one = new Client(bound);
+  const one = new RecordingClient(bound);
   one.socket.end(pay(1) + get('/payments/4a7901b8-7d26-4d9d-aa19-000000000001'));
   await one.closed;
   assert.deepEqual(one.statuses(), [202, 200]);
@@ -197,7 +159,7 @@ bothWays('after a refusal the answer arrives although the client goes on sending
     { ...backend(new FakePayments()), ...way },
     { host: '127.0.0.1', port: 0 },
   );
-  const one = new Client(bound);
+  const one = new RecordingClient(bound);
   const poison = get('/health').repeat(2000);
   one.send(`POST /payments HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n${poison}`);
   for (let times = 0; times < 20; times++) one.send(poison);
@@ -211,7 +173,7 @@ test('a socket file that nobody serves is removed, one that is served is not', a
   const { server } = await start(context, backend(new FakePayments()), { path });
   assert.equal(statSync(path).mode & 0o222, 0o222, 'the proxy is another user');
   await assert.rejects(new Server(backend(new FakePayments())).listen({ path }), { code: 'EADDRINUSE' });
-  const one = new Client({ path }).send(get('/health', 'Connection: close\r\n'));
+  const one = new RecordingClient({ path }).send(get('/health', 'Connection: close\r\n'));
   await one.closed;
   assert.deepEqual(one.statuses(), [200]);
   await server.close();
@@ -231,15 +193,21 @@ test('a socket file that nobody serves is removed, one that is served is not', a
   });
 });
 
-test('two servers share a port', async context => {
-  const options = { ...backend(new FakePayments()), reusePort: true };
-  const { bound } = await start(context, options, { host: '127.0.0.1', port: 0 });
-  await start(context, options, bound);
-  const clients = Array.from({ length: 40 }, () =>
-    new Client(bound).send(get('/health', 'Connection: close\r\n')),
-  );
-  await Promise.all(clients.map(({ closed }) => closed));
-  for (const client of clients) assert.deepEqual(client.statuses(), [200]);
+test('two servers share a port, and each gets a part of the clients', async context => {
+  const named = (name: string): ServerOptions => ({
+    handler: () => json(200, `"${name}"`),
+    reusePort: true,
+  });
+  const { bound } = await start(context, named('one'), { host: '127.0.0.1', port: 0 });
+  await start(context, named('two'), bound);
+  const seen = new Set<string>();
+  // The kernel chooses by a hash of the client's port: that all go to one is a chance of 1 in 2^199.
+  for (let clients = 0; clients < 200 && seen.size < 2; clients++) {
+    const client = new RecordingClient(bound).send(get('/', 'Connection: close\r\n'));
+    await client.closed;
+    seen.add(answersIn(client.got)[0]!.body);
+  }
+  assert.deepEqual(seen, new Set(['"one"', '"two"']));
 });
 
 test('a server whose sockets are not as expected says so once, and leaves the direct way alone', async context => {
@@ -247,7 +215,7 @@ test('a server whose sockets are not as expected says so once, and leaves the di
   const observer = { ...NO_OBSERVER, degraded: (reason: string) => reasons.push(reason) };
   const direct = context.mock.method(DIRECT, 'take');
   const { bound } = await start(context, { ...backend(new FakePayments()), ...documentedWay, observer });
-  for (let times = 0; times < 2; times++) await new Client(bound).send(get('/health')).until(/200/);
+  for (let times = 0; times < 2; times++) await new RecordingClient(bound).send(get('/health')).until(/200/);
   assert.deepEqual(reasons, ['the sockets are not as expected']);
   assert.equal(direct.mock.callCount(), 0);
 });
@@ -268,15 +236,18 @@ bothWays('no more connections than allowed', async (context, way) => {
     ...way,
     connectionsMax: 2,
   });
-  const [one, two] = [new Client(bound).send(get('/health')), new Client(bound).send(get('/health'))];
+  const [one, two] = [
+    new RecordingClient(bound).send(get('/health')),
+    new RecordingClient(bound).send(get('/health')),
+  ];
   await one.until(/200/);
   await two.until(/200/);
-  const three = new Client(bound).send(get('/health'));
+  const three = new RecordingClient(bound).send(get('/health'));
   await three.closed;
   assert.equal(three.got, '');
   one.socket.destroy();
   await waitFor(() => server.connections === 1, 'room');
-  await new Client(bound).send(get('/health')).until(/200/);
+  await new RecordingClient(bound).send(get('/health')).until(/200/);
 });
 
 bothWays('closing answers what was read, says close, and ends in time', async (context, way) => {
@@ -285,7 +256,11 @@ bothWays('closing answers what was read, says close, and ends in time', async (c
     ...way,
     handler: () => new Promise(resolve => answers.push(resolve)),
   });
-  const [waiting, idle, stuck] = [new Client(bound), new Client(bound), new Client(bound)];
+  const [waiting, idle, stuck] = [
+    new RecordingClient(bound),
+    new RecordingClient(bound),
+    new RecordingClient(bound),
+  ];
   waiting.send(get('/'));
   await waitFor(() => answers.length === 1, 'a request');
   stuck.send(get('/stuck'));
@@ -296,7 +271,7 @@ bothWays('closing answers what was read, says close, and ends in time', async (c
   answers[0]!(json(200, '1'));
   await waiting.closed;
   assert.match(waiting.got, /200 OK.*Connection: close/s);
-  const late = new Client(bound);
+  const late = new RecordingClient(bound);
   await late.closed;
   assert.equal(late.got, '');
   await closed;
@@ -314,17 +289,13 @@ bothWays('a client that sends and never reads is not read either', async (contex
       return big;
     },
   });
-  const one = new Client(bound);
+  const one = new RecordingClient(bound);
   await waitFor(() => server.connections === 1, 'the connection');
   one.socket.pause();
   const total = 4_000;
   one.send(get('/', `X: ${'x'.repeat(1000)}\r\n`).repeat(total));
-  let before = -1;
-  await waitFor(() => {
-    const rests = asked === before && asked > 0;
-    before = asked;
-    return rests;
-  }, 'the server to rest');
+  await atRest(() => asked);
+  assert.ok(asked > 0);
   // What the kernel holds, what one write holds, and one full pipeline.
   assert.ok(asked < 100 + pipelineDepthMax * 2, `${asked} requests were answered into the void`);
   assert.ok(one.socket.writableLength > 0);
@@ -341,9 +312,11 @@ bothWays(
       ...way,
       clock: { now: () => nowMs, wallMs: () => 0 },
     });
-    const drips = Array.from({ length: 500 }, () => new Client(bound).send('POST /payments HTTP/1.1\r\nHo'));
+    const drips = Array.from({ length: 500 }, () =>
+      new RecordingClient(bound).send('POST /payments HTTP/1.1\r\nHo'),
+    );
     await waitFor(() => server.connections === 500, 'all of them');
-    const one = new Client(bound);
+    const one = new RecordingClient(bound);
     for (let place = 0; place < 20; place++) {
       for (const drip of drips) drip.send('s');
       one.send(pay(place));
@@ -379,7 +352,9 @@ bothWays('sockets that break at any moment leave nothing behind', async (context
     { host: '127.0.0.1', port: 0 },
   );
   const starts = ['', 'G', get('/late'), get('/late') + pay(1), pay(2), pay(3).slice(0, -4), '\0'];
-  const clients = Array.from({ length: 70 }, (_, at) => new Client(bound).send(starts[at % starts.length]!));
+  const clients = Array.from({ length: 70 }, (_, at) =>
+    new RecordingClient(bound).send(starts[at % starts.length]!),
+  );
   await waitFor(() => server.connections + closed >= 70, 'all of them');
   for (const [at, client] of clients.entries()) {
     if (at % 2 === 0) client.socket.resetAndDestroy();
