@@ -1,8 +1,8 @@
-/** Buttons that break the simulated processors and mend them. */
+/** Buttons that break the simulated processors and restore them. */
 import { byId, fill, make } from './dom.ts';
 import { duration } from './format.ts';
 
-/** What a simulated processor says of how it is set. */
+/** The settings of a simulated processor, as it reports them. */
 interface Setting {
   readonly delay: number;
   readonly failure: boolean;
@@ -12,7 +12,7 @@ interface Setting {
 const NAMES = ['default', 'fallback'] as const;
 const DELAYS = [0, 100, 1000, 5000, 12_000];
 
-/** Faults by what a visitor would call them: what to set, and what shows that it is set. */
+/** Faults in a visitor's words: what to set, and the field that shows that it is set. */
 const FAULTS: readonly {
   words: string;
   title: string;
@@ -38,10 +38,10 @@ const FAULTS: readonly {
     title: 'Records the payment and never answers: 1 of 10',
   },
   {
-    words: 'Talks garbage',
+    words: 'Sends garbage',
     name: 'garbageRecorded',
     set: { garbageRecorded: 0.3 },
-    title: 'Records the payment and answers with bytes that are no HTTP: 3 of 10',
+    title: 'Records the payment and answers with bytes that are not HTTP: 3 of 10',
   },
   {
     words: 'Gateway errors',
@@ -60,7 +60,7 @@ const FAULTS: readonly {
     words: 'Lies about health',
     name: 'healthLies',
     set: { healthLies: 1 },
-    title: 'Says failing when it is not, and the other way round',
+    title: 'Reports failing when it works, and the other way round',
   },
 ];
 const REFUSE_MS = 8000;
@@ -68,7 +68,7 @@ const REFUSE_MS = 8000;
 let settings: (Setting | null)[] = [null, null];
 const drawn = ['', ''];
 
-/** Shows the controls and keeps them true to how the processors are set. */
+/** Shows the controls, as the processors are set now. */
 export async function refreshControls(): Promise<void> {
   byId('controls').hidden = false;
   try {
@@ -85,7 +85,7 @@ export async function refreshControls(): Promise<void> {
 function draw(index: number): void {
   const setting = settings[index] ?? null;
   const text = JSON.stringify(setting);
-  // A button that is drawn anew loses its focus, so only what changed is.
+  // A button that is replaced loses its focus, so only changes are drawn.
   if (drawn[index] === text) return;
   drawn[index] = text;
   const name = NAMES[index]!;
@@ -101,7 +101,7 @@ function draw(index: number): void {
   const row = (...children: HTMLElement[]): HTMLElement => make('div', { class: 'row' }, ...children);
   fill(
     box,
-    legend(name, isWell ? 'works as it should' : 'is broken'),
+    legend(name, isWell ? 'works normally' : 'is broken'),
     row(
       press('Fails every payment', failure, 'Answers 500 to everything', () =>
         set(index, 'failure', { failure: !failure }),
@@ -121,7 +121,7 @@ function draw(index: number): void {
           set(index, 'delay', { delay: ms }),
         ),
       ),
-      press('Mend it', false, 'Everything as it should be', async () => {
+      press('Restore', false, 'Turns all faults and delays off', async () => {
         await set(index, 'delay', { delay: 0 });
         await set(index, 'failure', { failure: false });
         await set(index, 'faults', {});
@@ -157,7 +157,7 @@ async function set(index: number, control: string, to: unknown): Promise<void> {
       body: JSON.stringify({ processor: NAMES[index], set: control, to }),
     });
   } catch {
-    // The next look shows what is set.
+    // The next answer shows what is set.
   }
   await refreshControls();
 }

@@ -1,5 +1,5 @@
 /**
- * The way of a payment as a picture: the door, the backends, what waits, the processors, and what moves
+ * How a payment travels, as a picture: the entrance, the backends, the queue, the processors, and what moves
  * between them.
  */
 import type { Sample } from '../../telemetry/snapshot.ts';
@@ -9,13 +9,13 @@ import { byId, fill, make } from './dom.ts';
 import { bytes, duration, grouped, plural, rate } from './format.ts';
 import { svgElement } from './plot.ts';
 
-/** Outcomes in words, in the order in which they are told. */
+/** Outcomes in words, in the order in which they are shown. */
 const OUTCOME_WORDS: Readonly<Record<string, string>> = {
   processed: 'processed',
   already_processed: 'processed before',
   failed: 'failed',
   timed_out: 'timed out',
-  reset: 'cut off',
+  reset: 'connection lost',
   not_connected: 'not connected',
   overloaded: 'overloaded',
   unavailable: 'unavailable',
@@ -42,8 +42,8 @@ function doorNode(view: DashboardView, connections: number, sample: Sample | und
     'ok',
     view.door,
     location.host,
-    line(make('b', { class: 'big' }, rate(sample?.accepted ?? 0)), ' payments a second'),
-    line(make('b', {}, grouped(connections)), ` connection${connections === 1 ? '' : 's'} to the backends`),
+    line(make('b', { class: 'big' }, rate(sample?.accepted ?? 0)), ' a second'),
+    line(make('b', {}, grouped(connections)), ` connection${connections === 1 ? '' : 's'}`),
   );
 }
 
@@ -51,10 +51,10 @@ function backendNode(instance: InstanceLine): HTMLElement {
   const { name, alive, reasons, queue, ageMs, isChecker, unsettled } = instance;
   const isLate = alive && ageMs > 2000;
   const state = !alive ? 'bad' : reasons.length > 0 || isLate ? 'warn' : 'ok';
-  const note = !alive ? 'gone' : isLate ? `silent for ${duration(ageMs)}` : isChecker ? 'asks health' : '';
+  const note = !alive ? 'gone' : isLate ? `silent for ${duration(ageMs)}` : isChecker ? 'checks health' : '';
   if (!alive) {
-    const left = unsettled > 0 ? `left ${plural(unsettled, 'payment')}, which the others take over` : '';
-    const gone = node(name, state, name, note, line(left || 'the others have taken over what it had'));
+    const left = unsettled > 0 ? `the others take over its ${plural(unsettled, 'payment')}` : '';
+    const gone = node(name, state, name, note, line(left || 'the others have taken over its payments'));
     gone.classList.add('gone');
     return gone;
   }
@@ -105,11 +105,11 @@ function processorNode(processor: ProcessorState, nowMs: number): HTMLElement {
   const [circuit, more] = circuitWords(processor, nowMs);
   const health =
     healthAgeMs === null
-      ? [make('b', {}, 'not heard of yet')]
+      ? [make('b', {}, 'not known yet')]
       : [
-          make('b', {}, failing ? 'failing' : 'well'),
+          make('b', {}, failing ? 'failing' : 'good'),
           minResponseMs > 0 ? `, answers take ${duration(minResponseMs)} or more` : '',
-          `, heard ${duration(healthAgeMs)} ago`,
+          `, reported ${duration(healthAgeMs)} ago`,
         ];
   const outcomes = Object.entries(OUTCOME_WORDS)
     .filter(([outcome]) => (attempts[outcome] ?? 0) > 0)

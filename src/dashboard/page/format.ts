@@ -18,16 +18,16 @@ export function brief(value: number): string {
   return String(+value.toPrecision(3));
 }
 
-/** A duration: `0.4 ms`, `12 ms`, `3.2 s`, `4 min`, `2 h`. */
+/** A duration: `0.4 ms`, `12 ms`, `3.2 s`, `4 min`, `2 h`; the unit stays on the line of its number. */
 export function duration(ms: number): string {
-  if (ms < 10) return `${+ms.toFixed(1)} ms`;
-  if (ms < 1000) return `${Math.round(ms)} ms`;
-  if (ms < 60_000) return `${+(ms / 1000).toFixed(1)} s`;
-  if (ms < 3_600_000) return `${Math.round(ms / 60_000)} min`;
-  return `${+(ms / 3_600_000).toFixed(1)} h`;
+  if (ms < 10) return `${+ms.toFixed(1)}\u00a0ms`;
+  if (ms < 1000) return `${Math.round(ms)}\u00a0ms`;
+  if (ms < 60_000) return `${+(ms / 1000).toFixed(1)}\u00a0s`;
+  if (ms < 3_600_000) return `${Math.round(ms / 60_000)}\u00a0min`;
+  return `${+(ms / 3_600_000).toFixed(1)}\u00a0h`;
 }
 
-export const bytes = (count: number): string => `${Math.round(count / 1024 / 1024)} MB`;
+export const bytes = (count: number): string => `${Math.round(count / 1024 / 1024)}\u00a0MB`;
 
 /** The time of day; `fraction` with milliseconds. */
 export function clock(ms: number, fraction = false): string {

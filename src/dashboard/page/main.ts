@@ -1,4 +1,4 @@
-/** The dashboard: asks one backend after the other once a second, and draws what it hears. */
+/** The dashboard: asks once a second, of whichever backend answers, and draws the answer. */
 import type { Sample } from '../../telemetry/snapshot.ts';
 import type { DashboardView } from '../api.ts';
 import { refreshControls } from './controls.ts';
@@ -12,7 +12,7 @@ import { headlineOf } from './verdict.ts';
 
 const POLL_MS = 1000;
 const KEPT_SECONDS = 310;
-/** The first answers bring all that their instance knows: one that has just started knows little. */
+/** The first answers bring all samples of their instance: one that has just started has few. */
 const FULL_ANSWERS = 4;
 
 const samples = new Map<number, Sample>();
@@ -34,7 +34,7 @@ const plots = {
     ],
   }),
   answers: new Plot(byId('plot-answers'), {
-    title: 'Time to answer a payment, in the backends',
+    title: 'Time to answer a payment',
     least: 1,
     scale: value => (value === 0 ? '0' : duration(value)),
     read: duration,
@@ -61,22 +61,22 @@ async function poll(): Promise<void> {
     const since = answers < FULL_ANSWERS ? 0 : lastAtMs - 3000;
     const response = await fetch(`dashboard.json?since=${since}`);
     if (!response.ok) throw new Error(String(response.status));
-    const news: DashboardView = await response.json();
+    const answer: DashboardView = await response.json();
     if (isPaused) return;
-    learn(news);
+    update(answer);
     await refreshStory();
     if (view?.controls && answers % 2 === 1) await refreshControls();
   } catch {
-    setVerdict('bad', 'soquete does not answer. Asking again…');
+    setVerdict('bad', 'soquete does not answer. Retrying…');
   }
 }
 
-function learn(news: DashboardView): void {
-  view = news;
+function update(answer: DashboardView): void {
+  view = answer;
   answers += 1;
-  for (const sample of news.samples) samples.set(Math.floor(sample.atMs / 1000), sample);
-  lastAtMs = news.samples.at(-1)?.atMs ?? lastAtMs;
-  const nowSecond = Math.floor(news.nowMs / 1000);
+  for (const sample of answer.samples) samples.set(Math.floor(sample.atMs / 1000), sample);
+  lastAtMs = answer.samples.at(-1)?.atMs ?? lastAtMs;
+  const nowSecond = Math.floor(answer.nowMs / 1000);
   for (const second of samples.keys()) if (second < nowSecond - KEPT_SECONDS) samples.delete(second);
   draw();
 }
@@ -107,7 +107,7 @@ function draw(): void {
   showLatest(view);
   showBooks(view);
   if (answers === 1) showPolicy(view.policy);
-  setText('freshness', `${clock(view.nowMs)}, told by ${view.answeredBy}`);
+  setText('freshness', `${clock(view.nowMs)}, from ${view.answeredBy}`);
 }
 
 function drawTiles({ instances, books }: DashboardView, sample: Sample | undefined): void {
@@ -116,7 +116,7 @@ function drawTiles({ instances, books }: DashboardView, sample: Sample | undefin
   setText('now-accepted', rate(sample?.accepted ?? 0));
   setText('now-settled', rate((sample?.default ?? 0) + (sample?.fallback ?? 0)));
   setText('now-waiting', grouped(waiting));
-  setText('now-oldest', oldestMs > 0 ? `the oldest for ${duration(oldestMs)}` : '');
+  setText('now-oldest', waiting > 0 && oldestMs > 0 ? `the oldest for ${duration(oldestMs)}` : '');
   const recent = [...samples.values()].findLast(({ answerMs }) => answerMs[1] !== null);
   setText('now-answer', recent === undefined ? '–' : duration(recent.answerMs[1] ?? 0));
   const sides = books?.sides;

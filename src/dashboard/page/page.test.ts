@@ -32,7 +32,7 @@ describe('the dashboard', { skip, timeout: 120_000 }, () => {
 
   before(async () => {
     stack = await startStack();
-    sender = setInterval(() => void send(), 50);
+    sender = setInterval(() => void send(19.9), 50);
     browser = await chromium.launch({ executablePath: browserFile!, args: BROWSER_ARGUMENTS });
     context = await browser.newContext({ viewport: { width: 1440, height: 900 } });
     context.on('console', message => {
@@ -50,9 +50,9 @@ describe('the dashboard', { skip, timeout: 120_000 }, () => {
     await stack?.[Symbol.asyncDispose]();
   });
 
-  async function send(): Promise<void> {
+  async function send(amount: number): Promise<void> {
     const correlationId = randomUUID();
-    const body = JSON.stringify({ correlationId, amount: 19.9 });
+    const body = JSON.stringify({ correlationId, amount });
     const answer = await fetch(`${stack.url}/payments`, { method: 'POST', body }).catch(() => undefined);
     if (answer?.status === 202) sent.push(correlationId);
   }
@@ -88,7 +88,7 @@ describe('the dashboard', { skip, timeout: 120_000 }, () => {
       .getByText(/circuit open(?! in)/)
       .waitFor(PATIENCE);
     await page.locator('#verdict-text', { hasText: 'default fails.' }).waitFor(PATIENCE);
-    await controls.getByRole('button', { name: 'Mend it' }).click();
+    await controls.getByRole('button', { name: 'Restore' }).click();
     await node('default').getByText('circuit closed').waitFor(PATIENCE);
   });
 
@@ -104,8 +104,10 @@ describe('the dashboard', { skip, timeout: 120_000 }, () => {
     await story.getByText('No payment with this correlationId').waitFor(PATIENCE);
   });
 
-  test('asks once a second, and nothing while it is paused', async () => {
-    const watched = await context.newPage();
+  test('asks again and again, and nothing while it is paused', async () => {
+    // A context of its own: its pages share a clock that stands still until it is advanced.
+    await using own = await browser.newContext();
+    const watched = await own.newPage();
     await watched.addInitScript(() => {
       const { fetch } = window;
       let count = 0;
@@ -113,26 +115,28 @@ describe('the dashboard', { skip, timeout: 120_000 }, () => {
         if (String(parts[0]).startsWith('dashboard.json')) count += 1;
         return fetch(...parts);
       };
-      Object.defineProperty(window, 'views', { get: () => count });
+      Object.defineProperty(window, 'questions', { get: () => count });
     });
-    const views = (): Promise<number> => watched.evaluate(() => Reflect.get(window, 'views'));
-    const moreThan = (least: number) =>
-      watched.waitForFunction(earlier => Reflect.get(window, 'views') > earlier, least, PATIENCE);
+    const questions = (): Promise<number> => watched.evaluate(() => Reflect.get(window, 'questions'));
+    const advanceUntilItAsks = async (): Promise<void> => {
+      const before = await questions();
+      for (let second = 0; (await questions()) === before; second++) {
+        assert.ok(second < 10_000, 'it asks no more');
+        await watched.clock.runFor(1000);
+      }
+    };
     await watched.clock.install();
     await watched.goto(stack.url);
-    await moreThan(0);
     await watched.locator('#freshness', { hasText: /\d/ }).waitFor(PATIENCE);
     await watched.clock.pauseAt(Date.now() + 60_000);
-    const early = await views();
-    await watched.clock.runFor(1000);
-    await moreThan(early);
+    await advanceUntilItAsks();
+    await advanceUntilItAsks();
     await watched.getByRole('button', { name: 'Pause' }).click();
-    const paused = await views();
+    const asked = await questions();
     await watched.clock.runFor(10_000);
-    assert.equal(await views(), paused);
+    assert.equal(await questions(), asked);
     await watched.locator('body').press('p');
-    await moreThan(paused);
-    await watched.close();
+    await advanceUntilItAsks();
   });
 
   test('every control has a name, and every text enough contrast, light and dark', async () => {
@@ -166,14 +170,19 @@ describe('the dashboard', { skip, timeout: 120_000 }, () => {
   });
 
   test('fits a phone: nothing sticks out of the page or of its panel', async () => {
-    await page.setViewportSize({ width: 390, height: 844 });
-    await page.reload();
-    await page
+    // The largest amount there is, in the list and in the sums.
+    clearInterval(sender);
+    await send(9_999_999_999.99);
+    const phone = await context.newPage();
+    await phone.setViewportSize({ width: 390, height: 844 });
+    await phone.goto(stack.url);
+    await phone.locator('#latest').getByText('9,999,999,999.99').waitFor(PATIENCE);
+    await phone
       .locator('#books')
-      .getByRole('row', { name: /together/ })
+      .getByRole('row', { name: /together.*\d,\d{3},\d{3},\d{3}/ })
       .waitFor(PATIENCE);
-    await page.locator('#control-default button').first().waitFor(PATIENCE);
-    const outside = await page.evaluate(() =>
+    await phone.locator('#control-default button').first().waitFor(PATIENCE);
+    const outside = await phone.evaluate(() =>
       [...document.querySelectorAll('body, .panel, .tiles, .node')].flatMap(box => {
         const { right } = box.getBoundingClientRect();
         return [...box.querySelectorAll<HTMLElement>('*')]
@@ -182,7 +191,7 @@ describe('the dashboard', { skip, timeout: 120_000 }, () => {
       }),
     );
     assert.deepEqual(outside, []);
-    const width = await page.evaluate(() => document.documentElement.scrollWidth);
+    const width = await phone.evaluate(() => document.documentElement.scrollWidth);
     assert.ok(width <= 390, `the page is ${width} wide`);
   });
 

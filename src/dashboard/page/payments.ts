@@ -16,7 +16,7 @@ export function startPayments(): void {
   });
 }
 
-/** Shows the latest payments, unless somebody points at them. */
+/** Shows the latest payments, unless the pointer or the focus is on them. */
 export function showLatest({ latest }: DashboardView): void {
   const body = byId('latest');
   byId('latest-none').hidden = latest.length > 0;
@@ -24,7 +24,7 @@ export function showLatest({ latest }: DashboardView): void {
   fill(body, ...latest.map(row));
 }
 
-/** Asks for the story that is open again, as long as it goes on. */
+/** Asks again for the open story, until its payment is settled. */
 export async function refreshStory(): Promise<void> {
   if (wantedId !== undefined && !isDone) await load(wantedId);
 }
@@ -88,7 +88,7 @@ async function load(id: string): Promise<void> {
   });
   if (body.payment === undefined) {
     isDone = true;
-    fill(panel, make('h3', {}, id, close), make('p', {}, body.detail ?? 'Nothing is known of it.'));
+    fill(panel, make('h3', {}, id, close), make('p', {}, body.detail ?? 'Nothing is known about it.'));
     return;
   }
   isDone = body.payment.state === 'settled';
@@ -117,11 +117,7 @@ function story({ payment, events, waits }: PaymentTimeline): HTMLElement[] {
   const amount = make('p', {}, `${decimals(payment.cents)}, `, stateOf(payment));
   if (waits === null) return [amount, list];
   const until = waits.untilMs > 0 ? ` (${clock(waits.untilMs, true)})` : '';
-  return [
-    amount,
-    list,
-    make('p', { class: 'waits' }, make('b', {}, 'It waits for this: '), waits.why, until, '.'),
-  ];
+  return [amount, list, make('p', { class: 'waits' }, make('b', {}, 'Waits for: '), waits.why, until, '.')];
 }
 
 /** Puts the cursor into the search field. */

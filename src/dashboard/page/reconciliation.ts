@@ -9,7 +9,7 @@ export function showBooks({ books, processors }: DashboardView): void {
   const body = byId('books-body');
   if (books === undefined) {
     const note =
-      "The processors' own sums are compared where PROCESSOR_ADMIN_TOKEN is given. These are soquete's, since its instances started.";
+      "The processors' own sums are compared where PROCESSOR_ADMIN_TOKEN is given. These sums are soquete's, since its instances started.";
     const rows = processors.map(({ name, settled, cents }) => ({ name, count: settled, cents }));
     fill(body, make('p', { class: 'muted' }, note), simpleTable(rows));
     return;
@@ -17,7 +17,11 @@ export function showBooks({ books, processors }: DashboardView): void {
   if (books === null) {
     fill(
       body,
-      make('p', { class: 'muted' }, 'They are compared every five seconds; the first time comes soon.'),
+      make(
+        'p',
+        { class: 'muted' },
+        'The books are compared every five seconds; the first comparison comes soon.',
+      ),
     );
     return;
   }
@@ -70,10 +74,10 @@ export function showBooks({ books, processors }: DashboardView): void {
 const head = (text: string, look: string): HTMLElement => make('th', { scope: 'col', class: look }, text);
 
 function sideRow(name: string, { count, cents, theirs, differenceCents }: BooksSide): HTMLElement {
-  const sum = (value: { count: number; cents: number }): HTMLElement =>
+  const sum = (label: string, value: { count: number; cents: number }): HTMLElement =>
     make(
       'td',
-      { class: 'number' },
+      { class: 'number', 'data-label': label },
       decimals(value.cents),
       make('br'),
       make('small', {}, plural(value.count, 'payment')),
@@ -83,9 +87,15 @@ function sideRow(name: string, { count, cents, theirs, differenceCents }: BooksS
     'tr',
     {},
     make('th', { scope: 'row' }, name),
-    sum({ count, cents }),
-    theirs === null ? make('td', { class: 'number muted' }, 'no answer') : sum(theirs),
-    make('td', { class: `number ${look}` }, theirs === null ? '–' : decimals(differenceCents)),
+    sum('soquete', { count, cents }),
+    theirs === null
+      ? make('td', { class: 'number muted', 'data-label': 'its own books' }, 'no answer')
+      : sum('its own books', theirs),
+    make(
+      'td',
+      { class: `number ${look}`, 'data-label': 'Difference' },
+      theirs === null ? '–' : decimals(differenceCents),
+    ),
   );
 }
 
@@ -106,8 +116,8 @@ function simpleTable(rows: readonly { name: string; count: number; cents: number
           'tr',
           {},
           make('th', { scope: 'row' }, name),
-          make('td', { class: 'number' }, grouped(count)),
-          make('td', { class: 'number' }, decimals(cents)),
+          make('td', { class: 'number', 'data-label': 'Payments' }, grouped(count)),
+          make('td', { class: 'number', 'data-label': 'Amount' }, decimals(cents)),
         ),
       ),
     ),
@@ -115,11 +125,11 @@ function simpleTable(rows: readonly { name: string; count: number; cents: number
 }
 
 function fees(sides: readonly BooksSide[]): HTMLElement | false {
-  const told = sides.flatMap(({ theirs }) => theirs ?? []);
-  if (told.length < sides.length) return false;
-  const paid = told.reduce((sum, { cents, feeShare }) => sum + cents * feeShare, 0);
+  const answers = sides.flatMap(({ theirs }) => theirs ?? []);
+  if (answers.length < sides.length) return false;
+  const paid = answers.reduce((sum, { cents, feeShare }) => sum + cents * feeShare, 0);
   const cheapest =
-    Math.min(...told.map(({ feeShare }) => feeShare)) * told.reduce((sum, { cents }) => sum + cents, 0);
+    Math.min(...answers.map(({ feeShare }) => feeShare)) * answers.reduce((sum, { cents }) => sum + cents, 0);
   const more = cheapest === 0 ? 0 : (paid / cheapest - 1) * 100;
   const excess =
     more < 0.005
@@ -140,10 +150,10 @@ export function showPolicy(policy: PolicyView): void {
     byId('policy'),
     ...[
       `Payments are acknowledged ${acknowledged ?? 'once they are safe'}.`,
-      `Each gets up to ${plural(defaultAttempts, 'attempt')} on default, then one on fallback, then a new round begins. None is ever given up.`,
-      `Between two attempts it pauses, ${duration(backoffMinMs)} at first, twice as long each time, ${duration(backoffMaxMs)} at most; a part of it is chance.`,
+      `Each gets up to ${plural(defaultAttempts, 'attempt')} on default, then one on fallback, then a new round begins. No payment is ever given up.`,
+      `The pause between two attempts is ${duration(backoffMinMs)} at first, doubles each time up to ${duration(backoffMaxMs)}, and is partly random.`,
       `While default's circuit is open a payment waits and spends no attempt. Single probes find out when default is back. After ${duration(fallbackAfterMs)} of waiting, fallback may take it.`,
-      `No answer within ${duration(attemptTimeoutMs)}, or one that proves nothing, pins a payment: only the same processor is asked again, so that it cannot be paid twice.`,
+      `No answer within ${duration(attemptTimeoutMs)}, or one that proves nothing, pins a payment: it only goes back to the same processor, so that it cannot be paid twice.`,
       `Each backend has at most ${plural(policy.workerConcurrency, 'attempt')} on their way at once.`,
     ].map(text => make('li', {}, text)),
   );

@@ -1,7 +1,7 @@
-/** One sentence about everything: what a person wants to know first. */
+/** One sentence about everything: what an operator wants to know first. */
 import type { DashboardView } from '../api.ts';
 import { attemptsFail, circuitOfAll, isDown } from './circuits.ts';
-import { decimals, duration, grouped, plural } from './format.ts';
+import { decimals, duration, plural } from './format.ts';
 
 export interface Headline {
   readonly look: '' | 'warn' | 'bad';
@@ -47,11 +47,11 @@ export function headlineOf({ instances, processors, books, policy }: DashboardVi
   if (pinned > 0) {
     return {
       look: 'warn',
-      text: `${plural(pinned, 'payment')} pinned: only the processor that was asked can tell whether it is done.`,
+      text: `${plural(pinned, 'payment')} pinned: only the same processor can say whether it was processed.`,
     };
   }
   if (waiting > 0 && oldestMs > 3000) {
-    return { look: 'warn', text: `${grouped(waiting)} wait, the oldest for ${duration(oldestMs)}.` };
+    return { look: 'warn', text: `${waits(waiting)}, the oldest for ${duration(oldestMs)}.` };
   }
   return {
     look: '',
@@ -59,7 +59,6 @@ export function headlineOf({ instances, processors, books, policy }: DashboardVi
   };
 }
 
-const held = (waiting: number): string =>
-  waiting === 0
-    ? 'Nothing waits yet.'
-    : `${plural(waiting, 'payment')} wait${waiting === 1 ? 's' : ''}, safe.`;
+const held = (count: number): string => (count === 0 ? 'Nothing waits yet.' : `${waits(count)}, safe.`);
+
+const waits = (count: number): string => `${plural(count, 'payment')} wait${count === 1 ? 's' : ''}`;
