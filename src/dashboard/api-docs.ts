@@ -1,10 +1,10 @@
-/** What those look up who use soquete: loaded when they do. */
+/** The API's documentation as pages, loaded when one is first asked for. */
 import type { Page } from '../http/routes.ts';
 import { OPENAPI } from './openapi.ts';
 
 export { showProblem, showProblems } from './problem-pages.ts';
 
-/** The API's description. Anybody's tool may read it. */
+/** The OpenAPI document, also for pages of other origins. */
 export const showOpenApi = (): Page => ({
   status: 200,
   contentType: 'application/json',

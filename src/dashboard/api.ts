@@ -1,14 +1,11 @@
-/**
- * What the dashboard's page is told: the JSON between a backend and a browser. Times are wall-clock ms, 0 for
- * none.
- */
+/** The JSON between a backend and the dashboard's page. Times are wall-clock ms, 0 for none. */
 import type { Processor } from '../domain/payment.ts';
 import type { ProcessorFigures, QueueFigures, ReconciledBooks, Sample } from '../telemetry/snapshot.ts';
 
 export interface DashboardView {
   readonly nowMs: number;
   readonly answeredBy: string;
-  /** What spreads connections over the backends. */
+  /** How connections are spread over the backends. */
   readonly door: 'HAProxy' | 'shared port';
   readonly policy: PolicyView;
   readonly instances: readonly InstanceLine[];
@@ -44,7 +41,7 @@ export interface InstanceLine {
   readonly busy: number;
   readonly residentBytes: number;
   readonly startedAtMs: number;
-  /** How old its figures are. */
+  /** The age of its snapshot. */
   readonly ageMs: number;
 }
 
@@ -63,7 +60,7 @@ export interface ProcessorState {
   }[];
   readonly settled: number;
   readonly cents: number;
-  /** By how they ended, since the instances started. */
+  /** By outcome, since the instances started. */
   readonly attempts: Readonly<Record<string, number>>;
 }
 
@@ -82,7 +79,7 @@ export interface PaymentLine {
 export interface PaymentTimeline {
   readonly payment: PaymentLine;
   readonly events: readonly TimelineEvent[];
-  /** What it waits for; null when it is settled. */
+  /** What the payment waits for; null when it is settled. */
   readonly waits: { readonly why: string; readonly untilMs: number } | null;
 }
 
@@ -90,7 +87,7 @@ export interface TimelineEvent {
   readonly atMs: number;
   readonly kind: 'accepted' | 'attempt' | 'sent' | 'settled';
   readonly processor: Processor | null;
-  /** How an attempt ended, in words. */
+  /** The outcome of an attempt, in words. */
   readonly outcome: string | null;
   readonly durationMs: number | null;
   readonly text: string;

@@ -1,14 +1,11 @@
-/**
- * The dashboard's side in a backend: the view of all instances as JSON, one payment's story, and the
- * controls.
- */
+/** The backend's part of the dashboard: the view of all instances, one payment's timeline, the controls. */
 import { readFile } from 'node:fs/promises';
 import { idBytes, PROCESSORS, type Processor } from '../domain/payment.ts';
 import type { Page, PageRequest } from '../http/routes.ts';
 import type { NoAdminAnswer } from '../processor-simulator/admin-client.ts';
 import type { InstanceSeen } from '../telemetry/snapshot.ts';
 import type { DashboardView, InstanceLine, ProcessorState } from './api.ts';
-import { paymentLine, tellStory } from './payment-timeline.ts';
+import { paymentLine, timelineOf } from './payment-timeline.ts';
 import { openAdmin } from './processor-controls.ts';
 import type { DashboardSource } from './source.ts';
 
@@ -26,7 +23,7 @@ export async function showPage(): Promise<Page> {
 /** The state of everything, as `DashboardView`; `since` in the query asks only for later samples. */
 export async function showView(observed: DashboardSource, { query }: PageRequest): Promise<Page> {
   const since = Number(new URLSearchParams(query).get('since') ?? 0);
-  // A store that cannot be asked is one more thing to show, not a reason to show nothing.
+  // A store that cannot be read is shown as such: the rest of the view does not need it.
   const latest = await observed.latest(LATEST).catch(() => []);
   const seen = observed.instances();
   const shared = observed.shared();
@@ -47,7 +44,7 @@ export async function showView(observed: DashboardSource, { query }: PageRequest
   return json(200, view);
 }
 
-/** One payment's `Story`; the query names it by `id`. */
+/** The `PaymentTimeline` of the payment that the query names by `id`. */
 export async function showStory(observed: DashboardSource, { query }: PageRequest): Promise<Page> {
   const id = idBytes(new URLSearchParams(query).get('id')?.trim() ?? '');
   if (id === undefined) return json(400, { detail: 'This is not a correlationId: it takes a UUID.' });
@@ -56,10 +53,10 @@ export async function showStory(observed: DashboardSource, { query }: PageReques
     return json(404, { detail: 'No payment with this correlationId has reached the store.' });
   const owner = observed.instances().find(({ name }) => name === history.payment.owner);
   const circuits = owner?.alive ? owner.figures?.processors : undefined;
-  return json(200, tellStory(history, circuits, observed.policy));
+  return json(200, timelineOf(history, circuits, observed.policy));
 }
 
-/** How the simulated processors are set now, by processor. */
+/** The settings of the simulated processors; null for one that does not answer. */
 export async function showControls(observed: DashboardSource): Promise<Page> {
   const { urls, token } = observed.controls!;
   const states = await Promise.all(
@@ -71,13 +68,13 @@ export async function showControls(observed: DashboardSource): Promise<Page> {
   return json(200, states);
 }
 
-/** What can be set, and by which path of the processor. */
+/** The settings that can be changed: each is a path of the processor. */
 const CONTROLS = ['delay', 'failure', 'faults'] as const;
 
 /**
- * Sets a simulated processor: `{"processor":"default","set":"delay","to":{"delay":500}}`. Only for a page of
- * ours: another site's can send neither this content type without being asked first, which is never granted,
- * nor an `Origin` of ours.
+ * Changes a simulated processor: `{"processor":"default","set":"delay","to":{"delay":500}}`. Only the
+ * dashboard's own page may: a page of another site cannot send this content type without a preflight, which
+ * is never granted, and cannot send this site's `Origin`.
  */
 export async function setControl(observed: DashboardSource, { body, fields }: PageRequest): Promise<Page> {
   const { host, origin } = fields;
@@ -151,10 +148,10 @@ function processorState(
       attempts[outcome] = (attempts[outcome] ?? 0) + count;
     }
     if (!alive) continue;
-    const { circuit, probing, probeAtMs, healthAtMs: heardAtMs } = figures.processors[index]!;
+    const { circuit, probing, probeAtMs, healthAtMs: reportedAtMs } = figures.processors[index]!;
     circuits.push({ instance: name, circuit, probing, probeAtMs });
-    // Who heard it first says best how old it is.
-    healthAtMs = healthAtMs === 0 ? heardAtMs : Math.min(healthAtMs, heardAtMs || healthAtMs);
+    // An instance that started after the report counts its age from its own start, so the earliest is right.
+    healthAtMs = healthAtMs === 0 ? reportedAtMs : Math.min(healthAtMs, reportedAtMs || healthAtMs);
   }
   return {
     name: PROCESSORS[index]!,
@@ -169,7 +166,7 @@ function processorState(
   };
 }
 
-/** Without a password that it may hold. */
+/** Without credentials that the URL may hold. */
 const shortUrl = (url: string): string => {
   const { host, pathname } = new URL(url);
   return host + pathname.replace(/\/$/, '');
@@ -177,7 +174,7 @@ const shortUrl = (url: string): string => {
 
 let page: Promise<{ html: string; policy: string }> | undefined;
 
-/** The page: in production from a file beside this bundle, from source put together now. Kept once read. */
+/** The page: a file beside this bundle, or, when run from source, built now. Kept once read. */
 function pageText(): Promise<{ html: string; policy: string }> {
   page ??= readPage();
   page.catch(() => {

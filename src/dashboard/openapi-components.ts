@@ -14,7 +14,7 @@ export const COMPONENTS = {
       name: 'X-Request-Id',
       in: 'header',
       description:
-        'Names this request in its answer. A value that does not fit, or of which there are two, is passed over.',
+        'Names this request in its answer. A value that does not fit, or a repeated field, is ignored.',
       schema: REQUEST_ID_SCHEMA,
       example: '7f3e9b5c',
     },
@@ -23,14 +23,14 @@ export const COMPONENTS = {
       in: 'header',
       description:
         'The trace that the payment belongs to (W3C Trace Context). The processors get it with each attempt, with another ' +
-        'parent-id. One that is not valid, or of which there are two, is passed over.',
+        'parent-id. An invalid or repeated field is ignored.',
       schema: { type: 'string', pattern: '^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}' },
       example: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
     },
   },
   headers: {
     RequestId: {
-      description: 'That of the request; where it has none, neither has the answer.',
+      description: 'The X-Request-Id of the request; absent where the request has none.',
       schema: REQUEST_ID_SCHEMA,
       example: '7f3e9b5c',
     },
@@ -102,7 +102,7 @@ export const COMPONENTS = {
         type: { type: 'string', format: 'uri-reference' },
         title: { type: 'string' },
         status: { type: 'integer' },
-        detail: { type: 'string', description: 'What to mend.' },
+        detail: { type: 'string', description: 'What to fix.' },
       },
     },
   },

@@ -251,7 +251,7 @@ test('the type of every problem is a page', async () => {
   for (const kind of PROBLEM_KINDS) {
     const { status, type, body } = await ask('GET', `/problems/${kind}`);
     assert.deepEqual([status, type], [200, 'text/html'], kind);
-    assert.match(body, /How to mend it/);
+    assert.match(body, /How to fix it/);
   }
 });
 

@@ -8,7 +8,7 @@ const AT = '2026-07-10T12:34:56.000Z';
 
 const PAYMENT_EXAMPLE = { correlationId: ID, amount: 19.9 };
 
-/** What each request may carry, and each answer then echoes. */
+/** Each request may carry it, and its answer then echoes it. */
 const REQUEST_ID = { $ref: '#/components/parameters/RequestId' };
 const TRACEPARENT = { $ref: '#/components/parameters/Traceparent' };
 const ECHO = { 'X-Request-Id': { $ref: '#/components/headers/RequestId' } };
@@ -101,7 +101,7 @@ export const OPENAPI = {
   servers: [{ url: '/' }],
   tags: [
     { name: 'payments', description: 'What clients use.' },
-    { name: 'operating', description: 'What those use who run soquete.' },
+    { name: 'operating', description: 'For operators.' },
   ],
   paths: {
     '/payments': {

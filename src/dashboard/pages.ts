@@ -1,7 +1,6 @@
 /**
- * What a backend answers besides payments: for Prometheus, for whoever starts and stops backends, and for
- * people. Payments never need these modules, so each is loaded when it is first asked for: no start waits for
- * them.
+ * The pages of a backend, besides payments: for Prometheus, for orchestrators and for people. Payments never
+ * need these modules, so each is loaded when it is first asked for, and no start waits for them.
  */
 import { PROBLEM_KINDS } from '../http/problem.ts';
 import type { Page, PageHandler } from '../http/routes.ts';
@@ -25,7 +24,7 @@ export function createPages(observed: DashboardSource): Pages {
       const body = await renderMetrics(observed.instances(), observed.shared());
       return { status: 200, contentType: CONTENT_TYPE, body };
     },
-    // Alive is whoever can say so: a processor that fails or a full queue is no reason to be killed.
+    // A process that answers is alive: a failing processor or a full queue is no reason to kill it.
     '/livez': async () => json(200, { status: 'ok' }),
     '/readyz': async () => {
       const { ready, reasons, instance } = observed.readiness();

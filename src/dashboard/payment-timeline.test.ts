@@ -4,7 +4,7 @@ import { OUTCOMES, type Outcome } from '../domain/outcome.ts';
 import { DEFAULT, FALLBACK, PINNED, SENT, SETTLED, WAITING } from '../domain/payment.ts';
 import type { History, InspectedAttempt, InspectedPayment } from '../storage/inspection.ts';
 import type { ProcessorFigures } from '../telemetry/snapshot.ts';
-import { tellStory } from './payment-timeline.ts';
+import { timelineOf } from './payment-timeline.ts';
 
 const policy = {
   defaultAttempts: 5,
@@ -51,7 +51,7 @@ const circuits = (circuit: ProcessorFigures['circuit'], probeAtMs = 0, probing =
   ] as const;
 
 test('a settled payment has a beginning, its failed attempts and an end, and waits for nothing', () => {
-  const told = tellStory(
+  const timeline = timelineOf(
     history({ state: SETTLED, processor: FALLBACK, attempts: 2, requestedAtMs: 2000, settledAtMs: 2012 }, [
       attempt(1, 'failed', 1500),
     ]),
@@ -59,58 +59,62 @@ test('a settled payment has a beginning, its failed attempts and an end, and wai
     policy,
   );
   assert.deepEqual(
-    told.events.map(({ kind, atMs, durationMs, processor }) => [kind, atMs, durationMs, processor]),
+    timeline.events.map(({ kind, atMs, durationMs, processor }) => [kind, atMs, durationMs, processor]),
     [
       ['accepted', 1000, null, null],
       ['attempt', 1495, 5, 'default'],
       ['settled', 2012, 12, 'fallback'],
     ],
   );
-  assert.equal(told.waits, null);
+  assert.equal(timeline.waits, null);
 });
 
 test('a payment on its way waits for the answer, until the time-out', () => {
-  const told = tellStory(
+  const timeline = timelineOf(
     history({ state: SENT, processor: DEFAULT, requestedAtMs: 5000, attempts: 1 }),
     undefined,
     policy,
   );
-  assert.equal(told.waits?.untilMs, 15_000);
-  assert.equal(told.events.at(-1)?.kind, 'sent');
+  assert.equal(timeline.waits?.untilMs, 15_000);
+  assert.equal(timeline.events.at(-1)?.kind, 'sent');
 });
 
 test('a pinned payment waits for its processor alone, and for the next probe of it', () => {
-  const told = tellStory(
+  const timeline = timelineOf(
     history({ state: PINNED, processor: DEFAULT, attempts: 1 }, [attempt(1, 'timed out', 1500)]),
     circuits('open', 9000),
     policy,
   );
-  assert.match(told.waits!.why, /only default is asked again/);
-  assert.equal(told.waits?.untilMs, 9000);
+  assert.match(timeline.waits!.why, /only default is asked again/);
+  assert.equal(timeline.waits?.untilMs, 9000);
 });
 
 test('while the circuit of default is open a payment waits until fallback may take it', () => {
-  const told = tellStory(history({}), circuits('open'), policy);
-  assert.match(told.waits!.why, /circuit is open/);
-  assert.equal(told.waits?.untilMs, 31_000);
+  const timeline = timelineOf(history({}), circuits('open'), policy);
+  assert.match(timeline.waits!.why, /circuit is open/);
+  assert.equal(timeline.waits?.untilMs, 31_000);
 });
 
 test('a half-open circuit holds a payment up only while its probe is on its way', () => {
-  assert.match(tellStory(history({}), circuits('half-open', 0, true), policy).waits!.why, /probe/);
-  assert.equal(tellStory(history({}), circuits('half-open'), policy).waits?.why, 'its turn');
+  assert.match(timelineOf(history({}), circuits('half-open', 0, true), policy).waits!.why, /probe/);
+  assert.equal(timelineOf(history({}), circuits('half-open'), policy).waits?.why, 'its turn');
 });
 
 test('a pause ends at the latest when it has doubled as often as attempts failed', () => {
   const attempts = [attempt(1, 'failed', 1100), attempt(2, 'failed', 1300), attempt(3, 'failed', 1700)];
-  const told = tellStory(
+  const timeline = timelineOf(
     history({ processor: DEFAULT, attempts: 3, tries: 3 }, attempts),
     circuits('closed'),
     policy,
   );
-  assert.equal(told.waits?.untilMs, 1700 + 400);
+  assert.equal(timeline.waits?.untilMs, 1700 + 400);
 });
 
 test('a payment that used up its attempts on default waits for fallback', () => {
-  const told = tellStory(history({ processor: DEFAULT, attempts: 5, tries: 5 }), circuits('closed'), policy);
-  assert.match(told.waits!.why, /fallback is next/);
+  const timeline = timelineOf(
+    history({ processor: DEFAULT, attempts: 5, tries: 5 }),
+    circuits('closed'),
+    policy,
+  );
+  assert.match(timeline.waits!.why, /fallback is next/);
 });

@@ -1,7 +1,6 @@
 /**
- * The story of one payment in words: what happened to it, and while it is not settled, what it waits for and
- * until when. Told from what the store holds and what its instance last published, so any instance can tell
- * it.
+ * The timeline of one payment in words: what happened to it, and while it is not settled, what it waits for
+ * and until when. Made from the store and from its instance's last snapshot, so any instance can answer.
  */
 
 import { OUTCOMES, type Outcome } from '../domain/outcome.ts';
@@ -10,10 +9,10 @@ import type { History, InspectedPayment } from '../storage/inspection.ts';
 import type { ProcessorFigures } from '../telemetry/snapshot.ts';
 import type { PaymentLine, PaymentTimeline, PolicyView, TimelineEvent } from './api.ts';
 
-/** What each outcome says, to somebody who has not read the code. */
+/** What each outcome means, for people who have not read the code. */
 const MEANING: Readonly<Record<Outcome, string>> = {
   processed: 'processed',
-  'already processed': 'processed before; looked for its record',
+  'already processed': 'processed before; its record was looked up',
   'not connected': 'no connection: nothing was sent',
   failed: 'refused with 500: not processed',
   overloaded: 'refused with 429: too busy, not processed',
@@ -39,8 +38,8 @@ export const paymentLine = (payment: InspectedPayment): PaymentLine => ({
   owner: payment.owner,
 });
 
-/** `circuits`: of the instance that has the payment, by processor; undefined when it is not heard of. */
-export function tellStory(
+/** `circuits`: of the instance that owns the payment, by processor; undefined when they are unknown. */
+export function timelineOf(
   { payment, attempts }: History,
   circuits: readonly [ProcessorFigures, ProcessorFigures] | undefined,
   policy: PolicyView,
@@ -52,7 +51,7 @@ export function tellStory(
       processor: null,
       outcome: null,
       durationMs: null,
-      text: `accepted; ${payment.owner || 'nobody'} has it in hand`,
+      text: payment.owner === '' ? 'accepted; no backend owns it' : `accepted; owned by ${payment.owner}`,
     },
   ];
   for (const { number, processor, endedAtMs, durationMs, outcome } of attempts) {
@@ -82,7 +81,7 @@ function present(payment: InspectedPayment): TimelineEvent[] {
         processor: name,
         outcome: 'processed',
         durationMs: Math.max(0, settledAtMs - requestedAtMs),
-        text: `settled by ${name} with attempt ${attempts}; in its books under the instant it was asked`,
+        text: `settled by ${name} with attempt ${attempts}; in its books under the instant at which this attempt left`,
       },
     ];
   }
@@ -115,7 +114,7 @@ function waits(
   const pauseUntilMs = pauseEnd(attempts, policy);
   if (state === PINNED) {
     const circuit = circuits?.[processor];
-    const why = `${name} may have processed it, so only ${name} is asked again until it tells`;
+    const why = `${name} may have processed it, so only ${name} is asked again, until it answers`;
     return { why, untilMs: Math.max(pauseUntilMs, circuit?.probeAtMs ?? 0) };
   }
   if (tries >= policy.defaultAttempts) {

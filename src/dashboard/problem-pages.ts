@@ -1,7 +1,4 @@
-/**
- * The pages behind the `type` of each problem: what it is, why, and how to mend it. For people, without a
- * script.
- */
+/** The pages behind the `type` of each problem, for people: what it is, why, and how to fix it. */
 import { createHash } from 'node:crypto';
 import { PROBLEM_KINDS, type ProblemKind, problemTitle } from '../http/problem.ts';
 import type { Page } from '../http/routes.ts';
@@ -10,111 +7,111 @@ interface Explanation {
   readonly status: string;
   readonly what: string;
   readonly why: string;
-  readonly mend: string;
+  readonly fix: string;
 }
 
 const EXPLANATIONS: Readonly<Record<ProblemKind, Explanation>> = {
   'malformed-request': {
     status: '400',
-    what: 'The request could not be read as HTTP/1.1 without doubt, so it was not carried out and the connection was closed.',
-    why: 'What could mean two things to two programs, such as two lengths, a bare line feed or a space before a colon, is refused: between a proxy and a server it lets requests be smuggled.',
-    mend: 'The detail names what to change. HTTP libraries do it right; look at what builds the request by hand, and at proxies in between.',
+    what: 'The request is not unambiguous HTTP/1.1, so it was not carried out and the connection was closed.',
+    why: 'A request that two programs could read in two ways (two lengths, a bare line feed, a space before a colon) is refused: between a proxy and a server it allows request smuggling.',
+    fix: 'The detail names what to change. HTTP libraries do it right; look at what builds the request by hand, and at proxies in between.',
   },
   'malformed-json': {
     status: '400',
     what: 'The body is not valid JSON in UTF-8.',
-    why: 'It is empty, it ends too early, it begins with a byte order mark, or a byte stands where none may.',
-    mend: 'The detail names the byte. Let a library write the JSON, and send UTF-8 without a byte order mark.',
+    why: 'It is empty, it ends too early, it begins with a byte order mark, or a byte is not allowed where it stands.',
+    fix: 'The detail names the byte. Let a library write the JSON, and send UTF-8 without a byte order mark.',
   },
   'invalid-query': {
     status: '400',
     what: 'A parameter of the query cannot be used.',
     why: 'from and to are ISO 8601 instants with seconds and Z or an offset, each given once, and from is not after to.',
-    mend: 'Send from=2026-07-10T12:34:56.000Z&to=2026-07-10T12:35:56.000Z, or leave either out for an open end.',
+    fix: 'Send from=2026-07-10T12:34:56.000Z&to=2026-07-10T12:35:56.000Z, or leave either out for an open end.',
   },
   forbidden: {
     status: '403',
     what: 'This deployment does not allow what was asked.',
     why: 'Purging forgets every payment, so it is off unless it was asked for.',
-    mend: 'In development, start with ALLOW_PURGE=1. In production, do not.',
+    fix: 'In development, start with ALLOW_PURGE=1. In production, do not.',
   },
   'not-found': {
     status: '404',
     what: 'There is nothing at this path, or no payment with this correlationId.',
     why: 'The path is misspelt, or the payment was never accepted: a payment that got a 202 is known to every backend within 100 ms.',
-    mend: 'Compare the path with /openapi.json. A payment that is not known may be sent.',
+    fix: 'Compare the path with /openapi.json. A payment that is not known may be sent.',
   },
   'method-not-allowed': {
     status: '405',
     what: 'The path exists and does not take this method.',
     why: 'Payments and purges are sent with POST; everything else is read with GET or HEAD.',
-    mend: 'Use a method that the Allow field of the answer names.',
+    fix: 'Use a method that the Allow field of the answer names.',
   },
   'request-timeout': {
     status: '408',
     what: 'The request was not complete within 10 seconds of its first byte, so the connection was closed.',
     why: 'The client stopped sending, or announced a longer body than it sent.',
-    mend: 'Send the request again, whole. If it happens often, look at Content-Length.',
+    fix: 'Send the request again, whole. If it happens often, look at Content-Length.',
   },
   'conflicting-payment': {
     status: '409',
     what: 'A payment with this correlationId was accepted before, with another amount. The first one stands.',
     why: 'A correlationId names one payment. Sent again with the same amount it is answered with 202 and processed once.',
-    mend: 'For another payment, take another correlationId. To ask for the first, GET /payments/{correlationId}.',
+    fix: 'For another payment, take another correlationId. To ask for the first, GET /payments/{correlationId}.',
   },
   'body-too-large': {
     status: '413',
     what: 'The body is longer than 16 KiB and was not read.',
     why: 'A payment has about 70 bytes; the limit bounds the memory of a connection.',
-    mend: 'Send correlationId and amount, one payment in a request.',
+    fix: 'Send correlationId and amount, one payment in a request.',
   },
   'request-line-too-long': {
     status: '414',
     what: 'The request line is longer than 8 KiB.',
-    why: 'The longest one that means something here has about 130 bytes.',
-    mend: 'Shorten the target.',
+    why: 'The longest one with a meaning here has about 130 bytes.',
+    fix: 'Shorten the target.',
   },
   'expectation-failed': {
     status: '417',
     what: 'The request expects something that is not done here.',
     why: 'Only Expect: 100-continue is known.',
-    mend: 'Leave the Expect field out.',
+    fix: 'Leave the Expect field out.',
   },
   'not-a-payment': {
     status: '422',
     what: 'The body is JSON, but not a payment.',
     why: 'A payment has a correlationId, which is a UUID, and an amount, which is a number greater than 0 with at most two decimals and at most 9999999999.99.',
-    mend: 'The detail names the member and what it takes. Example: {"correlationId":"4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3","amount":19.90}',
+    fix: 'The detail names the member and what it takes. Example: {"correlationId":"4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3","amount":19.90}',
   },
   'header-section-too-large': {
     status: '431',
     what: 'The header section is longer than 16 KiB or has more than 100 fields.',
     why: 'The limit bounds the memory of a connection.',
-    mend: 'Send fewer or shorter fields; cookies are the usual cause, and none are needed here.',
+    fix: 'Send fewer or shorter fields; cookies are the usual cause, and none are needed here.',
   },
   'internal-error': {
     status: '500',
     what: 'Something broke in soquete.',
     why: 'This is a bug. What was accepted before is not affected.',
-    mend: 'The same payment may be sent again: it is processed once. Please report it with what the log says.',
+    fix: 'The same payment may be sent again: it is processed once. Please report it with what the log says.',
   },
   'not-implemented': {
     status: '501',
     what: 'The method or the transfer coding is not known here.',
     why: 'soquete knows GET, HEAD, POST and OPTIONS, and the chunked transfer coding alone.',
-    mend: 'Use one of those.',
+    fix: 'Use one of those.',
   },
   unavailable: {
     status: '503',
     what: 'The queue or the store cannot take the payment, or be asked, at this moment. The payment was not accepted.',
     why: 'The queue is full, the disk is full or busy, or this backend is just joining the others. GET /health says which.',
-    mend: 'Send the same payment again after the seconds that Retry-After names: it is processed once.',
+    fix: 'Send the same payment again after the seconds that Retry-After names: it is processed once.',
   },
   'version-not-supported': {
     status: '505',
     what: 'The request is of another version of HTTP.',
     why: 'HTTP/1.1 and HTTP/1.0 are spoken here.',
-    mend: 'Let the client use HTTP/1.1; a proxy in front may speak HTTP/2 with it.',
+    fix: 'Let the client use HTTP/1.1; a proxy in front may speak HTTP/2 with it.',
   },
 };
 
@@ -127,12 +124,12 @@ const FIELDS =
 
 /** The page of one kind of problem. */
 export function showProblem(kind: ProblemKind): Page {
-  const { status, what, why, mend } = EXPLANATIONS[kind];
+  const { status, what, why, fix } = EXPLANATIONS[kind];
   const title = problemTitle(kind);
   return html(
     title,
     `<h1>${escaped(title)}</h1><p>${escaped(what)}</p><dl>` +
-      `<dt>Why</dt><dd>${escaped(why)}</dd><dt>How to mend it</dt><dd>${escaped(mend)}</dd>` +
+      `<dt>Why</dt><dd>${escaped(why)}</dd><dt>How to fix it</dt><dd>${escaped(fix)}</dd>` +
       `<dt>Status</dt><dd>${status}</dd><dt>Type</dt><dd><code>/problems/${kind}</code></dd></dl>` +
       '<p><a href="/problems">All problems</a></p>',
   );
@@ -146,7 +143,7 @@ export function showProblems(): Page {
   );
   return html(
     'Problems',
-    `<h1>Problems</h1><p>What a refusal of soquete can be about.</p><ul>${items.join('')}</ul>`,
+    `<h1>Problems</h1><p>Why soquete may refuse a request.</p><ul>${items.join('')}</ul>`,
   );
 }
 

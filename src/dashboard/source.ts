@@ -12,11 +12,11 @@ import type { DashboardView, PolicyView } from './api.ts';
 
 export interface DashboardSource {
   nowMs(): number;
-  /** All instances that the store knows, this one with its figures of this moment. */
+  /** All instances that the store knows, this one as it is now. */
   instances(): readonly InstanceSeen[];
   shared(): SharedHealth;
   readiness(): Readiness;
-  /** What the last minutes were like, from `sinceMs` on. */
+  /** The samples of the last minutes, later than `sinceMs`. */
   samples(sinceMs: number): readonly Sample[];
   /** The latest payments. Throws `Unavailable`. */
   latest(limit: number): Promise<InspectedPayment[]>;
@@ -27,7 +27,7 @@ export interface DashboardSource {
   readonly processorUrls: readonly [string, string];
   /** Whether the books are compared. */
   readonly audited: boolean;
-  /** What it takes to break simulated processors; undefined where that is not allowed. */
+  /** How to reach the simulated processors' settings; undefined where changing them is not allowed. */
   readonly controls: { readonly urls: readonly [string, string]; readonly token: string } | undefined;
 }
 

@@ -1,6 +1,6 @@
 /**
- * What one instance counts of itself: plain numbers, so that counting costs a few additions on the hot path.
- * Read twice a second, when they are published.
+ * The counters of one instance: plain numbers, so that counting costs a few additions on the hot path. Read
+ * twice a second, when they are published.
  */
 
 import { OUTCOMES, type Outcome } from '../domain/outcome.ts';
@@ -13,7 +13,7 @@ import { STATUS_TEXTS } from '../http/status.ts';
 import { Histogram, MOMENTS_MS, WHILES_MS } from './histogram.ts';
 import type { InstanceSnapshot } from './snapshot.ts';
 
-/** Every status that is ever sent; the place in this list, 0 for any other, stands for it in the table. */
+/** Every status that is ever sent; the table holds its index in this list, 0 for any other status. */
 const STATUSES = [0, ...Object.keys(STATUS_TEXTS).map(Number)];
 const PLACE_OF_STATUS = new Uint8Array(1000);
 for (const [place, status] of STATUSES.entries()) PLACE_OF_STATUS[status] = place;
@@ -22,7 +22,7 @@ const snake = (text: string): string =>
   text.replaceAll(' ', '_').replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`);
 const REASON_LABELS = REFUSAL_NAMES.map(snake);
 const OUTCOME_LABELS = OUTCOMES.map(snake);
-/** A route's number stands for its path: the method is a label of its own. */
+/** The path of each route by the route's number; the method is a label of its own. */
 const ROUTE_LABELS = ROUTES.map(route => route.slice(route.indexOf('/') === -1 ? 0 : route.indexOf('/')));
 
 interface Answers {
@@ -32,7 +32,7 @@ interface Answers {
   readonly took: Histogram;
 }
 
-/** What `Counters` knows by itself; the rest is asked of others when it is published. */
+/** The part of a snapshot that `Counters` knows. */
 export type Counted = Pick<
   InstanceSnapshot,
   | 'connections'
@@ -52,7 +52,7 @@ export class Counters implements Instrumentation {
   #connections = 0;
   #accepted = 0;
   readonly #refusals = new Float64Array(REFUSAL_NAMES.length);
-  /** By method, route and status: the place in `#answers` and 1, or 0 where there was no such answer yet. */
+  /** By method, route and status: the index in `#answers` plus 1; 0 where there was no such answer yet. */
   readonly #places = new Uint16Array(METHODS.length * ROUTES.length * STATUSES.length);
   readonly #answers: Answers[] = [];
   readonly #settled = new Float64Array(2);
@@ -127,7 +127,7 @@ export class Counters implements Instrumentation {
   }
 
   #add(place: number, answers: Answers, durationMs: number): void {
-    // A status that is not in the table shares a place with its like, and is told as 0.
+    // Statuses that are not in the table share one place, and are shown as 0.
     const { status } = answers;
     this.#answers.push(PLACE_OF_STATUS[status] === 0 ? { ...answers, status: 0 } : answers);
     this.#places[place] = this.#answers.length;
@@ -135,7 +135,7 @@ export class Counters implements Instrumentation {
   }
 }
 
-/** What is not zero among the values from `start` on, by name. */
+/** The values from `start` on that are not zero, by name. */
 function named(names: readonly string[], values: Float64Array, start: number): Record<string, number> {
   const result: Record<string, number> = {};
   for (const [at, name] of names.entries()) {

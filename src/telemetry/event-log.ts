@@ -1,7 +1,7 @@
 /**
- * What happens, told to the log: a line for each event that an operator would ask about, none for what goes
- * as it should, and never so many that they flood. Under load a processor that hangs pins payments by the
- * hundred in a second: the first few are told one by one, the others as a number.
+ * The log of events: a line for each one that an operator would ask about, none for what succeeds, and never
+ * a flood. Under load a processor that hangs pins hundreds of payments in a second: the first few get a line
+ * each, the others are one line with their number.
  */
 
 import { OUTCOMES, type Outcome } from '../domain/outcome.ts';
@@ -10,13 +10,13 @@ import { traceIdOf } from '../domain/trace-context.ts';
 import type { PaymentRequest } from '../processors/port.ts';
 import type { Logger } from './logger.ts';
 
-/** Lines of one kind within so many beats, of which there are two a second. */
+/** Lines of one kind in each window; there are two beats a second. */
 const LINES_MAX = 5;
 const WINDOW_BEATS = 20;
-/** Pinned payments whose end is told; of what is beyond, only numbers are. */
+/** Pinned payments whose settlement gets a line; those beyond are only counted. */
 const PINNED_MAX = 4096;
 
-/** What the log says of a payment besides what happened to it. */
+/** How the log names a payment. */
 type Asked = Pick<PaymentRequest, 'correlationId' | 'traceparent'>;
 
 const named = ({ correlationId, traceparent }: Asked): object =>
@@ -35,7 +35,7 @@ const IS_UNKNOWN = OUTCOMES.map(outcome => UNKNOWN.has(outcome));
 
 export class EventLog {
   readonly #logger: Logger;
-  readonly #told = new Map<PaymentEvent, number>();
+  readonly #counts = new Map<PaymentEvent, number>();
   readonly #pinned = new Set<string>();
   #ready: boolean | undefined;
   #beats = 0;
@@ -51,19 +51,19 @@ export class EventLog {
     if (isProcessed && to !== FALLBACK && this.#pinned.size === 0) return;
     const processor = PROCESSORS[to];
     if (isProcessed) {
-      if (this.#pinned.delete(correlationId)) this.#tell('recovered', { ...named(request), processor });
+      if (this.#pinned.delete(correlationId)) this.#log('recovered', { ...named(request), processor });
     } else if (this.#logger.isLevelEnabled('debug')) {
       const rounded = Math.round(durationMs);
       this.#logger.debug({ ...named(request), processor, outcome, durationMs: rounded }, 'attempt failed');
     }
-    if (to === FALLBACK) this.#tell('moved to fallback', { ...named(request), outcome });
+    if (to === FALLBACK) this.#log('moved to fallback', { ...named(request), outcome });
     if (IS_UNKNOWN[OUTCOMES.indexOf(outcome)] && !this.#pinned.has(correlationId)) {
       if (this.#pinned.size < PINNED_MAX) this.#pinned.add(correlationId);
-      this.#tell('pinned', { ...named(request), processor, outcome });
+      this.#log('pinned', { ...named(request), processor, outcome });
     }
   }
 
-  /** Payments were taken over that were at work when their instance died, or were parked. */
+  /** Payments of a dead instance were taken over. */
   adopted(other: string, count: number): void {
     this.#logger.info({ other, count }, 'payments adopted');
   }
@@ -71,7 +71,7 @@ export class EventLog {
   lostWrites(count: number): void {
     this.#logger.warn(
       { count },
-      'the machine lost its power, or the store its disk: what waited may have been sent, and is pinned where it can be',
+      'acknowledged writes may be lost (power or disk failure): waiting payments are pinned',
     );
   }
 
@@ -92,31 +92,30 @@ export class EventLog {
     );
   }
 
-  /** Told whether this instance takes payments, with every beat; a change is news. */
+  /** With every beat: why this instance takes no payments, or nothing. A change gets a line. */
   readiness(reasons: readonly string[]): void {
     const ready = reasons.length === 0;
     const isFirst = this.#ready === undefined;
-    // Until it was ready for the first time, it is starting, which is no news.
+    // Until it was ready for the first time, it is starting, which needs no line.
     if (ready === this.#ready || (isFirst && !ready)) return;
     this.#ready = ready;
     if (!ready) this.#logger.warn({ reasons }, 'not ready');
     else if (!isFirst) this.#logger.info('ready again');
   }
 
-  /** With every beat; from time to time it tells how many lines were left out, and begins anew. */
+  /** With every beat. At the end of a window it logs how many lines were left out. */
   beat(): void {
     this.#beats += 1;
     if (this.#beats % WINDOW_BEATS !== 0) return;
-    for (const [event, count] of this.#told) {
-      if (count > LINES_MAX)
-        this.#logger.info({ count: count - LINES_MAX }, `${event}: so many more payments`);
+    for (const [event, count] of this.#counts) {
+      if (count > LINES_MAX) this.#logger.info({ count: count - LINES_MAX }, `${event}: further payments`);
     }
-    this.#told.clear();
+    this.#counts.clear();
   }
 
-  #tell(event: PaymentEvent, what: object): void {
-    const count = (this.#told.get(event) ?? 0) + 1;
-    this.#told.set(event, count);
+  #log(event: PaymentEvent, what: object): void {
+    const count = (this.#counts.get(event) ?? 0) + 1;
+    this.#counts.set(event, count);
     if (count <= LINES_MAX) this.#logger.info(what, event);
   }
 }

@@ -1,25 +1,23 @@
 /**
  * Durations in fixed buckets: counting one is a short search and two additions, and the counts of several
- * instances add up.
+ * instances can be added.
  */
 
-/** Upper bounds in ms for what takes a moment: answers and commits. */
+/** Upper bounds in ms for short durations: of answers and commits. */
 export const MOMENTS_MS: readonly number[] = [
   0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000,
 ];
-/** Upper bounds in ms for what may take a while: from an acceptance to its settlement. */
+/** Upper bounds in ms for long durations: from an acceptance to its settlement. */
 export const WHILES_MS: readonly number[] = [
   1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000,
 ];
 
-/**
- * A histogram as it is published: the sum in ms, then the count of each bucket, zeros at the end left out.
- */
+/** A published histogram: the sum in ms, then the count of each bucket, without the zeros at the end. */
 export type PackedHistogram = readonly number[];
 
 export class Histogram {
   readonly #bounds: Float64Array;
-  /** One more than there are bounds: the last one counts what is longer than all of them. */
+  /** One more than there are bounds: the last one counts durations longer than all bounds. */
   readonly #counts: Float64Array;
   #sumMs = 0;
 
@@ -45,15 +43,12 @@ export class Histogram {
   }
 }
 
-/** Adds the counts of `packed`, `times` over, to `counts` (one place more than there are bounds). */
+/** Adds `times` the counts of `packed` to `counts`, which has one place more than there are bounds. */
 export function addPacked(counts: Float64Array, packed: PackedHistogram, times = 1): void {
   for (let at = 1; at < packed.length && at <= counts.length; at++) counts[at - 1]! += packed[at]! * times;
 }
 
-/**
- * The duration that a share (0 to 1) of what was counted did not exceed, in ms; undefined where nothing was
- * counted.
- */
+/** The duration in ms that a share (0 to 1) of the counts does not exceed; undefined without counts. */
 export function quantileMs(
   boundsMs: readonly number[],
   counts: ArrayLike<number>,

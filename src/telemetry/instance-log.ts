@@ -28,7 +28,7 @@ export class InstanceLog {
         }
         return;
       case 'fenced':
-        logger.warn('fenced: the others took this instance for dead, so it joins them anew');
+        logger.warn('fenced: the other instances declared this one dead, so it joins again');
         return;
       case 'purged':
         logger.info('all payments were purged: this instance joins the others anew');

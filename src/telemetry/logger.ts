@@ -1,11 +1,11 @@
-/** What an operator would ask about, one JSON object a line on standard output. Never bodies. */
+/** The log: one JSON object a line on standard output, never a body. */
 import { isatty } from 'node:tty';
 import { type Logger, pino } from 'pino';
 import { pretty } from './pretty.ts';
 
 export type { Logger };
 
-/** A logger that names the instance in every line. Written at once: a line must not die with its process. */
+/** A logger that names the instance in every line. Writes synchronously, so that a crash loses no line. */
 export function createLogger(level: string, instance: string): Logger {
   const output = pino.destination({ fd: 1, sync: true });
   return pino(

@@ -1,4 +1,4 @@
-/** A log line as a person reads it, where the log goes to a terminal. */
+/** A log line for people, where the log goes to a terminal. */
 
 const COLOURS: Readonly<Record<string, number>> = { debug: 90, info: 36, warn: 33, error: 31, fatal: 31 };
 

@@ -1,7 +1,4 @@
-/**
- * What the process tells of itself. Nothing here is asked more often than it is worth: the dear part every
- * few seconds.
- */
+/** The figures of the process itself. Expensive ones are read every few seconds only. */
 import { readdir, readFile } from 'node:fs/promises';
 import {
   constants,
@@ -13,10 +10,10 @@ import {
 import type { ProcessFigures } from './snapshot.ts';
 import { VERSION } from './version.ts';
 
-/** Readings between two of the dear ones: 5 s at two a second. */
-const DEAR_EVERY = 10;
+/** Readings between two of the expensive ones: 5 s at two a second. */
+const EXPENSIVE_EVERY = 10;
 const NANO = 1e-9;
-/** One look at the event loop in so many ms. */
+/** The interval at which the event loop's delay is sampled. */
 const LAG_RESOLUTION_MS = 20;
 
 const GC_KINDS: Readonly<Record<number, string>> = {
@@ -55,7 +52,7 @@ export class ProcessMetrics {
   }
 
   read(): ProcessFigures {
-    if (this.#readings++ % DEAR_EVERY === 0) this.#readDear();
+    if (this.#readings++ % EXPENSIVE_EVERY === 0) this.#readExpensive();
     const { user, system } = process.cpuUsage();
     return {
       pid: process.pid,
@@ -82,14 +79,14 @@ export class ProcessMetrics {
     this.#observer.disconnect();
   }
 
-  #readDear(): void {
+  #readExpensive(): void {
     this.#memory = process.memoryUsage();
     this.#activeResources = process.getActiveResourcesInfo().length;
     const lag = this.#lag;
     if (lag.count > 0) {
       const { min, max, mean, stddev } = lag;
       const percentiles = [50, 90, 99].map(percentile => lag.percentile(percentile));
-      // What is told is the delay between two looks, of which the resolution is meant.
+      // The histogram holds the interval between two samples; only what exceeds the resolution is delay.
       this.#lagSeconds = [min, max, mean, stddev, ...percentiles].map((nanoseconds, at) => {
         const late = at === 3 ? nanoseconds : Math.max(0, nanoseconds - LAG_RESOLUTION_MS * 1e6);
         return Math.round(late) * NANO;
@@ -99,7 +96,7 @@ export class ProcessMetrics {
     const utilization = performance.eventLoopUtilization();
     this.#busy = rounded(performance.eventLoopUtilization(utilization, this.#utilization).utilization);
     this.#utilization = utilization;
-    // Linux alone tells; elsewhere it stays at 0.
+    // On Linux only; elsewhere it stays 0.
     readdir('/proc/self/fd').then(
       entries => {
         this.#openFds = entries.length - 1;

@@ -35,7 +35,7 @@ function busy(): Counters {
   return figures;
 }
 
-test('one instance tells the figures of all, each under its name', async () => {
+test('one instance shows the metrics of all, each under its name', async () => {
   const text = await renderMetrics(
     [seen('backend-1', published(busy())), seen('backend-2', published(new Counters()))],
     shared,
@@ -68,14 +68,14 @@ test('one instance tells the figures of all, each under its name', async () => {
   }
 });
 
-test('of a dead instance the counters stay, and no state is told', async () => {
+test('a dead instance keeps its counters and loses its gauges', async () => {
   const text = await renderMetrics([seen('backend-1', published(busy()), false)], shared);
   assert.match(text, /soquete_instance_up\{instance="backend-1"\} 0/);
   assert.match(text, /soquete_payments_accepted_total\{instance="backend-1"\} 1/);
   assert.doesNotMatch(text, /soquete_queue_length|soquete_circuit_state|process_resident_memory_bytes/);
 });
 
-test('an instance that has published nothing readable is told as there, and no more', async () => {
+test('of an instance that has published nothing readable only its existence is shown', async () => {
   const text = await renderMetrics([seen('backend-1', undefined)], shared);
   assert.match(text, /soquete_instance_up\{instance="backend-1"\} 1/);
   assert.doesNotMatch(text, /accepted/);
@@ -84,7 +84,7 @@ test('an instance that has published nothing readable is told as there, and no m
 });
 
 const promtool = spawnSync('promtool', ['--version']).status === 0;
-test('promtool has nothing to complain of', { skip: !promtool && 'promtool is not installed' }, async () => {
+test('promtool accepts the metrics', { skip: !promtool && 'promtool is not installed' }, async () => {
   const text = await renderMetrics([seen('backend-1', published(busy()))], shared);
   const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], { input: text });
   assert.equal(`${stdout}${stderr}`, '');

@@ -9,12 +9,12 @@ test('sums that agree differ by nothing', () => {
   assert.deepEqual([found.differenceCents, found.differenceCount], [0, 0]);
 });
 
-test('what was on its way while both were asked is no difference', () => {
+test('payments settled while the sums are read are no difference', () => {
   const found = side({ count: 2, cents: 300 }, { count: 5, cents: 900 }, theirs(3, 500));
   assert.deepEqual([found.count, found.cents, found.differenceCents, found.differenceCount], [3, 500, 0, 0]);
 });
 
-test('what the processor has beyond that is told, and what it lacks', () => {
+test('what the processor has beyond that, or lacks, is the difference', () => {
   assert.equal(side({ count: 1, cents: 100 }, { count: 2, cents: 300 }, theirs(3, 350)).differenceCents, 50);
   assert.equal(side({ count: 1, cents: 100 }, { count: 2, cents: 300 }, theirs(0, 0)).differenceCents, -100);
 });

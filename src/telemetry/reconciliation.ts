@@ -1,9 +1,9 @@
 /**
- * The books: soquete's sums beside the processors' own, to the cent.
+ * Compares soquete's books with the processors' own, to the cent.
  *
- * Both are asked about a window that closed a moment ago, and soquete is asked before and after the
- * processors. What lies between its two answers was on its way while they were asked, and is no difference.
- * What remains is one: usually a pinned payment, which the processor has and soquete does not know of yet.
+ * The window closed a moment ago. soquete's sums are read before and after those of the processors: whatever
+ * lies between its two answers was settled meanwhile, and is no difference. What remains is one: usually a
+ * pinned payment, which the processor has recorded and soquete does not know to be settled yet.
  */
 
 import { openAdmin } from '../dashboard/processor-controls.ts';
@@ -12,7 +12,7 @@ import type { Summary } from '../domain/payment.ts';
 import type { BooksWindow } from '../processor-simulator/admin-client.ts';
 import type { BooksSide, ReconciledBooks } from './snapshot.ts';
 
-/** The window ends so long before now: longer than an attempt takes that goes as it should. */
+/** From the end of the window to now: longer than an attempt takes that succeeds. */
 const SETTLE_DOWN_MS = 3000;
 
 export interface BooksParts {
@@ -30,7 +30,7 @@ interface Sum {
 
 type Theirs = NonNullable<BooksSide['theirs']>;
 
-/** Compares the books up to a moment before `nowMs`. Rejects when soquete's own sums cannot be asked. */
+/** Compares the books up to a moment before `nowMs`. Rejects when soquete's own sums cannot be read. */
 export async function compareBooks(parts: BooksParts, nowMs: number): Promise<ReconciledBooks> {
   const { urls, token, fromMs, summary } = parts;
   const toMs = Math.max(fromMs, nowMs - SETTLE_DOWN_MS);
@@ -68,11 +68,11 @@ export function side(before: Sum, after: Sum, theirs: Theirs | null): BooksSide 
   };
 }
 
-/** What lies between `one` and `other` and is nearest to `to`. */
+/** The value between `one` and `other` that is nearest to `to`. */
 const nearest = (one: number, other: number, to: number): number =>
   Math.min(Math.max(to, Math.min(one, other)), Math.max(one, other));
 
-/** What a processor says of a window; null when it does not, or says something else. */
+/** A processor's sum over a window; null when it does not answer, or answers something else. */
 async function askSum(url: string, token: string, window: BooksWindow): Promise<Theirs | null> {
   try {
     await using admin = openAdmin(url, token);

@@ -1,13 +1,13 @@
 /**
- * What an instance publishes of itself with each beat, so that whichever instance is asked can speak for all.
- * Compact: it goes through the store twice a second. Counters count from the start of the process.
+ * The snapshot that an instance publishes with each beat, so that any instance can answer for all. Compact,
+ * since it goes through the store twice a second. Counters count from the start of the process.
  */
 import type { PackedHistogram } from './histogram.ts';
 
 export interface InstanceSnapshot {
-  /** Of this shape; figures of another version are not read. */
+  /** The version of this shape; snapshots of another version are ignored. */
   readonly version: typeof PUBLISHED_VERSION;
-  /** When these figures were taken, on the wall clock. */
+  /** When the snapshot was taken, on the wall clock. */
   readonly atMs: number;
   /** Connections of clients or of the proxy. */
   readonly connections: number;
@@ -20,7 +20,7 @@ export interface InstanceSnapshot {
   ])[];
   readonly refusals: Readonly<Record<string, number>>;
   readonly accepted: number;
-  /** By processor, as everything in pairs below. */
+  /** By processor, like every pair below. */
   readonly settled: readonly [number, number];
   readonly cents: readonly [number, number];
   readonly settling: PackedHistogram;
@@ -52,9 +52,9 @@ export interface ProcessorFigures {
   readonly circuit: 'closed' | 'open' | 'half-open';
   /** The probe of a half-open circuit is on its way. */
   readonly probing: boolean;
-  /** When the next probe may leave, on the wall clock; 0 when it may now, or another event has to come first. */
+  /** When the next probe may leave, on the wall clock; 0 when it may now, or waits for another event. */
   readonly probeAtMs: number;
-  /** When its health was last learnt, on the wall clock; 0 when it never was. */
+  /** When its last health report arrived, on the wall clock; 0 when there was none. */
   readonly healthAtMs: number;
 }
 
@@ -84,11 +84,11 @@ export interface ProcessFigures {
   readonly gc: Readonly<Record<string, readonly [count: number, seconds: number]>>;
 }
 
-/** soquete's books beside the processors' own, over a window that is closed; in cents. */
+/** soquete's books and the processors' own, over a closed window; in cents. */
 export interface ReconciledBooks {
   readonly fromMs: number;
   readonly toMs: number;
-  /** When this was found; both sides as they were then. */
+  /** When the books were compared. */
   readonly atMs: number;
   readonly sides: readonly [BooksSide, BooksSide];
 }
@@ -103,7 +103,7 @@ export interface BooksSide {
   readonly differenceCount: number;
 }
 
-/** One instance as it is seen now. */
+/** One instance as the others see it. */
 export interface InstanceSeen {
   readonly name: string;
   readonly alive: boolean;
@@ -113,7 +113,7 @@ export interface InstanceSeen {
   readonly figures: InstanceSnapshot | undefined;
 }
 
-/** Health of the processors and who asks it: the same for all instances. */
+/** The processors' health and the instance that asks for it: the same for all instances. */
 export interface SharedHealth {
   readonly health: readonly { readonly failing: boolean; readonly minResponseMs: number }[];
   readonly checker: string;
@@ -134,7 +134,7 @@ export interface Sample {
   readonly settleMs: readonly (number | null)[];
 }
 
-/** The figures in `text`, or undefined when there are none, or those of another version. */
+/** The snapshot in `text`; undefined when there is none, or one of another version. */
 export function readPublished(text: string): InstanceSnapshot | undefined {
   if (text === '') return undefined;
   try {

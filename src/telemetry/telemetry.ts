@@ -1,7 +1,4 @@
-/**
- * What one backend knows of itself and makes known: counts as things happen, publishes with each beat, and
- * tells the log.
- */
+/** The telemetry of one backend: counts events, logs them, and publishes a snapshot with each beat. */
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../domain/clock.ts';
@@ -27,9 +24,7 @@ import {
 } from './snapshot.ts';
 import { TimeSeries } from './time-series.ts';
 
-/**
- * Beats (two a second) between two looks at the size of the store, two comparisons of the books, two samples.
- */
+/** Beats (two a second) between readings of the store's size, comparisons of the books, and samples. */
 const STORE_EVERY = 10;
 const BOOKS_EVERY = 10;
 const SAMPLE_EVERY = 2;
@@ -40,11 +35,11 @@ export interface TelemetryParts {
   readonly clock: Clock;
   readonly breakers: readonly [CircuitBreaker, CircuitBreaker];
   readonly storeDirectory: string;
-  /** What is at work at present; undefined between two lives. */
+  /** The present session; undefined between two sessions. */
   readonly session: () => Session | undefined;
-  /** Why this instance does not take payments. */
+  /** Why this instance does not take payments; empty when it does. */
   readonly reasons: () => readonly string[];
-  /** What the comparison of the books needs; undefined where no admin token is given. */
+  /** For the comparison of the books; undefined where no admin token is given. */
   readonly books: BooksParts | undefined;
 }
 
@@ -60,9 +55,9 @@ export class Telemetry {
     { version: 0, atMs: 0 },
     { version: 0, atMs: 0 },
   ];
-  /** What each instance last published, read. */
+  /** What each instance last published, parsed. */
   readonly #read = new Map<string, { text: string; figures: InstanceSnapshot | undefined }>();
-  /** What the comparison of the books found, where this instance is the one that compares. */
+  /** The last comparison of the books, where this instance is the one that compares. */
   #books: ReconciledBooks | undefined;
   #comparing = false;
   #beats = 0;
@@ -115,7 +110,7 @@ export class Telemetry {
     return store;
   }
 
-  /** The figures of this moment. */
+  /** The snapshot of this moment. */
   read(): InstanceSnapshot {
     const { clock, breakers, session, reasons } = this.#parts;
     const [nowMs, atMs] = [clock.monotonicMs(), clock.wallMs()];
@@ -150,9 +145,7 @@ export class Telemetry {
     };
   }
 
-  /**
-   * All instances that the store knows, by what they last published; this one by its figures of this moment.
-   */
+  /** All instances that the store knows: this one as it is now, the others as they last published. */
   instances(): InstanceSeen[] {
     const { instance, session } = this.#parts;
     const others = session()?.membership.shared?.instances ?? [];
@@ -162,7 +155,7 @@ export class Telemetry {
       unsettled,
       figures: name === instance ? this.read() : this.#published(name, figures),
     }));
-    // Between two lives, or before the first look at the others.
+    // Between two sessions, or before the first look at the others.
     if (!seen.some(({ name }) => name === instance)) {
       seen.push({ name: instance, alive: true, unsettled: 0, figures: this.read() });
     }
@@ -191,7 +184,7 @@ export class Telemetry {
     for (const [index, health] of this.#health.entries()) {
       const { version } = shared.health[index]!;
       if (version === health.version) continue;
-      // How old a report is that was there before this instance nobody tells; it counts from now.
+      // The age of a report that predates this instance is unknown, so it counts from now.
       health.version = version;
       health.atMs = this.#parts.clock.wallMs();
     }
@@ -219,7 +212,7 @@ export class Telemetry {
       const { compareBooks } = await import('./reconciliation.ts');
       this.#books = await compareBooks(books, clock.wallMs());
     } catch {
-      // The store cannot be asked: the last comparison stands, with its age.
+      // The store cannot be read: the last comparison stands, with its age.
     } finally {
       this.#comparing = false;
     }
@@ -229,7 +222,7 @@ export class Telemetry {
     const { breakers } = this.#parts;
     for (const index of [0, 1] as const) {
       const { circuit } = breakers[index];
-      // Half-open comes and goes with every probe.
+      // Half-open is not logged: it comes and goes with every probe.
       if (circuit === this.#circuits[index] || circuit === 'half-open') continue;
       this.#circuits[index] = circuit;
       this.journal.circuit(index, circuit);

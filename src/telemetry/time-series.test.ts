@@ -43,7 +43,7 @@ test('rates are per second of each instance’s own figures, and add up', () => 
   );
 });
 
-test('figures that did not change keep their rate, and old ones count for nothing', () => {
+test('unchanged figures keep their rate, and old ones do not count', () => {
   const timeline = new TimeSeries();
   const one = new Counters();
   timeline.sample([seen('one', one, START_MS)], START_MS);

@@ -1,10 +1,10 @@
-/** The last minutes of all instances, second by second, for whoever opens the dashboard now. */
+/** The last minutes of all instances, second by second: a dashboard that is opened now shows them at once. */
 import { addPacked, MOMENTS_MS, quantileMs, WHILES_MS } from './histogram.ts';
 import type { InstanceSeen, InstanceSnapshot, Sample } from './snapshot.ts';
 
 /** Five minutes. */
 const SAMPLES_MAX = 300;
-/** Figures older than this say nothing about now. */
+/** Figures older than this do not count for the present. */
 const STALE_MS = 3000;
 
 interface Known {
@@ -43,7 +43,7 @@ export class TimeSeries {
       sum.fallback += settled[1];
       sum.pinned += figures.queue.pinned;
     }
-    // There is nothing yet to compare with.
+    // A rate needs two samples.
     if (isFirst) return;
     this.#samples.push({
       atMs: nowMs,
@@ -58,14 +58,14 @@ export class TimeSeries {
     if (this.#samples.length > SAMPLES_MAX) this.#samples = this.#samples.slice(-SAMPLES_MAX);
   }
 
-  /** What an instance did since its figures before these, per second; its durations are added up. */
+  /** What an instance did since its last figures, per second; adds its durations to the counts. */
   #advance(name: string, figures: InstanceSnapshot, answers: Float64Array, settling: Float64Array): Rates {
     const known = this.#known.get(name);
     const earlier = known?.figures;
     if (earlier !== undefined && earlier.atMs === figures.atMs) return known!.rates;
     const isSameLife = earlier?.runtime.startSeconds === figures.runtime.startSeconds;
     if (!isSameLife) {
-      // What it did before it was first seen, nobody knows when.
+      // Its counters say nothing about when it did what they count.
       this.#known.set(name, { figures, rates: NO_RATES });
       return NO_RATES;
     }
@@ -86,7 +86,7 @@ export class TimeSeries {
   }
 }
 
-/** The durations of the answers to new payments, whatever they said. */
+/** The durations of the answers to new payments, whatever their status. */
 function addPayments(counts: Float64Array, { answers }: InstanceSnapshot, times: 1 | -1): void {
   for (const [method, route, , took] of answers) {
     if (method === 'POST' && route === '/payments') addPacked(counts, took, times);

@@ -1,6 +1,6 @@
 /**
- * The spec reporter of node:test, and before its summary what was not tested here, and why: promises that need
- * HAProxy, a browser or promtool are easily missed among a thousand lines.
+ * The spec reporter of node:test, with one list before its summary: what was not tested here, and why. A
+ * thousand lines hide the tests that were skipped for want of HAProxy, a browser or promtool.
  */
 import { Readable } from 'node:stream';
 import { spec, type TestEvent } from 'node:test/reporters';

@@ -1,5 +1,5 @@
-// Puts the dashboard together: one HTML text with its style and its script inside, and the policy that lets nothing else run.
-// Called by the build; and from source, by a backend, when somebody first looks.
+// Builds the dashboard: one HTML text that contains its style and its script, and the policy that allows
+// nothing else. Called by the build; when run from source, by a backend at the first request for the page.
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';

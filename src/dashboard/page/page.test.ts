@@ -97,7 +97,7 @@ describe('the dashboard', { skip, timeout: 120_000 }, () => {
     await page.keyboard.type(sent[0]!);
     await page.keyboard.press('Enter');
     const story = page.locator('#story');
-    await story.getByText(/^accepted; backend-\d has it in hand$/).waitFor(PATIENCE);
+    await story.getByText(/^accepted; owned by backend-\d$/).waitFor(PATIENCE);
     await story.getByText(/^settled by default with attempt \d/).waitFor(PATIENCE);
     await page.locator('#wanted').fill(randomUUID());
     await page.keyboard.press('Enter');
