@@ -60,22 +60,34 @@ export const fakeFeed = (): PeerFeed & { isClosed: boolean } => {
 
 export type Post = (to: ProcessorIndex, request: PaymentRequest) => AttemptResult | undefined;
 
-/** Processors that answer after `delayMs`; undefined for an attempt: never. */
-export function fakeProcessors(loop: EventLoop, post: Post, delayMs = 1): Processors {
+/** What a processor shows of a payment; undefined: it never answers. */
+export type LookUp = (to: ProcessorIndex, correlationId: string) => Found | undefined;
+
+const ANSWER_MS = 1;
+
+/** Processors that answer after `ANSWER_MS`; undefined for an attempt: never. */
+export function fakeProcessors(
+  loop: EventLoop,
+  post: Post,
+  lookUp: LookUp = () => ({ is: 'absent' }),
+): Processors {
   return {
     post(to, request, reply) {
       const result = post(to, request);
-      if (result !== undefined) loop.after(delayMs, undefined, () => reply(result));
+      if (result !== undefined) loop.after(ANSWER_MS, undefined, () => reply(result));
     },
-    find: (_to, _id, reply) =>
-      void loop.after(delayMs, undefined, () => reply({ is: 'absent' } satisfies Found)),
+    find(to, id, reply) {
+      const found = lookUp(to, id);
+      if (found !== undefined) loop.after(ANSWER_MS, undefined, () => reply(found));
+    },
     health: (_to, reply) =>
-      void loop.after(delayMs, undefined, () => reply({ failing: false, minResponseMs: 0 })),
+      void loop.after(ANSWER_MS, undefined, () => reply({ failing: false, minResponseMs: 0 })),
   };
 }
 
 export interface InstanceStand {
   readonly instance: Instance;
+  readonly store: Store;
   readonly loop: EventLoop;
   readonly state: MemoryState;
   readonly states: string[];
@@ -143,6 +155,7 @@ export function instanceStand(options: StandOptions = {}): InstanceStand {
   };
   const stand: InstanceStand = {
     instance: new Instance(change(parts)),
+    store,
     loop,
     state,
     states: [],
