@@ -17,13 +17,14 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
+import { seededBelow } from '../src/domain/random.ts';
 import * as column from '../src/storage/batch.ts';
 import { Batch, INSERT, SETTLE } from '../src/storage/batch.ts';
 import { encodeRecord, RECORD_BYTES } from '../src/storage/embedded/log-format.ts';
 import { SqliteStore } from '../src/storage/embedded/sqlite/store.ts';
 import { openSqliteStore } from '../src/storage/embedded/sqlite/thread-client.ts';
 import { TotalsSum } from '../src/storage/rollups.ts';
-import { asked, seededBelow } from '../src/testing/stores.ts';
+import { asked } from '../src/testing/stores.ts';
 import { number, table } from './tools/table.ts';
 
 const CENTS = 1990;

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'undici';
+import { seededBelow } from '../../src/domain/random.ts';
 import { windowQuery } from '../../src/processor-simulator/admin-client.ts';
 import { simulatedProcessors } from '../../src/testing/backends.ts';
 import type { Picture } from '../report/picture.ts';
@@ -41,7 +42,7 @@ export const summary: Definition = {
 function asking(name: string, payments: number, fillings: Fillings): Contender {
   return {
     name,
-    run: async ({ children, seconds, tell }) => {
+    run: async ({ number, children, seconds, tell }) => {
       const filled = await fillings.of(payments, tell);
       const processors = await simulatedProcessors(children);
       const { url, port } = await startSoquete(children, {
@@ -57,6 +58,7 @@ function asking(name: string, payments: number, fillings: Fillings): Contender {
         cents: 1990,
       });
       await sleep(loadingSeconds(payments) * 1000);
+      const next = seededBelow(number);
       const samples = new Samples();
       const client = new Client(url);
       const ask = async (query: string): Promise<number> => {
@@ -70,8 +72,8 @@ function asking(name: string, payments: number, fillings: Fillings): Contender {
       };
       const endAt = performance.now() + seconds * 1000;
       while (performance.now() < endAt) {
-        const fromMs = filled.firstMs + Math.floor(Math.random() * payments);
-        const toMs = fromMs + Math.floor(Math.random() * (filled.lastMs - fromMs));
+        const fromMs = filled.firstMs + next(payments);
+        const toMs = fromMs + next(filled.lastMs - fromMs);
         const askedAt = performance.now();
         const count = await ask(windowQuery({ fromMs, toMs }));
         samples.add(performance.now() - askedAt);

@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { Pool } from 'undici';
-import type { Chance } from '../domain/random.ts';
+import { below, type Chance } from '../domain/random.ts';
 
 /**
  * What clients should not do, as shares of all payments: sent twice at once; once more later with another
@@ -82,7 +82,7 @@ export class Client {
 
   async #pay(): Promise<void> {
     const correlationId = randomUUID();
-    const cents = 1 + Math.floor(this.#draw() * 100_000);
+    const cents = 1 + below(this.#draw, 100_000);
     const kind = this.#draw();
     const twin = kind < this.#misuse.twice ? this.sendOne(correlationId, cents) : undefined;
     await Promise.all([twin, this.sendOne(correlationId, cents)]);

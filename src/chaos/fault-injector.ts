@@ -1,5 +1,5 @@
 /** What is done to a running stack: processes killed, paused and restarted, processors that misbehave. */
-import type { Chance } from '../domain/random.ts';
+import { below, type Chance, pick } from '../domain/random.ts';
 import { AdminClient, NoAdminAnswer } from '../processor-simulator/admin-client.ts';
 import { FAULTS, type Fault, type Faults } from '../processor-simulator/faults.ts';
 import { signalIfThere } from '../testing/processes.ts';
@@ -67,7 +67,7 @@ export class Injuries {
       ['processor quick', () => this.#admin().set('delay', { delay: 0 })],
       ['processor refusing', () => this.#admin().set('faults', { refuseMs: this.#upTo(REFUSE_MS_MAX) })],
     ];
-    const [name, act] = kinds[this.#upTo(kinds.length)]!;
+    const [name, act] = pick(this.#draw, kinds);
     this.last = name;
     this.counts.set(name, (this.counts.get(name) ?? 0) + 1);
     try {
@@ -79,18 +79,18 @@ export class Injuries {
   }
 
   #upTo(bound: number): number {
-    return Math.floor(this.#draw() * bound);
+    return below(this.#draw, bound);
   }
 
   #admin(): AdminClient {
-    return this.#admins[this.#upTo(2)]!;
+    return pick(this.#draw, this.#admins);
   }
 
   /** Three kinds of fault at once, a third of all payments together. */
   #someFaults(): Partial<Faults> {
     const faults: Record<string, number> = { seed: this.#upTo(2 ** 31) };
     for (let kind = 0; kind < 3; kind++) {
-      const fault: Fault = FAULTS[this.#upTo(FAULTS.length)]!;
+      const fault: Fault = pick(this.#draw, FAULTS);
       faults[fault] = 0.1;
       this.counts.set(`  ${fault}`, (this.counts.get(`  ${fault}`) ?? 0) + 1);
     }
@@ -98,7 +98,7 @@ export class Injuries {
   }
 
   #backend(): (typeof BACKENDS)[number] {
-    return BACKENDS[this.#upTo(BACKENDS.length)]!;
+    return pick(this.#draw, BACKENDS);
   }
 
   #pause(): void {

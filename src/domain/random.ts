@@ -19,3 +19,14 @@ export function chance(seed: number): Chance {
     return ((mixed ^ (mixed >>> 15)) >>> 0) / 2 ** 32;
   };
 }
+
+/** A whole number from 0 to below `bound`. */
+export const below = (draw: Chance, bound: number): number => Math.floor(draw() * bound);
+
+export const pick = <Item>(draw: Chance, list: readonly Item[]): Item => list[below(draw, list.length)]!;
+
+/** Whole numbers from 0 to below a bound, a sequence of its own for each seed. */
+export function seededBelow(seed: number): (bound: number) => number {
+  const draw = chance(seed);
+  return bound => below(draw, bound);
+}

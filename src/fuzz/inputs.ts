@@ -1,6 +1,7 @@
 /**
  * Inputs for the fuzzer: examples to begin with, and ways to spoil them.
  */
+import { below, type Chance, pick } from '../domain/random.ts';
 import { readExamples } from '../testing/examples.ts';
 
 /** The bytes of all examples that are short enough to be worth spoiling. */
@@ -88,19 +89,19 @@ export const JSON_INPUTS: readonly Buffer[] = [
 ].map(text => Buffer.from(text));
 
 /** Spoils `input` in one to five places, at times with a part of `other`. */
-export function mutate(input: Buffer, other: Buffer, random: () => number, isJson: boolean): Buffer {
-  const below = (limit: number) => Math.floor(random() * limit);
+export function mutate(input: Buffer, other: Buffer, draw: Chance, isJson: boolean): Buffer {
+  const upTo = (limit: number) => below(draw, limit);
   const words = isJson ? JSON_WORDS : REQUEST_WORDS;
   let bytes = input;
-  for (let times = 1 + below(5); times > 0; times--) {
-    const at = below(bytes.length + 1);
-    const length = below(Math.min(bytes.length - at, random() < 0.8 ? 4 : 200) + 1);
+  for (let times = 1 + upTo(5); times > 0; times--) {
+    const at = upTo(bytes.length + 1);
+    const length = upTo(Math.min(bytes.length - at, draw() < 0.8 ? 4 : 200) + 1);
     const part = bytes.subarray(at, at + length);
-    const word = () => Buffer.from(words[below(words.length)]!, 'latin1');
+    const word = () => Buffer.from(pick(draw, words), 'latin1');
     let middle: Buffer;
-    switch (below(8)) {
+    switch (upTo(8)) {
       case 0:
-        middle = Buffer.from([below(256), ...part.subarray(1)]);
+        middle = Buffer.from([upTo(256), ...part.subarray(1)]);
         break;
       case 1:
         middle = Buffer.alloc(0);
@@ -112,18 +113,18 @@ export function mutate(input: Buffer, other: Buffer, random: () => number, isJso
         middle = word();
         break;
       case 4: {
-        const start = below(other.length);
-        middle = Buffer.concat([part, other.subarray(start, start + below(other.length - start + 1))]);
+        const start = upTo(other.length);
+        middle = Buffer.concat([part, other.subarray(start, start + upTo(other.length - start + 1))]);
         break;
       }
       case 5:
         middle = Buffer.from(
-          part.toString('latin1').replace(/\d/, () => below(10).toString()),
+          part.toString('latin1').replace(/\d/, () => upTo(10).toString()),
           'latin1',
         );
         break;
       case 6:
-        middle = Buffer.from(part.map(byte => (random() < 0.5 ? byte ^ 0x20 : byte)));
+        middle = Buffer.from(part.map(byte => (draw() < 0.5 ? byte ^ 0x20 : byte)));
         break;
       default:
         middle = Buffer.concat([part, word()]);

@@ -5,7 +5,7 @@
  * is read whole and cut at random, by our connection and by Node's server. A disagreement is a fault unless
  * the tables of `oracles.ts` give its reason. The seed replays a run.
  */
-import { chance } from '../domain/random.ts';
+import { below, type Chance, chance, pick } from '../domain/random.ts';
 import { option, readCommandLine } from '../settings/command-line.ts';
 import { decimalNumber, wholeNumber } from '../settings/grammar.ts';
 import { exampleInputs, JSON_INPUTS, mutate } from './inputs.ts';
@@ -30,14 +30,15 @@ const FAULTS_MAX = 10;
 
 /** Runs until `goesOn` says no or ten faults are found. */
 export async function fuzz({ seed, goesOn }: FuzzOptions): Promise<FuzzReport> {
-  const random = chance(seed);
+  const draw = chance(seed);
   const node = new NodeReader();
   const requests = exampleInputs();
   const texts = [...JSON_INPUTS];
   const features = new Set<number>();
   const known = new Map<string, number>();
   const faults: string[] = [];
-  const pick = (inputs: readonly Buffer[]): Buffer => inputs[Math.floor(random() * inputs.length)]!;
+  const mutant = (inputs: readonly Buffer[], isJson: boolean): Buffer =>
+    mutate(pick(draw, inputs), pick(draw, inputs), draw, isJson);
   const note = (what: string, isKnown: boolean, input: Buffer) => {
     if (isKnown) known.set(what, (known.get(what) ?? 0) + 1);
     else faults.push(`${what}\n    ${JSON.stringify(input.toString('latin1'))}`);
@@ -46,8 +47,7 @@ export async function fuzz({ seed, goesOn }: FuzzOptions): Promise<FuzzReport> {
 
   let inputs = 0;
   while (faults.length < FAULTS_MAX && goesOn(inputs)) {
-    const input =
-      inputs < requests.length ? requests[inputs]! : mutate(pick(requests), pick(requests), random, false);
+    const input = inputs < requests.length ? requests[inputs]! : mutant(requests, false);
     inputs++;
     const before = features.size;
     featuresOf(input, feature => features.add(feature));
@@ -56,27 +56,25 @@ export async function fuzz({ seed, goesOn }: FuzzOptions): Promise<FuzzReport> {
     const ours = readOurs([input]);
     const fault = mismatchOf(ours);
     if (fault !== undefined) note(fault, false, input);
-    const again = readOurs(cut(input, random));
+    const again = readOurs(cut(input, draw));
     if (ours.output !== again.output || ours.requests.join() !== again.requests.join()) {
       note('cut otherwise, read otherwise', false, input);
     }
     const difference = compare(ours, await node.read(Buffer.from(input)));
     if (difference !== undefined) note(difference.what, difference.isKnown, input);
 
-    const text = mutate(pick(texts), pick(texts), random, true);
+    const text = mutant(texts, true);
     const jsonDifference = compareJson(text);
     if (jsonDifference !== undefined) note(jsonDifference.what, jsonDifference.isKnown, text);
-    if (texts.length < 500 && random() < 0.01) texts.push(text);
+    if (texts.length < 500 && draw() < 0.01) texts.push(text);
   }
   return { inputs, features: features.size, known, faults };
 }
 
 /** `input` in pieces: two to five, or single bytes. */
-function cut(input: Buffer, random: () => number): Buffer[] {
-  if (random() < 0.2) return Array.from(input, (_, at) => input.subarray(at, at + 1));
-  const places = Array.from({ length: 1 + Math.floor(random() * 4) }, () =>
-    Math.floor(random() * input.length),
-  );
+function cut(input: Buffer, draw: Chance): Buffer[] {
+  if (draw() < 0.2) return Array.from(input, (_, at) => input.subarray(at, at + 1));
+  const places = Array.from({ length: 1 + below(draw, 4) }, () => below(draw, input.length));
   const sorted = [0, ...places.toSorted((a, b) => a - b), input.length];
   return sorted.slice(1).map((end, at) => input.subarray(sorted[at], end));
 }

@@ -12,7 +12,7 @@
 import type { Clock } from '../domain/clock.ts';
 import { totalCents } from '../domain/money.ts';
 import { PROCESSORS, type ProcessorIndex } from '../domain/payment.ts';
-import { type Chance, chance } from '../domain/random.ts';
+import { type Chance, chance, pick } from '../domain/random.ts';
 import { Admission, HealthWindow } from './admission.ts';
 import * as says from './answer.ts';
 import { type AnswerCallback, answer, message, type ProcessorAnswer } from './answer.ts';
@@ -194,7 +194,7 @@ export class SimulatedProcessor {
   }
 
   #gatewayAnswer(): ProcessorAnswer {
-    const [status, text] = GATEWAY[Math.floor(this.#chance() * GATEWAY.length)]!;
+    const [status, text] = pick(this.#chance, GATEWAY);
     return message(status, text);
   }
 

@@ -1,5 +1,5 @@
 /** One seed's chance, in the forms in which the world asks for it. */
-import { type Chance, chance } from '../domain/random.ts';
+import { below, type Chance, chance, pick } from '../domain/random.ts';
 
 export class Dice {
   readonly roll: Chance;
@@ -10,7 +10,7 @@ export class Dice {
 
   /** Dice of their own, so that one part's rolls do not depend on how often another rolls. */
   fork(): Dice {
-    return new Dice(Math.floor(this.roll() * 2 ** 32));
+    return new Dice(below(this.roll, 2 ** 32));
   }
 
   /** True with a probability of `p`; rolls nothing where that is 0. */
@@ -25,10 +25,10 @@ export class Dice {
 
   /** A whole number, both ends included. */
   whole(min: number, max: number): number {
-    return min + Math.floor(this.roll() * (max - min + 1));
+    return min + below(this.roll, max - min + 1);
   }
 
   pick<T>(list: readonly T[]): T {
-    return list[Math.floor(this.roll() * list.length)]!;
+    return pick(this.roll, list);
   }
 }

@@ -7,17 +7,8 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { totalCents } from '../domain/money.ts';
 import { idWords } from '../domain/payment.ts';
-import {
-  type Asked,
-  asked,
-  attemptRow,
-  idOf,
-  markRow,
-  put,
-  seed,
-  seededBelow,
-  settleRow,
-} from '../testing/stores.ts';
+import { seededBelow } from '../domain/random.ts';
+import { type Asked, asked, attemptRow, idOf, markRow, put, seed, settleRow } from '../testing/stores.ts';
 import { Batch } from './batch.ts';
 import {
   encodeHeader,

@@ -8,17 +8,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import {
-  type Asked,
-  asked,
-  attemptRow,
-  idOf,
-  markRow,
-  put,
-  seed,
-  seededBelow,
-  settleRow,
-} from '../testing/stores.ts';
+import { seededBelow } from '../domain/random.ts';
+import { type Asked, asked, attemptRow, idOf, markRow, put, seed, settleRow } from '../testing/stores.ts';
 import { Batch } from './batch.ts';
 import { openSqliteStore } from './embedded/sqlite/thread-client.ts';
 import { MemoryState } from './memory/state.ts';

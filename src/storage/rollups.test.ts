@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { totalCents } from '../domain/money.ts';
-import { seed, seededBelow } from '../testing/stores.ts';
+import { seededBelow } from '../domain/random.ts';
+import { seed } from '../testing/stores.ts';
 import { LEVELS, rangesOf, TotalsSum } from './rollups.ts';
 
 test(`a window is cut into ranges that cover each millisecond once (SEED=${seed})`, () => {

@@ -1,4 +1,4 @@
-/** What the tests of the stores share: a store asked by promises, batches by name, chance with a seed. */
+/** What the tests of the stores share: a store asked by promises, batches by name, a seed. */
 
 import * as column from '../storage/batch.ts';
 import { ATTEMPT, type Batch, INSERT, MARK, SETTLE } from '../storage/batch.ts';
@@ -72,16 +72,5 @@ export const markRow = (batch: Batch, fields: Fields): number => add(batch, MARK
 export const settleRow = (batch: Batch, fields: Fields): number =>
   add(batch, SETTLE, { processor: 0, ...fields });
 export const attemptRow = (batch: Batch, fields: Fields): number => add(batch, ATTEMPT, fields);
-
-/** Whole numbers from 0 to below `bound`, the same for the same seed (mulberry32). */
-export function seededBelow(seed: number): (bound: number) => number {
-  let state = seed | 0;
-  return bound => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * bound);
-  };
-}
 
 export { seed } from './seed.ts';

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CENTS_MAX } from '../../domain/money.ts';
 import { idWords } from '../../domain/payment.ts';
-import { idOf, seed, seededBelow } from '../../testing/stores.ts';
+import { seededBelow } from '../../domain/random.ts';
+import { idOf, seed } from '../../testing/stores.ts';
 import {
   decodeHeader,
   decodeRecords,
