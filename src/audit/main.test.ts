@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { idBytes, idWords, type Processor } from '../domain/payment.ts';
+import { idTextWords, type Processor } from '../domain/payment.ts';
 import { serveProcessor } from '../processor-simulator/listener.ts';
 import { TOKEN } from '../processor-simulator/token.ts';
 import { type Booked, signedDecimal } from './reconciliation.ts';
@@ -67,7 +67,7 @@ async function setUp(t: TestContext) {
   });
   const record = (number: number, on: Processor, cents = 1990): void => {
     const { book } = theirs[on === 'default' ? 0 : 1].processor;
-    book.record(idWords(idBytes(id(number))!), cents, AT_MS + number);
+    book.record(idTextWords(id(number)), cents, AT_MS + number);
   };
   const book = (number: number, more: Partial<Booked> = {}): void => {
     const settled: Booked = {

@@ -71,8 +71,22 @@ export function idBytes(text: string): Uint8Array | undefined {
 
 /** The four words of 16 bytes. */
 export function idWords(bytes: Uint8Array): Int32Array {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, 16);
-  return Int32Array.of(view.getInt32(0), view.getInt32(4), view.getInt32(8), view.getInt32(12));
+  const words = new Int32Array(4);
+  readIdWords(new DataView(bytes.buffer, bytes.byteOffset, 16), 0, words, 0);
+  return words;
+}
+
+/** The four words of a UUID's text; for any other text this throws. */
+export const idTextWords = (text: string): Int32Array => idWords(idBytes(text)!);
+
+/** Reads the four words of the 16 bytes at `start` into `words`, from `wordStart` on. */
+export function readIdWords(
+  bytes: DataView,
+  start: number,
+  words: Int32Array | Float64Array,
+  wordStart: number,
+): void {
+  for (let at = 0; at < 4; at++) words[wordStart + at] = bytes.getInt32(start + at * 4);
 }
 
 /** Writes the 16 bytes of four words at `start` of `target`. */

@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import type { Clock } from '../domain/clock.ts';
+import { readIdWords } from '../domain/payment.ts';
 import { type Store, StoreFault } from '../storage/ports.ts';
 import { BloomFilter } from './bloom-filter.ts';
 
@@ -61,7 +62,7 @@ export class KnownIds {
       const view = new DataView(ids.buffer, ids.byteOffset, ids.length);
       const words = this.#words;
       for (let at = 0; at < ids.length; at += 16) {
-        for (let word = 0; word < 4; word++) words[word] = view.getInt32(at + word * 4);
+        readIdWords(view, at, words, 0);
         this.#filter.add(words);
       }
       if (ids.length > 0) {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { totalCents } from '../domain/money.ts';
-import { idBytes, idText, idWords, writeIdBytes } from '../domain/payment.ts';
+import { idText, idTextWords, writeIdBytes } from '../domain/payment.ts';
 import { chance } from '../domain/random.ts';
 import { Book } from './book.ts';
 
@@ -16,7 +16,7 @@ function textOf(words: Int32Array): string {
 
 test('a payment is recorded once, found by its id and listed as it came', () => {
   const book = new Book();
-  const words = idWords(idBytes('4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3')!);
+  const words = idTextWords('4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3');
   assert.equal(book.find(words), -1);
   assert.equal(book.record(words, 1990, 1_700_000_000_123), true);
   assert.equal(book.record(words, 5, 6), false);

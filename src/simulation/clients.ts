@@ -4,7 +4,7 @@
  */
 import { addTotal, emptyTotal, type Total, totalCents } from '../domain/money.ts';
 import type { Summary } from '../domain/payment.ts';
-import { idText, idWords, PROCESSORS, SETTLED } from '../domain/payment.ts';
+import { idBytes, idText, idTextWords, PROCESSORS, SETTLED } from '../domain/payment.ts';
 import type { Dice } from './dice.ts';
 import { WALL_START_MS } from './event-loop.ts';
 import type { FaultInjector } from './fault-injector.ts';
@@ -151,7 +151,7 @@ export class Clients {
     const { process } = instance;
     const arrivedAtMs = eventLoop.nowMs;
     trace.say(id, instance.name, () => `is sent ${cents} cents`);
-    const words = wordsOf(id);
+    const words = idTextWords(id);
     this.#pending += 1;
     const read = (generation: number): void => payment.readIn(generation);
     instance.ingress.pay(words, cents, read, (told, generation) => {
@@ -182,7 +182,7 @@ export class Clients {
     const askedAtMs = eventLoop.nowMs;
     const generation = this.#world.memory.generation;
     trace.say(id, instance.name, () => 'is asked for it');
-    instance.ingress.find(bytesOf(id), view => {
+    instance.ingress.find(idBytes(id)!, view => {
       if (view !== null && generation === this.#world.memory.generation) {
         invariants.shown(payment, view, process!, askedAtMs);
       }
@@ -277,7 +277,3 @@ const less = (one: Total, other: Total): boolean =>
   one.count < other.count || totalCents(one) < totalCents(other);
 
 const wall = (atMs: number): number => Math.floor(WALL_START_MS + atMs);
-
-const bytesOf = (id: string): Uint8Array => Uint8Array.fromHex(id.replaceAll('-', ''));
-
-const wordsOf = (id: string): Int32Array => idWords(bytesOf(id));

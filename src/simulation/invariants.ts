@@ -12,6 +12,7 @@ import {
   DEFAULT,
   FALLBACK,
   idText,
+  idTextWords,
   PROCESSORS,
   type ProcessorIndex,
   SETTLED,
@@ -372,7 +373,7 @@ export class Invariants {
 
   #entryOf(which: ProcessorIndex, id: string) {
     const { book } = this.#parts.processors[which];
-    const row = book.find(wordsOf(id));
+    const row = book.find(idTextWords(id));
     return row < 0 ? undefined : book.entry(row);
   }
 
@@ -390,9 +391,4 @@ function forget(payment: TrackedPayment): void {
   payment.acknowledged.length = 0;
   payment.shownSettled = undefined;
   payment.isBooked = false;
-}
-
-function wordsOf(id: string): Int32Array {
-  const hex = id.replaceAll('-', '');
-  return Int32Array.from({ length: 4 }, (_, word) => Number.parseInt(hex.slice(word * 8, word * 8 + 8), 16));
 }

@@ -5,7 +5,7 @@
  */
 
 import type { AttemptResult } from '../domain/outcome.ts';
-import { idBytes, idWords, type ProcessorIndex } from '../domain/payment.ts';
+import { idTextWords, type ProcessorIndex } from '../domain/payment.ts';
 import type { ProcessorAnswer } from '../processor-simulator/answer.ts';
 import type { SimulatedProcessor } from '../processor-simulator/processor.ts';
 import type { Found, Health, PaymentRequest, Processors } from '../processors/port.ts';
@@ -46,7 +46,7 @@ export class Network implements Processors {
     const { correlationId, cents, requestedAtMs } = request;
     const process = this.#process;
     const attempt = invariants.leaves(process, to, request);
-    const words = wordsOf(correlationId);
+    const words = idTextWords(correlationId);
     trace.say(
       correlationId,
       processLabel(process),
@@ -91,7 +91,7 @@ export class Network implements Processors {
 
   find(to: ProcessorIndex, correlationId: string, reply: (found: Found) => void): void {
     const { processors, trace, attemptTimeoutMs } = this.#parts;
-    const words = wordsOf(correlationId);
+    const words = idTextWords(correlationId);
     const heard = (found: Found): void => {
       trace.say(correlationId, processLabel(this.#process), () => `is shown ${JSON.stringify(found)}`);
       reply(found);
@@ -145,10 +145,6 @@ export class Network implements Processors {
     if (this.#parts.strikes('messageLate')) return dice.between(0, attemptTimeoutMs * 3);
     return dice.between(delayMs / 2, delayMs * 1.5);
   }
-}
-
-function wordsOf(correlationId: string): Int32Array {
-  return idWords(idBytes(correlationId)!);
 }
 
 function endingOf(answer: ProcessorAnswer): AttemptResult | undefined {

@@ -4,7 +4,13 @@
  */
 
 import type { Cents } from '../domain/money.ts';
-import { type ProcessorIndex, type State, type StoredPayment, writeIdBytes } from '../domain/payment.ts';
+import {
+  type ProcessorIndex,
+  readIdWords,
+  type State,
+  type StoredPayment,
+  writeIdBytes,
+} from '../domain/payment.ts';
 import * as column from './batch.ts';
 
 /** The columns of the table of payments in the order of `packRows`. */
@@ -20,8 +26,7 @@ export function packRows(stored: readonly StoredRow[]): Float64Array {
     const start = index * column.COLUMNS;
     const [seq, id, ...numbers] = stored[index]!;
     rows[start + column.SEQ] = seq;
-    const view = new DataView(id.buffer, id.byteOffset, 16);
-    for (let word = 0; word < 4; word++) rows[start + column.ID + word] = view.getInt32(word * 4);
+    readIdWords(new DataView(id.buffer, id.byteOffset, 16), 0, rows, start + column.ID);
     rows.set(numbers, start + column.CENTS);
   }
   return rows;

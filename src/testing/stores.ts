@@ -1,5 +1,6 @@
 /** What the tests of the stores share: a store asked by promises, batches by name, a seed. */
 
+import { idWords } from '../domain/payment.ts';
 import * as column from '../storage/batch.ts';
 import { ATTEMPT, type Batch, INSERT, MARK, SETTLE } from '../storage/batch.ts';
 import { type Store, StoreFault } from '../storage/ports.ts';
@@ -64,8 +65,7 @@ function add(batch: Batch, kind: number, fields: Fields): number {
 /** Adds the row that puts the id number `n`. */
 export function put(batch: Batch, n: number, fields: Fields = {}): void {
   const start = add(batch, INSERT, fields);
-  const view = new DataView(idOf(n).buffer);
-  for (let word = 0; word < 4; word++) batch.rows[start + column.ID + word] = view.getInt32(word * 4);
+  batch.rows.set(idWords(idOf(n)), start + column.ID);
 }
 
 export const markRow = (batch: Batch, fields: Fields): number => add(batch, MARK, fields);

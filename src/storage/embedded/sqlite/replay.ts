@@ -5,7 +5,7 @@
 
 import { closeSync, openSync, readdirSync, readSync } from 'node:fs';
 import { join } from 'node:path';
-import { DEFAULT, PINNED, WAITING } from '../../../domain/payment.ts';
+import { DEFAULT, PINNED, readIdWords, WAITING } from '../../../domain/payment.ts';
 import * as column from '../../batch.ts';
 import { Batch, INSERT } from '../../batch.ts';
 import {
@@ -99,9 +99,7 @@ function fill(batch: Batch, bytes: Uint8Array, progress: Progress): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset);
   decodeRecords(bytes, 0, bytes.length, (_, idStart, cents, acceptedAtMs) => {
     const start = batch.add(INSERT);
-    for (let word = 0; word < 4; word++) {
-      batch.rows[start + column.ID + word] = view.getInt32(idStart + word * 4);
-    }
+    readIdWords(view, idStart, batch.rows, start + column.ID);
     batch.rows[start + column.CENTS] = cents;
     batch.rows[start + column.ACCEPTED_AT] = acceptedAtMs;
     progress(batch.rows, start, acceptedAtMs);
