@@ -5,6 +5,7 @@
  * An event may belong to a process: it then waits while that is stopped (SIGSTOP) and is gone once it is
  * dead.
  */
+import { Heap } from 'mnemonist';
 import type { Clock, Timer } from '../domain/clock.ts';
 
 /** What can be stopped and killed. */
@@ -51,7 +52,7 @@ export class EventLoop {
   count = 0;
   /** Whose event the last one was. */
   active: Process | undefined;
-  readonly #heap: Event[] = [];
+  readonly #due = new Heap<Event>((one, other) => one.atMs - other.atMs || one.order - other.order);
   #order = 0;
 
   /** Calls `task` in `delayMs`, unless `process` is dead by then; later if it is stopped. */
@@ -65,19 +66,19 @@ export class EventLoop {
         this.task = undefined;
       },
     };
-    this.#push(event);
+    this.#due.push(event);
     return event;
   }
 
   /** Carries out the next event; false: there is none up to `untilMs`, and it is that late now. */
   step(untilMs: number): boolean {
     for (;;) {
-      const next = this.#heap[0];
+      const next = this.#due.peek();
       if (next === undefined || next.atMs > untilMs) {
         this.nowMs = untilMs;
         return false;
       }
-      this.#pop();
+      this.#due.pop();
       const { process, task } = next;
       if (task === undefined || process?.alive === false) continue;
       this.nowMs = next.atMs;
@@ -99,44 +100,11 @@ export class EventLoop {
     for (const event of process.held) {
       event.atMs = this.nowMs;
       event.order = this.#order++;
-      this.#push(event);
+      this.#due.push(event);
     }
     process.held = [];
   }
-
-  #push(event: Event): void {
-    const heap = this.#heap;
-    let at = heap.length;
-    heap.push(event);
-    while (at > 0) {
-      const parent = (at - 1) >> 1;
-      if (!before(event, heap[parent]!)) break;
-      heap[at] = heap[parent]!;
-      at = parent;
-    }
-    heap[at] = event;
-  }
-
-  #pop(): void {
-    const heap = this.#heap;
-    const last = heap.pop()!;
-    const size = heap.length;
-    if (size === 0) return;
-    let at = 0;
-    for (;;) {
-      let child = at * 2 + 1;
-      if (child >= size) break;
-      if (child + 1 < size && before(heap[child + 1]!, heap[child]!)) child += 1;
-      if (!before(heap[child]!, last)) break;
-      heap[at] = heap[child]!;
-      at = child;
-    }
-    heap[at] = last;
-  }
 }
-
-const before = (one: Event, other: Event): boolean =>
-  one.atMs < other.atMs || (one.atMs === other.atMs && one.order < other.order);
 
 /** Where the wall clock of the virtual world begins: 2026-07-10T12:00:00Z. */
 export const WALL_START_MS = 1_783_684_800_000;
