@@ -44,8 +44,7 @@ function soquete(name: string, ackAfter: string, settling: boolean): Contender {
       const { url, backends } = await startSoquete(children, { processors, environment });
       const phase = await loadPhase(children, url, seconds);
       await stopBackends(backends);
-      assertStored(storeDirectory(children), phase.acceptedInAll, CONNECTIONS);
-      return figuresOf(phase);
+      return figuresOf(phase, assertStored(storeDirectory(children), phase.acceptedInAll, CONNECTIONS));
     },
   };
 }

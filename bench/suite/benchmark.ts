@@ -4,7 +4,14 @@ import type { ChildProcesses } from '../../src/testing/processes.ts';
 import type { Picture } from '../report/picture.ts';
 
 /** Everything measured in one round, by name. */
-export type Measurements = Readonly<Record<string, number>>;
+export interface Measurements {
+  readonly [figure: string]: number;
+  /**
+   * How much was done while it was measured, such as payments, and checked: counted by the store, the
+   * processors or the books, where these are there, and not by the side that sent them.
+   */
+  readonly work: number;
+}
 
 export interface Measured {
   readonly median: number;
@@ -39,6 +46,8 @@ export interface Column {
   readonly title: string;
   /** Compared with the first contender, in each round by itself. */
   readonly ratio?: true;
+  /** There may be none of it in a short run. */
+  readonly mayBeZero?: true;
   /** Drawn as bars in the report; the first column is in any case. */
   readonly bars?: true;
 }

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ProcessorPair, simulatedProcessors, storeDirectory } from '../../src/testing/backends.ts';
 import type { RunningProcess } from '../../src/testing/processes.ts';
+import { until } from '../../src/testing/until.ts';
 import type { Picture } from '../report/picture.ts';
 import { startUsers } from '../rinha/users.ts';
 import { cpuMs, residentMiB, writtenBytes } from '../tools/process-usage.ts';
@@ -86,6 +87,8 @@ function contender(name: string, perSecond: number, stored: number, fillings: Fi
       const after = used(soquete, processors, directory);
       const of = (figure: keyof typeof before): number =>
         ((after[figure] - before[figure]) / accepted) * 1000;
+      const isStored = () => sizeOf(directory).payments >= before.payments + accepted;
+      await until(isStored, 'all payments to be stored');
       const pids = [...soquete.backends, soquete.proxy!].map(({ pid }) => pid);
       return {
         backends: of('backends'),
@@ -97,6 +100,7 @@ function contender(name: string, perSecond: number, stored: number, fillings: Fi
         idle,
         perSecond: accepted / seconds,
         payments: after.payments,
+        work: accepted,
       } satisfies Measurements;
     },
   };

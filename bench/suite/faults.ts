@@ -23,7 +23,7 @@ export const faults: Definition = {
   about: 'default fails 40 %, then goes away, then returns, while 500 payments a second come in',
   open: () => {
     const columns = [
-      { figure: 'settledPerSecond', title: 'settled/s at 40 %' },
+      { figure: 'settledPerSecond', title: 'settled/s at 40 %', mayBeZero: true },
       { figure: 'fallbackShare', title: 'share on fallback' },
       { figure: 'opensMs', title: 'circuit opens ms' },
       { figure: 'backlog', title: 'backlog' },
@@ -74,6 +74,7 @@ async function play(children: ChildProcesses, seconds: number): Promise<Measurem
     opensMs: opened.length === 0 ? Number.NaN : Math.min(...opened) - goneAtMs,
     backlog,
     goneMs,
+    work: ours.default.requests + ours.fallback.requests,
   };
 }
 

@@ -7,7 +7,7 @@
  */
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { simulatedProcessors } from '../../src/testing/backends.ts';
+import { simulatedProcessors, stopBackends, storeDirectory } from '../../src/testing/backends.ts';
 import type { ChartLine, Picture } from '../report/picture.ts';
 import { startUsers } from '../rinha/users.ts';
 import { HEAP_PROBE } from '../tools/heap-probe.ts';
@@ -15,6 +15,7 @@ import { startSoquete } from '../tools/soquete.ts';
 import { slope } from '../tools/statistics.ts';
 import { benchmark, type Definition, type Measurements, type Round, together } from './benchmark.ts';
 import { type Memory, memoryOf, PROCESSES, type ProcessName } from './stack-memory.ts';
+import { assertStored } from './store-check.ts';
 
 const PER_SECOND = 1500;
 const THINK_MS = 100;
@@ -82,13 +83,15 @@ async function grown(round: Round, looks: Look[]): Promise<Record<ProcessName, M
   }
   await done;
   assert.equal(load.failed + load.refused.size, 0, 'some requests were not answered with 202');
-  return Object.fromEntries(PROCESSES.map(name => [name, figuresOf(name, looks)])) as Record<
+  await stopBackends(soquete.backends);
+  const work = assertStored(storeDirectory(children), load.accepted, USERS);
+  return Object.fromEntries(PROCESSES.map(name => [name, figuresOf(name, looks, work)])) as Record<
     ProcessName,
     Measurements
   >;
 }
 
-function figuresOf(name: ProcessName, looks: readonly Look[]): Measurements {
+function figuresOf(name: ProcessName, looks: readonly Look[], work: number): Measurements {
   const half = looks.slice(looks.length >> 1);
   const anHour = (of: (memory: Memory) => number): number =>
     slope(half.map(look => [look.atSeconds / 3600, of(look.of[name])]));
@@ -100,6 +103,7 @@ function figuresOf(name: ProcessName, looks: readonly Look[]): Measurements {
     heapSlope: anHour(({ heapMiB }) => heapMiB),
     heapHalf: half[0]!.of[name].heapMiB,
     heapLast: half.at(-1)!.of[name].heapMiB,
+    work,
   };
 }
 

@@ -14,7 +14,7 @@ import { askHeap, HEAP_PROBE } from '../tools/heap-probe.ts';
 import { cpuMs } from '../tools/process-usage.ts';
 import { balancedUrl, constantProxy, constantProxyOn } from '../tools/proxy.ts';
 import { benchmark, type Column, type Contender, type Definition, type Measurements } from './benchmark.ts';
-import { loadPhase } from './load-phase.ts';
+import { figuresOf, loadPhase } from './load-phase.ts';
 
 export const CEILING_COLUMNS: readonly Column[] = [
   { figure: 'perSecond', title: 'requests/s', ratio: true },
@@ -113,14 +113,11 @@ async function measured(
     };
   };
   const before = await used();
-  const { acceptedInAll, perSecond, p50, p99, p999, max } = await loadPhase(children, url, seconds);
+  const phase = await loadPhase(children, url, seconds);
+  const { acceptedInAll } = phase;
   const after = await used();
   return {
-    perSecond,
-    p50,
-    p99,
-    p999,
-    max,
+    ...figuresOf(phase),
     cpu: (after.cpuUs - before.cpuUs) / acceptedInAll,
     garbage: hasHeap ? (after.allocated - before.allocated) / acceptedInAll : Number.NaN,
   };

@@ -49,13 +49,11 @@ export async function loadPhase(
   return { ...result, acceptedInAll: warmUp.accepted + result.accepted };
 }
 
-export const figuresOf = ({ perSecond, p50, p99, p999, max }: LoadResult): Measurements => ({
-  perSecond,
-  p50,
-  p99,
-  p999,
-  max,
-});
+/** `work` as it was counted by somebody else than the generator, if it was. */
+export const figuresOf = (
+  { accepted, perSecond, p50, p99, p999, max }: LoadResult,
+  work = accepted,
+): Measurements => ({ perSecond, p50, p99, p999, max, work });
 
 export const LOAD_COLUMNS = [
   { figure: 'perSecond', title: 'payments/s', ratio: true },

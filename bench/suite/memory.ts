@@ -3,12 +3,13 @@
  * under full load, and some time after it.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { simulatedProcessors } from '../../src/testing/backends.ts';
+import { simulatedProcessors, stopBackends, storeDirectory } from '../../src/testing/backends.ts';
 import { HEAP_PROBE } from '../tools/heap-probe.ts';
 import { startSoquete } from '../tools/soquete.ts';
 import { benchmark, type Definition, type Measurements, type Round, together } from './benchmark.ts';
-import { loadPhase } from './load-phase.ts';
+import { CONNECTIONS, loadPhase } from './load-phase.ts';
 import { memoryOf, PROCESSES, type ProcessName } from './stack-memory.ts';
+import { assertStored } from './store-check.ts';
 
 const WATCH_MS = 100;
 
@@ -43,12 +44,14 @@ async function watched({ children, seconds }: Round): Promise<Record<ProcessName
       await sleep(WATCH_MS);
     }
   })();
-  await loadPhase(children, soquete.url, seconds).finally(() => {
+  const { acceptedInAll } = await loadPhase(children, soquete.url, seconds).finally(() => {
     isLoaded = false;
   });
   await watching;
   await sleep(seconds * 1000);
   const after = await look();
+  await stopBackends(soquete.backends);
+  const work = assertStored(storeDirectory(children), acceptedInAll, CONNECTIONS);
   const figures = (name: ProcessName): Measurements => ({
     idle: idle[name].residentMiB,
     loaded: Math.max(...looks.map(at => at[name].residentMiB)),
@@ -57,6 +60,7 @@ async function watched({ children, seconds }: Round): Promise<Record<ProcessName
     heapIdle: idle[name].heapMiB,
     heapLoaded: Math.max(...looks.map(at => at[name].heapMiB)),
     heapAfter: after[name].heapMiB,
+    work,
   });
   return Object.fromEntries(PROCESSES.map(name => [name, figures(name)])) as Record<
     ProcessName,

@@ -8,7 +8,7 @@ import { cpuMs } from '../tools/process-usage.ts';
 import { startSoquete } from '../tools/soquete.ts';
 import { benchmark, type Column, type Contender, type Definition } from './benchmark.ts';
 import { directly, CEILING_COLUMNS as SERVER_COLUMNS } from './http-ceiling.ts';
-import { CONNECTIONS, loadPhase } from './load-phase.ts';
+import { CONNECTIONS, figuresOf, loadPhase } from './load-phase.ts';
 import { assertStored } from './store-check.ts';
 
 const COLUMNS: readonly Column[] = [
@@ -49,9 +49,8 @@ function contender(name: string, dashboards: number): Contender {
       const cpu = (used() - before) / phase.acceptedInAll;
       for (const stop of watchers) await stop();
       await stopBackends(backends);
-      assertStored(storeDirectory(children), phase.acceptedInAll, CONNECTIONS);
-      const { perSecond, p50, p99, p999, max } = phase;
-      return { perSecond, p50, p99, p999, max, cpu };
+      const stored = assertStored(storeDirectory(children), phase.acceptedInAll, CONNECTIONS);
+      return { ...figuresOf(phase, stored), cpu };
     },
   };
 }

@@ -42,7 +42,11 @@ const soquete: Contender = {
     assert.equal(result.refused + result.failed, 0);
     await settled(processors.urls, before + result.accepted);
     const tookSeconds = (performance.now() - startedAt) / 1000;
-    return { perSecond: result.accepted / tookSeconds, acceptedPerSecond: result.perSecond };
+    return {
+      perSecond: result.accepted / tookSeconds,
+      acceptedPerSecond: result.perSecond,
+      work: (await recorded(processors.urls)) - before,
+    };
   },
 };
 
@@ -65,7 +69,7 @@ function undiciAlone(processes: number): Contender {
       });
       const processed = reports.reduce((sum, one) => sum + one.processed, 0);
       assert.equal(await recorded(urls), processed);
-      return { perSecond: processed / Math.max(...reports.map(one => one.seconds)) };
+      return { perSecond: processed / Math.max(...reports.map(one => one.seconds)), work: processed };
     },
   };
 }

@@ -95,8 +95,7 @@ function soquete(name: string, options: Partial<SoqueteOptions>, generator?: Gen
       const { url, backends } = await startSoquete(children, { ...options, processors });
       const phase = await loadPhase(children, url, seconds, generator === undefined ? {} : { generator });
       await stopBackends(backends);
-      assertStored(storeDirectory(children), phase.acceptedInAll, CONNECTIONS);
-      return figuresOf(phase);
+      return figuresOf(phase, assertStored(storeDirectory(children), phase.acceptedInAll, CONNECTIONS));
     },
   };
 }

@@ -3,7 +3,7 @@
  * memory.
  */
 
-import { simulatedProcessors } from '../../src/testing/backends.ts';
+import { simulatedProcessors, stopBackends, storeDirectory } from '../../src/testing/backends.ts';
 import type { ChildProcesses } from '../../src/testing/processes.ts';
 import { load } from '../tools/load.ts';
 import { residentMiB } from '../tools/process-usage.ts';
@@ -11,6 +11,7 @@ import { constantProxy } from '../tools/proxy.ts';
 import { startSoquete } from '../tools/soquete.ts';
 import { benchmark, type Definition, type Measurements } from './benchmark.ts';
 import { figuresOf } from './load-phase.ts';
+import { assertStored } from './store-check.ts';
 
 const BEFORE = 10;
 const MORE = 490;
@@ -33,7 +34,10 @@ export const spike: Definition = {
           const processors = await simulatedProcessors(children);
           const { url, backends } = await startSoquete(children, { processors });
           const resident = () => backends.reduce((sum, { pid }) => sum + residentMiB(pid), 0);
-          return await spiked(children, url, seconds, resident);
+          const spike = await spiked(children, url, seconds, resident);
+          await stopBackends(backends);
+          const work = assertStored(storeDirectory(children), spike.work, 2 * BEFORE + MORE);
+          return { ...spike, work };
         },
       },
       {
@@ -54,11 +58,11 @@ async function spiked(
   seconds: number,
   resident: () => number,
 ): Promise<Measurements> {
-  await load(children, { url, connections: BEFORE, seconds });
+  const { accepted } = await load(children, { url, connections: BEFORE, seconds });
   const before = resident();
-  const [result] = await Promise.all([
+  const [more, same] = await Promise.all([
     load(children, { url, connections: MORE, seconds: Math.min(seconds, SPIKE_SECONDS) }),
     load(children, { url, connections: BEFORE, seconds: Math.min(seconds, SPIKE_SECONDS) }),
   ]);
-  return { ...figuresOf(result!), grownMiB: resident() - before };
+  return { ...figuresOf(more, accepted + more.accepted + same.accepted), grownMiB: resident() - before };
 }

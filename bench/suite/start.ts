@@ -30,13 +30,14 @@ async function backend({ children }: Round, directory: string) {
   const path = join(children.directory, 'backend-1.sock');
   const options = { processors: await absentProcessors(), storeDirectory: directory };
   const { startedAtMs } = spawnBackend(children, 'backend-1', `unix:${path}`, options);
-  return { ms: await firstAcceptedMs({ path }, startedAtMs) };
+  return { ms: await firstAcceptedMs({ path }, startedAtMs), work: 1 };
 }
 
 async function stack(directory: string) {
   const env = { STORE_URL: `sqlite:${directory}`, LOG_LEVEL: 'info' };
   await using stack = await launchStack({ env });
-  return { ms: await firstAcceptedMs({ host: '127.0.0.1', port: stack.port }, stack.launcher.startedAtMs) };
+  const { port, launcher } = stack;
+  return { ms: await firstAcceptedMs({ host: '127.0.0.1', port }, launcher.startedAtMs), work: 1 };
 }
 
 const TRY_EVERY_MS = 1;

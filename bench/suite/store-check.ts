@@ -17,14 +17,18 @@ export const sizeOf = (directory: string): StoreSize =>
      FROM pragma_page_count, pragma_freelist_count, pragma_page_size`,
   );
 
-/** The checksum: every accepted payment is in the store. Ask this after the backends have stopped. */
-export function assertStored(directory: string, accepted: number, connections: number): void {
+/**
+ * The checksum: every accepted payment is in the store. Ask this after the backends have stopped. Returns how
+ * many are in it.
+ */
+export function assertStored(directory: string, accepted: number, connections: number): number {
   const { count } = ask<{ count: number }>(directory, 'SELECT count(*) AS count FROM payments');
   // The generator may end before it has read the last answer of each connection, twice.
   assert.ok(
     count >= accepted && count <= accepted + 2 * connections,
     `${count} stored of ${accepted} accepted`,
   );
+  return count;
 }
 
 function ask<Row>(directory: string, sql: string): Row {

@@ -82,7 +82,7 @@ function asking(name: string, payments: number, fillings: Fillings): Contender {
       await flow.done;
       assert.ok((await ask('')) >= payments);
       await client.close();
-      return { ...latencyOf(samples), perSecond: samples.count / seconds, payments };
+      return { ...latencyOf(samples), perSecond: samples.count / seconds, payments, work: samples.count };
     },
   };
 }
