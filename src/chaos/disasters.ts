@@ -6,6 +6,7 @@ import { renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { signedDecimal } from '../audit/reconciliation.ts';
 import { until } from '../testing/until.ts';
+import type { Accepted } from './client.ts';
 import { type Findings, Scene } from './harness.ts';
 import { bootedAnew, LoopDisk } from './loop-disk.ts';
 
@@ -26,15 +27,18 @@ export interface ClientRefusal {
   readonly reasons: string;
 }
 
+/** So many that each backend takes some. */
+const LATER_PAYMENTS = 60;
+
 /**
  * The machine loses its power while default fails and fallback settles, and default works when it is back:
  * whoever has forgotten a settlement on fallback would have it settled on default as well. Returns the
- * findings, and how long before the cut the oldest of the payments was accepted that were lost.
+ * findings, and which of the lost payments the disk had taken before.
  */
 export async function losePower(
   ackAfter: 'commit' | 'flush',
   options: LossOptions,
-): Promise<Findings & { lostMs: number }> {
+): Promise<Findings & { lostFromDisk: readonly Accepted[] }> {
   const { payments = PAYMENTS, say } = options;
   await using disk = new LoopDisk();
   await using scene = await Scene.set({
@@ -42,26 +46,35 @@ export async function losePower(
     directory: join(disk.path, 'data'),
     env: { ACK_AFTER: ackAfter },
   });
-  const [onDefault] = scene.processors;
+  const { client, processors } = scene;
+  const [onDefault, onFallback] = processors;
   await scene.start();
-  const sending = scene.client.send(payments);
-  await scene.accepts(payments / 3);
+  await client.send(payments / 3);
+  const first = client.ids;
+  await disk.takes(first);
+  // A log has one sync at work at a time: once the disk has what came later, the sync before has ended.
+  await client.send(LATER_PAYMENTS);
+  await disk.takes(client.ids.slice(first.length));
   onDefault.processor.failing = true;
-  await scene.accepts((payments * 2) / 3);
+  const sending = client.send(Number.POSITIVE_INFINITY);
+  await until(() => onFallback.processor.book.size > 0, 'fallback to settle something');
   disk.cutOff();
   const cutAtMs = performance.now();
   await scene.stack.kill();
-  say(`power lost, ACK_AFTER=${ackAfter}: ${scene.client.accepted} payments were accepted`);
+  say(`power lost, ACK_AFTER=${ackAfter}: ${client.accepted} payments were accepted`);
   await disk.bringBack();
   onDefault.processor.failing = false;
   await scene.start(bootedAnew(scene.stack.folder));
+  await scene.accepts(client.accepted + payments / 3);
+  client.stop();
   await sending;
   await scene.settles();
   const findings = await scene.audit();
   report(findings, say);
-  const lostMs = sayHowOld(findings, cutAtMs, say);
+  sayHowOld(findings, cutAtMs, say);
   say(`  the log: ${scene.told.join(' · ')}`);
-  return { ...findings, lostMs };
+  const wereOnDisk = new Set(first);
+  return { ...findings, lostFromDisk: findings.lost.filter(({ id }) => wereOnDisk.has(id)) };
 }
 
 /**
@@ -189,11 +202,10 @@ export function report(
   if (sums.agree) say('  the books agree');
 }
 
-/** How long before the cut the oldest payment was accepted that was lost, in ms. */
-function sayHowOld({ lost }: Findings, cutAtMs: number, say: (line: string) => void): number {
+/** How long before the cut the oldest payment was accepted that was lost. */
+function sayHowOld({ lost }: Findings, cutAtMs: number, say: (line: string) => void): void {
   const lostMs = Math.max(0, ...lost.map(({ atMs }) => cutAtMs - atMs));
   if (lostMs > 0) say(`  the oldest of those lost was accepted ${Math.round(lostMs)} ms before`);
-  return lostMs;
 }
 
 async function refused({ url }: Scene): Promise<ClientRefusal> {

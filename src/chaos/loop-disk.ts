@@ -8,13 +8,26 @@
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { idBytes } from '../domain/payment.ts';
 import { until } from '../testing/until.ts';
 
 const MiB = 1024 * 1024;
+const EMPTY = Buffer.alloc(4096);
+/** Less than the half minute after which the kernel writes what nobody asked it to write. */
+const TAKEN_MS_MAX = 25_000;
 /**
  * _IOR('X', 125, __u32), and EXT4_GOING_FLAGS_NOLOGFLUSH; there is no ioctl in Node.js, but one in every
  * Perl.
@@ -53,6 +66,20 @@ export class LoopDisk {
     return () => rmSync(path);
   }
 
+  /**
+   * Waits until each of `ids` is on the disk, in whichever file. Nothing here has it written, and left to
+   * itself the kernel would take half a minute.
+   */
+  async takes(ids: Iterable<string>): Promise<void> {
+    const missing = new Set(ids);
+    const areThere = (): boolean => {
+      const data = this.#data();
+      for (const id of missing) if (data.includes(idBytes(id)!)) missing.delete(id);
+      return missing.size === 0;
+    };
+    await until(areThere, () => `${missing.size} payments to be on the disk`, TAKEN_MS_MAX);
+  }
+
   /** From now on nothing reaches it any more. */
   cutOff(): void {
     run('perl', '-e', SHUTDOWN, this.path);
@@ -72,6 +99,17 @@ export class LoopDisk {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#unmount();
     rmSync(this.#folder, { recursive: true });
+  }
+
+  /** What the disk holds, without the blocks that are empty. */
+  #data(): Buffer {
+    const image = readFileSync(this.#image);
+    const blocks: Buffer[] = [];
+    for (let at = 0; at < image.length; at += EMPTY.length) {
+      const block = image.subarray(at, at + EMPTY.length);
+      if (!block.equals(EMPTY)) blocks.push(block);
+    }
+    return Buffer.concat(blocks);
   }
 
   #mount(): void {

@@ -192,7 +192,8 @@ export const ROWS: readonly Row[] = [
     async play(options) {
       const flushed = await losePower('flush', options);
       const committed = await losePower('commit', options);
-      return flushed.lost.length + flushed.recorded.counts.twice + committed.recorded.counts.twice;
+      const lost = flushed.lost.length + committed.lostFromDisk.length;
+      return lost + flushed.recorded.counts.twice + committed.recorded.counts.twice;
     },
   },
   {
