@@ -1,4 +1,4 @@
-/** What the pages may ask of a backend: the seam between showing and doing. */
+/** What the pages may ask of a backend. */
 
 import type { Clock } from '../domain/clock.ts';
 import type { Readiness } from '../payments/api.ts';
@@ -59,7 +59,7 @@ export function sourceOf({ clock, instance, telemetry, inspection, config }: Sou
   };
 }
 
-/** What anybody may see of the configuration: no addresses, no token. */
+/** The public part of the configuration: no addresses, no token. */
 const policyOf = (config: Config): PolicyView => ({
   defaultAttempts: config.defaultAttempts,
   attemptTimeoutMs: config.attemptTimeoutMs,

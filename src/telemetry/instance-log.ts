@@ -1,4 +1,4 @@
-/** The log lines about what state an instance is in. */
+/** The log lines about the state of an instance. */
 import type { InstanceState } from '../payments/instance.ts';
 import type { Logger } from './logger.ts';
 
@@ -31,7 +31,7 @@ export class InstanceLog {
         logger.warn('fenced: the other instances declared this one dead, so it joins again');
         return;
       case 'purged':
-        logger.info('all payments were purged: this instance joins the others anew');
+        logger.info('all payments were purged, so this instance joins again');
         return;
       case 'store broken':
         if (before.is === 'store broken') return;

@@ -92,7 +92,7 @@ describe('the dashboard', { skip, timeout: 120_000 }, () => {
     await node('default').getByText('circuit closed').waitFor(PATIENCE);
   });
 
-  test('tells the story of a payment that is looked for, from the keyboard', async () => {
+  test('shows the story of a payment that is searched for, by keyboard', async () => {
     await page.locator('body').press('/');
     await page.keyboard.type(sent[0]!);
     await page.keyboard.press('Enter');
@@ -195,7 +195,7 @@ describe('the dashboard', { skip, timeout: 120_000 }, () => {
     assert.ok(width <= 390, `the page is ${width} wide`);
   });
 
-  test('asked nobody else, and had nothing to complain of', () => {
+  test('asks no other server, and logs no complaint', () => {
     // What was looked for and is not known is a 404, which a browser writes to its console.
     assert.deepEqual(
       complaints.filter(text => !text.includes('status of 404')),

@@ -122,7 +122,7 @@ export class Plot {
     this.#svg.setAttribute('aria-label', `${this.#options.title}: ${spoken}`);
   }
 
-  /** The point that the legend tells: where the pointer is, else the last one. */
+  /** The point that the legend shows: where the pointer is, else the last one. */
   #shown(points: readonly Point[], from: number): Point | undefined {
     if (this.#pointed === undefined) return points.at(-1);
     const wanted = from + this.#pointed * SPAN_SECONDS;
