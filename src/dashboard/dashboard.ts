@@ -3,10 +3,10 @@ import { readFile } from 'node:fs/promises';
 import { idBytes, PROCESSORS, type Processor } from '../domain/payment.ts';
 import type { Page, PageRequest } from '../http/routes.ts';
 import type { NoAdminAnswer } from '../processor-simulator/admin-client.ts';
+import { openAdmin } from '../telemetry/processor-admin.ts';
 import type { InstanceSeen } from '../telemetry/snapshot.ts';
 import type { DashboardView, InstanceLine, ProcessorState } from './api.ts';
 import { paymentLine, timelineOf } from './payment-timeline.ts';
-import { openAdmin } from './processor-controls.ts';
 import type { DashboardSource } from './source.ts';
 
 const JSON_TYPE = 'application/json';

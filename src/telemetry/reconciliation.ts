@@ -6,10 +6,10 @@
  * pinned payment, which the processor has recorded and soquete does not know to be settled yet.
  */
 
-import { openAdmin } from '../dashboard/processor-controls.ts';
 import { totalCents } from '../domain/money.ts';
 import type { Summary } from '../domain/payment.ts';
 import type { BooksWindow } from '../processor-simulator/admin-client.ts';
+import { openAdmin } from './processor-admin.ts';
 import type { BooksSide, ReconciledBooks } from './snapshot.ts';
 
 /** From the end of the window to now: longer than an attempt takes that succeeds. */
