@@ -1,0 +1,395 @@
+/**
+ * The bytes of the shared log: batches of records, each batch one `write`.
+ *
+ *     batch    header 44 bytes · records, one after the other
+ *     header    0  magic FE 'S' FF 'Q' (no UTF-8 text holds FE or FF)
+ *               4  version u8 · 1 if it holds records of payments u8 · records u16
+ *               8  bytes of the whole batch u32
+ *              12  the store's mark u32: of another store's log nothing counts
+ *              16  instance u32 · 20 epoch u32 · 24 number of the batch f64
+ *              32  generation u32 · 36 index marks seen u32 · 40 CRC-32 of bytes 0 to 39
+ *     record    0  size in words of four bytes u16 · kind u8 · detail u8 · 4 CRC-32 · 8 what the kind says
+ *
+ * Numbers are little-endian; the four words of an id are big-endian, as its text is.
+ *
+ * A record's sum begins with that of its header, so that it belongs to its batch: what a torn batch left
+ * behind is never taken for a part of the next one. A batch is whole when its header and all its records are;
+ * it counts whole or not at all (see `order`), so a `write` cut short may simply be written again.
+ */
+import { strict as assert } from 'node:assert';
+import { crc32 } from './crc32.ts';
+
+export const LOG_VERSION = 1;
+export const BATCH_HEADER_BYTES = 44;
+const RECORD_HEADER_BYTES = 8;
+export const MAGIC_BYTES = Uint8Array.of(0xfe, 0x53, 0xff, 0x51);
+export const MAGIC_FIRST_BYTE = 0xfe;
+/** The same as one number. */
+const MAGIC = 0x51ff53fe;
+
+/** A turn of the event loop at full load is some 20 KiB; what waits for a batch's end in memory is this. */
+export const batchBytesMax = 256 * 1024;
+export const batchRecordsMax = 0xffff;
+/** An instance's figures are some 3 KiB of JSON. */
+export const textBytesMax = 64 * 1024 - 1;
+assert(BATCH_HEADER_BYTES + RECORD_HEADER_BYTES + 64 + textBytesMax <= batchBytesMax);
+assert((textBytesMax + 64) / 4 < 0xffff);
+
+/** What happened to a payment. All of these have the id at 8 and the origin (below) at 24. */
+export const ACCEPT = 1;
+/** An attempt will leave for the processor `detail`. */
+export const INTEND = 2;
+/** An attempt ended and did not settle the payment, which is in state `detail` now. */
+export const END_ATTEMPT = 3;
+/** The processor `detail` has booked it. */
+export const BOOK = 4;
+/** It is held, in state `detail`: an operator has to look. */
+export const HOLD = 5;
+/** An operator closed it, with a text. */
+export const CLOSE = 6;
+export const LAST_PAYMENT_KIND = CLOSE;
+/** What the instances tell each other. */
+export const JOIN = 16;
+export const LEAVE = 17;
+export const FENCE = 18;
+export const BEAT = 19;
+/** Takes the lease `detail`. */
+export const LEASE = 20;
+/** The health of the processor `detail`. */
+export const REPORT = 21;
+export const PURGE = 22;
+export const ADOPT = 23;
+/** The index has everything before a position; `detail`: 1 when it is safe from a power loss there. */
+export const INDEXED = 24;
+/** No unsettled payment has a dead epoch as its origin; `detail`: 1 when its name is forgotten too. */
+export const EMPTY = 25;
+/** The segment ends here; it goes on in another. */
+export const SEAL = 26;
+/**
+ * The machine has started anew, or its disk was away: what the disk had not got may be missing in front of
+ * this.
+ */
+export const BOOT = 27;
+
+/** Who appends a batch, and what it knew when it was made. */
+export interface BatchOrigin {
+  readonly store: number;
+  readonly instance: number;
+  /** 0: of no epoch yet, it holds a JOIN and `number` is one that nobody else chose. */
+  readonly epoch: number;
+  readonly number: number;
+  readonly generation: number;
+  readonly marksSeen: number;
+}
+
+/** How far an unsettled payment is, after an attempt. */
+export interface LoggedProgress {
+  readonly state: number;
+  /** Of the last attempt; -1: none yet. */
+  readonly processor: number;
+  readonly requestedAtMs: number;
+  readonly attempts: number;
+  readonly tries: number;
+}
+
+/** Gathers the records of one batch in a buffer that it keeps: no record costs an object. */
+export class BatchEncoder {
+  readonly bytes = new Uint8Array(batchBytesMax);
+  readonly #view = new DataView(this.bytes.buffer);
+  #length = BATCH_HEADER_BYTES;
+  #count = 0;
+  #hasPayments = false;
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Whether a record with a text of so many bytes still fits. */
+  hasRoom(textBytes = 0): boolean {
+    return this.#length + 128 + textBytes <= batchBytesMax && this.#count < batchRecordsMax;
+  }
+
+  clear(): void {
+    this.#length = BATCH_HEADER_BYTES;
+    this.#count = 0;
+    this.#hasPayments = false;
+  }
+
+  accept(
+    words: ArrayLike<number>,
+    wordStart: number,
+    origin: number,
+    cents: number,
+    acceptedAtMs: number,
+  ): void {
+    const at = this.#payment(ACCEPT, 0, 44, words, wordStart, origin);
+    this.#view.setFloat64(at + 28, cents, true);
+    this.#view.setFloat64(at + 36, acceptedAtMs, true);
+  }
+
+  /** `state`: SENT, or PINNED where an earlier attempt may have been processed. */
+  intend(
+    words: ArrayLike<number>,
+    wordStart: number,
+    origin: number,
+    state: number,
+    processor: number,
+    requestedAtMs: number,
+    attempts: number,
+    tries: number,
+  ): void {
+    const at = this.#payment(INTEND, processor, 44, words, wordStart, origin);
+    this.#view.setFloat64(at + 28, requestedAtMs, true);
+    this.#counts(at + 36, attempts, tries);
+    this.#view.setUint32(at + 40, state, true);
+  }
+
+  /** How an attempt ended that did not settle the payment; `outcome`: an index into OUTCOMES. */
+  endAttempt(
+    words: ArrayLike<number>,
+    wordStart: number,
+    origin: number,
+    progress: LoggedProgress,
+    outcome: number,
+    durationMs: number,
+    endedAtMs: number,
+  ): void {
+    const at = this.#progress(END_ATTEMPT, words, wordStart, origin, progress, endedAtMs);
+    this.#view.setFloat32(at + 48, durationMs, true);
+    this.#view.setUint8(at + 53, outcome);
+  }
+
+  book(
+    words: ArrayLike<number>,
+    wordStart: number,
+    origin: number,
+    processor: number,
+    requestedAtMs: number,
+    settledAtMs: number,
+    cents: number,
+    attempts: number,
+  ): void {
+    const at = this.#payment(BOOK, processor, 56, words, wordStart, origin);
+    this.#view.setFloat64(at + 28, requestedAtMs, true);
+    this.#view.setFloat64(at + 36, settledAtMs, true);
+    this.#view.setFloat64(at + 44, cents, true);
+    this.#counts(at + 52, attempts, 0);
+  }
+
+  hold(
+    words: ArrayLike<number>,
+    wordStart: number,
+    origin: number,
+    progress: LoggedProgress,
+    reason: number,
+    heldAtMs: number,
+  ): void {
+    const at = this.#progress(HOLD, words, wordStart, origin, progress, heldAtMs);
+    this.#view.setUint8(at + 53, reason);
+  }
+
+  close(
+    words: ArrayLike<number>,
+    wordStart: number,
+    origin: number,
+    closedAtMs: number,
+    reason: Uint8Array,
+  ): void {
+    const at = this.#payment(CLOSE, 0, 36 + textSize(reason), words, wordStart, origin);
+    this.#view.setFloat64(at + 28, closedAtMs, true);
+    this.#text(at + 36, reason);
+  }
+
+  /**
+   * Joins as `name`, whose latest epoch was `epochSeen`, 0 for a new name. `isFlushing`: it waits for the
+   * disk before it answers.
+   */
+  join(name: Uint8Array, epochSeen: number, isFlushing = false): void {
+    const at = this.#record(JOIN, isFlushing ? 1 : 0, 12 + textSize(name));
+    this.#view.setUint32(at + 8, epochSeen, true);
+    this.#text(at + 12, name);
+  }
+
+  leave(): void {
+    this.#record(LEAVE, 0, 8);
+  }
+
+  fence(epoch: number, beatSeen: number): void {
+    const at = this.#record(FENCE, 0, 20);
+    this.#view.setUint32(at + 8, epoch, true);
+    this.#view.setFloat64(at + 12, beatSeen, true);
+  }
+
+  beat(figures: Uint8Array, atMs = 0): void {
+    const at = this.#record(BEAT, 0, 16 + textSize(figures));
+    this.#view.setFloat64(at + 8, atMs, true);
+    this.#text(at + 16, figures);
+  }
+
+  /** Takes a lease if its holder is still the epoch `holderSeen`, 0 for nobody. */
+  lease(lease: number, holderSeen: number): void {
+    this.#view.setUint32(this.#record(LEASE, lease, 12) + 8, holderSeen, true);
+  }
+
+  report(processor: number, isFailing: boolean, minResponseMs: number): void {
+    const at = this.#record(REPORT, processor, 16);
+    this.#view.setFloat32(at + 8, minResponseMs, true);
+    this.#view.setUint32(at + 12, isFailing ? 1 : 0, true);
+  }
+
+  purge(generationSeen: number): void {
+    this.#view.setUint32(this.#record(PURGE, 0, 12) + 8, generationSeen, true);
+  }
+
+  /** Takes over the shares `shares` (a bit each) of what a dead epoch owns. */
+  adopt(epoch: number, shares: number): void {
+    const at = this.#record(ADOPT, 0, 16);
+    this.#view.setUint32(at + 8, epoch, true);
+    this.#view.setUint32(at + 12, shares, true);
+  }
+
+  indexed(position: number, isDurable: boolean): void {
+    this.#view.setFloat64(this.#record(INDEXED, isDurable ? 1 : 0, 16) + 8, position, true);
+  }
+
+  empty(epoch: number, isNameForgotten: boolean): void {
+    this.#view.setUint32(this.#record(EMPTY, isNameForgotten ? 1 : 0, 12) + 8, epoch, true);
+  }
+
+  /** `boot` names this run of the machine; `termSeen` may be lost whoever was careful. */
+  boot(boot: number, termSeen: number, isForced: boolean): void {
+    const at = this.#record(BOOT, isForced ? 1 : 0, 16);
+    this.#view.setUint32(at + 8, boot, true);
+    this.#view.setUint32(at + 12, termSeen, true);
+  }
+
+  seal(nextSegment: number): void {
+    this.#view.setUint32(this.#record(SEAL, 0, 12) + 8, nextSegment, true);
+  }
+
+  /**
+   * Writes the header and all sums; returns the bytes of the batch. May be called again with another header:
+   * a batch that did not count is appended once more as it is.
+   */
+  finish(origin: BatchOrigin): number {
+    const { bytes } = this;
+    const view = this.#view;
+    view.setUint32(0, MAGIC, true);
+    view.setUint8(4, LOG_VERSION);
+    view.setUint8(5, this.#hasPayments ? 1 : 0);
+    view.setUint16(6, this.#count, true);
+    view.setUint32(8, this.#length, true);
+    view.setUint32(12, origin.store, true);
+    view.setUint32(16, origin.instance, true);
+    view.setUint32(20, origin.epoch, true);
+    view.setFloat64(24, origin.number, true);
+    view.setUint32(32, origin.generation, true);
+    view.setUint32(36, origin.marksSeen, true);
+    const sum = crc32(bytes, 0, 40);
+    view.setUint32(40, sum, true);
+    for (let at = BATCH_HEADER_BYTES; at < this.#length; at += recordBytes(view, at)) {
+      view.setUint32(at + 4, recordSum(bytes, at, recordBytes(view, at), sum), true);
+    }
+    return this.#length;
+  }
+
+  #payment(
+    kind: number,
+    detail: number,
+    size: number,
+    words: ArrayLike<number>,
+    wordStart: number,
+    origin: number,
+  ): number {
+    this.#hasPayments = true;
+    const at = this.#record(kind, detail, size);
+    const view = this.#view;
+    view.setInt32(at + 8, words[wordStart]!);
+    view.setInt32(at + 12, words[wordStart + 1]!);
+    view.setInt32(at + 16, words[wordStart + 2]!);
+    view.setInt32(at + 20, words[wordStart + 3]!);
+    view.setUint32(at + 24, origin, true);
+    return at;
+  }
+
+  /** All that there is to know of an unsettled payment, so that its row needs no other record. */
+  #progress(
+    kind: number,
+    words: ArrayLike<number>,
+    wordStart: number,
+    origin: number,
+    progress: LoggedProgress,
+    atMs: number,
+  ): number {
+    const at = this.#payment(kind, progress.state, 56, words, wordStart, origin);
+    this.#view.setFloat64(at + 28, progress.requestedAtMs, true);
+    this.#counts(at + 36, progress.attempts, progress.tries);
+    this.#view.setFloat64(at + 40, atMs, true);
+    this.#view.setFloat32(at + 48, 0, true);
+    this.#view.setInt8(at + 52, progress.processor);
+    this.#view.setUint8(at + 53, 0);
+    this.#view.setUint16(at + 54, 0, true);
+    return at;
+  }
+
+  #record(kind: number, detail: number, size: number): number {
+    const at = this.#length;
+    assert(at + size <= batchBytesMax && this.#count < batchRecordsMax, 'the batch is full');
+    this.#view.setUint16(at, size / 4, true);
+    this.#view.setUint8(at + 2, kind);
+    this.#view.setUint8(at + 3, detail);
+    this.#length += size;
+    this.#count += 1;
+    return at;
+  }
+
+  #counts(at: number, attempts: number, tries: number): void {
+    this.#view.setUint16(at, Math.min(attempts, 0xffff), true);
+    this.#view.setUint16(at + 2, tries, true);
+  }
+
+  #text(at: number, text: Uint8Array): void {
+    this.#view.setUint16(at, text.length, true);
+    this.bytes.set(text, at + 2);
+    // What pads it to whole words is summed up too.
+    this.bytes.fill(0, at + 2 + text.length, at + textSize(text));
+  }
+}
+
+function textSize(text: Uint8Array): number {
+  assert(text.length <= textBytesMax);
+  return (2 + text.length + 3) & ~3;
+}
+
+/** The bytes of the record that begins at `at`. */
+export const recordBytes = (view: DataView, at: number): number => view.getUint16(at, true) * 4;
+export const recordKind = (view: DataView, at: number): number => view.getUint8(at + 2);
+export const recordDetail = (view: DataView, at: number): number => view.getUint8(at + 3);
+
+/** A record's text that stands at `at`: a view of the log's bytes, valid as long as those are. */
+export function recordText(bytes: Uint8Array, view: DataView, at: number): Uint8Array {
+  return bytes.subarray(at + 2, at + 2 + view.getUint16(at, true));
+}
+
+function recordSum(bytes: Uint8Array, at: number, size: number, headerSum: number): number {
+  return crc32(bytes, at + 8, at + size, crc32(bytes, at, at + 4, headerSum));
+}
+
+/** A header at `at`, whole by its sum. There have to be `BATCH_HEADER_BYTES`. */
+export function isHeader(bytes: Uint8Array, view: DataView, at: number): boolean {
+  return view.getUint32(at, true) === MAGIC && crc32(bytes, at, at + 40) === view.getUint32(at + 40, true);
+}
+
+/** A record at `at` that ends by `end`, whole by its sum and of the batch with `headerSum`. */
+export function isRecord(
+  bytes: Uint8Array,
+  view: DataView,
+  at: number,
+  end: number,
+  headerSum: number,
+): boolean {
+  if (at + RECORD_HEADER_BYTES > end) return false;
+  const size = recordBytes(view, at);
+  if (size < RECORD_HEADER_BYTES || at + size > end) return false;
+  return recordSum(bytes, at, size, headerSum) === view.getUint32(at + 4, true);
+}
