@@ -21,7 +21,7 @@ const entries = {
 
 /** What the start of a backend waits for: as CommonJS, which Node.js has running sooner than an ES module. */
 const commonEntries = {
-  'sqlite-thread': 'src/storage/embedded/sqlite/thread.ts',
+  'index-thread': 'src/storage/embedded/index/thread.ts',
 };
 
 /** Whether node_modules holds what package-lock.json asks for, by what npm wrote down when it installed. */

@@ -1,254 +1,232 @@
 /**
- * The store and the log's format alone: what a payment costs the store's thread, what a batch costs the event
- * loop, and how long a summary takes.
+ * The embedded engine alone, without HTTP and without processors: three processes on one directory that
+ * accept payments, record the intent of each, and settle it.
  *
- *   node bench/store.ts [PAYMENTS per process, 40000] [--large]
+ *   node bench/store.ts [SECONDS of each rate, 5] [--large]
  *
- * Payments have random ids, as they must: most of their cost is the page of the index of ids. A transaction
- * puts as many as it settles. CPU is that of the writing thread with its checkpoints; `--large` asks for
- * summaries over ten million.
+ * Ids are random, as they must be: most of what a payment costs is its page of the index of ids. Each turn
+ * accepts as many payments as it has intents for those of the turn before and settlements for those before
+ * that. `--large` asks for summaries over ten million.
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { randomFillSync } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { text } from 'node:stream/consumers';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { SENT, type Summary, WAITING } from '../src/domain/payment.ts';
 import { seededBelow } from '../src/domain/random.ts';
 import * as column from '../src/storage/batch.ts';
-import { Batch, INSERT, SETTLE } from '../src/storage/batch.ts';
-import { encodeRecord, RECORD_BYTES } from '../src/storage/embedded/log-format.ts';
-import { SqliteStore } from '../src/storage/embedded/sqlite/store.ts';
-import { openSqliteStore } from '../src/storage/embedded/sqlite/thread-client.ts';
-import { TotalsSum } from '../src/storage/rollups.ts';
-import { asked } from '../src/testing/stores.ts';
+import { Batch, COLUMNS, INSERT, MARK, SETTLE } from '../src/storage/batch.ts';
+import { indexFile } from '../src/storage/embedded/index/tables.ts';
+import { type Joined, promised, type Written as StoreWritten } from '../src/storage/ports.ts';
+import { Fillings, openBenchStore } from './suite/fill.ts';
 import { number, table } from './tools/table.ts';
 
 const CENTS = 1990;
-const START_MS = 1_783_684_800_000;
-
-/**
- * Batches of payments as a backend makes them: `size` are put as sent, those of the last time are settled.
- */
-class Batches {
-  readonly #words = new Int32Array(4);
-  readonly #joined: { epoch: number; generation: number };
-  readonly #size: number;
-  #nowMs = START_MS;
-  #seqs: number[] = [];
-
-  constructor(joined: { epoch: number; generation: number }, size: number) {
-    this.#joined = joined;
-    this.#size = size;
-  }
-
-  next(): Batch {
-    const batch = new Batch(this.#joined.epoch, this.#joined.generation, this.#size * 2);
-    for (let n = 0; n < this.#size; n++) {
-      const start = batch.add(INSERT);
-      batch.rows.set(randomFillSync(this.#words), start + column.ID);
-      this.#fill(batch, start);
-      if (n % 4 === 0) this.#nowMs += 1;
-    }
-    for (const seq of this.#seqs) {
-      const start = batch.add(SETTLE);
-      batch.rows[start + column.SEQ] = seq;
-      this.#fill(batch, start);
-    }
-    return batch;
-  }
-
-  written(results: Float64Array): void {
-    this.#seqs = [...results.subarray(0, this.#size)];
-    assert.ok(results.every(result => result > 0));
-  }
-
-  #fill(batch: Batch, start: number): void {
-    batch.rows[start + column.CENTS] = CENTS;
-    batch.rows[start + column.ACCEPTED_AT] = this.#nowMs;
-    batch.rows[start + column.STATE] = 1;
-    batch.rows[start + column.REQUESTED_AT] = this.#nowMs;
-    batch.rows[start + column.ATTEMPTS] = 1;
-    batch.rows[start + column.SETTLED_AT] = this.#nowMs + 1;
-  }
-}
+const PROCESSES = 3;
+/** Payments a second of all processes; the last one is more than any of them does. */
+const RATES = [500, 5000, 1e6];
+const TURN_MS = 5;
+const BATCH_MAX = 50;
+const LOOK_MS = 20;
+/** Of the WAL's index: how many frames the WAL has (`mxFrame`, SQLite's file format 4.5). */
+const FRAMES_AT = 16;
 
 interface Written {
+  readonly payments: number;
   readonly cpuUs: number;
   readonly perSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
 }
 
-/** One writing process: prints its figures as JSON. */
-function writer(directory: string, name: string, payments: number, size: number): void {
-  const store = new SqliteStore({ directory });
-  const joined = store.join(name);
-  const batches = new Batches(joined, size);
+/** One process that has joined: prints its figures as JSON. */
+async function writer(directory: string, name: string, seconds: number, perSecond: number): Promise<void> {
+  const size = Math.min(BATCH_MAX, Math.ceil((perSecond * TURN_MS) / 1000));
+  const store = await openBenchStore(directory, name);
+  const { epoch, generation } = await promised<Joined>(reply => store.join(name, reply));
   const times: number[] = [];
-  let cpuUs = 0;
+  let accepted: Int32Array[] = [];
+  let sent: Int32Array[] = [];
+  const cpuBefore = process.cpuUsage();
   const startedAt = performance.now();
-  for (let done = 0; done < payments; done += size) {
-    const batch = batches.next();
-    const before = process.threadCpuUsage();
-    const at = performance.now();
-    const { results } = store.write(joined.epoch, joined.generation, batch.rows, batch.count);
-    times.push(performance.now() - at);
-    store.checkpoint(false);
-    const { user, system } = process.threadCpuUsage(before);
-    cpuUs += user + system;
-    batches.written(results);
+  const endAt = startedAt + seconds * 1000;
+  let payments = 0;
+  for (let at = startedAt; at < endAt || sent.length + accepted.length > 0; at = performance.now()) {
+    const batch = new Batch(epoch, generation, size * 3);
+    for (const words of sent) add(batch, SETTLE, words);
+    for (const words of accepted) add(batch, MARK, words);
+    const fresh = Array.from({ length: at < endAt ? size : 0 }, () => randomFillSync(new Int32Array(4)));
+    for (const words of fresh) add(batch, INSERT, words);
+    const writtenAt = performance.now();
+    const { results } = await promised<StoreWritten>(reply => store.write(batch, reply));
+    times.push(performance.now() - writtenAt);
+    assert.ok(results.every(result => result > 0));
+    sent = accepted;
+    accepted = fresh;
+    payments += fresh.length;
+    await setImmediate();
+    const aheadMs = startedAt + (payments / perSecond) * 1000 - performance.now();
+    if (aheadMs > 1) await sleep(aheadMs);
   }
-  const seconds = (performance.now() - startedAt) / 1000;
-  store.close();
+  const tookMs = performance.now() - startedAt;
+  // What is indexed later belongs to the price of a payment.
+  await promised(reply => store.latest(1, reply));
+  const { user, system } = process.cpuUsage(cpuBefore);
+  await promised(reply => store.leave(reply));
   times.sort((one, other) => one - other);
   const written: Written = {
-    cpuUs: cpuUs / payments,
-    perSecond: payments / seconds,
+    payments,
+    cpuUs: (user + system) / payments,
+    perSecond: (payments / tookMs) * 1000,
     p50Ms: times[Math.floor(times.length * 0.5)]!,
     p99Ms: times[Math.floor(times.length * 0.99)]!,
   };
   console.log(JSON.stringify(written));
 }
 
-async function writing(root: string, payments: number): Promise<void> {
-  const rows: string[][] = [];
-  for (const processes of [1, 3]) {
-    for (const size of [20, 100, 1000]) {
-      const directory = mkdtempSync(join(root, 'writing-'));
-      const all = await Promise.all(
-        Array.from({ length: processes }, async (_, index) => {
-          const values = ['writer', directory, `backend-${index}`, `${payments}`, `${size}`];
-          const child = spawn(process.execPath, [fileURLToPath(import.meta.url), ...values], {
-            stdio: ['ignore', 'pipe', 'inherit'],
-          });
-          return JSON.parse(await text(child.stdout)) as Written;
-        }),
-      );
-      const mean = (figure: keyof Written): number =>
-        all.reduce((sum, each) => sum + each[figure], 0) / processes;
-      rows.push([
-        `${processes} × batches of ${size}`,
-        number(mean('cpuUs')),
-        number(mean('perSecond') * processes),
-        number(mean('p50Ms')),
-        number(Math.max(...all.map(each => each.p99Ms))),
-      ]);
-      rmSync(directory, { recursive: true });
+function add(batch: Batch, kind: number, words: Int32Array): void {
+  const start = batch.add(kind);
+  const { rows } = batch;
+  const nowMs = Date.now();
+  rows.set(words, start + column.ID);
+  rows[start + column.ORIGIN] = batch.epoch;
+  rows[start + column.CENTS] = CENTS;
+  rows[start + column.ACCEPTED_AT] = nowMs;
+  rows[start + column.STATE] = kind === INSERT ? WAITING : SENT;
+  rows[start + column.REQUESTED_AT] = kind === INSERT ? 0 : nowMs;
+  rows[start + column.ATTEMPTS] = kind === INSERT ? 0 : 1;
+  rows[start + column.SETTLED_AT] = kind === SETTLE ? nowMs : 0;
+  assert.ok(start + COLUMNS <= rows.length);
+}
+
+/** How far the index is behind the log, and the pages that its WAL took, seen from outside. */
+async function watch(directory: string): Promise<{ lags: number[]; pages(): number; end(): void }> {
+  const shared = await until(() => openSync(join(directory, `${indexFile}-shm`), 'r'));
+  const database = new DatabaseSync(join(directory, indexFile), { readOnly: true });
+  const newest = database.prepare('SELECT accepted_at FROM payments ORDER BY seq DESC LIMIT 1');
+  const lags: number[] = [];
+  const frames = new Uint32Array(1);
+  let last = 0;
+  let pages = 0;
+  const look = (): void => {
+    readSync(shared, new Uint8Array(frames.buffer), { position: FRAMES_AT });
+    // A smaller number is that of a WAL that has begun anew.
+    pages += frames[0]! >= last ? frames[0]! - last : frames[0]!;
+    last = frames[0]!;
+    const row = newest.get() as { accepted_at: number } | undefined;
+    if (row !== undefined) lags.push(Date.now() - row.accepted_at);
+  };
+  const timer = setInterval(look, LOOK_MS);
+  return {
+    lags,
+    pages: () => pages,
+    end() {
+      clearInterval(timer);
+      look();
+      database.close();
+      // Not before: SQLite's locks are on this file, and closing it once lets go of all of them.
+      closeSync(shared);
+    },
+  };
+}
+
+async function until<T>(holds: () => T): Promise<T> {
+  for (;;) {
+    try {
+      return holds();
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      await sleep(1);
     }
   }
-  const head = ['put and settle', 'CPU us a payment', 'payments/s', 'p50 ms', 'p99 ms'];
+}
+
+async function settling(root: string, seconds: number): Promise<void> {
+  const rows: string[][] = [];
+  for (const rate of RATES) {
+    const directory = mkdtempSync(join(root, 'settling-'));
+    const made = await openBenchStore(directory, 'bench');
+    await promised(reply => made.leave(reply));
+    const running = Array.from({ length: PROCESSES }, (_, index) => {
+      const values = ['writer', directory, `backend-${index + 1}`, `${seconds}`, `${rate / PROCESSES}`];
+      const child = spawn(process.execPath, [fileURLToPath(import.meta.url), ...values], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      return text(child.stdout);
+    });
+    const watched = await watch(directory);
+    const all = (await Promise.all(running)).map(said => JSON.parse(said) as Written);
+    watched.end();
+    const mean = (figure: keyof Written): number =>
+      all.reduce((sum, each) => sum + each[figure], 0) / PROCESSES;
+    const lags = watched.lags.toSorted((one, other) => one - other);
+    rows.push([
+      rate === RATES.at(-1) ? 'as fast as they can' : `at ${number(rate)}/s`,
+      number(mean('perSecond') * PROCESSES),
+      number(mean('cpuUs')),
+      number(mean('p50Ms')),
+      number(Math.max(...all.map(each => each.p99Ms))),
+      number(lags[lags.length >> 1] ?? Number.NaN),
+      number(watched.pages() / all.reduce((sum, { payments }) => sum + payments, 0)),
+    ]);
+    rmSync(directory, { recursive: true });
+  }
+  const head = [
+    `accepted, intended and settled by ${PROCESSES} processes`,
+    'payments/s',
+    'CPU us a payment',
+    'write p50 ms',
+    'p99 ms',
+    'index lag p50 ms',
+    'WAL pages a payment',
+  ];
   console.log(`${table(head, rows)}\n`);
 }
 
-/** What the event loop pays for a batch and a look-up in the store's thread. */
-async function asking(root: string): Promise<void> {
-  const store = asked(await openSqliteStore({ directory: mkdtempSync(join(root, 'asking-')) }));
-  const joined = await store.join('backend-1');
+async function summaries(sizes: readonly number[]): Promise<void> {
   const rows: string[][] = [];
-  const timed = async (name: string, rounds: number, ask: () => Promise<unknown>): Promise<void> => {
-    await ask();
-    // Not its CPU: here the kernel counts some of a thread's waiting as its work.
-    const before = performance.eventLoopUtilization();
-    const startedAt = performance.now();
-    for (let round = 0; round < rounds; round++) await ask();
-    const { active } = performance.eventLoopUtilization(before);
-    rows.push([
-      name,
-      number((1000 * active) / rounds),
-      number((1000 * (performance.now() - startedAt)) / rounds),
-    ]);
-  };
-  for (const size of [100, 20, 100, 500]) {
-    const made = Array.from({ length: 200 }, () => new Batches(joined, size).next());
-    await timed(`write ${size} puts`, 150, () => store.write(made.pop()!));
-  }
-  const id = new Uint8Array(16);
-  await timed('find nothing', 500, () => store.find(id));
-  await timed('look', 500, () => store.look());
-  await timed('beat', 200, () => store.beat(1, '{}'));
-  await timed('summary', 500, () => store.summary(START_MS + 17, START_MS + 1e7));
-  await store.leave();
-  console.log(`${table(['asked from the event loop', 'us of its time', 'us until answered'], rows)}\n`);
-}
-
-/**
- * Adds the totals of `payments` settled 2000 a second; a summary reads nothing else. Returns the last
- * instant.
- */
-function fill(directory: string, payments: number): number {
-  const database = new DatabaseSync(join(directory, 'payments.db'));
-  const add = database.prepare(
-    'INSERT INTO totals VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count, high = high + excluded.high, low = low + excluded.low',
-  );
-  const perChunk = 100_000;
-  for (let first = 0; first < payments; first += perChunk) {
-    const sum = new TotalsSum();
-    for (let n = first; n < first + perChunk && n < payments; n++) sum.add(0, START_MS + (n >> 1), CENTS);
-    database.exec('BEGIN');
-    sum.each((level, bucket, processor, { count, high, low }) => {
-      add.get(level, bucket, processor, count, high, low);
-    });
-    database.exec('COMMIT');
-  }
-  database.close();
-  return START_MS + (payments >> 1);
-}
-
-function summaries(root: string, sizes: readonly number[]): void {
-  const rows: string[][] = [];
+  const fillings = new Fillings();
   for (const payments of sizes) {
-    const directory = mkdtempSync(join(root, 'summaries-'));
-    new SqliteStore({ directory }).close();
-    const endMs = fill(directory, payments);
-    const store = new SqliteStore({ directory });
-    assert.equal(store.summary(-Infinity, Infinity).default.count, payments);
+    const { directory, firstMs, lastMs } = await fillings.of(payments, () => {});
+    const store = await openBenchStore(directory, 'bench');
+    const counted = async (fromMs: number, toMs: number): Promise<number> =>
+      (await promised<Summary>(reply => store.summary(fromMs, toMs, reply))).default.count;
+    assert.equal(await counted(-Infinity, Infinity), payments);
     const next = seededBelow(1);
     const times: number[] = [];
     for (let round = 0; round < 2000; round++) {
-      const ends = [0, 1].map(() => START_MS + next(endMs - START_MS)).toSorted((one, other) => one - other);
+      const [fromMs, toMs] = [0, 1]
+        .map(() => firstMs + next(lastMs - firstMs))
+        .toSorted((one, other) => one - other) as [number, number];
       const at = performance.now();
-      const { count } = store.summary(ends[0]!, ends[1]!).default;
+      const count = await counted(fromMs, toMs);
       times.push(performance.now() - at);
-      assert.equal(count, 2 * (ends[1]! - ends[0]! + 1));
+      assert.equal(count, toMs - fromMs + 1);
     }
-    store.close();
-    rmSync(directory, { recursive: true });
+    await promised(reply => store.leave(reply));
     times.sort((one, other) => one - other);
     rows.push([number(payments), number(times[1000]!), number(times[1980]!), number(times.at(-1)!)]);
   }
+  fillings.dispose();
   console.log(`${table(['summary over', 'p50 ms', 'p99 ms', 'max ms'], rows)}\n`);
-}
-
-function encoding(): void {
-  const bytes = new Uint8Array(1024 * RECORD_BYTES);
-  const words = Int32Array.of(1, 2, 3, 4);
-  const rounds = 3_000_000;
-  const startedAt = performance.now();
-  for (let n = 0; n < rounds; n++) {
-    words[3] = n;
-    encodeRecord(bytes, (n & 1023) * RECORD_BYTES, words, 0, CENTS, START_MS + n);
-  }
-  const ns = ((performance.now() - startedAt) * 1e6) / rounds;
-  console.log(`a record of the log: ${number(ns)} ns (checksum ${bytes[31]})`);
 }
 
 const [first, ...rest] = process.argv.slice(2);
 if (first === 'writer') {
-  const [directory, name, payments, size] = rest as [string, string, string, string];
-  writer(directory, name, Number(payments), Number(size));
-} else {
-  const root = mkdtempSync(join(tmpdir(), 'soquete-bench-'));
-  try {
-    const large = process.argv.includes('--large');
-    await writing(root, Number(first) || 40_000);
-    await asking(root);
-    summaries(root, large ? [1e4, 1e5, 1e6, 1e7] : [1e4, 1e5, 1e6]);
-    encoding();
-  } finally {
-    rmSync(root, { recursive: true });
-  }
+  const [directory, name, seconds, perSecond] = rest as [string, string, string, string];
+  await writer(directory, name, Number(seconds), Number(perSecond));
+  process.exit();
+}
+const root = mkdtempSync(join(tmpdir(), 'soquete-bench-'));
+try {
+  await settling(root, Number(first) || 5);
+  await summaries(process.argv.includes('--large') ? [1e4, 1e5, 1e6, 1e7] : [1e4, 1e5, 1e6]);
+} finally {
+  rmSync(root, { recursive: true });
 }

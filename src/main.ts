@@ -1,24 +1,31 @@
 /**
- * One backend: reads its settings, puts the parts together, joins the others, listens, and stops in good
- * order.
+ * One backend: reads its settings, takes its name and opens the store, puts the parts together, listens,
+ * joins the others, serves, and stops in good order. Until it joins, a start that fails disturbs nobody.
  */
 
 import { createPages } from './dashboard/pages.ts';
 import { sourceOf } from './dashboard/source.ts';
-import { routes } from './http/routes.ts';
+import { isSystemError } from './domain/system-error.ts';
+import { commitOf, routes } from './http/routes.ts';
 import { Server } from './http/server.ts';
 import { Instance } from './payments/instance.ts';
 import { letCompilersGiveWay } from './priority.ts';
 import { CircuitBreaker } from './processors/circuit-breaker.ts';
 import { UndiciClient } from './processors/undici-client.ts';
-import { type Config, readConfig } from './settings/backend.ts';
+import { type Config, type Listen, readConfig } from './settings/backend.ts';
 import { UnusableSetting } from './settings/grammar.ts';
-import { FileLog } from './storage/embedded/file-log.ts';
-import { SharedDirectoryFeed } from './storage/embedded/shared-directory-feed.ts';
-import { openSqliteStore, type ThreadOptions } from './storage/embedded/sqlite/thread-client.ts';
+import type { LogDamage } from './storage/embedded/damage.ts';
 import type { Inspection } from './storage/inspection.ts';
-import { type Reopening, type Store, StoreOpenError } from './storage/ports.ts';
+import { openStore } from './storage/open.ts';
+import {
+  NameTakenError,
+  type Reopening,
+  type Store,
+  type StoreFault,
+  StoreOpenError,
+} from './storage/ports.ts';
 import { systemClock } from './system-clock.ts';
+import { DamageLog } from './telemetry/damage-log.ts';
 import { createLogger, type Logger } from './telemetry/logger.ts';
 import { Telemetry } from './telemetry/telemetry.ts';
 
@@ -40,21 +47,23 @@ async function main(): Promise<void> {
   if (process.env['SOQUETE_PARENT_PIPE'] === '1') process.stdin.on('end', () => stop()).resume();
   const config = readConfig(process.env);
   const logger = createLogger(config.logLevel, config.instance);
-  const store = await openStore(config, logger);
-  const backend = createBackend(config, store, logger);
+  const damage = new DamageLog(logger);
+  const store = await openBackendStore(config, logger, damage);
+  const backend = createBackend(config, store, logger, damage);
   const { instance, telemetry } = backend;
-  await instance.start();
   const source = sourceOf({ clock: systemClock, instance, telemetry, inspection: store, config });
   const server = new Server({
     handler: routes({ payments: instance, allowPurge: config.allowPurge, ...createPages(source) }),
-    commit: () => instance.commit(),
+    commit: commitOf(instance),
     observer: telemetry.figures,
     // Without a proxy in front, the kernel spreads connections over the backends that share a port.
     reusePort: config.listen.is === 'tcp',
   });
-  await server.listen(config.listen.is === 'unix' ? { path: config.listen.path } : config.listen);
-  logger.info({ listen: config.listen }, 'ready');
+  await listen(server, config.listen);
   stopOnSignal(server, backend, logger);
+  await instance.start();
+  server.open();
+  logger.info({ listen: config.listen }, 'ready');
 }
 
 interface Backend {
@@ -63,8 +72,13 @@ interface Backend {
   readonly processors: UndiciClient;
 }
 
-function createBackend(config: Config, store: Store & Inspection & Reopening, logger: Logger): Backend {
-  const { instance: name, storeDirectory, processorUrls: urls, ackAfter, adminToken } = config;
+function createBackend(
+  config: Config,
+  store: Store & Inspection & Reopening,
+  logger: Logger,
+  damage: DamageLog,
+): Backend {
+  const { instance: name, storeDirectory, processorUrls: urls, adminToken } = config;
   const breakers = [new CircuitBreaker(), new CircuitBreaker()] as const;
   const telemetry = new Telemetry({
     instance: name,
@@ -72,6 +86,7 @@ function createBackend(config: Config, store: Store & Inspection & Reopening, lo
     clock: systemClock,
     breakers,
     storeDirectory,
+    damage,
     session: () => instance.session,
     reasons: () => instance.readiness().reasons,
     books:
@@ -98,14 +113,12 @@ function createBackend(config: Config, store: Store & Inspection & Reopening, lo
     chance: Math.random,
     policy: config,
     instance: name,
-    ackAfter,
-    openLog: joined => new FileLog(storeDirectory, name, joined, ackAfter === 'flush'),
-    openFeed: events => new SharedDirectoryFeed(storeDirectory, name, events),
     queueCapacity: config.queueCapacity,
     concurrency: config.workerConcurrency,
     events: {
       ...telemetry.events,
       failed: error => {
+        if (isForOperator(error)) endUnusable(error);
         logger.fatal({ err: error }, 'an error that nothing expects: this process ends');
         process.exit(1);
       },
@@ -114,19 +127,53 @@ function createBackend(config: Config, store: Store & Inspection & Reopening, lo
   return { instance, telemetry, processors };
 }
 
-/** Opens the store; waits for it if a launcher says that it has been there. Rejects with `StoreOpenError`. */
-async function openStore(config: Config, logger: Logger): ReturnType<typeof openSqliteStore> {
-  const durable = config.ackAfter === 'flush' ? 'power' : 'process';
-  const options: ThreadOptions = { directory: config.storeDirectory, durable };
-  if (process.env['SOQUETE_STORE_EXISTS'] !== '1') return openSqliteStore(options);
-  for (let brokenTerm: 'unknown' | undefined; ; brokenTerm = 'unknown') {
+/**
+ * Opens the store in our name; waits for it if a launcher says that it has been there. Rejects with
+ * `StoreOpenError`.
+ */
+async function openBackendStore(
+  config: Config,
+  logger: Logger,
+  damage: DamageLog,
+): ReturnType<typeof openStore> {
+  const options = {
+    directory: config.storeDirectory,
+    instance: config.instance,
+    clock: systemClock,
+    chance: Math.random,
+    isFlushing: config.ackAfter === 'flush',
+    events: {
+      damaged: (found: LogDamage) => damage.found(found),
+      notIndexed: ({ reason, detail }: StoreFault) =>
+        logger.warn({ reason, detail }, 'the log is not indexed'),
+    },
+  };
+  const mustExist = process.env['SOQUETE_STORE_EXISTS'] === '1';
+  if (!mustExist) return openStore({ ...options, mustExist, isDiskDoubtful: false });
+  for (let isDiskDoubtful = false; ; isDiskDoubtful = true) {
     try {
-      return await openSqliteStore({ ...options, mustExist: true, brokenTerm });
+      return await openStore({ ...options, mustExist, isDiskDoubtful });
     } catch (error) {
-      if (!(error instanceof StoreOpenError)) throw error;
-      if (brokenTerm === undefined) logger.error({ error: error.message }, 'the store is waited for');
+      if (!(error instanceof StoreOpenError) || error instanceof NameTakenError) throw error;
+      if (!isDiskDoubtful) logger.error({ error: error.message }, 'the store is waited for');
       await new Promise(resolve => setTimeout(resolve, STORE_AGAIN_MS));
     }
+  }
+}
+
+/** Connections are taken from now on, and wait until we have joined. Rejects with `UnusableSetting`. */
+async function listen(server: Server, where: Listen): Promise<void> {
+  try {
+    await server.listen(where.is === 'unix' ? { path: where.path } : where, { isHeld: true });
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+    const text = where.is === 'unix' ? `unix:${where.path}` : `tcp:${where.host}:${where.port}`;
+    throw new UnusableSetting(
+      `LISTEN=${text} cannot be used (${error.code}): ` +
+        (error.code === 'EADDRINUSE'
+          ? 'end what listens there, or choose another'
+          : 'take a port that this user may use, or a path in a directory that it can write in'),
+    );
   }
 }
 
@@ -147,10 +194,19 @@ function stopOnSignal(server: Server, { instance, telemetry, processors }: Backe
   process.on('SIGINT', stop);
 }
 
+/** Whether the message of an error is a line that says what to do. */
+const isForOperator = (error: unknown): error is Error =>
+  error instanceof UnusableSetting || error instanceof StoreOpenError;
+
+function endUnusable({ message }: Error): never {
+  console.error(`soquete: ${message}`);
+  process.exit(EXIT_CONFIG);
+}
+
 try {
   await main();
 } catch (error) {
-  const expected = error instanceof UnusableSetting || error instanceof StoreOpenError;
-  console.error(expected ? `soquete: ${error.message}` : error);
-  process.exit(expected ? EXIT_CONFIG : 1);
+  if (isForOperator(error)) endUnusable(error);
+  console.error(error);
+  process.exit(1);
 }

@@ -10,13 +10,13 @@ import { scenarioCharts } from './scenario-chart.ts';
 import { COLOUR_STYLES, escaped } from './svg.ts';
 
 /** What was measured last under a name. */
-export interface Kept {
+export interface KeptReport {
   readonly at: string;
   readonly machine: Readonly<Record<string, string | number>>;
   readonly [what: string]: unknown;
 }
 
-type KeptBenchmark = Kept & {
+type KeptBenchmark = KeptReport & {
   about: string;
   rounds: number;
   seconds: number;
@@ -25,9 +25,9 @@ type KeptBenchmark = Kept & {
   notes?: string[];
   pictures?: Picture[];
 };
-type KeptScenario = Kept & ScenarioResult & { about: string; constant?: Latency };
+type KeptScenario = KeptReport & ScenarioResult & { about: string; constant?: Latency };
 
-export function page(kept: Readonly<Record<string, Kept>>): string {
+export function page(kept: Readonly<Record<string, KeptReport>>): string {
   // The whole first, then its parts.
   const names = Object.keys(kept).toSorted((a, b) => rank(a) - rank(b));
   const sections = names.map(name =>
@@ -102,7 +102,7 @@ function section(name: string, about: string, how: string, [first, ...rest]: rea
 
 const caption = (title: string): string => `<h3>${escaped(title)}</h3>`;
 
-function measuredOn({ at, machine }: Kept): string {
+function measuredOn({ at, machine }: KeptReport): string {
   const { cpu, cores, node } = machine;
   return `${at.slice(0, 16).replace('T', ' ')} UTC, ${cores} cores of ${cpu}, Node.js ${node}`;
 }

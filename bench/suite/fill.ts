@@ -1,21 +1,28 @@
-/** A store with as many settled payments as one likes, made through the store's own class. */
+/** A store with as many settled payments as one likes, made through the engine itself. */
+import assert from 'node:assert/strict';
 import { randomFillSync } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import { SENT } from '../../src/domain/payment.ts';
 import {
+  ACCEPTED_AT,
+  ATTEMPTS,
   Batch,
   CENTS,
+  COLUMNS,
   ID,
   INSERT,
-  KIND,
+  ORIGIN,
   REQUESTED_AT,
-  SEQ,
   SETTLE,
   SETTLED_AT,
+  STATE,
 } from '../../src/storage/batch.ts';
-import { SqliteStore } from '../../src/storage/embedded/sqlite/store.ts';
+import { openStore } from '../../src/storage/open.ts';
+import { type Joined, promised, type Written } from '../../src/storage/ports.ts';
+import { systemClock } from '../../src/system-clock.ts';
 
 export interface Filled {
   readonly directory: string;
@@ -24,13 +31,13 @@ export interface Filled {
   readonly payments: number;
 }
 
-/** A backend that has just started loads all ids that were ever accepted: it is measured when it has. */
-export const loadingSeconds = (payments: number): number => (payments < 1e5 ? 0.5 : 1 + payments / 2e5);
-
-const BATCH = 4096;
-const TELL_EVERY = 16;
+const BATCH = 1024;
+/** The index follows so many payments behind. */
+const INDEX_EVERY = 64 * BATCH;
 /** So many payments have each millisecond of `requestedAt`: one, as at 1,000 payments a second. */
 const PER_MS = 1;
+const OF_PAYMENT = 1990;
+const FILLER = 'filler';
 
 /**
  * Their `requestedAt` end a minute ago. Fit for `removeFilled`. Tells how far it is, since ten million take
@@ -40,39 +47,63 @@ async function fill(payments: number, tell: (what: string) => void): Promise<Fil
   const directory = mkdtempSync(join(tmpdir(), 'soquete-filled-'));
   const lastMs = Date.now() - 60_000;
   const firstMs = lastMs - Math.ceil(payments / PER_MS);
-  const store = new SqliteStore({ directory });
-  const { epoch, generation } = store.join('filler');
-  const id = new Int32Array(4);
+  const store = await openBenchStore(directory, FILLER);
+  const { epoch, generation } = await promised<Joined>(reply => store.join(FILLER, reply));
+  const indexed = () => promised(reply => store.latest(1, reply));
   for (let done = 0; done < payments; done += BATCH) {
+    const sent = new Batch(epoch, generation, BATCH);
+    const settled = new Batch(epoch, generation, BATCH);
     const count = Math.min(BATCH, payments - done);
-    const puts = new Batch(epoch, generation, count);
-    for (let at = 0; at < count; at++) {
-      const row = puts.add(INSERT);
-      randomFillSync(id);
-      for (let word = 0; word < 4; word++) puts.rows[row + ID + word] = id[word]!;
-      puts.rows[row + CENTS] = 1990;
-      puts.rows[row + REQUESTED_AT] = firstMs + (done + at) / PER_MS;
+    for (let at = 0; at < count; at++) addPayment(sent, settled, Math.floor(firstMs + (done + at) / PER_MS));
+    for (const batch of [sent, settled]) {
+      const { results } = await promised<Written>(reply => store.write(batch, reply));
+      assert.ok(results.every(result => result > 0));
     }
-    const { results } = store.write(epoch, generation, puts.rows, count);
-    const settlements = new Batch(epoch, generation, count);
-    for (let at = 0; at < count; at++) {
-      const row = settlements.add(SETTLE);
-      settlements.rows[row + SEQ] = results[at]!;
-      settlements.rows[row + CENTS] = 1990;
-      settlements.rows[row + REQUESTED_AT] = firstMs + (done + at) / PER_MS;
-      settlements.rows[row + SETTLED_AT] = firstMs + (done + at) / PER_MS;
-      settlements.rows[row + KIND] = SETTLE;
-    }
-    store.write(epoch, generation, settlements.rows, count);
-    store.checkpoint(false);
-    if ((done / BATCH) % TELL_EVERY !== 0) continue;
+    if (done % INDEX_EVERY !== 0) continue;
     tell(`storing ${payments.toLocaleString('en-US')} payments, ${Math.round((done / payments) * 100)} %`);
+    await indexed();
     // So that whoever waits sees it, and may end it.
     await setImmediate();
   }
-  store.leave();
+  await indexed();
+  await promised(reply => store.leave(reply));
   return { directory, firstMs, lastMs, payments };
 }
+
+/** The embedded store of `directory`, as a backend opens it. */
+export const openBenchStore = (directory: string, instance: string): ReturnType<typeof openStore> =>
+  openStore({
+    directory,
+    instance,
+    clock: systemClock,
+    chance: Math.random,
+    isFlushing: false,
+    mustExist: false,
+    isDiskDoubtful: false,
+    events: {
+      damaged: damage => assert.fail(`the log is damaged: ${JSON.stringify(damage)}`),
+      notIndexed: ({ detail }) => assert.fail(`the log is not indexed: ${detail}`),
+    },
+  });
+
+/** Adds the rows of a payment with a random id that is accepted and sent to default, and settled there. */
+function addPayment(sent: Batch, settled: Batch, atMs: number): void {
+  const row = sent.add(INSERT);
+  const { rows } = sent;
+  randomFillSync(id);
+  rows.set(id, row + ID);
+  rows[row + ORIGIN] = sent.epoch;
+  rows[row + CENTS] = OF_PAYMENT;
+  rows[row + ACCEPTED_AT] = atMs;
+  rows[row + STATE] = SENT;
+  rows[row + REQUESTED_AT] = atMs;
+  rows[row + ATTEMPTS] = 1;
+  const settlement = settled.add(SETTLE);
+  settled.rows.set(rows.subarray(row + ID, row + COLUMNS), settlement + ID);
+  settled.rows[settlement + SETTLED_AT] = atMs;
+}
+
+const id = new Int32Array(4);
 
 const removeFilled = ({ directory }: Filled): void => rmSync(directory, { recursive: true, force: true });
 

@@ -2,8 +2,7 @@
  * Whether memory grows: a moderate load that never changes, for long, and the slope of each process's memory
  * in the second half of that time, when everything that is to be compiled is.
  *
- * Some growth is known: the filter of known ids has 12 bits for each payment, and the simulated processors
- * keep every payment in memory.
+ * Some growth is known: the simulated processors keep every payment in memory.
  */
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';

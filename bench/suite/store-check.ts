@@ -1,7 +1,11 @@
-/** What is in a store, as SQLite says from outside, also while backends write. */
+/** What is in a store's index, as SQLite says from outside, also while backends write. */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { LogIndex } from '../../src/storage/embedded/index/log-index.ts';
+import { openIndexFile } from '../../src/storage/embedded/index/schema.ts';
+import { indexFile, logFolder } from '../../src/storage/embedded/index/tables.ts';
+import { realLogFiles } from '../../src/storage/embedded/shared-log/real-log-files.ts';
 
 export interface StoreSize {
   readonly payments: number;
@@ -22,6 +26,11 @@ export const sizeOf = (directory: string): StoreSize =>
  * many are in it.
  */
 export function assertStored(directory: string, accepted: number, connections: number): number {
+  // What the log had last, the index need not have yet.
+  const database = openIndexFile({ directory, mustExist: true });
+  const index = new LogIndex({ database, files: realLogFiles, directory: join(directory, logFolder) });
+  index.advance();
+  index.close();
   const { count } = ask<{ count: number }>(directory, 'SELECT count(*) AS count FROM payments');
   // The generator may end before it has read the last answer of each connection, twice.
   assert.ok(
@@ -32,7 +41,7 @@ export function assertStored(directory: string, accepted: number, connections: n
 }
 
 function ask<Row>(directory: string, sql: string): Row {
-  const database = new DatabaseSync(join(directory, 'payments.db'), { readOnly: true });
+  const database = new DatabaseSync(join(directory, indexFile), { readOnly: true });
   try {
     return database.prepare(sql).get() as Row;
   } finally {

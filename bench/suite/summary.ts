@@ -13,9 +13,12 @@ import { startUsers } from '../rinha/users.ts';
 import { startSoquete } from '../tools/soquete.ts';
 import { latencyOf, Samples } from '../tools/statistics.ts';
 import { benchmark, type Contender, type Definition, type Results } from './benchmark.ts';
-import { Fillings, loadingSeconds } from './fill.ts';
+import { Fillings } from './fill.ts';
 
 const SIZES = { '10 thousand': 1e4, '100 thousand': 1e5, '1 million': 1e6, '10 million': 1e7 } as const;
+
+/** Until V8 has compiled what is hot. */
+const WARM_UP_SECONDS = 0.5;
 
 /** Together 500 payments a second. */
 const FLOW = { users: 50, thinkMs: 100 } as const;
@@ -53,11 +56,11 @@ function asking(name: string, payments: number, fillings: Fillings): Contender {
         host: '127.0.0.1',
         port,
         ...FLOW,
-        durationMs: (loadingSeconds(payments) + seconds) * 1000,
+        durationMs: (WARM_UP_SECONDS + seconds) * 1000,
         rampMs: 100,
         cents: 1990,
       });
-      await sleep(loadingSeconds(payments) * 1000);
+      await sleep(WARM_UP_SECONDS * 1000);
       const next = seededBelow(number);
       const samples = new Samples();
       const client = new Client(url);

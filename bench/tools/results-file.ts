@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { type Kept, page } from '../report/page.ts';
+import { type KeptReport, page } from '../report/page.ts';
 import type { Durations } from './forecast.ts';
 
 const folder = fileURLToPath(new URL('../results/', import.meta.url));
@@ -11,7 +11,7 @@ const durationsFile = `${folder}durations.json`;
 export const reportFile = `${folder}report.html`;
 
 export function keep(name: string, measured: Readonly<Record<string, unknown>>): void {
-  const before = read<Record<string, Kept>>(latestFile);
+  const before = read<Record<string, KeptReport>>(latestFile);
   const kept = { ...before, [name]: { at: new Date().toISOString(), machine: machine(), ...measured } };
   write(latestFile, `${JSON.stringify(kept, undefined, 1)}\n`);
   write(reportFile, page(kept));
@@ -40,7 +40,7 @@ function write(file: string, text: string): void {
   renameSync(`${file}.tmp`, file);
 }
 
-const machine = (): Kept['machine'] => ({
+const machine = (): KeptReport['machine'] => ({
   cpu: cpus()[0]?.model ?? 'unknown',
   cores: availableParallelism(),
   memoryMiB: Math.round(totalmem() / 2 ** 20),

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { beginAnew, differenceOf, loseBooks, loseDisk, losePower } from './disasters.ts';
+import { AT_STAKE_MIN, beginAnew, differenceOf, loseBooks, loseDisk, losePower } from './disasters.ts';
 import type { Findings } from './harness.ts';
 import { noLoopDisk } from './loop-disk.ts';
 import { markedRows, ROWS } from './promises.ts';
@@ -29,6 +29,7 @@ test('with ACK_AFTER=flush a power loss costs nothing', { skip: noLoopDisk, time
   const findings = await losePower('flush', options);
   assertExact(findings);
   assert.deepEqual(findings.lost, []);
+  assert.ok(findings.atStake >= AT_STAKE_MIN, said.join('\n'));
   assert.ok(findings.sums.agree, said.join('\n'));
 });
 
@@ -39,6 +40,7 @@ test('with ACK_AFTER=commit it costs what the disk had not taken yet, and nothin
   const findings = await losePower('commit', options);
   assertExact(findings);
   assert.deepEqual(findings.lostFromDisk, [], said.join('\n'));
+  assert.ok(findings.atStake >= AT_STAKE_MIN, said.join('\n'));
 });
 
 for (const how of ['fails', 'is moved away'] as const) {

@@ -27,18 +27,22 @@ export interface ClientRefusal {
   readonly reasons: string;
 }
 
+/** So many payments fallback has when the power is lost: those that could be settled twice. */
+export const AT_STAKE_MIN = 300;
+
 /** So many that each backend takes some. */
 const LATER_PAYMENTS = 60;
 
 /**
  * The machine loses its power while default fails and fallback settles, and default works when it is back:
  * whoever has forgotten a settlement on fallback would have it settled on default as well. Returns the
- * findings, and which of the lost payments the disk had taken before.
+ * findings, which of the lost payments the disk had taken before, and how many payments default had not
+ * settled.
  */
 export async function losePower(
   ackAfter: 'commit' | 'flush',
   options: LossOptions,
-): Promise<Findings & { lostFromDisk: readonly Accepted[] }> {
+): Promise<Findings & { lostFromDisk: readonly Accepted[]; atStake: number }> {
   const { payments = PAYMENTS, say } = options;
   await using disk = new LoopDisk();
   await using scene = await Scene.set({
@@ -57,11 +61,14 @@ export async function losePower(
   await disk.takes(client.ids.slice(first.length));
   onDefault.processor.failing = true;
   const sending = client.send(Number.POSITIVE_INFINITY);
-  await until(() => onFallback.processor.book.size > 0, 'fallback to settle something');
+  await until(() => onFallback.processor.book.size >= AT_STAKE_MIN, `fallback to settle ${AT_STAKE_MIN}`);
   disk.cutOff();
   const cutAtMs = performance.now();
   await scene.stack.kill();
   say(`power lost, ACK_AFTER=${ackAfter}: ${client.accepted} payments were accepted`);
+  const settled = processors.map(({ processor }) => processor.book.size);
+  const atStake = client.accepted - settled[0]!;
+  say(`  ${settled[1]} of them were on fallback, ${atStake - settled[1]!} nowhere yet`);
   await disk.bringBack();
   onDefault.processor.failing = false;
   await scene.start(bootedAnew(scene.stack.folder));
@@ -74,7 +81,7 @@ export async function losePower(
   sayHowOld(findings, cutAtMs, say);
   say(`  the log: ${scene.told.join(' · ')}`);
   const wereOnDisk = new Set(first);
-  return { ...findings, lostFromDisk: findings.lost.filter(({ id }) => wereOnDisk.has(id)) };
+  return { ...findings, atStake, lostFromDisk: findings.lost.filter(({ id }) => wereOnDisk.has(id)) };
 }
 
 /**

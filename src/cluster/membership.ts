@@ -7,14 +7,12 @@
  */
 import assert from 'node:assert/strict';
 import type { Clock, Timer } from '../domain/clock.ts';
-import type { StoredPayment } from '../domain/payment.ts';
 import { type InstanceView, type Shared, type Store, StoreFault } from '../storage/ports.ts';
 
 export const LOOK_MS = 100;
 export const BEAT_MS = 500;
 /** Six missed beats. Shorter would fence an instance whose machine is only busy. */
 export const LEASE_MS = 3000;
-const ADOPT_BATCH = 1024;
 
 export interface MembershipEvents {
   /** What all instances share, after each look that found something new. */
@@ -26,11 +24,10 @@ export interface MembershipEvents {
   broken(fault: StoreFault): void;
   /** An instance was found dead and is fenced now. */
   died(instance: string): void;
-  adopted(instance: string, payments: readonly StoredPayment[]): void;
+  /** So many payments that a dead instance had are this one's now. */
+  adopted(instance: string, count: number): void;
   /** This instance asks the processors' health from now on, or not any more. */
   checking(mine: boolean): void;
-  /** Room for adopted payments. */
-  room(): number;
   figures(): string;
 }
 
@@ -46,10 +43,6 @@ export class Membership {
   readonly #instance: string;
   readonly #events: MembershipEvents;
   readonly #seen = new Map<string, Seen>();
-  /** Epochs of dead instances whose log was replayed, and holds nothing new since. */
-  readonly #replayed = new Map<string, number>();
-  /** Instances whose log had something new since its last replay began. */
-  readonly #heard = new Set<string>();
   readonly #timers = new Map<'look' | 'beat', Timer>();
   readonly #generation: number;
   #shared: Shared | undefined;
@@ -88,6 +81,8 @@ export class Membership {
   }
 
   #again(name: 'look' | 'beat', delayMs: number, task: () => void): void {
+    // What the answer said may have ended the session.
+    if (this.#closed) return;
     this.#timers.get(name)?.cancel();
     this.#timers.set(name, this.#clock.after(delayMs, task));
   }
@@ -96,12 +91,16 @@ export class Membership {
     this.#store.look(answer => {
       if (this.#closed) return;
       if (!(answer instanceof StoreFault)) this.#learn(answer);
+      else if (answer.reason === 'broken') {
+        this.#events.broken(answer);
+        return;
+      }
       this.#again('look', LOOK_MS, () => this.#look());
     });
   }
 
   #beat(): void {
-    this.#store.beat(this.#generation, this.#events.figures(), answer => {
+    this.#store.beat(this.#events.figures(), answer => {
       if (this.#closed) return;
       if (answer instanceof StoreFault) {
         if (answer.reason === 'fenced') {
@@ -145,35 +144,14 @@ export class Membership {
     if (!other.alive) this.#inherit(other);
   }
 
-  /**
-   * An instance accepted a payment. One that was only stopped when it was taken for dead may do so before it
-   * learns of that, and be killed then: its log has to be replayed once more.
-   */
-  heard(instance: string): void {
-    this.#heard.add(instance);
-    this.#replayed.delete(instance);
-  }
-
-  /** What a dead instance accepted but did not store, then what it had stored and did not settle. */
+  /** What a dead instance had not settled. */
   #inherit(dead: InstanceView): void {
     if (this.#adopting) return;
-    if (this.#replayed.get(dead.name) !== dead.epoch) {
-      this.#adopting = true;
-      this.#heard.delete(dead.name);
-      this.#store.replay(dead.name, answer => {
-        this.#adopting = false;
-        if (answer instanceof StoreFault || this.#heard.has(dead.name)) return;
-        this.#replayed.set(dead.name, dead.epoch);
-      });
-      return;
-    }
-    const limit = Math.min(this.#events.room(), ADOPT_BATCH);
-    if (dead.unsettled === 0 || limit === 0) return;
+    if (dead.unsettled === 0) return;
     this.#adopting = true;
-    this.#store.adopt(dead.name, limit, answer => {
+    this.#store.adopt(dead.name, answer => {
       this.#adopting = false;
-      if (this.#closed || answer instanceof StoreFault || answer.length === 0) return;
-      assert(answer.length <= limit, 'more payments were adopted than there is room for');
+      if (this.#closed || answer instanceof StoreFault || answer === 0) return;
       this.#events.adopted(dead.name, answer);
       this.#look();
     });

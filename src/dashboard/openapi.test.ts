@@ -9,7 +9,7 @@ import { after, before, test } from 'node:test';
 import { Unavailable } from '../domain/unavailable.ts';
 import { requestTimeoutMs } from '../http/limits.ts';
 import { PROBLEM_KINDS } from '../http/problem.ts';
-import { routes } from '../http/routes.ts';
+import { commitOf, routes } from '../http/routes.ts';
 import { Server } from '../http/server.ts';
 import { VERSION } from '../telemetry/version.ts';
 import { FakePayments } from '../testing/http.ts';
@@ -55,7 +55,7 @@ before(async () => {
   );
   server = new Server({
     handler: (...request) => handlers[allowed.purge ? 0 : 1]!(...request),
-    commit: () => payments.commit(),
+    commit: commitOf(payments),
     clock: { now: () => performance.now() + lateMs, wallMs: () => Date.now() },
   });
   const bound = await server.listen({ host: '127.0.0.1', port: 0 });

@@ -35,6 +35,8 @@ export interface StoredPayment {
   readonly id: Uint8Array;
   readonly cents: Cents;
   readonly acceptedAtMs: number;
+  /** The epoch that accepted it; only the store knows what it means. */
+  readonly origin: number;
   readonly state: State;
   /** The processor of the last attempt, or undefined before the first. */
   readonly processor: ProcessorIndex | undefined;

@@ -42,7 +42,7 @@ export function readOurs(pieces: readonly Buffer[]): Read {
       );
       return OK;
     },
-    { batch: 1, needsCommit: false },
+    { batch: 1, waiting: 0 },
     0,
     {
       ...NO_OBSERVER,

@@ -18,6 +18,8 @@ const placesMin = 4;
 export class OwedAnswer {
   answer: Answer | undefined;
   waitsFor = READY;
+  /** Of those that wait for that commit, in the order of their requests. */
+  place = 0;
   /** How the request wants it: bits of `response.ts`. */
   wish = 0;
   /** What ECHO_ID wishes to have echoed. */
@@ -31,12 +33,19 @@ export class OwedAnswer {
   }
 
   /** The answer is there: it may go, or waits for `batch` if it promises something. */
-  settle(answer: Answer, batch: number): void {
+  settle(answer: Answer, batch: number, place: number): void {
     this.answer = answer;
     this.waitsFor = answer.otherwise === undefined ? READY : batch;
+    this.place = place;
     if (answer.ending !== 'keep') this.wish |= SAY_CLOSE;
   }
 }
+
+/**
+ * What became of the answers that waited for a commit: all may go; all give way to what they say otherwise;
+ * or, by their places, each gives way to another, undefined for none.
+ */
+export type Committed = boolean | ((place: number) => Answer | undefined);
 
 export class AnswerRing {
   /** The places from `first` up to `next` are taken, masked. */
@@ -81,15 +90,17 @@ export class AnswerRing {
   }
 
   /**
-   * The commit `batch` ended; the answers that waited for it may go, or give way to what they say otherwise.
+   * The commit `batch` ended; the answers that waited for it may go, or give way to another.
    */
-  decide(batch: number, isStored: boolean): void {
+  decide(batch: number, committed: Committed): void {
     const mask = this.#places.length - 1;
     for (let at = this.#first; at < this.#next; at++) {
       const owed = this.#places[at & mask]!;
       if (owed.waitsFor !== batch) continue;
       owed.waitsFor = READY;
-      if (!isStored) owed.answer = owed.answer!.otherwise;
+      const { otherwise } = owed.answer!;
+      if (committed === false) owed.answer = otherwise;
+      else if (committed !== true) owed.answer = committed(owed.place) ?? owed.answer;
     }
   }
 

@@ -22,7 +22,7 @@ const get = (path: string, more = ''): string => `GET ${path} HTTP/1.1\r\nHost: 
 
 /** A connection whose answers are held until the test lets them go, by path. */
 function open(handler?: Handler, observer?: Instrumentation) {
-  const turn: Turn = { batch: 1, needsCommit: false };
+  const turn: Turn = { batch: 1, waiting: 0 };
   const promises = new Map<string, (answer: Answer) => void>();
   const held: Handler = request => {
     const { path } = request;
@@ -73,7 +73,7 @@ test('an answer that waits for a commit holds back those behind it and gives way
   const lost = json(503, '"lost"');
   const one = open(request => (request.path === '/pay' ? afterCommit(202, lost) : json(200, '"now"')));
   one.send(get('/now') + get('/pay') + get('/now'));
-  assert.equal(one.turn.needsCommit, true);
+  assert.equal(one.turn.waiting > 0, true);
   assert.deepEqual(one.take(), ['"now"']);
   one.turn.batch++;
   one.send(get('/pay'));

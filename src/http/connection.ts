@@ -9,7 +9,7 @@
  *     receive -> held bytes -> parser -> handler -> ring of answers -> take
  */
 
-import { AnswerRing, type OwedAnswer } from './answer-ring.ts';
+import { AnswerRing, type Committed, type OwedAnswer } from './answer-ring.ts';
 import { type Instrumentation, NO_OBSERVER } from './instrumentation.ts';
 import {
   idleTimeoutMs,
@@ -35,8 +35,8 @@ export type Handler = (request: Request, connection: Connection) => Answer | Pro
 export interface Turn {
   /** The number of the coming commit, from 1 on. */
   batch: number;
-  /** Whether any answer waits for that commit. */
-  needsCommit: boolean;
+  /** Answers that wait for that commit. */
+  waiting: number;
 }
 
 /** What is left to do with the socket. */
@@ -125,8 +125,8 @@ export class Connection {
   /**
    * The commit `batch` ended; the answers that waited for it may go, or give way to what they say otherwise.
    */
-  decide(batch: number, isStored: boolean): void {
-    this.#ring.decide(batch, isStored);
+  decide(batch: number, committed: Committed): void {
+    this.#ring.decide(batch, committed);
   }
 
   /**
@@ -328,8 +328,9 @@ export class Connection {
   }
 
   #settle(answer: Answer, owed: OwedAnswer): void {
-    owed.settle(answer, this.#turn.batch);
-    if (answer.otherwise !== undefined) this.#turn.needsCommit = true;
+    const turn = this.#turn;
+    owed.settle(answer, turn.batch, turn.waiting);
+    if (answer.otherwise !== undefined) turn.waiting += 1;
     if (answer.ending !== 'keep') this.#isLast = true;
   }
 

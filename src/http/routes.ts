@@ -7,7 +7,15 @@ import type { Summary } from '../domain/payment.ts';
 import { idBytes } from '../domain/payment.ts';
 import { readTraceparent, TRACE_WORDS } from '../domain/trace-context.ts';
 import { Unavailable } from '../domain/unavailable.ts';
-import { ACCEPTED, type Acceptance, CONFLICT, type Payments, type PaymentView } from '../payments/api.ts';
+import {
+  ACCEPTED,
+  type Acceptance,
+  CONFLICT,
+  type Kept,
+  type Payments,
+  type PaymentView,
+} from '../payments/api.ts';
+import type { Committed } from './answer-ring.ts';
 import { equals, latin1 } from './bytes.ts';
 import type { Handler } from './connection.ts';
 import {
@@ -97,7 +105,6 @@ const STORE_UNAVAILABLE = problem(
   RETRY_AFTER,
 );
 const ACCEPTED_ON_COMMIT = afterCommit(202, UNAVAILABLE_ANSWER);
-const ACCEPTED_NOW = new Answer(202, '', '');
 const CONFLICT_ANSWER = problem(
   409,
   'conflicting-payment',
@@ -151,7 +158,7 @@ export function routes({ payments, allowPurge, pages = {}, actions = {} }: Route
     if (result !== PAYMENT) return NOT_PAYMENTS[result]!;
     const acceptance = payments.accept(fields.id, fields.cents, traceOf(request, trace));
     if (acceptance === ACCEPTED) return ACCEPTED_ON_COMMIT;
-    return typeof acceptance === 'number' ? answerOf(acceptance) : acceptance.then(answerOf);
+    return answerOf(acceptance);
   };
 
   const lookUp = async (text: string): Promise<Answer> => {
@@ -245,8 +252,23 @@ function traceOf(request: Request, scratch: Int32Array): Int32Array | undefined 
   return readTraceparent(bytes, traceStart, traceEnd, scratch) ? scratch : undefined;
 }
 
+/** What a server does at the end of a turn: has what was accepted in it kept. */
+export const commitOf =
+  (payments: Pick<Payments, 'commit'>) =>
+  (waiting: number): Committed | Promise<Committed> => {
+    const kept = payments.commit(waiting);
+    return kept instanceof Promise ? kept.then(committedAs) : committedAs(kept);
+  };
+
+const committedAs = (kept: Kept): Committed =>
+  typeof kept === 'boolean'
+    ? kept
+    : place => {
+        const acceptance = kept(place);
+        return acceptance === ACCEPTED ? undefined : answerOf(acceptance);
+      };
+
 function answerOf(acceptance: Acceptance): Answer {
-  if (acceptance === ACCEPTED) return ACCEPTED_NOW;
   return acceptance === CONFLICT ? CONFLICT_ANSWER : UNAVAILABLE_ANSWER;
 }
 

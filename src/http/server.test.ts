@@ -5,12 +5,13 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, type TestContext, test } from 'node:test';
+import { ACCEPTED, CONFLICT, type Kept, UNAVAILABLE } from '../payments/api.ts';
 import { answersIn, FakePayments } from '../testing/http.ts';
 import { atRest, RecordingClient, waitFor } from '../testing/recording-client.ts';
 import { type Instrumentation, NO_OBSERVER } from './instrumentation.ts';
 import { pipelineDepthMax, requestTimeoutMs } from './limits.ts';
 import { Answer, afterCommit, json } from './response.ts';
-import { routes } from './routes.ts';
+import { commitOf, routes } from './routes.ts';
 import { type ListenAddress, Server, type ServerOptions } from './server.ts';
 import { DIRECT } from './sockets.ts';
 
@@ -41,7 +42,7 @@ const backend = (payments: FakePayments): ServerOptions => ({
     allowPurge: true,
     pages: { '/metrics': async () => ({ status: 200, contentType: 'text/plain', body: 'é 1\n' }) },
   }),
-  commit: () => payments.commit(),
+  commit: commitOf(payments),
 });
 
 type Way = Pick<ServerOptions, 'probe'>;
@@ -142,6 +143,23 @@ test('payments that could not be stored are not accepted', async context => {
     ['rejected', 'commit'],
     ['thrown', 'commit'],
   ]);
+});
+
+test('each payment of a turn gets what was decided on it, and what else was asked is not touched', async context => {
+  const payments = new FakePayments();
+  const waiting: number[] = [];
+  const { promise, resolve } = Promise.withResolvers<Kept>();
+  payments.commit = count => {
+    waiting.push(count);
+    return promise;
+  };
+  const { bound } = await start(context, backend(payments));
+  const one = new RecordingClient(bound).send(pay(1) + get('/health') + pay(2, '0') + pay(3) + pay(4));
+  await waitFor(() => waiting.length === 1, 'a commit');
+  assert.deepEqual(waiting, [3], 'neither the refused payment nor the look waits');
+  resolve(place => ([CONFLICT, ACCEPTED, UNAVAILABLE] as const)[place]!);
+  await one.until(/(?:HTTP\/1.1 [^H]*){5}/s);
+  assert.deepEqual(one.statuses(), [409, 200, 422, 202, 503]);
 });
 
 bothWays('a client that ended its side still gets its answers, then the end', async (context, way) => {
@@ -346,7 +364,7 @@ bothWays('sockets that break at any moment leave nothing behind', async (context
         request.path === '/late'
           ? new Promise(resolve => answers.push(resolve))
           : afterCommit(202, json(503, '1')),
-      commit: () => payments.commit(),
+      commit: commitOf(payments),
       observer: { ...NO_OBSERVER, closed: () => closed++ },
     },
     { host: '127.0.0.1', port: 0 },

@@ -8,6 +8,7 @@
  */
 import { statSync, unlinkSync } from 'node:fs';
 import { connect, createServer, type ListenOptions, type Server as NetServer, type Socket } from 'node:net';
+import type { Committed } from './answer-ring.ts';
 import { Connection, type Handler, type Turn } from './connection.ts';
 import { type Instrumentation, NO_OBSERVER } from './instrumentation.ts';
 import { connectionsMax, sweepMs } from './limits.ts';
@@ -20,10 +21,10 @@ export type ListenAddress = { readonly path: string } | { readonly host: string;
 export interface ServerOptions {
   readonly handler: Handler;
   /**
-   * Called once at the end of a turn in which an answer waits for it (`Answer.otherwise`). False or a
+   * Called once at the end of a turn in which answers wait for it (`Answer.otherwise`), with how many do. A
    * rejection turns those answers into what they say otherwise.
    */
-  readonly commit?: () => boolean | Promise<boolean>;
+  readonly commit?: (waiting: number) => Committed | Promise<Committed>;
   readonly observer?: Instrumentation;
   /** Let the kernel spread connections over several processes that listen on one port. */
   readonly reusePort?: boolean;
@@ -57,13 +58,13 @@ interface Link {
 export class Server {
   readonly #net: NetServer;
   readonly #handler: Handler;
-  readonly #commit: () => boolean | Promise<boolean>;
+  readonly #commit: (waiting: number) => Committed | Promise<Committed>;
   readonly #observer: Instrumentation;
   readonly #clock: ServerClock;
   readonly #reusePort: boolean;
   readonly #probe: () => Promise<void>;
   #sockets: SocketAccess = DIRECT;
-  readonly #turn: Turn = { batch: 1, needsCommit: false };
+  readonly #turn: Turn = { batch: 1, waiting: 0 };
   readonly #links = new Set<Link>();
   /**
    * Who is to be looked after: the first `touchedCount` places. An array that is emptied gives its memory
@@ -73,6 +74,8 @@ export class Server {
   #touchedCount = 0;
   /** The other of two arrays that take turns, so that none is made for a turn. */
   #spare: (Link | undefined)[] = [];
+  /** Who waits for `open`; undefined where nobody has to. */
+  #held: Socket[] | undefined;
   #isScheduled = false;
   #isClosing = false;
   #closing: Promise<void> | undefined;
@@ -90,9 +93,10 @@ export class Server {
     this.#reusePort = options.reusePort ?? false;
     this.#probe = options.probe ?? probeDirect;
     this.#nowMs = this.#clock.now();
-    this.#net = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, socket =>
-      this.#open(socket),
-    );
+    this.#net = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, socket => {
+      if (this.#held === undefined) this.#serve(socket);
+      else this.#held.push(socket);
+    });
     this.#net.maxConnections = options.connectionsMax ?? connectionsMax;
   }
 
@@ -101,8 +105,12 @@ export class Server {
     return this.#links.size;
   }
 
-  /** Listens; the bound address comes back (of port 0: the one the kernel chose). Rejects when it cannot. */
-  async listen(address: ListenAddress): Promise<ListenAddress> {
+  /**
+   * Listens; the bound address comes back (of port 0: the one the kernel chose). Rejects when it cannot.
+   * `isHeld`: connections are taken, up to the usual number, but not read from before `open` is called.
+   */
+  async listen(address: ListenAddress, { isHeld = false } = {}): Promise<ListenAddress> {
+    if (isHeld) this.#held = [];
     try {
       await this.#probe();
     } catch (error) {
@@ -129,6 +137,13 @@ export class Server {
     return { host: bound.address, port: bound.port };
   }
 
+  /** Serves those who wait, and whoever comes from now on. */
+  open(): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const socket of held) this.#serve(socket);
+  }
+
   /**
    * Takes no more connections, answers what was read and says `Connection: close` on the last answers. After
    * `boundMs` whatever is still open is cut.
@@ -142,6 +157,7 @@ export class Server {
     this.#isClosing = true;
     this.#nowMs = this.#clock.now();
     const closed = new Promise<void>(resolve => this.#net.close(() => resolve()));
+    for (const socket of this.#held?.splice(0) ?? []) socket.destroy();
     const bound = setTimeout(() => {
       for (const link of this.#links) link.socket.destroy();
     }, boundMs);
@@ -165,7 +181,7 @@ export class Server {
     }
   }
 
-  #open(accepted: Socket): void {
+  #serve(accepted: Socket): void {
     const nowMs = this.#clock.now();
     const connection = new Connection(this.#handler, this.#turn, nowMs, this.#observer);
     const socket = this.#sockets.take(accepted, (bytes, byteCount) => {
@@ -219,13 +235,13 @@ export class Server {
     this.#spare = links;
     this.#isScheduled = false;
     const turn = this.#turn;
-    if (turn.needsCommit) {
-      turn.needsCommit = false;
+    if (turn.waiting > 0) {
+      const { waiting } = turn;
+      turn.waiting = 0;
       const batch = turn.batch++;
-      const stored = this.#tryCommit();
-      if (typeof stored === 'boolean') {
-        for (let at = 0; at < count; at++) links[at]!.connection.decide(batch, stored);
-      } else this.#decideLater(stored, batch, links.slice(0, count) as Link[]);
+      const committed = this.#tryCommit(waiting);
+      if (committed instanceof Promise) this.#decideLater(committed, batch, links.slice(0, count) as Link[]);
+      else for (let at = 0; at < count; at++) links[at]!.connection.decide(batch, committed);
     }
     // Read again, so that what is observed holds the parsing and the commit of this turn.
     this.#nowMs = this.#clock.now();
@@ -238,23 +254,23 @@ export class Server {
     }
   };
 
-  #tryCommit(): boolean | Promise<boolean> {
+  #tryCommit(waiting: number): Committed | Promise<Committed> {
     try {
-      return this.#commit();
+      return this.#commit(waiting);
     } catch (error) {
       this.#observer.failed(error, 'commit');
       return false;
     }
   }
 
-  #decideLater(stored: Promise<boolean>, batch: number, links: readonly Link[]): void {
-    const decide = (isStored: boolean) => {
+  #decideLater(promised: Promise<Committed>, batch: number, links: readonly Link[]): void {
+    const decide = (committed: Committed) => {
       for (const link of links) {
-        link.connection.decide(batch, isStored);
+        link.connection.decide(batch, committed);
         this.#touch(link);
       }
     };
-    stored.then(decide, (error: unknown) => {
+    promised.then(decide, (error: unknown) => {
       this.#observer.failed(error, 'commit');
       decide(false);
     });
@@ -328,7 +344,8 @@ async function removeStaleSocket(path: string): Promise<void> {
     });
   });
   if (isServed) {
-    throw Object.assign(new Error(`${path} is served by another process`), { code: 'EADDRINUSE' });
+    const like = { code: 'EADDRINUSE', syscall: 'listen' };
+    throw Object.assign(new Error(`${path} is served by another process`), like);
   }
   unlinkSync(path);
 }

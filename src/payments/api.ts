@@ -11,6 +11,10 @@ export const CONFLICT = 2;
 /** The queue is full or the store cannot take it: `503` with `Retry-After`. */
 export const UNAVAILABLE = 3;
 export type Acceptance = typeof ACCEPTED | typeof CONFLICT | typeof UNAVAILABLE;
+/**
+ * All of a turn's acceptances stand; none does; or each as it says, by its place in the order of the calls.
+ */
+export type Kept = boolean | ((place: number) => Acceptance);
 
 export interface PaymentView {
   readonly correlationId: string;
@@ -34,15 +38,14 @@ export interface Payments {
   /**
    * The hot path: called for each valid payment in the turn of the event loop in which its last byte arrived.
    * `id` (four words, big-endian) is a scratch array: it is read before this returns, and so is `trace` (see
-   * `trace.ts`), of a payment that belongs to one. A promise is returned only where the store has to be
-   * asked; `commit()` then need not be awaited for it.
+   * `trace-context.ts`), of a payment that belongs to one.
    */
-  accept(id: Int32Array, cents: number, trace?: Int32Array): Acceptance | Promise<Acceptance>;
+  accept(id: Int32Array, cents: number, trace?: Int32Array): Acceptance;
   /**
-   * Makes everything accepted since the last call as durable as `ACK_AFTER` asks, once for all connections of
-   * a turn. False: none of it was kept, so the waiting `202`s become `503`s.
+   * Has the store decide on everything accepted since the last call, once for all connections of a turn, and
+   * says what became of each of the `waiting` calls of `accept` that said `ACCEPTED`.
    */
-  commit(): boolean | Promise<boolean>;
+  commit(waiting: number): Kept | Promise<Kept>;
   /**
    * One payment by its 16 bytes; undefined when unknown. Throws `Unavailable` when the store cannot be asked.
    */

@@ -86,10 +86,10 @@ for (const [name, answer] of [
     const slot = stand.stored(1);
     const startedMs = stand.loop.nowMs;
     const rows = stand.attempt(slot, DEFAULT, answer);
-    assert.equal(kindsOf(rows), 'MARK MARK ATTEMPT');
-    const [, waiting, history] = rows;
-    assert.deepEqual([waiting!.state, waiting!.attempts, waiting!.tries], [WAITING, 1, 1]);
-    assert.equal(OUTCOMES[history!.state], name);
+    assert.equal(kindsOf(rows), 'MARK ATTEMPT');
+    const end = rows[1]!;
+    assert.equal(OUTCOMES[end.state], name);
+    assert.deepEqual([end.next, end.attempts, end.tries], [WAITING, 1, 1]);
     assert.equal(stand.pool.state[slot], WAITING);
     assert.ok(pausesUntil(stand) >= startedMs + BACKOFF_MIN_MS / 2);
     assert.equal(stand.pool.failures[slot], 1);
@@ -112,8 +112,8 @@ test('overloaded: payment and processor rest as long as it asked, and its circui
   const slot = stand.stored(1);
   const startedMs = stand.loop.nowMs;
   const rows = stand.attempt(slot, DEFAULT, { status: 429, retryAfterMs: 700 });
-  assert.equal(kindsOf(rows), 'MARK MARK ATTEMPT');
-  assert.equal(OUTCOMES[rows[2]!.state], 'overloaded');
+  assert.equal(kindsOf(rows), 'MARK ATTEMPT');
+  assert.equal(OUTCOMES[rows[1]!.state], 'overloaded');
   const overAtMs = pausesUntil(stand);
   assert.ok(overAtMs > startedMs + 700);
   assert.equal(stand.gate.permits(overAtMs - 1).default, false);
@@ -144,6 +144,7 @@ for (const [name, answer] of [
     assert.equal(kindsOf(rows), 'MARK ATTEMPT');
     assert.equal(rows[0]!.state, SENT);
     assert.equal(OUTCOMES[rows[1]!.state], name);
+    assert.equal(rows[1]!.next, PINNED);
     assert.equal(stand.pool.state[slot], PINNED);
     pausesUntil(stand);
     assert.deepEqual(stand.lookedUp, []);
@@ -168,6 +169,7 @@ test('a pinned payment that is refused stays pinned: that speaks of the later re
   const slot = pinned(stand);
   const rows = stand.attempt(slot, DEFAULT, { status: 500 });
   assert.equal(kindsOf(rows), 'ATTEMPT');
+  assert.equal(rows[0]!.next, PINNED);
   assert.equal(stand.pool.state[slot], PINNED);
   assert.deepEqual(stand.lookedUp, []);
   pausesUntil(stand);
@@ -201,6 +203,7 @@ for (const [name, again, answer] of [
       const rows = stand.attempt(slot, DEFAULT, answer);
       assert.equal(kindsOf(rows), again ? 'ATTEMPT' : 'MARK ATTEMPT');
       assert.equal(OUTCOMES[rows.at(-1)!.state], name);
+      assert.equal(rows.at(-1)!.next, PINNED);
       assert.equal(stand.pool.state[slot], PINNED);
       pausesUntil(stand);
       assert.deepEqual(stand.events, [`${name} on 0`]);

@@ -2,9 +2,9 @@
  * The attempts of one instance, each from its intent to what its end means for the payment, by the rules of
  * `settlement`.
  *
- *    start ──> intent in the writer ──stored──> outbox ──> processors.post ──> classified ──> settled
- *      └─── pinned: the store has its intent ─────^                              ├──> retry schedule
- *                                                                                └──> processors.find ──> either
+ * start ──> intent in the writer ──stored──> outbox ──> processors.post ──> classified ──> settled
+ *   └─── pinned: the store has its intent ─────^                              ├──> retry schedule
+ *                                                                             └──> processors.find ──> either
  */
 import assert from 'node:assert/strict';
 import { FixedDeque } from 'mnemonist';
@@ -190,10 +190,7 @@ export class Attempts {
       this.#reconcile(slot, to, outcome);
       return;
     }
-    if (pool.state[slot] === WAITING) {
-      pool.tries[slot] = triesAfterRefusal(to, pool.tries[slot]!);
-      this.#writer.mark(slot);
-    }
+    if (pool.state[slot] === WAITING) pool.tries[slot] = triesAfterRefusal(to, pool.tries[slot]!);
     this.#writer.attempt(slot, OUTCOMES.indexOf(outcome), durationMs, clock.wallMs());
     retries.begin(slot, restMs);
   }

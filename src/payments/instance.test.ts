@@ -1,18 +1,25 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { SETTLED } from '../domain/payment.ts';
 import { Unavailable } from '../domain/unavailable.ts';
 import { MemoryState } from '../storage/memory/state.ts';
-import { StoreFault } from '../storage/ports.ts';
+import { NameTakenError, StoreFault } from '../storage/ports.ts';
+import { decisions, paymentId } from '../testing/accept-stand.ts';
 import { type InstanceStand, instanceStand } from '../testing/fakes.ts';
-import { ACCEPTED, CONFLICT, UNAVAILABLE } from './api.ts';
+import { ACCEPTED, CONFLICT, type Kept, UNAVAILABLE } from './api.ts';
 
-const id = (number: number): Int32Array => Int32Array.of(number, 0, 0, 7);
 const bytes = (number: number): Uint8Array => {
   const found = new Uint8Array(16);
   new DataView(found.buffer).setInt32(0, number);
   new DataView(found.buffer).setInt32(12, 7);
   return found;
 };
+
+/** Accepts and commits one payment. */
+function accepted({ instance }: InstanceStand, number: number): Kept | Promise<Kept> {
+  assert.equal(instance.accept(paymentId(number), 1990), ACCEPTED);
+  return instance.commit(1);
+}
 
 async function started(stand: InstanceStand): Promise<InstanceStand> {
   const start = stand.instance.start();
@@ -23,12 +30,12 @@ async function started(stand: InstanceStand): Promise<InstanceStand> {
 
 test('what is accepted is settled once', async () => {
   const stand = await started(instanceStand());
-  assert.equal(stand.instance.accept(id(1), 1990), ACCEPTED);
-  assert.equal(stand.instance.accept(id(1), 1990), ACCEPTED);
-  assert.equal(stand.instance.accept(id(1), 1991), CONFLICT);
-  assert.equal(stand.instance.commit(), true);
-  assert.deepEqual(stand.logs[0]!.written, [1990]);
+  assert.equal(stand.instance.accept(paymentId(1), 1990), ACCEPTED);
+  assert.equal(stand.instance.accept(paymentId(1), 1990), ACCEPTED);
+  assert.equal(stand.instance.accept(paymentId(1), 1991), ACCEPTED, 'the store has not decided yet');
+  const kept = stand.instance.commit(3);
   await stand.pass(100);
+  assert.deepEqual(decisions(await kept, 3), [ACCEPTED, ACCEPTED, CONFLICT]);
   assert.equal(stand.sent.length, 1);
   const found = stand.instance.find(bytes(1));
   await stand.pass(50);
@@ -38,7 +45,7 @@ test('what is accepted is settled once', async () => {
 
 test('before it has joined, an instance accepts and answers nothing', async () => {
   const { instance } = instanceStand();
-  assert.equal(instance.accept(id(1), 1990), UNAVAILABLE);
+  assert.equal(instance.accept(paymentId(1), 1990), UNAVAILABLE);
   await assert.rejects(instance.find(bytes(1)), Unavailable);
   await assert.rejects(instance.summary(-Infinity, Infinity), Unavailable);
   await assert.rejects(instance.purge(), Unavailable);
@@ -52,53 +59,34 @@ test('a fenced instance joins anew with another epoch, and goes on', async () =>
   view.alive = false;
   await stand.pass(700);
   assert.deepEqual(stand.states, ['joining', 'live', 'fenced', 'live']);
-  assert.equal(stand.logs[0]!.isClosed, true);
-  assert.equal(stand.logs.length, 2);
-  assert.equal(stand.instance.accept(id(1), 1990), ACCEPTED);
+  assert.equal(stand.state.instance('backend-1').epoch, 3);
+  const kept = accepted(stand, 1);
+  await stand.pass(10);
+  assert.equal(await kept, true);
 });
 
 test('what was accepted in this turn is refused if the session ends before the commit', async () => {
   const stand = await started(instanceStand());
-  assert.equal(stand.instance.accept(id(1), 1990), ACCEPTED);
-  const view = stand.state.instance('backend-1');
-  view.epoch += 1;
+  assert.equal(stand.instance.accept(paymentId(1), 1990), ACCEPTED);
+  assert.equal(stand.instance.accept(paymentId(2), 1990), ACCEPTED);
+  stand.fault = call => (call === 'write' ? new StoreFault('fenced', 'it is') : undefined);
+  await stand.pass(0.2);
+  stand.fault = () => undefined;
   await stand.pass(700);
-  assert.equal(stand.states.at(-1), 'live');
-  assert.equal(stand.instance.commit(), false);
-});
-
-test('an id that was asked of the store in one session is not accepted by the next', async () => {
-  let answer = (): void => assert.fail('the store was not asked');
-  const stand = instanceStand({
-    change: parts => {
-      const { store } = parts;
-      const find = store.find.bind(store);
-      store.find = (asked, reply) =>
-        find(asked, found => {
-          answer = () => reply(found);
-        });
-      return parts;
-    },
-  });
-  // As long as the ids are not loaded, each is asked of the store.
-  stand.fault = call => (call === 'ids' ? new StoreFault('busy', 'held') : undefined);
-  await started(stand);
-  const acceptance = stand.instance.accept(id(1), 1990);
-  stand.state.instance('backend-1').epoch += 1;
-  await stand.pass(1000);
   assert.deepEqual(stand.states, ['joining', 'live', 'fenced', 'live']);
-  answer();
-  assert.equal(await acceptance, UNAVAILABLE);
-  assert.equal(stand.instance.session!.pool.size, 0);
+  const kept = await stand.instance.commit(2);
+  assert.deepEqual(decisions(kept, 2), [UNAVAILABLE, UNAVAILABLE]);
+  await stand.pass(100);
+  assert.deepEqual([stand.sent.length, stand.state.payments.size], [0, 0]);
 });
 
 test('a purge ends the session, and is answered when all instances have joined anew', async () => {
   const state = new MemoryState();
   const one = await started(instanceStand({ state }));
   const other = await started(instanceStand({ state, loop: one.loop, name: 'backend-2' }));
-  assert.equal(other.instance.accept(id(1), 1990), ACCEPTED);
-  assert.equal(other.instance.commit(), true);
+  const kept = accepted(other, 1);
   await one.pass(100);
+  assert.equal(await kept, true);
   let isDone = false;
   const purge = one.instance.purge().then(() => {
     isDone = true;
@@ -140,17 +128,33 @@ test('a broken store is opened anew before the instance joins', async () => {
   assert.deepEqual(stand.instance.readiness().reasons, []);
 });
 
+test('a name that another process took meanwhile ends the process, and is not waited for', async () => {
+  const taken = new NameTakenError('backend-1', './data');
+  const stand = instanceStand({
+    change: parts => {
+      parts.store.reopen = () => Promise.reject(taken);
+      return parts;
+    },
+  });
+  await started(stand);
+  stand.fault = () => new StoreFault('broken', 'the disk is gone');
+  await stand.pass(3000);
+  assert.deepEqual(stand.failures, [taken]);
+});
+
 test('a bug while joining anew ends the process, and is not tried again', async () => {
   let joins = 0;
   const stand = instanceStand({
-    change: parts => ({
-      ...parts,
-      openLog: joined => {
+    change: parts => {
+      const { store } = parts;
+      const join = store.join.bind(store);
+      store.join = (instance, reply) => {
         joins += 1;
-        if (joins > 1) return (undefined as unknown as { x: () => never }).x();
-        return parts.openLog(joined);
-      },
-    }),
+        if (joins > 1) (undefined as unknown as { x: () => never }).x();
+        join(instance, reply);
+      };
+      return parts;
+    },
   });
   await started(stand);
   stand.state.instance('backend-1').epoch += 1;
@@ -160,61 +164,67 @@ test('a bug while joining anew ends the process, and is not tried again', async 
   assert.ok(stand.failures[0] instanceof TypeError);
 });
 
-test('a log that cannot be opened for want of space is waited for, and the session that failed holds nothing', async () => {
-  let isFull = true;
-  const feeds: { isClosed: boolean }[] = [];
+test('a store that cannot be joined for want of the disk is opened anew, and waited for', async () => {
+  let isAway = false;
   const stand = instanceStand({
-    change: parts => ({
-      ...parts,
-      openFeed: events => {
-        const feed = parts.openFeed(events);
-        feeds.push(feed as unknown as { isClosed: boolean });
-        return {
-          ...feed,
-          poll() {
-            if (feeds.length > 1 && isFull)
-              throw Object.assign(new Error('EIO: i/o error, scandir'), { code: 'EIO', syscall: 'scandir' });
-          },
-          close: () => feed.close(),
-        };
-      },
-    }),
+    change: parts => {
+      const { store } = parts;
+      const reopen = store.reopen.bind(store);
+      store.reopen = () =>
+        isAway
+          ? Promise.reject(Object.assign(new Error('EIO: i/o error, open'), { code: 'EIO', syscall: 'open' }))
+          : reopen();
+      return parts;
+    },
   });
   await started(stand);
-  stand.state.instance('backend-1').epoch += 1;
-  await stand.pass(1100);
+  isAway = true;
+  stand.fault = () => new StoreFault('broken', 'the disk is gone');
+  await stand.pass(2000);
   assert.equal(stand.states.at(-1), 'store broken');
+  assert.match(stand.instance.readiness().reasons.join(), /EIO/);
   assert.deepEqual(stand.failures, []);
-  const failed = stand.logs.length;
-  assert.ok(failed >= 2);
-  assert.ok(stand.logs.every(({ isClosed }) => isClosed));
-  assert.ok(feeds.every(({ isClosed }) => isClosed));
-  isFull = false;
+  isAway = false;
+  stand.fault = () => undefined;
   await stand.pass(1100);
   assert.equal(stand.states.at(-1), 'live');
 });
 
+test('what is unsettled when a session begins is settled by it, as what may have been sent', async () => {
+  const stand = await started(instanceStand({ post: () => undefined }));
+  const kept = accepted(stand, 1);
+  await stand.pass(50);
+  assert.equal(await kept, true);
+  assert.equal(stand.sent.length, 1);
+  stand.state.instance('backend-1').epoch += 1;
+  await stand.pass(1000);
+  assert.deepEqual(stand.states, ['joining', 'live', 'fenced', 'live']);
+  const [first, second] = stand.sent;
+  assert.equal(second?.to, first!.to);
+  assert.equal(second?.request.requestedAtMs, first!.request.requestedAtMs);
+});
+
 test('an instance that stops lets what is at work end, and leaves', async () => {
   const stand = await started(instanceStand());
-  stand.instance.accept(id(1), 1990);
-  stand.instance.commit();
+  const kept = accepted(stand, 1);
   const stopped = stand.instance.stop();
   assert.deepEqual(stand.instance.readiness().reasons, ['this instance is stopping']);
   await stand.pass(3000);
   await stopped;
+  assert.equal(await kept, true);
+  assert.equal([...stand.state.payments.values()][0]!.state, SETTLED);
   assert.equal(stand.state.instance('backend-1').alive, false);
-  assert.equal(stand.instance.accept(id(2), 1990), UNAVAILABLE);
+  assert.equal(stand.instance.accept(paymentId(2), 1990), UNAVAILABLE);
 });
 
 test('an instance that is fenced while it stops does not join anew', async () => {
   const stand = await started(instanceStand({ post: () => undefined }));
-  stand.instance.accept(id(1), 1990);
-  stand.instance.commit();
+  accepted(stand, 1);
   await stand.pass(50);
   const stopped = stand.instance.stop();
   stand.state.instance('backend-1').epoch += 1;
   await stand.pass(5000);
   await stopped;
-  assert.equal(stand.logs.length, 1);
-  assert.equal(stand.states.includes('fenced'), false);
+  assert.deepEqual(new Set(stand.states.slice(2)), new Set(['stopping']));
+  assert.equal(stand.state.instance('backend-1').epoch, 2);
 });

@@ -9,13 +9,14 @@
  *                 └─────── joins anew <─┘
  *
  * Expected failures (`Unavailable`, `StoreOpenError`, a system error) are waited out. Any other error is a
- * bug and ends the process: `failed`.
+ * bug, or a name that another process has by now, and ends the process: `failed`.
  */
 import assert from 'node:assert/strict';
 import type { Summary } from '../domain/payment.ts';
 import { isSystemError } from '../domain/system-error.ts';
 import { Unavailable } from '../domain/unavailable.ts';
 import {
+  NameTakenError,
   promised,
   type Reopening,
   type Shared,
@@ -23,8 +24,8 @@ import {
   StoreFault,
   StoreOpenError,
 } from '../storage/ports.ts';
-import { Acceptor, type AckAfter } from './acceptance.ts';
-import type { Acceptance, Payments, PaymentView, Readiness } from './api.ts';
+import { Acceptor } from './acceptance.ts';
+import type { Acceptance, Kept, Payments, PaymentView, Readiness } from './api.ts';
 import { findPayment, summarise } from './queries.ts';
 import { Session, type SessionEnd, type SessionEvents, type SessionParts } from './session.ts';
 
@@ -50,12 +51,10 @@ export type InstanceState =
 
 export interface InstanceParts extends Omit<SessionParts, 'events'> {
   readonly store: Store & Reopening;
-  /** What has to have happened before a payment is acknowledged. */
-  readonly ackAfter: AckAfter;
   readonly events: InstanceEvents;
 }
 
-export interface InstanceEvents extends Omit<SessionEvents, 'ended' | 'faulty'> {
+export interface InstanceEvents extends Omit<SessionEvents, 'ended' | 'faulty' | 'decided'> {
   /** A payment was accepted. */
   accepted(): void;
   /** The instance is in another state than before. */
@@ -73,8 +72,8 @@ export class Instance implements Payments {
 
   constructor(parts: InstanceParts) {
     this.#parts = parts;
-    const { store, clock, ackAfter, events } = parts;
-    this.#acceptor = new Acceptor({ store, clock, ackAfter, accepted: () => events.accepted() });
+    const { clock, events } = parts;
+    this.#acceptor = new Acceptor({ clock, accepted: () => events.accepted() });
   }
 
   get state(): InstanceState {
@@ -105,12 +104,12 @@ export class Instance implements Payments {
     this.#change({ is: 'stopping', session: undefined });
   }
 
-  accept(id: Int32Array, cents: number, trace?: Int32Array): Acceptance | Promise<Acceptance> {
+  accept(id: Int32Array, cents: number, trace?: Int32Array): Acceptance {
     return this.#acceptor.accept(id, cents, trace);
   }
 
-  commit(): boolean | Promise<boolean> {
-    return this.#acceptor.commit();
+  commit(waiting: number): Kept | Promise<Kept> {
+    return this.#acceptor.commit(waiting);
   }
 
   async find(id: Uint8Array): Promise<PaymentView | undefined> {
@@ -147,10 +146,11 @@ export class Instance implements Payments {
   }
 
   #begin(session: Session): void {
-    session.start();
     const { is } = this.#state;
     assert(is !== 'live', 'two sessions at once');
     this.#change(is === 'stopping' ? { is, session } : { is: 'live', session, fault: undefined });
+    // Last: a store that answers at once may end it at once.
+    session.start();
   }
 
   #change(state: InstanceState): void {
@@ -167,6 +167,7 @@ export class Instance implements Payments {
       events: {
         ...events,
         faulty: fault => this.#faulty(fault),
+        decided: (slot, acceptance) => this.#acceptor.decided(slot, acceptance),
         ended: end => this.#ended(end),
       },
     };
@@ -235,7 +236,9 @@ function reasonsAgainst(state: InstanceState): string[] {
 }
 
 const isExpected = (error: unknown): error is Error =>
-  error instanceof Unavailable || error instanceof StoreOpenError || isSystemError(error);
+  error instanceof Unavailable ||
+  (error instanceof StoreOpenError && !(error instanceof NameTakenError)) ||
+  isSystemError(error);
 
 /** Whether the store has to be opened anew before another try. */
 function breaksStore(error: Error): boolean {

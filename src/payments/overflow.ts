@@ -37,10 +37,12 @@ export class Overflow {
   /** A parked payment was stored after the store was last asked for some. */
   #parkedSince = false;
   #refilling = false;
+  /** Payments were adopted after the store was last asked for some: its answer need not have them. */
+  #adoptedSince = false;
   /** While the store has more: every payment of ours that is not held here has a later seq. */
   #cursor = 0;
-  /** The first adopted payment that found no room since the store was last asked for some. */
-  #missedSeq = Infinity;
+  /** What comes back up to this seq may be older than what is held here: it was adopted. */
+  #adoptedTo = 0;
   #closed = false;
 
   constructor(parts: OverflowParts) {
@@ -85,15 +87,15 @@ export class Overflow {
     return false;
   }
 
-  /** Payments that the store holds and that are ours now, having been another instance's. */
-  adopt(payments: readonly StoredPayment[]): void {
-    for (const payment of payments) {
-      if (this.#restore(payment, true)) continue;
-      // It is ours in the store now: it has to come back from there when there is room.
-      this.#missedSeq = Math.min(this.#missedSeq, payment.seq);
-      this.#storeHasMore = true;
-      this.#parkedSince = true;
-    }
+  /**
+   * The store holds more payments that are ours, having been another instance's: they may be older than any
+   * here.
+   */
+  adopted(): void {
+    this.#adoptedTo = Math.max(this.#adoptedTo, this.#cursor);
+    this.#cursor = 0;
+    this.#storeHasMore = true;
+    this.#adoptedSince = true;
   }
 
   /** Brings parked payments back, oldest first, while there is room. */
@@ -104,8 +106,7 @@ export class Overflow {
     if (limit === 0) return;
     this.#refilling = true;
     this.#parkedSince = false;
-    this.#cursor = Math.min(this.#cursor, this.#missedSeq - 1);
-    this.#missedSeq = Infinity;
+    this.#adoptedSince = false;
     store.take(this.#cursor, limit, answer => {
       this.#refilling = false;
       if (this.#closed) return;
@@ -114,8 +115,12 @@ export class Overflow {
         return;
       }
       assert(answer.length <= limit);
+      if (this.#adoptedSince) {
+        wake();
+        return;
+      }
       let restored = 0;
-      while (restored < answer.length && this.#restore(answer[restored]!, false)) {
+      while (restored < answer.length && this.#restore(answer[restored]!)) {
         assert(answer[restored]!.seq > this.#cursor, 'the store gave parked payments out of order');
         this.#cursor = answer[restored]!.seq;
         restored += 1;
@@ -132,7 +137,7 @@ export class Overflow {
   }
 
   /** Holds a payment of ours that the store has; false: not now. */
-  #restore(payment: StoredPayment, adopted: boolean): boolean {
+  #restore(payment: StoredPayment): boolean {
     const { pool, ready, clock } = this.#parts;
     const id = idWords(payment.id);
     const held = pool.find(id);
@@ -142,13 +147,14 @@ export class Overflow {
     const slot = pool.add(id, payment.cents, payment.acceptedAtMs, clock.monotonicMs() - waitedMs);
     if (slot === NONE) return false;
     pool.seq[slot] = payment.seq;
+    pool.origin[slot] = payment.origin;
     pool.requestedAtMs[slot] = payment.requestedAtMs;
     pool.state[slot] = recovered(payment.state);
     pool.processor[slot] = payment.processor ?? DEFAULT;
     pool.attempts[slot] = payment.attempts;
     pool.tries[slot] = payment.tries;
     this.#overflow[slot] = 0;
-    ready.enter(slot, adopted);
+    ready.enter(slot, payment.seq <= this.#adoptedTo);
     return true;
   }
 }

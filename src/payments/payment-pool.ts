@@ -35,6 +35,8 @@ export class PaymentPool {
   readonly acceptedMonotonicMs: Float64Array;
   /** The store's number of the payment; 0 until the store has it. */
   readonly seq: Float64Array;
+  /** As in `StoredPayment`. */
+  readonly origin: Float64Array;
   readonly requestedAtMs: Float64Array;
   readonly state: Uint8Array;
   readonly processor: Uint8Array;
@@ -42,8 +44,6 @@ export class PaymentPool {
   readonly tries: Uint16Array;
   /** Attempts in a row that failed, for the pauses. */
   readonly failures: Uint16Array;
-  /** The log segment that holds it while the store does not; NONE afterwards. */
-  readonly segment: Int32Array;
   /**
    * 1 while the store is at work on the payment's first row: until it answers, there is no seq to speak of.
    */
@@ -67,13 +67,13 @@ export class PaymentPool {
     this.acceptedAtMs = new Float64Array(capacity);
     this.acceptedMonotonicMs = new Float64Array(capacity);
     this.seq = new Float64Array(capacity);
+    this.origin = new Float64Array(capacity);
     this.requestedAtMs = new Float64Array(capacity);
     this.state = new Uint8Array(capacity);
     this.processor = new Uint8Array(capacity);
     this.attempts = new Uint32Array(capacity);
     this.tries = new Uint16Array(capacity);
     this.failures = new Uint16Array(capacity);
-    this.segment = new Int32Array(capacity);
     this.storing = new Uint8Array(capacity);
     this.version = new Uint32Array(capacity);
     this.traces = new Traces(capacity);
@@ -107,7 +107,6 @@ export class PaymentPool {
     this.attempts[slot] = 0;
     this.tries[slot] = 0;
     this.failures[slot] = 0;
-    this.segment[slot] = NONE;
     this.storing[slot] = 0;
     this.traces.forget(slot);
     let place = hash(id, 0) & this.#mask;

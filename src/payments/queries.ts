@@ -1,4 +1,4 @@
-/** Questions about payments: from what is at work in this instance, in the others' logs, and in the store. */
+/** Questions about payments: from what is at work in this instance, and in the store. */
 import type { Cents } from '../domain/money.ts';
 import { idText, idWords, PROCESSORS, SETTLED, type StoredPayment, type Summary } from '../domain/payment.ts';
 import { promised, type Store } from '../storage/ports.ts';
@@ -14,8 +14,6 @@ export async function findPayment(
 ): Promise<PaymentView | undefined> {
   const { pool } = session;
   const words = idWords(id);
-  // By the time the store has answered, this may be gone from the log and be in the store.
-  const heard = session.feed.find(words);
   // What is shown as settled has to be so after a crash, too.
   if (isSettled(pool, pool.find(words))) await written(session);
   // Also of what is at work here: another instance may have taken it over while this one was stopped, and
@@ -23,8 +21,7 @@ export async function findPayment(
   const stored = await promised<StoredPayment | undefined>(reply => store.find(id, reply));
   const slot = pool.find(words);
   if (stored?.state !== SETTLED && slot !== NONE && !isSettled(pool, slot)) return viewOfSlot(pool, slot);
-  if (stored !== undefined) return viewOfStored(stored);
-  return heard && viewOfHeard(idText(id), heard.cents, heard.acceptedAtMs);
+  return stored && viewOfStored(stored);
 }
 
 /** Every settlement that any instance had recorded before the call. Throws `Unavailable`. */
@@ -72,13 +69,3 @@ function viewOfStored(stored: StoredPayment): PaymentView {
     attempts: stored.attempts,
   };
 }
-
-const viewOfHeard = (correlationId: string, cents: number, acceptedAtMs: number): PaymentView => ({
-  correlationId,
-  cents: cents as Cents,
-  status: 'queued',
-  processor: null,
-  requestedAtMs: null,
-  acceptedAtMs,
-  attempts: 0,
-});

@@ -78,25 +78,23 @@ export class ReadyQueue {
    */
   get deadlineMs(): number {
     const accepted = this.#pool.acceptedMonotonicMs;
-    const fresh = this.#fresh.size > 0 ? accepted[this.#fresh.peekFirst()!]! : Infinity;
-    const tried = this.#tried.size > 0 ? accepted[this.#tried.peek()!]! : Infinity;
-    return Math.min(fresh, tried) + this.#policy.fallbackAfterMs;
+    const [fresh, tried] = [this.#first(this.#fresh), this.#oldestTried()];
+    const waitsSinceMs = Math.min(
+      fresh === undefined ? Infinity : accepted[fresh]!,
+      tried === undefined ? Infinity : accepted[tried]!,
+    );
+    return waitsSinceMs + this.#policy.fallbackAfterMs;
   }
 
   #takeFirst(lane: FixedDeque<number>, nowMs: number, permits: Permits): number | undefined {
-    let slot = lane.peekFirst();
-    while (slot !== undefined && this.#pool.state[slot] === RETIRED) {
-      this.#pool.free(slot);
-      lane.shift();
-      slot = lane.peekFirst();
-    }
+    const slot = this.#first(lane);
     if (slot === undefined || !this.#mayLeave(slot, nowMs, permits)) return undefined;
     return lane.shift();
   }
 
   #takeOldest(nowMs: number, permits: Permits): number | undefined {
-    const tried = this.#tried.peek();
-    const fresh = this.#fresh.peekFirst();
+    const tried = this.#oldestTried();
+    const fresh = this.#first(this.#fresh);
     if (tried === undefined) return this.#takeFirst(this.#fresh, nowMs, permits);
     const accepted = this.#pool.acceptedMonotonicMs;
     // A probe of a doubtful default spends an attempt: those that spent none yet go first.
@@ -106,6 +104,25 @@ export class ReadyQueue {
     }
     if (!this.#mayLeave(tried, nowMs, permits)) return undefined;
     return this.#tried.pop();
+  }
+
+  /** The first of a lane, once those that retired in front of it are freed. */
+  #first(lane: FixedDeque<number>): number | undefined {
+    for (;;) {
+      const slot = lane.peekFirst();
+      if (slot === undefined || this.#pool.state[slot] !== RETIRED) return slot;
+      lane.shift();
+      this.#pool.free(slot);
+    }
+  }
+
+  #oldestTried(): number | undefined {
+    for (;;) {
+      const slot = this.#tried.peek();
+      if (slot === undefined || this.#pool.state[slot] !== RETIRED) return slot;
+      this.#tried.pop();
+      this.#pool.free(slot);
+    }
   }
 
   #mayLeave(slot: number, nowMs: number, permits: Permits): boolean {

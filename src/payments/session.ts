@@ -11,23 +11,12 @@
 import assert from 'node:assert/strict';
 import { HealthChecker } from '../cluster/health-checker.ts';
 import { Membership } from '../cluster/membership.ts';
-import type { Clock, Timer } from '../domain/clock.ts';
+import type { Clock } from '../domain/clock.ts';
 import { DEFAULT, FALLBACK, type ProcessorIndex } from '../domain/payment.ts';
 import type { Policy } from '../domain/settlement.ts';
-import { isSystemError } from '../domain/system-error.ts';
 import type { CircuitBreaker } from '../processors/circuit-breaker.ts';
 import type { Processors } from '../processors/port.ts';
-import {
-  type AcceptLog,
-  type FeedEvents,
-  type Joined,
-  type PeerFeed,
-  promised,
-  type Shared,
-  type Store,
-  StoreFault,
-} from '../storage/ports.ts';
-import { KnownIds } from './known-ids.ts';
+import { type Joined, promised, type Shared, type Store, type StoreFault } from '../storage/ports.ts';
 import { PaymentPool } from './payment-pool.ts';
 import { Worker, type WorkerEvents } from './worker.ts';
 
@@ -39,9 +28,6 @@ export interface SessionParts {
   readonly chance: () => number;
   readonly policy: Policy;
   readonly instance: string;
-  /** Opens this instance's log. Throws the system's errors, as all calls of a log and a feed do. */
-  readonly openLog: (joined: Joined) => AcceptLog;
-  readonly openFeed: (events: FeedEvents) => PeerFeed;
   readonly queueCapacity: number;
   /** Attempts at work at once. */
   readonly concurrency: number;
@@ -55,7 +41,7 @@ export type SessionEnd =
   /** The store has to be opened anew. */
   | { readonly is: 'store broken'; readonly fault: StoreFault };
 
-export interface SessionEvents extends Pick<WorkerEvents, 'settled' | 'attempted' | 'faulty'> {
+export interface SessionEvents extends Pick<WorkerEvents, 'settled' | 'attempted' | 'faulty' | 'decided'> {
   /** Writes may have been lost, so `count` payments were pinned that may have been sent. */
   lostWrites(count: number): void;
   /** Another session has to begin. */
@@ -67,36 +53,20 @@ export interface SessionEvents extends Pick<WorkerEvents, 'settled' | 'attempted
   figures(): string;
 }
 
-/**
- * How often the other instances' logs are read: well within the 100 ms in which a payment has to be known.
- */
-const FEED_MS = 50;
-/**
- * How often segments of which the store has everything are looked for, and the disk is made to have the rest:
- * where no `202` waits for that, a power loss costs so much.
- */
-const TIDY_MS = 1000;
-
 export class Session {
   readonly pool: PaymentPool;
-  readonly log: AcceptLog;
-  readonly feed: PeerFeed;
   readonly worker: Worker;
   readonly membership: Membership;
-  readonly knownIds: KnownIds;
   readonly generation: number;
   readonly #parts: SessionParts;
   readonly #checker: HealthChecker;
-  readonly #timers = new Set<Timer>();
   readonly #reported: [number, number] = [0, 0];
   #is: 'inert' | 'live' | 'ended' = 'inert';
 
-  /** Joins and brings what the log of an earlier session holds into the store. Throws `Unavailable`. */
+  /** Joins the others. Throws `Unavailable`. */
   static async join(parts: SessionParts): Promise<Session> {
     const { store, instance } = parts;
     const joined = await promised<Joined>(reply => store.join(instance, reply));
-    await promised<number>(reply => store.replay(instance, reply));
-    await promised<true>(reply => store.sync(reply));
     const shared = await promised<Shared>(reply => store.look(reply));
     const unsettled = shared.instances.find(({ name }) => name === instance)?.unsettled ?? 0;
     if (joined.pinned > 0) parts.events.lostWrites(joined.pinned);
@@ -110,15 +80,6 @@ export class Session {
     this.#parts = parts;
     this.generation = generation;
     this.pool = new PaymentPool(parts.queueCapacity);
-    this.knownIds = new KnownIds(store, clock);
-    this.log = parts.openLog(joined);
-    this.feed = parts.openFeed({
-      accepted: (id, other) => {
-        this.knownIds.add(id);
-        this.membership.heard(other);
-      },
-      missed: () => this.knownIds.load(),
-    });
     this.#checker = new HealthChecker(store, parts.processors, clock);
     const purged = (later: number): void => {
       assert(later > generation, 'a purge went back to an earlier generation');
@@ -131,7 +92,7 @@ export class Session {
       generation,
       parked: hasUnsettled,
       events: {
-        stored: segment => this.log.stored(segment),
+        decided: events.decided,
         settled: events.settled,
         attempted: events.attempted,
         faulty: events.faulty,
@@ -145,37 +106,25 @@ export class Session {
       fenced: () => this.#end({ is: 'fenced' }),
       broken: fault => this.#end({ is: 'store broken', fault }),
       died: events.died,
-      adopted: (from, payments) => {
-        events.adopted(from, payments.length);
-        this.worker.adopt(payments);
+      adopted: (from, count) => {
+        events.adopted(from, count);
+        this.worker.adopted();
       },
       checking: mine => {
         events.checking(mine);
         if (mine) this.#checker.start();
         else this.#checker.stop();
       },
-      room: () => this.worker.room,
       figures: events.figures,
     });
   }
 
-  /** Begins to work. Throws a system error when the logs cannot be read; the session has ended then. */
+  /** Begins to work. */
   start(): void {
     assert.equal(this.#is, 'inert');
     this.#is = 'live';
-    try {
-      this.log.removeEarlier();
-      this.feed.poll(this.generation);
-    } catch (error) {
-      this.#close();
-      this.log.close(false);
-      throw error;
-    }
     this.worker.start();
-    this.knownIds.load();
     this.membership.start();
-    this.#every(FEED_MS, () => this.#readFeed());
-    this.#every(TIDY_MS, () => this.#tidy());
   }
 
   /** Ends in good order: what is at work ends or is left in the store, and others may take over. */
@@ -183,25 +132,9 @@ export class Session {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.worker.stop(deadlineMs, () => {
       if (this.#is !== 'ended') this.#close();
-      this.#parts.store.sync(synced => {
-        this.log.close(synced === true && this.pool.size === 0);
-        this.#parts.store.leave(() => resolve());
-      });
+      this.#parts.store.leave(() => resolve());
     });
     return promise;
-  }
-
-  #every(delayMs: number, task: () => void): void {
-    const { clock } = this.#parts;
-    const again = (): void => {
-      this.#timers.delete(timer);
-      if (this.#is === 'ended') return;
-      task();
-      timer = clock.after(delayMs, again);
-      this.#timers.add(timer);
-    };
-    let timer = clock.after(delayMs, again);
-    this.#timers.add(timer);
   }
 
   #learn(shared: Shared): void {
@@ -220,8 +153,6 @@ export class Session {
   #end(end: SessionEnd): void {
     if (this.#is === 'ended') return;
     this.#close();
-    this.log.write();
-    this.log.close(false);
     this.#parts.events.ended(end);
   }
 
@@ -229,27 +160,5 @@ export class Session {
     this.#is = 'ended';
     this.worker.close();
     this.membership.close();
-    this.knownIds.close();
-    this.feed.close();
-    for (const timer of this.#timers) timer.cancel();
-  }
-
-  #readFeed(): void {
-    try {
-      this.feed.poll(this.generation);
-    } catch (error) {
-      if (!isSystemError(error)) throw error;
-      // An instance that cannot read its peers' logs could miss a conflicting amount, so it stops accepting.
-      this.#end({ is: 'store broken', fault: new StoreFault('broken', error.message) });
-    }
-  }
-
-  #tidy(): void {
-    const numbers = this.log.removable();
-    this.log.keep();
-    if (numbers.length === 0) return;
-    this.#parts.store.sync(answer => {
-      if (answer === true && this.#is !== 'ended') this.log.remove(numbers);
-    });
   }
 }

@@ -2,8 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DEFAULT, FALLBACK, PINNED, SENT, SETTLED } from '../domain/payment.ts';
 import { StoreFault } from '../storage/ports.ts';
-import { type WriterStand, writerStand } from '../testing/store-stand.ts';
+import { writerStand } from '../testing/store-stand.ts';
 import type { PaymentPool } from './payment-pool.ts';
+
+/** Rows of a page that is full. */
+const PAGE_ROWS = 1024;
 
 /** An attempt on `to` begins, as far as the store learns of it. */
 function intend(pool: PaymentPool, slot: number, to: typeof DEFAULT | typeof FALLBACK = DEFAULT): void {
@@ -71,39 +74,92 @@ test('one batch is on its way at a time, and the next one gathers meanwhile', ()
 });
 
 for (const reason of ['busy', 'full'] as const) {
-  test(`a batch for which the store was ${reason} is sent again as it was, before any later one`, () => {
+  test(`what the store was ${reason} for is sent again as it was, before anything later, without what was new`, () => {
     const stand = writerStand();
     const { writer, pool } = stand;
-    const slot = stand.stored(1);
+    const [one, two] = [stand.stored(1), stand.stored(2)];
     stand.fault = call => (call === 'write' ? new StoreFault(reason, 'not now') : undefined);
-    intend(pool, slot);
-    writer.mark(slot);
-    writer.whenWritten(() => {});
+    intend(pool, one);
+    writer.mark(one, true);
+    writer.put(stand.add(3));
+    writer.attempt(two, 3, 5, 0);
+    writer.submit();
+    // What happens meanwhile waits behind it, but for what is new.
+    const four = stand.add(4);
+    writer.put(four);
+    pool.state[two] = SETTLED;
+    writer.settle(two, 0);
     stand.pass(1);
-    // What happens meanwhile, settlements included, waits behind it.
-    writer.put(stand.add(2));
-    pool.state[slot] = SETTLED;
-    writer.settle(slot, 0);
+    assert.deepEqual(stand.reported, ['3 refused', '4 refused', reason]);
+    assert.deepEqual(stand.kinds(), ['MARK 1, INSERT 3, ATTEMPT 2']);
     writer.submit();
     stand.pass(1000);
-    const refused = stand.writes.length;
-    assert.ok(refused >= 2, 'it was never sent again');
-    assert.deepEqual(new Set(stand.kinds()), new Set(['MARK 1']));
-    for (const { rows } of stand.writes) assert.deepEqual(rows, stand.writes[0]!.rows);
-    assert.deepEqual(new Set(stand.reported), new Set([reason]));
+    const again = stand.writes.slice(1);
+    assert.ok(again.length >= 2, 'it is sent again and again');
+    const [whole] = stand.writes;
+    for (const { rows, isFlushed } of again) {
+      assert.deepEqual(rows, [whole!.rows[0], whole!.rows[2]]);
+      assert.equal(isFlushed, true);
+    }
+    assert.deepEqual(new Set(stand.reported.slice(3)), new Set([reason]));
 
     stand.fault = () => undefined;
+    stand.reported.length = 0;
+    const refused = stand.writes.length;
     stand.pass(1000);
-    assert.deepEqual(stand.kinds().slice(refused), ['MARK 1', 'INSERT 2, SETTLE 1']);
-    assert.deepEqual(stand.reported.slice(refused), [
-      'well',
-      '1 written, sent',
-      'well',
-      '2 written',
-      '1 written',
-    ]);
+    assert.deepEqual(stand.kinds().slice(refused), ['MARK 1, ATTEMPT 2', 'SETTLE 2']);
+    assert.deepEqual(stand.reported, ['well', '1 written, sent', 'well', '2 written']);
+    writer.put(four);
+    writer.submit();
+    stand.pass(1);
+    assert.deepEqual(stand.reported.slice(4), ['well', '4 written']);
+  });
+
+  test(`while the store is ${reason}, nothing new is taken; once it takes anything, all is`, () => {
+    const stand = writerStand();
+    const { writer, pool } = stand;
+    assert.equal(writer.isAccepting, true);
+    stand.fault = call => (call === 'write' ? new StoreFault(reason, 'not now') : undefined);
+    const slot = stand.add(1);
+    writer.put(slot);
+    writer.submit();
+    stand.pass(1);
+    assert.deepEqual(stand.reported, ['1 refused', reason]);
+    assert.deepEqual([writer.isAccepting, writer.pending, pool.storing[slot]], [false, 0, 0]);
+    // Nothing is left to be written, but whether the store takes anything has to be found out.
+    stand.pass(1000);
+    assert.equal(writer.isAccepting, false);
+    stand.fault = () => undefined;
+    stand.pass(1000);
+    assert.equal(writer.isAccepting, true);
+    assert.equal(stand.reported.at(-1), 'well');
+    // The same slot can be put again.
+    writer.put(slot);
+    writer.submit();
+    stand.pass(1);
+    assert.equal(stand.reported.at(-1), '1 written');
   });
 }
+
+test('a refused payment takes the intent in its own row with it', () => {
+  const stand = writerStand();
+  const { writer, pool } = stand;
+  const older = stand.stored(1);
+  const slot = stand.add(2);
+  writer.put(slot);
+  intend(pool, slot);
+  writer.mark(slot);
+  intend(pool, older);
+  writer.mark(older);
+  stand.fault = call => (call === 'write' ? new StoreFault('full', 'not now') : undefined);
+  writer.submit();
+  stand.pass(1);
+  assert.deepEqual(stand.reported, ['2 refused', 'full']);
+  stand.fault = () => undefined;
+  stand.pass(1000);
+  assert.deepEqual(stand.kinds().slice(-1), ['MARK 1']);
+  assert.equal(stand.state.payments.size, 1);
+});
 
 test("a first attempt's intent is part of the payment's own row as long as that has not left", () => {
   const stand = writerStand();
@@ -139,14 +195,14 @@ test('once its own row has left, what happens to a payment is a row of its own',
   assert.deepEqual(stand.kinds(), ['INSERT 1', 'MARK 1']);
 });
 
-test('a payment of another instance is reported as known', () => {
+test('a payment that the store has is reported as known, or as one of another amount', () => {
   const stand = writerStand();
-  const slot = stand.stored(1);
-  stand.pool.free(slot);
+  for (const number of [1, 2]) stand.pool.free(stand.stored(number));
   stand.writer.put(stand.add(1));
-  stand.writer.whenWritten(() => {});
+  stand.writer.put(stand.add(2, 1991));
+  stand.writer.submit();
   stand.pass(1);
-  assert.deepEqual(stand.reported, ['well', '1 known']);
+  assert.deepEqual(stand.reported, ['well', '1 known', '2 other amount']);
 });
 
 test('a batch asks for the disk only if one of its rows does', () => {
@@ -166,89 +222,44 @@ test('a batch asks for the disk only if one of its rows does', () => {
   );
 });
 
-/** How long after an earlier batch one leaves to which `record` has added something. */
-function waitedMs(record: (stand: WriterStand, slot: number) => void): number {
-  const stand = writerStand();
-  const slot = stand.stored(1);
-  const startMs = stand.loop.nowMs;
-  record(stand, slot);
-  stand.writer.submit();
-  stand.pass(1000);
-  assert.equal(stand.writes.length, 1);
-  return stand.writes[0]!.atMs - startMs;
-}
-
-test('a page for which nobody waits leaves later than an urgent one, which leaves later than one that is awaited', () => {
-  const lazyMs = waitedMs(({ writer, add }) => writer.put(add(2)));
-  const urgentMs = waitedMs(({ writer }, slot) => writer.mark(slot));
-  assert.ok(lazyMs > urgentMs && urgentMs > 5, `${lazyMs} and ${urgentMs} ms`);
-  const awaitedMs = waitedMs(({ writer, add }) => {
-    writer.put(add(2));
-    writer.whenWritten(() => {});
-  });
-  assert.equal(awaitedMs, 0);
-  const settlingMs = waitedMs(({ writer, pool }, slot) => {
-    pool.state[slot] = SETTLED;
-    writer.settle(slot, 0);
-  });
-  assert.equal(settlingMs, 0);
-});
-
-test('what becomes urgent while it waits does not wait as long as it would have', () => {
-  const startedMs = waitedMs(({ writer, add, pass }, slot) => {
-    writer.put(add(2));
-    writer.submit();
-    pass(1);
-    writer.mark(slot);
-  });
-  assert.equal(
-    startedMs,
-    waitedMs(({ writer }, slot) => writer.mark(slot)),
-  );
-});
-
-test('the first page waits for nothing', () => {
-  const stand = writerStand();
-  stand.writer.put(stand.add(1));
-  stand.writer.submit();
-  assert.equal(stand.writes.length, 1);
-});
-
-/** Rows that a page takes before it leaves although its time has not come. */
-function rowsUntilFull(record: (stand: WriterStand, slot: number) => void): number {
-  const stand = writerStand({}, 4096);
-  const slot = stand.stored(1);
-  for (let rows = 1; rows < 4000; rows++) {
-    record(stand, slot);
-    const isDue = stand.writer.isDue;
-    stand.writer.submit();
-    if (stand.writes.length === 0) continue;
-    assert.equal(isDue, true);
-    assert.equal(stand.writes[0]!.rows.length, rows);
-    return rows;
-  }
-  return assert.fail('it is never full');
-}
-
-test('a page that is full does not wait, and an urgent one is full with fewer rows', () => {
-  let number = 1;
-  const lazy = rowsUntilFull(({ writer, add }) => writer.put(add(++number)));
-  const urgent = rowsUntilFull(({ writer }, slot) => writer.mark(slot));
-  assert.ok(lazy > urgent && urgent > 1, `${lazy} and ${urgent} rows`);
-});
-
-test('submitting is due only where no timer and no answer of the store will see to it', () => {
+test('a page leaves as soon as it is submitted, and not before', () => {
   const stand = writerStand();
   const { writer } = stand;
   writer.put(stand.add(1));
-  assert.equal(writer.isDue, true);
+  stand.pass(1000);
+  assert.equal(stand.writes.length, 0);
   writer.submit();
-  writer.put(stand.add(2));
-  assert.equal(writer.isDue, false, 'the store is at work');
+  assert.deepEqual(stand.kinds(), ['INSERT 1']);
+});
+
+test('a page that is full leaves by itself', () => {
+  const stand = writerStand({}, 4096);
+  const { writer } = stand;
+  let number = 0;
+  while (stand.writes.length === 0 && number < 4000) writer.put(stand.add(++number));
+  const [page] = stand.writes;
+  assert.equal(page?.rows.length, number - 1, 'the row that had no room any more is in the next one');
+  assert.equal(writer.pending, number);
+});
+
+test('where a full page leaves, the disk is asked for with the page that has the row', () => {
+  const stand = writerStand({}, 4096);
+  const { writer } = stand;
+  const slot = stand.stored(1);
+  let number = 1;
+  while (writer.pending < PAGE_ROWS) writer.put(stand.add(++number));
+  assert.equal(stand.writes.length, 0);
+  writer.mark(slot, true);
+  assert.equal(stand.writes.length, 1, 'the page was full');
+  writer.submit();
   stand.pass(1);
-  assert.equal(writer.isDue, false, 'a timer is set');
-  stand.pass(200);
-  assert.equal(writer.pending, 0);
+  assert.deepEqual(
+    stand.writes.map(({ rows, isFlushed }) => [rows.at(-1)!.kind, isFlushed]),
+    [
+      ['INSERT', false],
+      ['MARK', true],
+    ],
+  );
 });
 
 test('a waiter is called after everything that was recorded before, and for nothing that was recorded later', () => {
@@ -278,11 +289,15 @@ test('a waiter is called after everything that was recorded before, and for noth
   assert.deepEqual(called, [[], [1], [1, 2]]);
 });
 
+const busy = (call: string): StoreFault | undefined =>
+  call === 'write' ? new StoreFault('busy', 'not now') : undefined;
+
 test('a waiter for a batch that the store refused waits until it is written', () => {
   const stand = writerStand();
-  stand.fault = call => (call === 'write' ? new StoreFault('busy', 'not now') : undefined);
+  const slot = stand.stored(1);
+  stand.fault = busy;
   let isCalled = false;
-  stand.writer.put(stand.add(1));
+  stand.writer.mark(slot);
   stand.writer.whenWritten(() => {
     isCalled = true;
   });
@@ -291,4 +306,19 @@ test('a waiter for a batch that the store refused waits until it is written', ()
   stand.fault = () => undefined;
   stand.pass(1000);
   assert.equal(isCalled, true);
+});
+
+test('a waiter for new payments that are refused is called, whichever page they were in', () => {
+  const stand = writerStand();
+  stand.storeMs = 5;
+  stand.fault = busy;
+  const called: number[] = [];
+  for (const page of [1, 2]) {
+    stand.writer.put(stand.add(page));
+    stand.writer.whenWritten(() => void called.push(page));
+  }
+  stand.pass(100);
+  stand.fault = () => undefined;
+  stand.pass(1000);
+  assert.deepEqual(called, [1, 2]);
 });

@@ -6,7 +6,7 @@
  * of what happened to a payment is the order in which the store learns of it.
  */
 import assert from 'node:assert/strict';
-import type { Clock, Timer } from '../domain/clock.ts';
+import type { Clock } from '../domain/clock.ts';
 import { SETTLED } from '../domain/payment.ts';
 import {
   ACCEPTED_AT,
@@ -19,6 +19,8 @@ import {
   INSERT,
   KIND,
   MARK,
+  NEXT,
+  ORIGIN,
   PROCESSOR,
   REQUESTED_AT,
   SEQ,
@@ -30,25 +32,20 @@ import {
 import { type Store, StoreFault } from '../storage/ports.ts';
 import { NONE, type PaymentPool } from './payment-pool.ts';
 
-/**
- * A page is handed over when it is worth a transaction, which costs some 0.3 ms of CPU whether it holds one
- * payment or a hundred, or when it has waited long enough. Settlements do not wait. Attempts that left
- * together end together, so that they share a page all the same. Rows that nothing waits for can wait longer:
- * the others have the payments from the log already, and only look-ups by id need them in the store.
- */
-const PAGE_ROWS = 32;
-const PAGE_MS = 20;
-const LAZY_PAGE_ROWS = 1024;
-const LAZY_PAGE_MS = 100;
+/** A page is one write of the store: at most so many rows, well within what its log takes at once. */
+const PAGE_ROWS_MAX = 1024;
 
 /** How long to wait before a batch that the store refused is sent again. */
 const RETRY_MS = 200;
 
 export interface StoreWriterEvents {
   /**
-   * A row was written: `result` is a seq, DONE or KNOWN; `sent`: the row says that the payment is being sent.
+   * A row was written: `result` is a seq, DONE, KNOWN or OTHER_AMOUNT; `sent`: it says that the payment is
+   * being sent.
    */
   written(slot: number, kind: number, result: number, sent: boolean): void;
+  /** The store cannot take a new payment now: nothing of it was kept. */
+  refused(slot: number): void;
   /** The store is of a later generation: everything before it is forgotten. */
   purged(generation: number): void;
   /** This instance was declared dead. */
@@ -63,10 +60,6 @@ interface Page {
   readonly slots: number[];
   /** Called once this page is written. */
   readonly waiters: (() => void)[];
-  /** Attempts wait for it, or it says how some ended. */
-  urgent: boolean;
-  /** It holds settlements, which the processors' books have already: an auditor may ask any instance now. */
-  settles: boolean;
 }
 
 export class StoreWriter {
@@ -81,9 +74,8 @@ export class StoreWriter {
   #page: Page;
   /** The page that the store has at present, or that waits to be sent again. */
   #outstanding: Page | undefined;
-  #submittedMs = -Infinity;
-  #timer: Timer | undefined;
-  #timerAtMs = Infinity;
+  /** The store refused the outstanding page, which waits to be sent again. */
+  #isRefused = false;
   #closed = false;
 
   constructor(
@@ -109,23 +101,13 @@ export class StoreWriter {
     return this.#page.batch.count + (this.#outstanding?.batch.count ?? 0);
   }
 
-  /** Whether `submit` has something to do that no timer and no answer of the store will see to. */
-  get isDue(): boolean {
-    if (this.#outstanding !== undefined) return false;
-    const { batch, urgent } = this.#page;
-    return this.#timer === undefined || batch.count >= (urgent ? PAGE_ROWS : LAZY_PAGE_ROWS);
-  }
-
   /** A payment that the store does not know yet. */
   put(slot: number): void {
     const pool = this.#pool;
     assert(pool.seq[slot] === 0 && this.#putRow[slot] === NONE, 'a payment is put twice');
     const start = this.#row(INSERT, slot);
+    pool.origin[slot] = this.#epoch;
     const { rows } = this.#page.batch;
-    rows[start + ID] = pool.words[slot * 4]!;
-    rows[start + ID + 1] = pool.words[slot * 4 + 1]!;
-    rows[start + ID + 2] = pool.words[slot * 4 + 2]!;
-    rows[start + ID + 3] = pool.words[slot * 4 + 3]!;
     rows[start + CENTS] = pool.cents[slot]!;
     rows[start + ACCEPTED_AT] = pool.acceptedAtMs[slot]!;
     this.#fill(start, slot);
@@ -139,14 +121,14 @@ export class StoreWriter {
   mark(slot: number, isFlushed = false): void {
     const start = this.#putRow[slot]!;
     assert(start !== NONE || this.#pool.seq[slot]! > 0, 'the store cannot know which payment is meant');
-    this.#page.urgent = true;
+    const row = start === NONE ? this.#row(MARK, slot) : start;
+    // After the row: a full page has left without it.
     this.#page.batch.isFlushed ||= isFlushed;
-    this.#fill(start === NONE ? this.#row(MARK, slot) : start, slot);
+    this.#fill(row, slot);
   }
 
   settle(slot: number, settledAtMs: number): void {
     assert(this.#pool.seq[slot]! > 0, 'a settlement of a payment that the store does not have');
-    this.#page.settles = true;
     const start = this.#row(SETTLE, slot);
     const { rows } = this.#page.batch;
     this.#fill(start, slot);
@@ -161,38 +143,34 @@ export class StoreWriter {
     const { rows } = this.#page.batch;
     this.#fill(start, slot);
     rows[start + STATE] = outcome;
+    rows[start + NEXT] = this.#pool.state[slot]!;
     rows[start + CENTS] = durationMs;
     rows[start + ACCEPTED_AT] = endedAtMs;
   }
 
-  /**
-   * Hands the gathered rows to the store, when it is time and the store is not at work on an earlier page.
-   */
+  /** Whether the store takes new payments, as far as is known. */
+  get isAccepting(): boolean {
+    return !this.#isRefused;
+  }
+
+  /** Hands the gathered rows to the store, unless it is at work on an earlier page. */
   submit(): void {
     const page = this.#page;
     if (page.batch.count === 0 || this.#outstanding !== undefined || this.#closed) return;
-    const nowMs = this.#clock.monotonicMs();
-    const dueMs = this.#submittedMs + (page.urgent ? PAGE_MS : LAZY_PAGE_MS);
-    const isFull = page.batch.count >= (page.urgent ? PAGE_ROWS : LAZY_PAGE_ROWS);
-    if (dueMs > nowMs && !isFull && !page.settles && page.waiters.length === 0) {
-      this.#submitAt(dueMs, nowMs);
-      return;
-    }
-    this.#submittedMs = nowMs;
     for (const slot of page.slots) {
       if (slot === NONE || this.#putRow[slot] === NONE) continue;
       this.#putRow[slot] = NONE;
       this.#pool.storing[slot] = 1;
     }
     this.#page = this.#newPage();
-    assert.equal(this.#outstanding, undefined, 'two pages on their way');
     this.#outstanding = page;
     this.#write(page);
   }
 
   /** Calls `then` once everything recorded so far is in the store. */
   whenWritten(then: () => void): void {
-    if (this.#page.batch.count > 0) {
+    if (this.#closed) then();
+    else if (this.#page.batch.count > 0) {
       this.#page.waiters.push(then);
       this.submit();
     } else if (this.#outstanding !== undefined) this.#outstanding.waiters.push(then);
@@ -202,19 +180,8 @@ export class StoreWriter {
   /** Nothing is written any more, and all waiters are called. */
   close(): void {
     this.#closed = true;
-    this.#timer?.cancel();
     const waiters = [...this.#page.waiters, ...(this.#outstanding?.waiters ?? [])];
     for (const waiter of waiters) waiter();
-  }
-
-  #submitAt(dueMs: number, nowMs: number): void {
-    if (this.#timer !== undefined && this.#timerAtMs <= dueMs) return;
-    this.#timer?.cancel();
-    this.#timerAtMs = dueMs;
-    this.#timer = this.#clock.after(dueMs - nowMs, () => {
-      this.#timer = undefined;
-      this.submit();
-    });
   }
 
   #newPage(): Page {
@@ -222,12 +189,11 @@ export class StoreWriter {
       batch: new Batch(this.#epoch, this.#generation),
       slots: [],
       waiters: [],
-      urgent: false,
-      settles: false,
     };
   }
 
   #row(kind: number, slot: number): number {
+    if (this.#page.batch.count >= PAGE_ROWS_MAX) this.submit();
     this.#page.slots.push(slot);
     return this.#page.batch.add(kind);
   }
@@ -236,6 +202,8 @@ export class StoreWriter {
     const pool = this.#pool;
     const { rows } = this.#page.batch;
     rows[start + SEQ] = pool.seq[slot]!;
+    for (let word = 0; word < 4; word++) rows[start + ID + word] = pool.words[slot * 4 + word]!;
+    rows[start + ORIGIN] = pool.origin[slot]!;
     rows[start + STATE] = pool.state[slot]!;
     rows[start + PROCESSOR] = pool.attempts[slot]! > 0 ? pool.processor[slot]! : NONE;
     rows[start + REQUESTED_AT] = pool.requestedAtMs[slot]!;
@@ -252,8 +220,10 @@ export class StoreWriter {
       }
       assert.equal(this.#outstanding, page, 'an answer to another page');
       this.#outstanding = undefined;
+      this.#isRefused = false;
       this.#events.faulty(undefined);
       if (answer.generation > this.#generation) {
+        for (const waiter of page.waiters) waiter();
         this.#events.purged(answer.generation);
         return;
       }
@@ -281,9 +251,45 @@ export class StoreWriter {
       this.#events.fenced();
       return;
     }
+    this.#isRefused = true;
+    const rest = this.#withoutNew(page);
+    this.#outstanding = rest;
+    this.#refuseNew();
     this.#events.faulty(fault);
     this.#clock.after(RETRY_MS, () => {
-      if (!this.#closed) this.#write(page);
+      if (!this.#closed) this.#write(rest);
     });
+  }
+
+  /** The same page without the payments that it was to bring to the store: their clients are refused. */
+  #withoutNew(page: Page): Page {
+    const rest: Page = { ...this.#newPage(), waiters: page.waiters };
+    rest.batch.isFlushed = page.batch.isFlushed;
+    const { rows } = page.batch;
+    const refused = new Set<number>();
+    for (const [row, slot] of page.slots.entries()) {
+      const start = row * COLUMNS;
+      if (rows[start + KIND] === INSERT) refused.add(slot);
+      else {
+        rest.slots.push(slot);
+        const copy = rest.batch.add(rows[start + KIND]!);
+        rest.batch.rows.set(rows.subarray(start, start + COLUMNS), copy);
+      }
+    }
+    for (const slot of refused) {
+      this.#pool.storing[slot] = 0;
+      this.#events.refused(slot);
+    }
+    return rest;
+  }
+
+  /**
+   * Those that came in meanwhile are refused as well: nothing can be promised while the store takes nothing.
+   */
+  #refuseNew(): void {
+    for (const slot of this.#page.slots) if (slot !== NONE) this.#putRow[slot] = NONE;
+    this.#page = this.#withoutNew(this.#page);
+    // Nothing may come that would have this page leave.
+    if (this.#page.batch.count === 0) this.#outstanding?.waiters.push(...this.#page.waiters.splice(0));
   }
 }

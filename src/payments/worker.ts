@@ -18,19 +18,19 @@
  */
 import assert from 'node:assert/strict';
 import type { Clock, Timer } from '../domain/clock.ts';
-import type { StoredPayment } from '../domain/payment.ts';
 import type { Policy } from '../domain/settlement.ts';
 import type { CircuitBreaker } from '../processors/circuit-breaker.ts';
 import type { Processors } from '../processors/port.ts';
 import { INSERT, SETTLE } from '../storage/batch.ts';
-import { KNOWN, type Store, type StoreFault } from '../storage/ports.ts';
+import { KNOWN, OTHER_AMOUNT, type Store, type StoreFault } from '../storage/ports.ts';
+import { ACCEPTED, type Acceptance, CONFLICT, UNAVAILABLE } from './api.ts';
 import { type AttemptEvents, Attempts } from './attempts.ts';
 import { DispatchGate } from './dispatch-gate.ts';
 import { Overflow } from './overflow.ts';
 import { NONE, type PaymentPool } from './payment-pool.ts';
 import { ReadyQueue } from './ready-queue.ts';
 import { RetrySchedule } from './retry-schedule.ts';
-import { StoreWriter } from './store-writer.ts';
+import { StoreWriter, type StoreWriterEvents } from './store-writer.ts';
 
 export interface WorkerParts {
   readonly pool: PaymentPool;
@@ -51,8 +51,8 @@ export interface WorkerParts {
 }
 
 export interface WorkerEvents extends AttemptEvents {
-  /** The store has a payment that the log segment `segment` was keeping. */
-  stored(segment: number): void;
+  /** What the store said of a payment that came in here. */
+  decided(slot: number, acceptance: Acceptance): void;
   /** The store is of a later generation: everything here was purged. */
   purged(generation: number): void;
   fenced(): void;
@@ -80,12 +80,14 @@ export class Worker {
     const ready = new ReadyQueue(pool, policy);
     const retries = new RetrySchedule(pool, clock, chance, policy);
     const gate = new DispatchGate(concurrency, breakers);
-    const writer = new StoreWriter(pool, store, clock, epoch, generation, {
+    const written: StoreWriterEvents = {
       written: (slot, kind, result, sent) => this.#written(slot, kind, result, sent),
+      refused: slot => this.#notTaken(slot, UNAVAILABLE),
       purged: later => events.purged(later),
       fenced: () => events.fenced(),
       faulty: fault => events.faulty(fault),
-    });
+    };
+    const writer = new StoreWriter(pool, store, clock, epoch, generation, written);
     this.#parts = parts;
     this.#pool = pool;
     this.#writer = writer;
@@ -101,28 +103,33 @@ export class Worker {
     this.#wake();
   }
 
-  /** A payment was accepted: it has a slot, and the log keeps it. */
+  /** A payment came in: it has a slot, and the store decides on it with the next `write`. */
   enter(slot: number): void {
     assert(!this.#closed);
     this.#gate.accepted(this.#parts.clock.monotonicMs());
     this.#writer.put(slot);
-    const park = this.#overflow.takes(slot);
-    // What keeps an earlier one from leaving keeps this one too, and wakes the worker when it is over. While
-    // payments only pile up, a turn of the worker for each of them would cost as much as reading it.
-    const isHeldUp = park || this.#ready.fresh > 0;
-    if (!park) this.#ready.enter(slot);
-    if (!isHeldUp || this.#writer.isDue) this.#wake();
-  }
-
-  /** Payments that the store holds and that are ours now, having been another instance's. */
-  adopt(payments: readonly StoredPayment[]): void {
-    this.#overflow.adopt(payments);
+    if (!this.#overflow.takes(slot)) this.#ready.enter(slot);
     this.#wake();
   }
 
-  /** Room for more payments from the store or from a dead instance. */
-  get room(): number {
-    return this.#overflow.room;
+  /** Whether the store takes new payments from here, as far as is known. */
+  get isAccepting(): boolean {
+    return !this.#closed && this.#writer.isAccepting;
+  }
+
+  /** Hands what came in to the store, with the intents of the attempts that may leave at once. */
+  write(): void {
+    if (this.#closed) return;
+    const nowMs = this.#parts.clock.monotonicMs();
+    this.#gate.beginTurn(nowMs);
+    if (!this.#stopping) this.#startSome(nowMs);
+    this.#writer.submit();
+  }
+
+  /** The store holds more payments that are ours, having been another instance's. */
+  adopted(): void {
+    this.#overflow.adopted();
+    this.#wake();
   }
 
   /** Calls `then` once everything recorded so far is in the store. */
@@ -210,14 +217,25 @@ export class Worker {
   #written(slot: number, kind: number, result: number, sent: boolean): void {
     const pool = this.#pool;
     if (kind === INSERT) {
-      this.#parts.events.stored(pool.segment[slot]!);
-      pool.segment[slot] = NONE;
-      assert(result > 0 || result === KNOWN, 'a row of this generation was forgotten');
-      if (result > 0) pool.seq[slot] = result;
+      if (result <= 0) {
+        assert(result === KNOWN || result === OTHER_AMOUNT, 'a row of this generation was forgotten');
+        this.#notTaken(slot, result === KNOWN ? ACCEPTED : CONFLICT);
+        return;
+      }
+      pool.seq[slot] = result;
+      this.#parts.events.decided(slot, ACCEPTED);
     }
     if (kind === SETTLE || (kind === INSERT && this.#overflow.stored(slot, result))) pool.free(slot);
     else if (result === KNOWN) this.#attempts.notOurs(slot);
     else if (sent) this.#attempts.sendSoon(slot);
+    this.#wake();
+  }
+
+  /** A payment that came in here is not ours to settle. */
+  #notTaken(slot: number, acceptance: Acceptance): void {
+    this.#parts.events.decided(slot, acceptance);
+    if (this.#overflow.stored(slot, KNOWN)) this.#pool.free(slot);
+    else this.#attempts.notOurs(slot);
     this.#wake();
   }
 

@@ -14,6 +14,9 @@ import {
   zeroOrOne,
 } from './grammar.ts';
 
+/** What has to have happened before a payment is acknowledged. */
+export type AckAfter = 'parse' | 'commit' | 'flush';
+
 export type Config = ReturnType<typeof readConfig>;
 
 export type Listen =

@@ -136,7 +136,7 @@ export class Clients {
   }
 
   #send(id: string, cents: number, tries = 0): void {
-    const { invariants, eventLoop, plan, trace, disk } = this.#world;
+    const { invariants, plan, trace, disk } = this.#world;
     const faultInjector = this.#faultInjector;
     const payment = invariants.sent(id, cents);
     const instance = this.#choose();
@@ -149,7 +149,6 @@ export class Clients {
       return;
     }
     const { process } = instance;
-    const arrivedAtMs = eventLoop.nowMs;
     trace.say(id, instance.name, () => `is sent ${cents} cents`);
     const words = idTextWords(id);
     this.#pending += 1;
@@ -158,10 +157,9 @@ export class Clients {
       this.#pending -= 1;
       trace.say(id, instance.name, () => `tells the client ${told} for ${cents} cents`);
       if (told === 202) {
-        const heldSinceMs = instance.heldSinceMs(words);
         // With `flush` nothing that an earlier 202 promised can be lost with the disk.
         const isUnaware = plan.ackAfter !== 'flush' && instance.joinedMount < disk.mount;
-        const said = { cents, process: process!, generation, arrivedAtMs, heldSinceMs, isUnaware };
+        const said = { cents, process: process!, generation, isUnaware };
         invariants.acknowledge(payment, said);
       } else if (told === 409) {
         if (payment.amounts.size === 1) invariants.fail(id, '409, though every request had the same amount');

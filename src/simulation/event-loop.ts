@@ -15,8 +15,6 @@ export class Process {
   readonly life: number;
   alive = true;
   stopped = false;
-  /** It has not been stopped since. */
-  awakeSinceMs = -Infinity;
   /** It ended a session at least once, and joined anew. */
   rejoined = false;
   /** Its instance is between two sessions. */
@@ -96,7 +94,6 @@ export class EventLoop {
   /** Lets a stopped process go on: what came due meanwhile happens now. */
   resume(process: Process): void {
     process.stopped = false;
-    process.awakeSinceMs = this.nowMs;
     for (const event of process.held) {
       event.atMs = this.nowMs;
       event.order = this.#order++;

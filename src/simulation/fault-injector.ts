@@ -2,11 +2,11 @@
  * Everything that goes wrong: strikes by the rates of the plan while the bad phase lasts, and mends it all at
  * its end.
  */
-import { idText, type ProcessorIndex } from '../domain/payment.ts';
+import type { ProcessorIndex } from '../domain/payment.ts';
 import { isSystemError } from '../domain/system-error.ts';
 import { Unavailable } from '../domain/unavailable.ts';
 import { type Faults, NO_FAULTS, OTHER_FAULTS, POST_FAULTS } from '../processor-simulator/faults.ts';
-import { type Store, StoreFault } from '../storage/ports.ts';
+import { type Store, StoreFault, StoreOpenError } from '../storage/ports.ts';
 import type { Dice } from './dice.ts';
 import type { DiskFaults } from './disk.ts';
 import type { Kind } from './plan.ts';
@@ -65,47 +65,33 @@ export class FaultInjector {
 
   storeDelayMs(): number {
     const { storeDelayMs } = this.#world.plan;
-    const slowMs = this.#inSpell('storeSlow') ? this.#dice.between(20, 600) : 0;
+    const isSlow = this.#inSpell('storeSlow');
+    const slowMs = isSlow ? this.#dice.between(20, 600) : 0;
     return storeDelayMs === 0 && slowMs === 0 ? 0 : this.#dice.between(0.5, 1.5) * storeDelayMs + slowMs;
   }
 
   storeFault(call: keyof Store): StoreFault | undefined {
-    if (call === 'write' && this.#inSpell('storeFull')) {
-      this.met('storeFull');
-      return new StoreFault('full', 'the modelled store is full');
-    }
-    if (this.#inSpell('storeBusy')) {
-      this.met('storeBusy');
-      return new StoreFault('busy', 'the modelled store is busy');
-    }
-    if (this.#inSpell('storeBroken')) {
-      this.met('storeBroken');
-      return new StoreFault('broken', 'the modelled store is broken');
-    }
-    return undefined;
+    const is = (reason: StoreFault['reason']): StoreFault =>
+      new StoreFault(reason, `the modelled store is ${reason}`);
+    if (call === 'write' && this.#meets('storeFull')) return is('full');
+    if (this.#meets('storeBusy')) return is('busy');
+    return this.#meets('storeBroken') ? is('broken') : undefined;
   }
 
   readonly diskFaults: DiskFaults = {
-    write: () => {
-      if (this.#inSpell('logFull')) {
-        this.met('logFull');
-        return 'refused';
-      }
-      if (this.#inSpell('logTorn')) {
-        this.met('logTorn');
-        return 'torn';
-      }
-      return 'none';
-    },
-    create: () => this.#inSpell('logFull'),
-    truncate: () => this.#inSpell('logTorn'),
-    sync: () => {
-      if (!this.#inSpell('flushFails')) return false;
-      this.met('flushFails');
-      return true;
-    },
+    write: () => (this.#meets('logFull') ? 'refused' : this.#meets('logTorn') ? 'torn' : 'none'),
+    create: () => this.#meets('logFull'),
+    open: () => false,
+    sync: () => this.#meets('flushFails'),
     syncMs: () => this.#dice.between(0.1, 3),
   };
+
+  /** Whether a spell of this kind is at work, and strikes now. */
+  #meets(kind: Kind): boolean {
+    if (!this.#inSpell(kind)) return false;
+    this.met(kind);
+    return true;
+  }
 
   /** Starts an instance, perhaps not for long. */
   start(instance: SimulatedBackend): void {
@@ -182,42 +168,16 @@ export class FaultInjector {
 
   /** A process died: of a signal, or of an error. It is started again after a while. */
   died(instance: SimulatedBackend, error: unknown): void {
-    const expected = error === undefined || isSystemError(error) || error instanceof Unavailable;
+    const expected =
+      error === undefined ||
+      isSystemError(error) ||
+      error instanceof Unavailable ||
+      error instanceof StoreOpenError;
     if (!expected) {
       const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
       this.#world.invariants.fail(undefined, `${instance.name} died of an error: ${text}`);
     }
-    this.#forgetUnkept(instance);
     this.#startLater(instance);
-  }
-
-  /** What only its memory held is lost to an instance that joins anew, as if it had died. */
-  rejoins(instance: SimulatedBackend): void {
-    this.#forgetUnkept(instance);
-  }
-
-  /** With `parse` a payment lives in memory until the store or the log has it. */
-  #forgetUnkept(instance: SimulatedBackend): void {
-    const { invariants, memory, plan } = this.#world;
-    if (plan.ackAfter !== 'parse') return;
-    const logged = this.#logged();
-    for (const payment of invariants.payments.values()) {
-      if (!payment.owed || memory.payments.has(payment.id)) continue;
-      if (!payment.acknowledged.some(({ process }) => process === instance.process)) continue;
-      if (!logged.has(payment.id)) invariants.lost(payment);
-    }
-  }
-
-  /** The ids that the logs hold. */
-  #logged(): Set<string> {
-    const { backends, disk, memory } = this.#world;
-    const logged = new Set<string>();
-    for (const { name } of backends) {
-      for (const { id, generation } of disk.logged(name)) {
-        if (generation === memory.generation) logged.add(idText(id));
-      }
-    }
-    return logged;
   }
 
   #startLater(instance: SimulatedBackend): void {
@@ -283,7 +243,6 @@ export class FaultInjector {
 
   #leave(instance: SimulatedBackend, then: () => void = () => {}): void {
     instance.leave(() => {
-      this.#forgetUnkept(instance);
       this.#startLater(instance);
       then();
     });
@@ -302,12 +261,15 @@ export class FaultInjector {
    * dead.
    */
   #takeDiskOut(): boolean {
-    const { disk, trace, eventLoop, memory, invariants, plan } = this.#world;
+    const { disk, trace, eventLoop, invariants, plan, index, observer } = this.#world;
     if (disk.isOut) return false;
     trace.say(undefined, 'world', () => 'has its disk taken out');
     disk.takeOut(this.#dice);
-    memory.unsynced?.losePower(this.#dice);
-    if (plan.ackAfter !== 'flush') invariants.losePower(this.#logged());
+    if (!plan.storeIsRemote) {
+      index.losePower(this.#dice);
+      observer.rebuild();
+    }
+    if (!plan.storeIsRemote) invariants.losePower(plan.ackAfter !== 'flush');
     eventLoop.after(this.#dice.between(10, 3000), undefined, () => {
       disk.isOut = false;
     });
@@ -315,14 +277,17 @@ export class FaultInjector {
   }
 
   #losePower(): boolean {
-    const { backends, disk, trace, eventLoop, memory, invariants, plan } = this.#world;
+    const { backends, disk, trace, eventLoop, invariants, plan, index, observer } = this.#world;
     trace.say(undefined, 'world', () => 'loses its power');
     this.#powerless = true;
     this.boots += 1;
     for (const instance of backends) instance.kill();
     disk.losePower(this.#dice);
-    memory.unsynced?.losePower(this.#dice);
-    if (plan.ackAfter !== 'flush') invariants.losePower(this.#logged());
+    if (!plan.storeIsRemote) {
+      index.losePower(this.#dice);
+      observer.rebuild();
+    }
+    if (!plan.storeIsRemote) invariants.losePower(plan.ackAfter !== 'flush');
     eventLoop.after(this.#dice.between(10, 1000), undefined, () => {
       this.#powerless = false;
       for (const instance of backends) this.start(instance);

@@ -5,7 +5,14 @@
 
 import type { Summary } from '../domain/payment.ts';
 import { Unavailable } from '../domain/unavailable.ts';
-import { ACCEPTED, type Acceptance, CONFLICT, type PaymentView, UNAVAILABLE } from '../payments/api.ts';
+import {
+  ACCEPTED,
+  type Acceptance,
+  CONFLICT,
+  type Kept,
+  type PaymentView,
+  UNAVAILABLE,
+} from '../payments/api.ts';
 import type { Instance } from '../payments/instance.ts';
 import type { Dice } from './dice.ts';
 import type { EventLoop, Process } from './event-loop.ts';
@@ -34,7 +41,7 @@ export class Ingress {
   /** Questions without an answer yet. */
   readonly #open = new Set<Open>();
   /** What this turn of the event loop will answer when it has committed. */
-  #turn: ((stored: boolean) => void)[] = [];
+  #turn: ((acceptance: Acceptance) => void)[] = [];
   #turnIsDue = false;
 
   constructor(parts: IngressParts) {
@@ -77,8 +84,7 @@ export class Ingress {
         read(generation);
         const tell = (acceptance: Acceptance): void => answer(STATUS[acceptance]);
         const acceptance = instance.accept(id, cents);
-        if (typeof acceptance !== 'number') this.#promise(process, acceptance, tell, () => answer(503));
-        else if (acceptance === ACCEPTED) this.#atEndOfTurn(process, instance, tell);
+        if (acceptance === ACCEPTED) this.#atEndOfTurn(process, instance, tell);
         else tell(acceptance);
       },
     );
@@ -165,7 +171,7 @@ export class Ingress {
   }
 
   #atEndOfTurn(process: Process, instance: Instance, tell: (acceptance: Acceptance) => void): void {
-    this.#turn.push(stored => tell(stored ? ACCEPTED : UNAVAILABLE));
+    this.#turn.push(tell);
     if (this.#turnIsDue) return;
     this.#turnIsDue = true;
     const { eventLoop, dice } = this.#parts;
@@ -173,12 +179,13 @@ export class Ingress {
       this.#turnIsDue = false;
       const turn = this.#turn;
       this.#turn = [];
-      const stored = instance.commit();
-      const decide = (kept: boolean): void => {
-        for (const each of turn) each(kept);
+      const kept = instance.commit(turn.length);
+      const decide = (decided: Kept): void => {
+        for (const [place, each] of turn.entries())
+          each(typeof decided === 'boolean' ? (decided ? ACCEPTED : UNAVAILABLE) : decided(place));
       };
-      if (typeof stored === 'boolean') decide(stored);
-      else this.#promise(process, stored, decide, () => decide(false));
+      if (kept instanceof Promise) this.#promise(process, kept, decide, () => decide(false));
+      else decide(kept);
     });
   }
 }

@@ -25,7 +25,7 @@ import type { SimulatedProcessor } from '../processor-simulator/processor.ts';
 import type { PaymentRequest } from '../processors/port.ts';
 import type { MemoryState } from '../storage/memory/state.ts';
 import { type EventLoop, type Process, processLabel, WALL_START_MS, type WallClock } from './event-loop.ts';
-import { type Acknowledged, type Attempt, TrackedPayment } from './tracked-payment.ts';
+import { type Attempt, TrackedPayment } from './tracked-payment.ts';
 
 export interface Violation {
   readonly what: string;
@@ -34,18 +34,10 @@ export interface Violation {
   readonly atMs: number;
 }
 
-/** An accepted payment has to be known to every instance this long after its `202`. */
-const KNOWN_AFTER_MS = 100;
-
 export interface ChecksParts {
   readonly eventLoop: EventLoop;
   readonly processors: readonly [SimulatedProcessor, SimulatedProcessor];
   readonly policy: Policy;
-  /**
-   * Is what is acknowledged in a log, for the others to read? Under `parse` it soon will be, unless something
-   * fails.
-   */
-  readonly logIsWritten: 'always' | 'while awake' | 'perhaps';
   /** The wall clock of an instance, and since when it was not turned. */
   readonly wallOf: (instance: string) => WallClock & { readonly turnedAtMs: number };
   readonly anyWallTurned: () => boolean;
@@ -58,10 +50,6 @@ export interface PromisedPayment {
   readonly process: Process;
   /** Of the session that read the request. */
   readonly generation: number;
-  /** When the request arrived. */
-  readonly arrivedAtMs: number;
-  /** When the instance took the payment into its queue, where it still is; else Infinity. */
-  readonly heldSinceMs: number;
   /**
    * The instance has yet to notice that the disk was taken out: it may say again what only its memory knows.
    */
@@ -102,21 +90,11 @@ export class Invariants {
 
   /** A client gets its `202`. */
   acknowledge(payment: TrackedPayment, acceptance: PromisedPayment): void {
-    const { cents, process, generation, arrivedAtMs, heldSinceMs, isUnaware } = acceptance;
+    const { cents, process, generation, isUnaware } = acceptance;
     const { nowMs } = this.#parts.eventLoop;
-    // Of two amounts that came at once both may have been accepted; what was said once may be said again.
-    const isNew = !payment.acknowledged.some(earlier => earlier.cents === cents);
-    for (const earlier of payment.acknowledged) {
-      if (!isNew || !payment.owed) continue;
-      const isLate = arrivedAtMs - earlier.atMs >= KNOWN_AFTER_MS && process.awakeSinceMs <= earlier.atMs;
-      // One without an answer, since its process died or refused, may have been stored first.
-      const wasFirst =
-        this.memory.payments.get(payment.id)?.cents === cents &&
-        payment.storedAtMs < earlier.atMs + KNOWN_AFTER_MS;
-      const wasAtOnce = heldSinceMs < earlier.atMs + KNOWN_AFTER_MS;
-      if (isLate && !wasFirst && !wasAtOnce && this.#isLogged(earlier))
-        this.fail(payment.id, `202 for ${cents} cents, ${earlier.cents} had been accepted before`);
-    }
+    const other = payment.acknowledged.find(earlier => earlier.cents !== cents);
+    if (other !== undefined && payment.owed)
+      this.fail(payment.id, `202 for ${cents} cents, ${other.cents} had been accepted before`);
     // Accepted by one that did not yet know of a purge: forgotten by it. So is what was lost with the disk
     // already.
     if (generation < this.memory.generation || (isUnaware && !this.memory.payments.has(payment.id))) {
@@ -127,18 +105,11 @@ export class Invariants {
     payment.owed = true;
   }
 
-  /** A payment was accepted in memory only, and the process that did it is dead. */
-  lost(payment: TrackedPayment): void {
-    payment.owed = false;
-  }
-
-  /** The power was lost, with what no `202` had waited for; `logged`: the ids that are left in the logs. */
-  losePower(logged: ReadonlySet<string>): void {
+  /** The power was lost, with what had not been waited for: of payments, where `202` does not wait. */
+  losePower(mayForget: boolean): void {
     for (const payment of this.payments.values()) {
       const row = this.memory.payments.get(payment.id);
-      const isKept = row !== undefined || logged.has(payment.id);
-      // Of two amounts that came at once, the log may keep the one that the store did not take.
-      if (!isKept || payment.amounts.size > 1) {
+      if (mayForget && row === undefined) {
         this.forgotten += 1;
         forget(payment);
         continue;
@@ -187,7 +158,6 @@ export class Invariants {
   stored(id: string): void {
     const payment = this.payments.get(id);
     if (payment === undefined) return;
-    payment.storedAtMs = this.#parts.eventLoop.nowMs;
     if (payment.generation < this.memory.generation)
       this.fail(id, 'was stored after a purge, though no session after it had read of it');
   }
@@ -218,16 +188,8 @@ export class Invariants {
   shown(payment: TrackedPayment, view: PaymentView | undefined, process: Process, askedAtMs: number): void {
     if (view === undefined) {
       const first = payment.acknowledged[0];
-      const known = first !== undefined && askedAtMs - first.atMs >= KNOWN_AFTER_MS;
-      if (
-        known &&
-        this.#isLogged(first) &&
-        payment.owed &&
-        !payment.forgotten &&
-        process.awakeSinceMs <= first.atMs
-      ) {
-        this.fail(payment.id, `${processLabel(process)} does not know it`);
-      }
+      const isKnown = first !== undefined && askedAtMs >= first.atMs && payment.owed && !payment.forgotten;
+      if (isKnown) this.fail(payment.id, `${processLabel(process)} does not know it`);
       return;
     }
     const before = payment.shownSettled;
@@ -272,12 +234,6 @@ export class Invariants {
         this.fail(payment.id, `recorded by ${PROCESSORS[payment.recordedBy]}, not in the summary there`);
       }
     }
-  }
-
-  #isLogged({ process, atMs }: Acknowledged): boolean {
-    const { logIsWritten } = this.#parts;
-    const isAwake = process.alive && !process.stopped && process.awakeSinceMs <= atMs;
-    return logIsWritten === 'always' || (logIsWritten === 'while awake' && isAwake);
   }
 
   #checkSettled(payment: TrackedPayment): void {

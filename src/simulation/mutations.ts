@@ -15,7 +15,7 @@ import {
 } from '../domain/payment.ts';
 import type { PaymentRequest, Processors } from '../processors/port.ts';
 import { Batch, COLUMNS, KIND, MARK, SEQ, SETTLE } from '../storage/batch.ts';
-import { type AcceptLog, DONE, type Reply, type Store, StoreFault } from '../storage/ports.ts';
+import { DONE, type Reply, type Store, StoreFault } from '../storage/ports.ts';
 import { type Process, WALL_START_MS } from './event-loop.ts';
 import type { WorldPlan } from './plan.ts';
 import { WatchedStore } from './watched-store.ts';
@@ -44,7 +44,8 @@ const storing = (change: (inner: Store, world: World, process: Process) => Parti
     new Proxy(inner, {
       get(target, name) {
         const changed = Reflect.get(change(inner, world, process), name);
-        return changed ?? Reflect.get(target, name).bind(target);
+        const own = changed ?? Reflect.get(target, name);
+        return typeof own === 'function' ? own.bind(target) : own;
       },
     }),
 });
@@ -57,27 +58,8 @@ const giving = (change: (payments: StoredPayment[]) => StoredPayment[]): Mutatio
       reply(answer instanceof StoreFault ? answer : change(answer));
   return storing(inner => ({
     take: (afterSeq, limit, reply) => inner.take(afterSeq, limit, changed(reply)),
-    adopt: (instance, limit, reply) => inner.adopt(instance, limit, changed(reply)),
   }));
 };
-
-/** A log some of whose calls are others. */
-const logging = (change: (inner: AcceptLog, world: World) => Partial<AcceptLog>): Mutation => ({
-  instance: (parts, world) => ({
-    ...parts,
-    openLog: joined => {
-      const inner = parts.openLog(joined);
-      return new Proxy(inner, {
-        get(target, name) {
-          const changed = Reflect.get(change(inner, world), name);
-          if (changed !== undefined) return changed;
-          const value = Reflect.get(target, name, target);
-          return typeof value === 'function' ? value.bind(target) : value;
-        },
-      });
-    },
-  }),
-});
 
 const copyOf = (batch: Batch, epoch: number, generation: number): Batch => {
   const copy = new Batch(epoch, generation, Math.max(1, batch.count));
@@ -105,12 +87,8 @@ class ForgetfulWorld extends WatchedStore {
   }
 }
 
-/** Does not see that the machine has started anew, or that the store broke. */
-class TimelessWorld extends WatchedStore {
-  override beginTerm(): { term: number; pinned: number } {
-    return super.beginTerm(this.boot, undefined);
-  }
-}
+/** A store that the model of it stands for. */
+const onAnotherMachine = (plan: WorldPlan): WorldPlan => ({ ...plan, storeIsRemote: true });
 
 /** To be quick: the power is lost often, while default fails now and then. */
 const losingPower = (plan: WorldPlan): WorldPlan => ({
@@ -195,7 +173,7 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
 
   'a fenced instance goes on writing': {
     // To be quick; without this it takes some hundred seeds.
-    plan: plan => ({ ...plan, breakMs: 9000, rates: { ...plan.rates, pause: 1 } }),
+    plan: plan => ({ ...plan, storeIsRemote: true, breakMs: 9000, rates: { ...plan.rates, pause: 1 } }),
     memory: (invariants, trace) => new LaxWorld(invariants, trace),
     ...storing((inner, { memory }, { name }) => ({
       write: (batch, reply) => {
@@ -206,6 +184,7 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
   },
 
   'what is settled is booked again': {
+    plan: onAnotherMachine,
     memory: (invariants, trace) => new LaxWorld(invariants, trace),
     ...storing(inner => ({
       write: (batch, reply) => {
@@ -217,31 +196,28 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
     })),
   },
 
-  'the store takes an id twice': { memory: (invariants, trace) => new ForgetfulWorld(invariants, trace) },
+  'the store takes an id twice': {
+    plan: onAnotherMachine,
+    memory: (invariants, trace) => new ForgetfulWorld(invariants, trace),
+  },
 
   'a write from before a purge counts': storing((inner, world) => ({
     write: (batch, reply) => inner.write(copyOf(batch, batch.epoch, world.memory.generation), reply),
   })),
 
-  'a log is not replayed': storing(() => ({ replay: (_, reply) => reply(0) })),
+  'a power loss passes unseen': { plan: losingPower, embedded: parts => ({ ...parts, boot: 1 }) },
 
-  'a payment is acknowledged before it is in the log': logging((inner, world) => ({
-    write: () => {
-      world.eventLoop.after(20, world.eventLoop.active, () => inner.write());
-      return true;
-    },
-  })),
-
-  'a flush is acknowledged before the disk has it': logging(() => ({ flushed: () => Promise.resolve(true) })),
-
-  'a power loss passes unseen': {
-    plan: losingPower,
-    memory: (invariants, trace) => new TimelessWorld(invariants, trace),
+  'a 202 does not wait for the disk that it was to wait for': {
+    plan: plan => ({ ...losingPower(plan), ackAfter: 'flush' }),
+    embedded: parts => ({ ...parts, isFlushing: false }),
   },
 
-  'a disk that was taken out is thought to hold everything when it is back': {
-    plan: plan => ({ ...losingPower(plan), rates: { ...plan.rates, diskOut: 1, processorFails: 1 } }),
-    memory: (invariants, trace) => new TimelessWorld(invariants, trace),
+  'a segment is removed, and marked as kept, before the disk has it': {
+    plan: losingPower,
+    embedded: parts => ({
+      ...parts,
+      files: { ...parts.files, sync: (_fd, done) => done(null) },
+    }),
   },
 
   'a power loss takes back to which processor a payment went': {
@@ -253,11 +229,6 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
         inner.write(lax, reply);
       },
     })),
-  },
-
-  'a log from before a power loss is replayed as if nothing of it had been sent': {
-    plan: losingPower,
-    instance: parts => ({ ...parts, openLog: joined => parts.openLog({ ...joined, term: joined.term + 1 }) }),
   },
 
   'there is one attempt too many on default': {

@@ -7,8 +7,8 @@
  */
 
 import type { Policy } from '../domain/settlement.ts';
-import type { AckAfter } from '../payments/acceptance.ts';
 import { OTHER_FAULTS, POST_FAULTS } from '../processor-simulator/faults.ts';
+import type { AckAfter } from '../settings/backend.ts';
 import type { Dice } from './dice.ts';
 
 const OWN_KINDS = [

@@ -4,14 +4,10 @@
  */
 import type { Clock } from '../domain/clock.ts';
 import { Instance, type InstanceParts, type InstanceState } from '../payments/instance.ts';
-import { NONE } from '../payments/payment-pool.ts';
 import type { Session } from '../payments/session.ts';
 import { CircuitBreaker } from '../processors/circuit-breaker.ts';
 import type { Processors } from '../processors/port.ts';
-import { FileLog } from '../storage/embedded/file-log.ts';
-import type { Files } from '../storage/embedded/files.ts';
-import { SharedDirectoryFeed } from '../storage/embedded/shared-directory-feed.ts';
-import type { PeerFeed, Reopening, Store } from '../storage/ports.ts';
+import type { Reopening, Store } from '../storage/ports.ts';
 import type { Dice } from './dice.ts';
 import type { Disk } from './disk.ts';
 import { type EventLoop, Process, ProcessClock, type WallClock } from './event-loop.ts';
@@ -27,14 +23,11 @@ export interface SimulatedBackendParts {
   readonly plan: WorldPlan;
   readonly disk: Disk;
   /** The parts of a new process; a mutation may have been at them. */
-  connect(process: Process): Store & Reopening;
+  connect(process: Process, clock: Clock): Promise<Store & Reopening>;
   network(process: Process): Processors;
-  files(process: Process): Files;
   wired(parts: InstanceParts): InstanceParts;
   /** A process died: by a signal, or of an error that it did not expect. */
   died(backend: SimulatedBackend, error: unknown): void;
-  /** Its session ended, and it joins anew. */
-  rejoins(backend: SimulatedBackend): void;
   say(who: string, what: () => string): void;
 }
 
@@ -51,6 +44,7 @@ export class SimulatedBackend {
   #lives = 0;
   #instance: Instance | undefined;
   #isLeaving = false;
+  #joined: Session | undefined;
 
   constructor(name: string, parts: SimulatedBackendParts) {
     this.name = name;
@@ -75,12 +69,6 @@ export class SimulatedBackend {
     return this.isUp ? this.#instance?.session : undefined;
   }
 
-  /** When it took a payment into its pool; Infinity: it is not there. */
-  heldSinceMs(id: Int32Array): number {
-    const slot = this.session?.pool.find(id) ?? NONE;
-    return slot === NONE ? Infinity : this.session!.pool.acceptedMonotonicMs[slot]!;
-  }
-
   /** Starts a process. */
   start(): void {
     const { eventLoop } = this.#parts;
@@ -89,10 +77,12 @@ export class SimulatedBackend {
     this.#isLeaving = false;
     this.#say(() => 'starts');
     const clock = new ProcessClock(eventLoop, process, this.wall);
-    const instance = new Instance(this.#instanceParts(process, clock));
-    this.#instance = instance;
-    instance.start().then(
-      () => this.ingress.open(process, instance),
+    process.isJoining = true;
+    this.#instance = undefined;
+    this.#begin(process, clock).then(
+      instance => {
+        if (process.alive) this.ingress.open(process, instance);
+      },
       error => this.#crash(process, error),
     );
   }
@@ -151,21 +141,25 @@ export class SimulatedBackend {
     this.ingress.deliver(process, drained);
   }
 
-  #instanceParts(process: Process, clock: Clock): InstanceParts {
-    const { plan, dice, network, connect } = this.#parts;
-    const files = this.#parts.files(process);
+  async #begin(process: Process, clock: Clock): Promise<Instance> {
+    const store = await this.#parts.connect(process, clock);
+    const instance = new Instance(this.#instanceParts(process, clock, store));
+    this.#instance = instance;
+    await instance.start();
+    return instance;
+  }
+
+  #instanceParts(process: Process, clock: Clock, store: Store & Reopening): InstanceParts {
+    const { plan, dice, network } = this.#parts;
     const { name } = this;
     return this.#parts.wired({
-      store: connect(process),
+      store,
       processors: network(process),
       breakers: [new CircuitBreaker(), new CircuitBreaker()],
       clock,
       chance: dice.roll,
       policy: plan.policy,
       instance: name,
-      ackAfter: plan.ackAfter,
-      openLog: joined => new FileLog('', name, joined, plan.ackAfter === 'flush', files, plan.segmentRecords),
-      openFeed: events => this.#sparing(new SharedDirectoryFeed('', name, events, files)),
       queueCapacity: plan.queueCapacity,
       concurrency: plan.concurrency,
       events: {
@@ -189,7 +183,8 @@ export class SimulatedBackend {
     // Joining goes from promise to promise, and only the events of this process fulfil them.
     process.isJoining = !('session' in state);
     if (state.is === 'live') {
-      if (state.fault !== undefined) return;
+      if (state.session === this.#joined) return;
+      this.#joined = state.session;
       this.#say(() => 'has joined');
       this.joinedMount = this.#parts.disk.mount;
       return;
@@ -199,23 +194,6 @@ export class SimulatedBackend {
       state.is === 'store broken' ? `finds the store broken: ${state.detail}` : `is ${state.is}`,
     );
     process.rejoined = true;
-    this.#parts.rejoins(this);
-  }
-
-  /** Spares the feed the looks at a disk on which nothing happened. */
-  #sparing(feed: SharedDirectoryFeed): PeerFeed {
-    const { disk } = this.#parts;
-    let seen = -1;
-    return {
-      poll: generation => {
-        if (seen === disk.version) return;
-        seen = disk.version;
-        feed.poll(generation);
-      },
-      find: id => feed.find(id),
-      conflicts: (id, cents) => feed.conflicts(id, cents),
-      close: () => feed.close(),
-    };
   }
 
   #crash(process: Process, error: unknown): void {
@@ -228,6 +206,7 @@ export class SimulatedBackend {
   #end(process: Process): void {
     process.alive = false;
     process.held = [];
+    this.#parts.disk.closeAll(process);
     this.ingress.close();
     this.ingress.hangUp(process);
   }

@@ -41,7 +41,6 @@ export class TrackedPayment {
   intendedBy: Process | undefined;
   /** Intents for default since the last one for fallback. */
   tries = 0;
-  storedAtMs = Infinity;
   /** The latest generation of a session that read a request for it. */
   generation = 0;
   /** The instance whose intent the store has. */

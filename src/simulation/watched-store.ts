@@ -1,22 +1,15 @@
-/** The modelled store of the world: `store/memory`, watched, delayed and made to fail. */
+/** The modelled store of the world: `storage/memory`, watched, delayed and made to fail. */
 import { idText, SENT, SETTLED, writeIdBytes } from '../domain/payment.ts';
 import * as column from '../storage/batch.ts';
 import { MemoryState } from '../storage/memory/state.ts';
 import { MemoryStore } from '../storage/memory/store.ts';
-import { DONE, type Reopening, type Store, StoreFault } from '../storage/ports.ts';
-import type { Disk } from './disk.ts';
+import { DONE, type Reopening, type Store, type StoreFault } from '../storage/ports.ts';
 import type { EventLoop, Process } from './event-loop.ts';
 import type { Invariants } from './invariants.ts';
 import type { Trace } from './trace.ts';
-import type { UnsyncedWrites } from './unsynced-writes.ts';
 
 /** Tells the checks of every row that takes effect. */
 export class WatchedStore extends MemoryState {
-  /**
-   * What it would lose with its power; undefined: it waits for its disk with every commit, or its power is
-   * another's.
-   */
-  unsynced: UnsyncedWrites | undefined;
   readonly #invariants: Invariants;
   readonly #trace: Trace;
   readonly #id = new Uint8Array(16);
@@ -31,10 +24,6 @@ export class WatchedStore extends MemoryState {
     const result = super.put(payment);
     if (result > 0) this.#invariants.stored(idText(payment.id));
     return result;
-  }
-
-  override flush(): void {
-    this.unsynced?.flush();
   }
 
   override change(owner: string, rows: Float64Array, start: number): number {
@@ -69,52 +58,54 @@ export class WatchedStore extends MemoryState {
 export interface StoreParts {
   readonly world: WatchedStore;
   readonly eventLoop: EventLoop;
-  readonly disk: Disk;
-  /** What was sent is carried out although its sender died or is stopped. */
-  readonly isRemote: boolean;
   /** Tells one run of the machine from the next. */
   readonly boot: string;
   readonly durable: 'process' | 'power';
-  /** Not undefined where the disk was taken out since this instance last joined. */
-  readonly brokenTerm: 'unknown' | undefined;
   delayMs(): number;
   fault(name: keyof Store): StoreFault | undefined;
 }
 
-/** One process's connection: calls are carried out in order and answered in order, each after a while. */
+/**
+ * One process's connection to a store on another machine: calls are carried out in order and answered in
+ * order, each after a while. What was sent is carried out although its sender died or is stopped.
+ */
 export function connect(parts: StoreParts, process: Process): Store & Reopening {
-  const { world, eventLoop, disk, isRemote, boot, durable, brokenTerm } = parts;
+  const { world, eventLoop, boot, durable } = parts;
   let carriedOutAtMs = 0;
   let answeredAtMs = 0;
-  // What is asked by a connection to a disk that was taken out since is not carried out, whether that is back
-  // or not.
-  let { mount } = disk;
-  let askedMount = mount;
-  const store = new MemoryStore(world, {
+  return new MemoryStore(world, {
     schedule: carryOut => {
-      const asked = mount;
       carriedOutAtMs = Math.max(carriedOutAtMs, eventLoop.nowMs + parts.delayMs());
-      eventLoop.after(carriedOutAtMs - eventLoop.nowMs, isRemote ? undefined : process, () => {
-        askedMount = asked;
+      eventLoop.after(carriedOutAtMs - eventLoop.nowMs, undefined, () => {
         const deliver = carryOut();
-        world.unsynced?.committed();
         answeredAtMs = Math.max(answeredAtMs, eventLoop.nowMs + parts.delayMs() / 4);
         eventLoop.after(answeredAtMs - eventLoop.nowMs, process, deliver);
       });
     },
-    fault: name => {
-      const isGone = !isRemote && (disk.isOut || askedMount !== disk.mount);
-      return isGone ? new StoreFault('broken', 'the modelled disk was taken out') : parts.fault(name);
-    },
-    logged: instance => disk.logged(instance),
+    fault: name => parts.fault(name),
     boot,
     durable,
-    brokenTerm,
   });
-  const reopen = store.reopen.bind(store);
-  store.reopen = () => {
-    ({ mount } = disk);
-    return reopen();
-  };
-  return store;
+}
+
+/** A store that refuses calls now and then, before it does anything. */
+export function faulty(
+  store: Store & Reopening,
+  later: (task: () => void) => void,
+  fault: (name: keyof Store) => StoreFault | undefined,
+): Store & Reopening {
+  return new Proxy(store, {
+    get(target, name) {
+      const method = Reflect.get(target, name);
+      if (typeof method !== 'function') return method;
+      if (name === 'reopen') return method.bind(target);
+      return (...values: unknown[]) => {
+        const refused = fault(name as keyof Store);
+        if (refused === undefined) return method.apply(target, values);
+        const reply = values.at(-1) as (answer: StoreFault) => void;
+        if (name === 'write') reply(refused);
+        else later(() => reply(refused));
+      };
+    },
+  });
 }

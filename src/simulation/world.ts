@@ -9,11 +9,15 @@
  * First everything may break, and no promise may be broken meanwhile. Then all heals, and everything must
  * settle within a bounded time, in the summary of every instance as in the books of the processors.
  */
+
+import type { Clock } from '../domain/clock.ts';
 import { DEFAULT, FALLBACK, type ProcessorIndex, SETTLED } from '../domain/payment.ts';
 import type { InstanceParts } from '../payments/instance.ts';
 import { FAULTS } from '../processor-simulator/faults.ts';
 import { SimulatedProcessor } from '../processor-simulator/processor.ts';
 import type { Processors } from '../processors/port.ts';
+import { EmbeddedStore } from '../storage/embedded/embedded-store.ts';
+import type { EmbeddedParts } from '../storage/embedded/parts.ts';
 import type { Reopening, Store } from '../storage/ports.ts';
 import { Clients } from './clients.ts';
 import { Dice } from './dice.ts';
@@ -21,13 +25,14 @@ import { Disk } from './disk.ts';
 import { EventLoop, type Process } from './event-loop.ts';
 import { FaultInjector } from './fault-injector.ts';
 import { Invariants, type Violation } from './invariants.ts';
+import { LogObserver } from './log-observer.ts';
 import { Network } from './network.ts';
 import { drawPlan, type Kind, type WorldPlan } from './plan.ts';
 import { SimulatedBackend } from './simulated-backend.ts';
+import { LOG_DIRECTORY, SharedIndex, SimulatedIndex } from './simulated-index.ts';
 import type { Surroundings } from './surroundings.ts';
 import { Trace } from './trace.ts';
-import { UnsyncedWrites } from './unsynced-writes.ts';
-import { connect, WatchedStore } from './watched-store.ts';
+import { connect, faulty, WatchedStore } from './watched-store.ts';
 
 type Joining = Store & Reopening;
 
@@ -38,6 +43,7 @@ export interface Mutation {
   readonly store?: (store: Joining, world: World, process: Process) => Joining;
   readonly processors?: (processors: Processors, world: World, process: Process) => Processors;
   readonly instance?: (parts: InstanceParts, world: World) => InstanceParts;
+  readonly embedded?: (parts: EmbeddedParts) => EmbeddedParts;
 }
 
 export interface Report {
@@ -71,6 +77,8 @@ export class World implements Surroundings {
   readonly invariants: Invariants;
   readonly memory: WatchedStore;
   readonly disk = new Disk();
+  readonly index = new SharedIndex();
+  readonly observer: LogObserver;
   readonly processors: readonly [SimulatedProcessor, SimulatedProcessor];
   readonly backends: readonly SimulatedBackend[];
   readonly faultInjector: FaultInjector;
@@ -94,7 +102,6 @@ export class World implements Surroundings {
       eventLoop,
       processors: this.processors,
       policy: plan.policy,
-      logIsWritten: logIsWritten(plan),
       wallOf: name => this.backends.find(instance => instance.name === name)!.wall,
       anyWallTurned: () => this.backends.some(({ wall }) => wall.turnedAtMs >= 0),
       say: (id, who, what) => this.trace.say(id, who, what),
@@ -102,9 +109,10 @@ export class World implements Surroundings {
     this.memory =
       mutation.memory?.(this.invariants, this.trace) ?? new WatchedStore(this.invariants, this.trace);
     this.invariants.memory = this.memory;
-    const isCut = plan.rates.powerLoss + plan.rates.diskOut > 0;
-    const losesWrites = isCut && plan.ackAfter !== 'flush' && !plan.storeIsRemote;
-    if (losesWrites) this.memory.unsynced = new UnsyncedWrites(this.memory);
+    const files = this.disk.filesOf(undefined, eventLoop);
+    this.observer = new LogObserver(this.index, files, this.memory, this.invariants);
+    this.disk.appended = () => this.observer.poll();
+    this.index.moved = () => this.observer.rebuild();
     this.backends = NAMES.map(name => this.#instance(name, dice.fork(), mutation));
     this.faultInjector = new FaultInjector(this, dice.fork());
     this.#clients = new Clients(this, this.faultInjector, dice.fork());
@@ -155,7 +163,8 @@ export class World implements Surroundings {
     while (this.#step(untilMs)) {
       const { active } = eventLoop;
       // Promises are kept by an instance's own events only; the longest chain of them takes a few turns.
-      if (active !== undefined && (active.promises > 0 || active.isJoining)) {
+      const isJoining = this.backends.some(({ process }) => process?.isJoining === true && process.alive);
+      if (isJoining || (active !== undefined && active.promises > 0)) {
         for (let turn = 0; turn < 8; turn++) await null;
       }
       invariants.step();
@@ -187,7 +196,11 @@ export class World implements Surroundings {
       if (instance.gone) return true;
       const { session } = instance;
       return (
-        instance.listening && session !== undefined && session.pool.size === 0 && session.worker.atWork === 0
+        (this.plan.storeIsRemote || instance.joinedMount === this.disk.mount) &&
+        instance.listening &&
+        session !== undefined &&
+        session.pool.size === 0 &&
+        session.worker.atWork === 0
       );
     });
   }
@@ -218,21 +231,20 @@ export class World implements Surroundings {
       dice,
       plan,
       disk,
-      connect: process => {
-        const store = connect(
-          {
-            world: memory,
-            eventLoop,
-            disk,
-            isRemote: plan.storeIsRemote,
-            boot: `${this.faultInjector.boots}`,
-            durable: plan.ackAfter === 'flush' ? 'power' : 'process',
-            brokenTerm: instance.joinedMount < disk.mount ? 'unknown' : undefined,
-            delayMs: () => this.faultInjector.storeDelayMs(),
-            fault: call => this.faultInjector.storeFault(call),
-          },
-          process,
-        );
+      connect: async (process, clock) => {
+        const store = plan.storeIsRemote
+          ? connect(
+              {
+                world: memory,
+                eventLoop,
+                boot: `${this.faultInjector.boots}`,
+                durable: plan.ackAfter === 'flush' ? 'power' : 'process',
+                delayMs: () => this.faultInjector.storeDelayMs(),
+                fault: call => this.faultInjector.storeFault(call),
+              },
+              process,
+            )
+          : await this.#openEmbedded(instance, process, clock, mutation);
         return mutation.store?.(store, this, process) ?? store;
       },
       network: process => {
@@ -252,19 +264,41 @@ export class World implements Surroundings {
         );
         return mutation.processors?.(network, this, process) ?? network;
       },
-      files: process => disk.filesOf(process, eventLoop, this.faultInjector.diskFaults),
       wired: parts => mutation.instance?.(parts, this) ?? parts,
       died: (instance, error) => this.faultInjector.died(instance, error),
-      rejoins: instance => this.faultInjector.rejoins(instance),
       say: (who, what) => trace.say(undefined, who, what),
     });
     return instance;
   }
-}
 
-function logIsWritten({ ackAfter, rates }: WorldPlan): 'always' | 'while awake' | 'perhaps' {
-  if (ackAfter !== 'parse') return 'always';
-  return rates.logFull + rates.logTorn === 0 ? 'while awake' : 'perhaps';
+  /** The engine of one machine, on the modelled disk. */
+  async #openEmbedded(
+    backend: SimulatedBackend,
+    process: Process,
+    clock: Clock,
+    mutation: Mutation,
+  ): Promise<Joining> {
+    const { eventLoop, disk, plan, faultInjector, index } = this;
+    const files = disk.filesOf(process, eventLoop, faultInjector.diskFaults);
+    const dice = new Dice(this.#seed + process.life);
+    const later = (task: () => void): void =>
+      void eventLoop.after(0.05 + faultInjector.storeDelayMs() / 4, process, task);
+    const parts: EmbeddedParts = {
+      directory: '',
+      logDirectory: LOG_DIRECTORY,
+      files,
+      index: new SimulatedIndex({ shared: index, files, later }),
+      clock,
+      boot: faultInjector.boots,
+      isFlushing: plan.ackAfter === 'flush',
+      isDiskDoubtful: backend.joinedMount < disk.mount,
+      nonce: () => dice.whole(1, 2 ** 48),
+      segmentBytes: plan.segmentRecords * 64,
+      events: { damaged: () => {}, notIndexed: () => {} },
+    };
+    const store = await EmbeddedStore.open(mutation.embedded?.(parts) ?? parts);
+    return faulty(store, later, call => faultInjector.storeFault(call));
+  }
 }
 
 /** Runs one seed; where it breaks a promise, once more with a trace. */

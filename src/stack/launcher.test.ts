@@ -9,11 +9,16 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { AdminClient } from '../processor-simulator/admin-client.ts';
+import { type HeldName, takeName } from '../storage/embedded/name-lock.ts';
+import { NameTakenError } from '../storage/ports.ts';
+import { spawnBackend } from '../testing/backends.ts';
 import { withoutHaproxy } from '../testing/haproxy.ts';
 import { freePorts } from '../testing/ports.ts';
+import { ChildProcesses } from '../testing/processes.ts';
 import { send } from '../testing/raw-client.ts';
-import { launchStack, type RunningStack, startStack } from '../testing/stack.ts';
+import { BACKENDS, launchStack, type RunningStack, startStack } from '../testing/stack.ts';
 import { until } from '../testing/until.ts';
+import { accepts } from './ready.ts';
 
 interface Total {
   readonly totalRequests: number;
@@ -87,6 +92,7 @@ test('a backend killed under load costs no request and no payment', { skip: with
     }, `${name} to be started again`);
   }
   assert.deepEqual(await paying, { 202: 1500 });
+  assert.doesNotMatch(stack.launcher.said(), /is in use/, 'the name of a killed process is free at once');
   await assertSettled(stack, 1500);
 });
 
@@ -192,6 +198,112 @@ test('a second stack in the same run directory is refused', { skip: withoutHapro
   await second.launcher.exited;
   assert.match(second.launcher.said(), /^soquete: .+ is served by another stack: [^\n]+\n$/);
   assert.equal((await fetch(`${first.url}/health`)).status, 200);
+});
+
+/** Pays until `disturbance` is over, 300 payments at least, and looks each of them up in the end. */
+async function assertUndisturbed(stack: RunningStack, disturbance: Promise<unknown>): Promise<void> {
+  let isOver = false;
+  const over = disturbance.finally(() => {
+    isOver = true;
+  });
+  over.catch(() => undefined);
+  const ids: string[] = [];
+  const user = async (): Promise<void> => {
+    while (!isOver || ids.length < 300) {
+      const correlationId = randomUUID();
+      const payment = JSON.stringify({ correlationId, amount: 19.9 });
+      const { status } = await fetch(`${stack.url}/payments`, { method: 'POST', body: payment });
+      assert.equal(status, 202);
+      ids.push(correlationId);
+    }
+  };
+  await Promise.all(Array.from({ length: 4 }, user));
+  await over;
+  await assertSettled(stack, ids.length);
+  for (const id of ids) assert.equal((await fetch(`${stack.url}/payments/${id}`)).status, 200, id);
+  const metrics = await (await fetch(`${stack.url}/metrics`)).text();
+  assert.deepEqual(
+    [...metrics.matchAll(/^soquete_instance_up\{instance="(.+?)".*\} (\d)$/gm)].map(([, ...each]) => each),
+    BACKENDS.map(name => [name, '1']),
+  );
+  assert.doesNotMatch(stack.launcher.said(), /ended|fenced|died/);
+}
+
+const TAKEN =
+  'soquete: INSTANCE backend-\\d is in use by another process on the store [^\n]+: end that one, [^\n]+\n';
+
+test('a second stack on the same store ends with one line, and the first loses nothing', async () => {
+  await using first = await startStack();
+  const store = `sqlite:${join(first.folder, 'data')}`;
+  await using second = await launchStack({ env: { STORE_URL: store } });
+  await assertUndisturbed(
+    first,
+    until(() => second.launcher.hasExited(), 'the second stack to end'),
+  );
+  assert.equal(await second.launcher.exited, 78);
+  assert.match(second.launcher.said(), new RegExp(`^(soquete: HAProxy is not [\\s\\S]*)?${TAKEN}$`));
+  assert.deepEqual(second.pids(), []);
+});
+
+test('a backend whose name or socket is taken ends with one line, and disturbs nobody', async () => {
+  await using stack = await startStack();
+  await using children = new ChildProcesses();
+  const taken = join(children.directory, 'taken.sock');
+  const holder = createServer();
+  await new Promise<void>(resolve => holder.listen(taken, resolve));
+  const free = join(children.directory, 'free.sock');
+  const options = { processors: { urls: stack.processorUrls }, storeDirectory: join(stack.folder, 'data') };
+  const refused = async (name: string, listen: string, line: string, environment = {}): Promise<void> => {
+    const backend = spawnBackend(children, name, `unix:${listen}`, { ...options, environment });
+    await until(() => backend.hasExited(), `${name} to end`);
+    assert.equal(await backend.exited, 78);
+    assert.match(backend.said(), new RegExp(`^${line}$`));
+    assert.ok(!existsSync(free));
+  };
+  const disturb = async (): Promise<void> => {
+    await refused('backend-1', free, TAKEN);
+    // As a launcher starts what it has started before.
+    await refused('backend-2', free, TAKEN, { SOQUETE_STORE_EXISTS: '1' });
+    for (const name of ['backend-1', 'backend-4']) {
+      const line = name === 'backend-1' ? TAKEN : `soquete: LISTEN=unix:${taken} cannot be used [^\n]+\n`;
+      await refused(name, taken, line);
+    }
+  };
+  try {
+    await assertUndisturbed(stack, disturb());
+    assert.ok(await accepts({ socketPath: taken }), 'the socket of a living process stays');
+  } finally {
+    holder.close();
+  }
+});
+
+test('a stack that was ready starts a backend whose name was taken until it has it again', async () => {
+  await using stack = await startStack();
+  const directory = join(stack.folder, 'data');
+  let name: HeldName | undefined;
+  stack.signal('SIGKILL', 'backend-2');
+  await until(
+    () => {
+      try {
+        name = takeName(directory, 'backend-2');
+      } catch (error) {
+        assert.ok(error instanceof NameTakenError, String(error));
+      }
+      return name !== undefined;
+    },
+    'the name to be free',
+    1_000,
+    1,
+  );
+  await until(() => /backend-2: soquete: .* is in use/.test(stack.launcher.said()), 'a refusal');
+  assert.deepEqual(await pay(stack, 20), { 202: 20 });
+  name!.release();
+  await until(async () => {
+    const metrics = await (await fetch(`${stack.url}/metrics`)).text();
+    return metrics.includes('soquete_instance_up{instance="backend-2"} 1');
+  }, 'backend-2 to be back');
+  assert.deepEqual(await pay(stack, 20), { 202: 20 });
+  await assertSettled(stack, 40);
 });
 
 test('a setting that a backend cannot use stops the stack with one line', async () => {

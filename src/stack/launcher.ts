@@ -119,7 +119,8 @@ class Stack {
 
   #onEnd({ name, how, status, lastWords }: End, pauseMs: number): void {
     if (this.stopping) return;
-    if (status === MISCONFIGURED) {
+    // What it was given could be used when the stack came up: then it is started until that is so again.
+    if (status === MISCONFIGURED && !this.#isReady) {
       console.error(lastWords.at(-1) ?? `soquete: ${name} cannot use its settings`);
       void this.stop(MISCONFIGURED);
       return;

@@ -5,17 +5,17 @@
 
 /** Insert a payment with its state so far, unless the id is there already. */
 export const INSERT = 0;
-/** Record the state, processor, requestedAt, attempts and tries of a payment that is ours and unsettled. */
+/** Record the intent of an attempt on a payment that is ours and unsettled, before it leaves. */
 export const MARK = 1;
 /** Record a settlement and add it to the totals; only of a payment that is ours and unsettled. */
 export const SETTLE = 2;
-/** Append to a payment's history an attempt that did not settle it. Never refused. */
+/** Record how an attempt ended that did not settle the payment, and the state that this leaves it in. */
 export const ATTEMPT = 3;
 
 /** The columns of a row. */
 export const KIND = 0;
 export const SEQ = 1;
-export const ID = 2; // to 5: four words, of PUT only
+export const ID = 2; // to 5: four words
 export const CENTS = 6; // PUT, SETTLE; of ATTEMPT the duration in ms
 export const ACCEPTED_AT = 7; // PUT; of ATTEMPT when it ended (wall clock, ms)
 export const STATE = 8; // of ATTEMPT the outcome: an index into OUTCOMES of processors/outcome
@@ -24,7 +24,10 @@ export const REQUESTED_AT = 10;
 export const ATTEMPTS = 11;
 export const TRIES = 12;
 export const SETTLED_AT = 13;
-export const COLUMNS = 14;
+/** The epoch that accepted the payment, as the store said. */
+export const ORIGIN = 14;
+export const NEXT = 15; // of ATTEMPT the state that the payment is in now
+export const COLUMNS = 16;
 
 export class Batch {
   readonly epoch: number;

@@ -43,6 +43,8 @@ export const DONE = 1;
  * or not ours.
  */
 export const KNOWN = -1;
+/** INSERT: the store has a payment of this id with another amount. */
+export const OTHER_AMOUNT = -3;
 /** The operation belongs to an older generation: it was purged. */
 export const FORGOTTEN = -2;
 
@@ -121,11 +123,22 @@ export class StoreOpenError extends Error {
   override name = 'StoreOpenError';
 }
 
+/** Another process holds the name: it lives, so it is not waited for. */
+export class NameTakenError extends StoreOpenError {
+  override name = 'NameTakenError';
+  constructor(instance: string, store: string) {
+    super(
+      `INSTANCE ${instance} is in use by another process on the store ${store}: ` +
+        'end that one, or give this one another INSTANCE or STORE_URL',
+    );
+  }
+}
+
 export interface Reopening {
   /**
    * Opens the store anew when it broke. What was asked before is answered with a fault, and the next instance
    * that joins next begins a term. Rejects with `StoreOpenError` while it is not there; may be asked again
-   * then.
+   * then, unless it was `NameTakenError`.
    */
   reopen(): Promise<void>;
 }
@@ -137,38 +150,25 @@ export interface Store {
    */
   join(instance: string, reply: Reply<Joined>): void;
   /**
-   * Puts what the logs of `instance` hold (put-if-absent, owned by `instance`); replies with how many were
-   * new. What was logged in an earlier term is put as PINNED to default: it may have been stored and sent,
-   * and only that be lost.
-   */
-  replay(instance: string, reply: Reply<number>): void;
-  /**
-   * One transaction for the whole batch, in order; all of it or nothing. The batch belongs to the store
-   * until the reply. One with `isFlushed` is safe from a power loss when this replies, and all before it.
+   * The whole batch, in order; all of it or nothing, and known to all instances when this replies, which may
+   * be before it returns. The batch belongs to the store until the reply. One with `isFlushed` is safe from a
+   * power loss when this replies, and all before it.
    */
   write(batch: Batch, reply: Reply<Written>): void;
   /** Own unsettled payments with a seq above `afterSeq`, ascending, at most `limit`. */
   take(afterSeq: number, limit: number, reply: Reply<StoredPayment[]>): void;
-  /** Makes up to `limit` unsettled payments of a dead instance our own and replies with them (any order). */
-  adopt(instance: string, limit: number, reply: Reply<StoredPayment[]>): void;
+  /** Makes the unsettled payments of a dead instance our own, to be taken; replies with how many they are. */
+  adopt(instance: string, reply: Reply<number>): void;
   find(id: Uint8Array, reply: Reply<StoredPayment | undefined>): void;
   /**
    * Settled payments by the `requestedAt` that was booked, inclusive bounds in ms, +-Infinity for an open
    * end.
    */
   summary(fromMs: number, toMs: number, reply: Reply<Summary>): void;
-  /**
-   * All ids with a seq above `afterSeq`, ascending, 16 bytes each, at most `limit`; and the last seq among
-   * them.
-   */
-  ids(afterSeq: number, limit: number, reply: Reply<{ ids: Uint8Array; lastSeq: number }>): void;
   /** Reads what is shared. Cheap where nothing has changed. */
   look(reply: Reply<Shared>): void;
-  /**
-   * Beats: our beat + 1, the generation we have noticed, our figures. Fault `fenced` when we were declared
-   * dead.
-   */
-  beat(generation: number, figures: string, reply: Reply<Shared>): void;
+  /** Beats: our beat + 1, and our figures. Fault `fenced` when we were declared dead. */
+  beat(figures: string, reply: Reply<Shared>): void;
   /**
    * Declares an instance dead if its epoch and beat are still those seen (epoch + 1); frees its checker's
    * lease.
@@ -183,57 +183,6 @@ export interface Store {
    * stay. Safe from a power loss when this replies.
    */
   purge(reply: Reply<number>): void;
-  /** Everything written before is safe from a power loss when this replies. */
-  sync(reply: Reply<true>): void;
   /** A graceful leave: not alive, lease freed; then everything is closed. */
   leave(reply: Reply<true>): void;
-}
-
-/** What an instance accepted and the store does not have yet, kept so that no process's death loses it. */
-export interface AcceptLog {
-  /** The number of the segment that a record appended now goes to. */
-  readonly segment: number;
-  /** Takes one payment into the buffer of this turn, for the segment that `segment` then names. */
-  append(id: ArrayLike<number>, cents: number, acceptedAtMs: number): void;
-  /** Writes what was appended since the last call. False: nothing of it is kept. */
-  write(): boolean;
-  /**
-   * Resolves once everything written so far is on the disk; false: the disk refused. Callers share one sync.
-   */
-  flushed(): Promise<boolean>;
-  /** Begins to have the disk take what was written so far. */
-  keep(): void;
-  /** The store has one more payment of a segment. */
-  stored(segment: number): void;
-  /** Segments of which the store has everything. */
-  removable(): number[];
-  /** Deletes segments that `removable` named, once the store is safe from power loss. */
-  remove(numbers: readonly number[]): void;
-  /** Deletes all segments from before this one was opened: they have been replayed. */
-  removeEarlier(): void;
-  /** Closes the log. `empty`: the store has everything, so no record needs to stay. */
-  close(empty: boolean): void;
-}
-
-export interface HeardPayment {
-  readonly cents: number;
-  readonly acceptedAtMs: number;
-}
-
-/** What the other instances accepted and the store may not have yet. Calls throw the system's errors. */
-export interface PeerFeed {
-  /** Reads what is new. Ids of a generation before `generation` are not kept. */
-  poll(generation: number): void;
-  /** What another instance accepted of an id (four words); undefined: nothing. */
-  find(id: ArrayLike<number>): HeardPayment | undefined;
-  /** Whether another instance accepted another amount of an id. */
-  conflicts(id: ArrayLike<number>, cents: number): boolean;
-  close(): void;
-}
-
-export interface FeedEvents {
-  /** Another instance accepted a payment: four words. */
-  accepted(id: Int32Array, instance: string): void;
-  /** Segments came and went unseen: ids may be missing, though the store has them by now. */
-  missed(): void;
 }

@@ -231,6 +231,12 @@ function addPayments(metrics: Metrics, instance: Labels, figures: InstanceSnapsh
       metrics.counter('soquete_attempts_total', help, { ...labels, outcome }, count);
     }
   }
+  metrics.counter(
+    'soquete_log_damaged_total',
+    "Damaged or lost parts of the store's log, each counted by the instance that kept it.",
+    instance,
+    figures.logDamaged ?? 0,
+  );
   metrics.histogram(
     'soquete_settlement_duration_seconds',
     'From the acceptance of a payment to its settlement.',

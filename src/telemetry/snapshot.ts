@@ -30,6 +30,8 @@ export interface InstanceSnapshot {
   readonly processors: readonly [ProcessorFigures, ProcessorFigures];
   readonly commits: PackedHistogram;
   readonly storeBytes: number;
+  /** Damaged or lost parts of the store's log that this instance found; missing in older snapshots. */
+  readonly logDamaged?: number;
   readonly runtime: ProcessFigures;
   /** Only of the instance that compares the books. */
   readonly books?: ReconciledBooks;

@@ -5,9 +5,9 @@ import type { Clock } from '../domain/clock.ts';
 import type { InstanceEvents } from '../payments/instance.ts';
 import type { Session } from '../payments/session.ts';
 import type { CircuitBreaker } from '../processors/circuit-breaker.ts';
-import { fileName } from '../storage/embedded/sqlite/open.ts';
 import type { Shared, Store } from '../storage/ports.ts';
 import { Counters } from './counters.ts';
+import type { DamageLog } from './damage-log.ts';
 import { EventLog } from './event-log.ts';
 import { InstanceLog } from './instance-log.ts';
 import type { Logger } from './logger.ts';
@@ -37,6 +37,8 @@ export interface TelemetryParts {
   readonly storeDirectory: string;
   /** The present session; undefined between two sessions. */
   readonly session: () => Session | undefined;
+  /** What of the store's log cannot be used. */
+  readonly damage?: Pick<DamageLog, 'count'>;
   /** Why this instance does not take payments; empty when it does. */
   readonly reasons: () => readonly string[];
   /** For the comparison of the books; undefined where no admin token is given. */
@@ -139,6 +141,7 @@ export class Telemetry {
       },
       processors: [processor(0), processor(1)],
       storeBytes: this.#storeBytes,
+      logDamaged: this.#parts.damage?.count ?? 0,
       runtime: this.#runtime.read(),
       reasons: reasons(),
       ...(this.#books === undefined ? {} : { books: this.#books }),
@@ -230,7 +233,7 @@ export class Telemetry {
   }
 
   async #measureStore(): Promise<void> {
-    const path = join(this.#parts.storeDirectory, fileName);
+    const path = join(this.#parts.storeDirectory, 'payments.db');
     const sizes = [path, `${path}-wal`].map(file =>
       stat(file).then(
         ({ size }) => size,

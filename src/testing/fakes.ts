@@ -9,54 +9,8 @@ import type { Found, PaymentRequest, Processors } from '../processors/port.ts';
 import { EventLoop, Process, ProcessClock } from '../simulation/event-loop.ts';
 import { MemoryState } from '../storage/memory/state.ts';
 import { MemoryStore } from '../storage/memory/store.ts';
-import type { AcceptLog, PeerFeed, Store, StoreFault } from '../storage/ports.ts';
-
-export interface FakeLog extends AcceptLog {
-  /** Cents of what was written, by turn. */
-  readonly written: number[];
-  isClosed: boolean;
-  /** `write` says no. */
-  isFull: boolean;
-}
-
-export function fakeLog(): FakeLog {
-  let buffered: number[] = [];
-  const log: FakeLog = {
-    segment: 1,
-    written: [],
-    isClosed: false,
-    isFull: false,
-    append: (_id, cents) => void buffered.push(cents),
-    write() {
-      if (!log.isFull) log.written.push(...buffered);
-      buffered = [];
-      return !log.isFull;
-    },
-    flushed: () => Promise.resolve(true),
-    keep() {},
-    stored() {},
-    removable: () => [],
-    remove() {},
-    removeEarlier() {},
-    close() {
-      log.isClosed = true;
-    },
-  };
-  return log;
-}
-
-export const fakeFeed = (): PeerFeed & { isClosed: boolean } => {
-  const feed = {
-    isClosed: false,
-    poll() {},
-    find: () => undefined,
-    conflicts: () => false,
-    close() {
-      feed.isClosed = true;
-    },
-  };
-  return feed;
-};
+import type { Store, StoreFault } from '../storage/ports.ts';
+import { type BatchRow, batchRows } from './store-stand.ts';
 
 export type Post = (to: ProcessorIndex, request: PaymentRequest) => AttemptResult | undefined;
 
@@ -92,8 +46,11 @@ export interface InstanceStand {
   readonly state: MemoryState;
   readonly states: string[];
   readonly failures: unknown[];
-  readonly logs: FakeLog[];
   readonly sent: { readonly to: ProcessorIndex; readonly request: PaymentRequest }[];
+  /** The rows of every batch that was handed to the store, as they were then. */
+  readonly writes: (readonly BatchRow[])[];
+  /** How long the store takes for a call, and its answer for the way back; 0: it replies within the call. */
+  storeMs: number;
   /** What the store answers to a call instead of doing it. */
   fault: (call: keyof Store) => StoreFault | undefined;
   /** Lets so much virtual time pass, and what is due in it happen. */
@@ -106,6 +63,7 @@ export interface StandOptions {
   readonly state?: MemoryState;
   readonly loop?: EventLoop;
   readonly post?: Post;
+  readonly storeMs?: number;
   readonly change?: (parts: InstanceParts) => InstanceParts;
 }
 
@@ -115,9 +73,18 @@ export function instanceStand(options: StandOptions = {}): InstanceStand {
   const { post = () => ({ status: 200 }), change = (parts: InstanceParts) => parts } = options;
   const process = new Process(name, 1, 0);
   const store = new MemoryStore(state, {
-    schedule: carryOut => void loop.after(0.1, process, () => loop.after(0.1, process, carryOut())),
+    schedule(carryOut) {
+      const { storeMs } = stand;
+      if (storeMs === 0) carryOut()();
+      else loop.after(storeMs, process, () => loop.after(storeMs, process, carryOut()));
+    },
     fault: call => stand.fault(call),
   });
+  const write = store.write.bind(store);
+  store.write = (batch, reply) => {
+    stand.writes.push(batchRows(batch));
+    write(batch, reply);
+  };
   const parts: InstanceParts = {
     store,
     processors: fakeProcessors(loop, (to, request) => {
@@ -129,13 +96,6 @@ export function instanceStand(options: StandOptions = {}): InstanceStand {
     chance: () => 0.5,
     policy: { defaultAttempts: 5, backoffMinMs: 100, backoffMaxMs: 200, fallbackAfterMs: 1000 },
     instance: name,
-    ackAfter: 'commit',
-    openLog: () => {
-      const log = fakeLog();
-      stand.logs.push(log);
-      return log;
-    },
-    openFeed: fakeFeed,
     queueCapacity: 64,
     concurrency: 16,
     events: {
@@ -160,8 +120,9 @@ export function instanceStand(options: StandOptions = {}): InstanceStand {
     state,
     states: [],
     failures: [],
-    logs: [],
     sent: [],
+    writes: [],
+    storeMs: options.storeMs ?? 0.1,
     fault: () => undefined,
     async pass(ms) {
       const untilMs = loop.nowMs + ms;

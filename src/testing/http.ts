@@ -11,6 +11,7 @@ import {
   ACCEPTED,
   type Acceptance,
   CONFLICT,
+  type Kept,
   type Payments,
   type PaymentView,
   type Readiness,
@@ -25,7 +26,7 @@ export class FakePayments implements Payments {
   isFull = false;
   isReady = true;
   commits = 0;
-  commitResult: boolean | Promise<boolean> = true;
+  commitResult: Kept | Promise<Kept> = true;
 
   accept(id: Int32Array, cents: number): Acceptance {
     if (this.isFull) return UNAVAILABLE;
@@ -38,7 +39,7 @@ export class FakePayments implements Payments {
     return ACCEPTED;
   }
 
-  commit(): boolean | Promise<boolean> {
+  commit(_waiting: number): Kept | Promise<Kept> {
     this.commits++;
     return this.commitResult;
   }
@@ -90,20 +91,20 @@ export async function driveConnection(
   pieces: Iterable<Buffer>,
   options: DriveOptions,
 ): Promise<ConnectionOutput> {
-  const turn: Turn = { batch: 1, needsCommit: false };
+  const turn: Turn = { batch: 1, waiting: 0 };
   const connection = new Connection(options.handler, turn, 0, options.observer);
   let output = '';
   const flush = () => {
-    if (turn.needsCommit) {
-      turn.needsCommit = false;
+    if (turn.waiting > 0) {
+      turn.waiting = 0;
       connection.decide(turn.batch++, options.commit?.() ?? true);
     }
     for (;;) {
       const taken = connection.take(DATE, 0);
       output += taken;
       if (taken === '' && !connection.resume(0)) break;
-      if (turn.needsCommit) {
-        turn.needsCommit = false;
+      if (turn.waiting > 0) {
+        turn.waiting = 0;
         connection.decide(turn.batch++, options.commit?.() ?? true);
       }
     }

@@ -7,7 +7,7 @@ import type { Batch } from '../storage/batch.ts';
 import * as column from '../storage/batch.ts';
 import { MemoryState } from '../storage/memory/state.ts';
 import { MemoryStore } from '../storage/memory/store.ts';
-import { KNOWN, type Store, type StoreFault } from '../storage/ports.ts';
+import { KNOWN, OTHER_AMOUNT, type Store, type StoreFault } from '../storage/ports.ts';
 
 /** One row of a batch, by the names of its columns. */
 export interface BatchRow {
@@ -17,6 +17,8 @@ export interface BatchRow {
   readonly id: number;
   readonly cents: number;
   readonly state: number;
+  /** Of an ATTEMPT: the state that it left the payment in. */
+  readonly next: number;
   readonly processor: number;
   readonly requestedAtMs: number;
   readonly attempts: number;
@@ -32,7 +34,7 @@ export interface StoreCall {
 const KINDS = ['INSERT', 'MARK', 'SETTLE', 'ATTEMPT'] as const;
 
 /** A copy of what a batch holds now. */
-function rowsOf(batch: Batch): BatchRow[] {
+export function batchRows(batch: Batch): BatchRow[] {
   return Array.from({ length: batch.count }, (_, index) => {
     const at = (name: number): number => batch.rows[index * column.COLUMNS + name]!;
     return {
@@ -41,6 +43,7 @@ function rowsOf(batch: Batch): BatchRow[] {
       id: at(column.ID),
       cents: at(column.CENTS),
       state: at(column.STATE),
+      next: at(column.NEXT),
       processor: at(column.PROCESSOR),
       requestedAtMs: at(column.REQUESTED_AT),
       attempts: at(column.ATTEMPTS),
@@ -83,7 +86,7 @@ export function storeStand(capacity = 64): StoreStand {
   const pool = new PaymentPool(capacity);
   const write = store.write.bind(store);
   store.write = (batch, reply) => {
-    stand.writes.push({ atMs: loop.nowMs, rows: rowsOf(batch), isFlushed: batch.isFlushed });
+    stand.writes.push({ atMs: loop.nowMs, rows: batchRows(batch), isFlushed: batch.isFlushed });
     write(batch, reply);
   };
   const stand: StoreStand = {
@@ -124,9 +127,13 @@ export function writerStand(more: Partial<StoreWriterEvents> = {}, capacity?: nu
   const writer = new StoreWriter(pool, store, clock, 1, 1, {
     written(slot, kind, result, sent) {
       if (kind === column.INSERT && result > 0) pool.seq[slot] = result;
-      const what = result === KNOWN ? 'known' : 'written';
+      const what = result === KNOWN ? 'known' : result === OTHER_AMOUNT ? 'other amount' : 'written';
       reported.push(`${pool.words[slot * 4]} ${what}${sent ? ', sent' : ''}`);
       more.written?.(slot, kind, result, sent);
+    },
+    refused(slot) {
+      reported.push(`${pool.words[slot * 4]} refused`);
+      more.refused?.(slot);
     },
     purged(generation) {
       reported.push(`purged ${generation}`);

@@ -1,6 +1,6 @@
 /** What the tests of the stores share: a store asked by promises, batches by name, a seed. */
 
-import { idWords } from '../domain/payment.ts';
+import { DEFAULT, idWords, SENT, SETTLED, type StoredPayment, WAITING } from '../domain/payment.ts';
 import * as column from '../storage/batch.ts';
 import { ATTEMPT, type Batch, INSERT, MARK, SETTLE } from '../storage/batch.ts';
 import { type Store, StoreFault } from '../storage/ports.ts';
@@ -36,8 +36,8 @@ export function idOf(n: number): Uint8Array {
   return id;
 }
 
+/** What a row says of its payment beside which one it is. */
 export interface Fields {
-  seq?: number;
   cents?: number;
   acceptedAtMs?: number;
   state?: number;
@@ -46,31 +46,60 @@ export interface Fields {
   attempts?: number;
   tries?: number;
   settledAtMs?: number;
+  /** Of an attempt that ended. */
+  outcome?: number;
+  durationMs?: number;
+  endedAtMs?: number;
 }
 
-function add(batch: Batch, kind: number, fields: Fields): number {
+/** Which payment a row is about, as the store said. */
+export type RowSubject = Pick<StoredPayment, 'seq' | 'id' | 'origin'>;
+
+function add(batch: Batch, kind: number, { seq, id, origin }: RowSubject, fields: Fields): number {
   const start = batch.add(kind);
-  batch.rows[start + column.SEQ] = fields.seq ?? 0;
-  batch.rows[start + column.CENTS] = fields.cents ?? 1990;
-  batch.rows[start + column.ACCEPTED_AT] = fields.acceptedAtMs ?? 1000;
-  batch.rows[start + column.STATE] = fields.state ?? 0;
-  batch.rows[start + column.PROCESSOR] = fields.processor ?? -1;
-  batch.rows[start + column.REQUESTED_AT] = fields.requestedAtMs ?? 0;
-  batch.rows[start + column.ATTEMPTS] = fields.attempts ?? 0;
-  batch.rows[start + column.TRIES] = fields.tries ?? 0;
-  batch.rows[start + column.SETTLED_AT] = fields.settledAtMs ?? 0;
+  const { rows } = batch;
+  rows[start + column.SEQ] = seq;
+  rows.set(idWords(id), start + column.ID);
+  rows[start + column.ORIGIN] = origin;
+  rows[start + column.STATE] = fields.state ?? WAITING;
+  rows[start + column.PROCESSOR] = fields.processor ?? -1;
+  rows[start + column.REQUESTED_AT] = fields.requestedAtMs ?? 0;
+  rows[start + column.ATTEMPTS] = fields.attempts ?? 0;
+  rows[start + column.TRIES] = fields.tries ?? 0;
   return start;
 }
 
-/** Adds the row that puts the id number `n`. */
+/** Adds the row that accepts the id number `n`, and says that it is being sent if `fields.state` is so. */
 export function put(batch: Batch, n: number, fields: Fields = {}): void {
-  const start = add(batch, INSERT, fields);
-  batch.rows.set(idWords(idOf(n)), start + column.ID);
+  const start = add(batch, INSERT, { seq: 0, id: idOf(n), origin: batch.epoch }, fields);
+  batch.rows[start + column.CENTS] = fields.cents ?? 1990;
+  batch.rows[start + column.ACCEPTED_AT] = fields.acceptedAtMs ?? 1000;
 }
 
-export const markRow = (batch: Batch, fields: Fields): number => add(batch, MARK, fields);
-export const settleRow = (batch: Batch, fields: Fields): number =>
-  add(batch, SETTLE, { processor: 0, ...fields });
-export const attemptRow = (batch: Batch, fields: Fields): number => add(batch, ATTEMPT, fields);
+/** An attempt will leave: to default, unless `fields` say otherwise. */
+export function markRow(batch: Batch, of: RowSubject, fields: Fields = {}): void {
+  add(batch, MARK, of, { state: SENT, processor: DEFAULT, attempts: 1, ...fields });
+}
+
+/** It was booked, with the amount that it was accepted with. */
+export function settleRow(
+  batch: Batch,
+  of: RowSubject & { readonly cents: number },
+  fields: Fields = {},
+): void {
+  const start = add(batch, SETTLE, of, { state: SETTLED, processor: DEFAULT, attempts: 1, ...fields });
+  batch.rows[start + column.CENTS] = of.cents;
+  batch.rows[start + column.SETTLED_AT] = fields.settledAtMs ?? 2000;
+}
+
+/** An attempt ended, and left the payment in `fields.state`. */
+export function attemptRow(batch: Batch, of: RowSubject, fields: Fields = {}): void {
+  const start = add(batch, ATTEMPT, of, { processor: DEFAULT, attempts: 1, ...fields });
+  const { rows } = batch;
+  rows[start + column.NEXT] = rows[start + column.STATE]!;
+  rows[start + column.STATE] = fields.outcome ?? 1;
+  rows[start + column.CENTS] = fields.durationMs ?? 5;
+  rows[start + column.ACCEPTED_AT] = fields.endedAtMs ?? 1500;
+}
 
 export { seed } from './seed.ts';

@@ -14,7 +14,7 @@ import {
   writeIdBytes,
 } from '../../domain/payment.ts';
 import * as column from '../batch.ts';
-import { DONE, type HealthReport, type InstanceView, KNOWN, type Shared } from '../ports.ts';
+import { DONE, type HealthReport, type InstanceView, KNOWN, OTHER_AMOUNT, type Shared } from '../ports.ts';
 
 type Mutable<T> = { -readonly [Name in keyof T]: T[Name] };
 type Payment = Mutable<StoredPayment> & { owner: string };
@@ -72,7 +72,8 @@ export class MemoryState {
   /** Inserts a payment unless its id is there already; replies with its seq or KNOWN. */
   put(payment: Omit<Payment, 'seq'>): number {
     const key = idText(payment.id);
-    if (this.payments.has(key)) return KNOWN;
+    const known = this.payments.get(key);
+    if (known !== undefined) return known.cents === payment.cents ? KNOWN : OTHER_AMOUNT;
     this.lastSeq += 1;
     const stored = { ...payment, seq: this.lastSeq };
     this.payments.set(key, stored);
@@ -108,11 +109,14 @@ export class MemoryState {
         owner,
       });
     }
-    if (kind === column.ATTEMPT) return DONE;
     const payment = this.bySeq.get(rows[start + column.SEQ]!);
     if (payment === undefined || payment.owner !== owner || payment.state === SETTLED) return KNOWN;
     if (kind === column.MARK) {
       Object.assign(payment, progress(rows, start));
+      return DONE;
+    }
+    if (kind === column.ATTEMPT) {
+      Object.assign(payment, progress(rows, start), { state: rows[start + column.NEXT] });
       return DONE;
     }
     // A store books the cents of the row, without looking whether they are right.
@@ -150,6 +154,7 @@ export class MemoryState {
 
 /** A payment that nothing was done for yet. */
 export const untouched = {
+  origin: 0,
   state: WAITING,
   processor: undefined,
   requestedAtMs: 0,

@@ -4,11 +4,10 @@
  * instance's connection to it.
  */
 
-import { addCents, type Cents, emptyTotal, type Total } from '../../domain/money.ts';
+import { addCents, emptyTotal, type Total } from '../../domain/money.ts';
 import type { Summary } from '../../domain/payment.ts';
 import { idText, type ProcessorIndex, SETTLED, type StoredPayment } from '../../domain/payment.ts';
 import { type Batch, COLUMNS } from '../batch.ts';
-import type { SqliteOptions } from '../embedded/sqlite/open.ts';
 import {
   FORGOTTEN,
   type Joined,
@@ -19,16 +18,7 @@ import {
   StoreFault,
   type Written,
 } from '../ports.ts';
-import { type MemoryState, pinnedAs, stored, untouched } from './state.ts';
-
-/** What an instance's log holds of one payment. */
-export interface LoggedPayment {
-  readonly generation: number;
-  readonly term: number;
-  readonly id: Uint8Array;
-  readonly cents: number;
-  readonly acceptedAtMs: number;
-}
+import { type MemoryState, stored } from './state.ts';
 
 export interface MemoryOptions {
   /**
@@ -39,11 +29,13 @@ export interface MemoryOptions {
   readonly schedule?: (carryOut: () => () => void) => void;
   /** Asked before each call is carried out: a fault is its answer, and nothing is changed. */
   readonly fault?: (name: keyof Store) => StoreFault | undefined;
-  /** What the logs of an instance hold. */
-  readonly logged?: (instance: string) => Iterable<LoggedPayment>;
-  /** As in `SqliteOptions`. */
+  /** Tells one run of the machine from the next. */
   readonly boot?: string;
-  readonly brokenTerm?: SqliteOptions['brokenTerm'];
+  /**
+   * The last term that the user had seen when the store broke under it: unless a later one has begun, it
+   * begins.
+   */
+  readonly brokenTerm?: number | 'unknown' | undefined;
   readonly durable?: 'process' | 'power';
 }
 
@@ -53,7 +45,7 @@ export class MemoryStore implements Store, Reopening {
   #name = '';
   #epoch = 0;
   #term = 0;
-  #brokenTerm: SqliteOptions['brokenTerm'];
+  #brokenTerm: MemoryOptions['brokenTerm'];
   #closed = false;
 
   constructor(world: MemoryState, options: MemoryOptions = {}) {
@@ -91,22 +83,6 @@ export class MemoryStore implements Store, Reopening {
     });
   }
 
-  replay(instance: string, reply: Reply<number>): void {
-    this.#ask('replay', reply, () => {
-      this.#assertOurs();
-      if (instance !== this.#name && this.#world.instances.get(instance)?.alive) return 0;
-      let added = 0;
-      for (const logged of this.#options.logged?.(instance) ?? []) {
-        const { generation, term, id, cents, acceptedAtMs } = logged;
-        if (generation !== this.#world.generation) continue;
-        const progress = term === this.#world.term ? untouched : { ...untouched, ...pinnedAs(acceptedAtMs) };
-        const fresh = { ...progress, id: id.slice(), cents: cents as Cents, acceptedAtMs, owner: instance };
-        if (this.#world.put(fresh) > 0) added += 1;
-      }
-      return added;
-    });
-  }
-
   write(batch: Batch, reply: Reply<Written>): void {
     this.#ask('write', reply, () => {
       const { generation } = this.#world;
@@ -126,16 +102,16 @@ export class MemoryStore implements Store, Reopening {
     this.#ask('take', reply, () => this.#world.unsettled(this.#name, afterSeq, limit).map(stored));
   }
 
-  adopt(instance: string, limit: number, reply: Reply<StoredPayment[]>): void {
+  adopt(instance: string, reply: Reply<number>): void {
     this.#ask('adopt', reply, () => {
       this.#assertOurs();
       const dead = this.#world.instances.get(instance);
-      if (dead === undefined || dead.alive) return [];
-      const adopted = this.#world.unsettled(instance, 0, limit);
+      if (dead === undefined || dead.alive) return 0;
+      const adopted = this.#world.unsettled(instance, 0, Infinity);
       for (const payment of adopted) payment.owner = this.#name;
       dead.unsettled -= adopted.length;
       this.#world.instance(this.#name).unsettled += adopted.length;
-      return adopted.map(stored);
+      return adopted.length;
     });
   }
 
@@ -156,26 +132,15 @@ export class MemoryStore implements Store, Reopening {
     });
   }
 
-  ids(afterSeq: number, limit: number, reply: Reply<{ ids: Uint8Array; lastSeq: number }>): void {
-    this.#ask('ids', reply, () => {
-      const page = [...this.#world.bySeq.values()].filter(({ seq }) => seq > afterSeq).slice(0, limit);
-      const ids = new Uint8Array(page.length * 16);
-      page.forEach(({ id }, index) => {
-        ids.set(id, index * 16);
-      });
-      return { ids, lastSeq: page.at(-1)?.seq ?? afterSeq };
-    });
-  }
-
   look(reply: Reply<Shared>): void {
     this.#ask('look', reply, () => this.#seen());
   }
 
-  beat(generation: number, figures: string, reply: Reply<Shared>): void {
+  beat(figures: string, reply: Reply<Shared>): void {
     this.#ask('beat', reply, () => {
       this.#assertOurs();
       const view = this.#world.instance(this.#name);
-      Object.assign(view, { beat: view.beat + 1, generation, figures });
+      Object.assign(view, { beat: view.beat + 1, figures });
       return this.#seen();
     });
   }
@@ -220,13 +185,6 @@ export class MemoryStore implements Store, Reopening {
       this.#world.generation += 1;
       this.#world.flush();
       return this.#world.generation;
-    });
-  }
-
-  sync(reply: Reply<true>): void {
-    this.#ask('sync', reply, () => {
-      this.#world.flush();
-      return true as const;
     });
   }
 

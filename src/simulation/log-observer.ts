@@ -1,0 +1,160 @@
+/**
+ * Reads the log as an observer that sees everything, and keeps a model of what it says: what the invariants
+ * compare all else with. It uses the rules of order, so those have proofs and tests of their own.
+ */
+import {
+  DEFAULT,
+  idText,
+  idWords,
+  PINNED,
+  type ProcessorIndex,
+  type State,
+  WAITING,
+  writeIdBytes,
+} from '../domain/payment.ts';
+import { LogIndex, PaymentLookUp } from '../storage/embedded/index/log-index.ts';
+import type { LogFiles } from '../storage/embedded/shared-log/log-files.ts';
+import { Order } from '../storage/embedded/shared-log/order.ts';
+import { CHECKER } from '../storage/embedded/shared-log/ordered-members.ts';
+import { LogReader } from '../storage/embedded/shared-log/reader.ts';
+import { ACCEPT, BOOK, INTEND } from '../storage/embedded/shared-log/records.ts';
+import { storeIdOf } from '../storage/embedded/shared-log/segments.ts';
+import * as row from '../storage/embedded/shared-log/tail-table.ts';
+import { storedPayment } from '../storage/embedded/stored-payment.ts';
+import type { Invariants } from './invariants.ts';
+import { LOG_DIRECTORY, type SharedIndex } from './simulated-index.ts';
+import type { WatchedStore } from './watched-store.ts';
+
+export class LogObserver {
+  readonly #shared: SharedIndex;
+  readonly #files: LogFiles;
+  readonly #memory: WatchedStore;
+  readonly #invariants: Invariants;
+  #order!: Order;
+  #reader: LogReader | undefined;
+  #isRebuilding = false;
+
+  constructor(shared: SharedIndex, files: LogFiles, memory: WatchedStore, invariants: Invariants) {
+    this.#shared = shared;
+    this.#files = files;
+    this.#memory = memory;
+    this.#invariants = invariants;
+  }
+
+  /** Takes in what was appended. */
+  poll(): void {
+    if (this.#reader === undefined) {
+      this.rebuild();
+      if (this.#reader === undefined) return;
+    }
+    const { term } = this.#order;
+    this.#reader.poll();
+    if (this.#order.term !== term) this.#pin();
+    this.#seeMembers();
+  }
+
+  /** Begins anew from what the disk has: after a loss, all that is known may be more than that. */
+  rebuild(): void {
+    this.#reader = undefined;
+    if (this.#files.list(LOG_DIRECTORY).length === 0) return;
+    const memory = this.#memory;
+    const { database } = this.#shared;
+    const opened = new LogIndex({ database, files: this.#files, directory: LOG_DIRECTORY }).opened;
+    const id = storeIdOf(opened.store);
+    this.#order = new Order(id.mark, (kind, start, batch) => this.#counted(kind, start, batch.epoch));
+    if (opened.state !== undefined) this.#order.restore(opened.state, opened.tail);
+    memory.payments.clear();
+    memory.bySeq.clear();
+    memory.generation = this.#order.generation;
+    for (const found of database.prepare('SELECT id FROM payments').all())
+      this.#put(new PaymentLookUp(database).find(found['id'] as Uint8Array)!);
+    this.#isRebuilding = true;
+    this.#reader = new LogReader({
+      files: this.#files,
+      directory: LOG_DIRECTORY,
+      id,
+      order: this.#order,
+      position: opened.position,
+      events: { gap: () => {}, left: fd => this.#files.close(fd) },
+    });
+    const { term } = this.#order;
+    this.#reader.poll();
+    if (this.#order.term !== term) this.#pin();
+    this.#isRebuilding = false;
+    this.#seeMembers();
+  }
+
+  #put(found: Float64Array): void {
+    const payment = { ...storedPayment(found), owner: '' };
+    this.#memory.payments.set(idText(payment.id), payment);
+    this.#memory.bySeq.set(payment.seq, payment);
+  }
+
+  #counted(kind: number, start: number, epoch: number): void {
+    const memory = this.#memory;
+    const { rows } = this.#order.tail;
+    this.#seeGeneration();
+    const bytes = new Uint8Array(16);
+    writeIdBytes(rows, start + row.ROW_ID, bytes, 0);
+    const id = idText(bytes);
+    const owner = this.#order.members.living(epoch)?.name ?? '';
+    if (kind === ACCEPT) {
+      const payment = { ...storedPayment(rows.slice(start, start + row.ROW_COLUMNS)), owner };
+      memory.payments.set(id, payment);
+      memory.bySeq.set(payment.seq, payment);
+      if (!this.#isRebuilding) this.#invariants.stored(id);
+      return;
+    }
+    const payment = memory.payments.get(id);
+    if (payment === undefined) {
+      this.#invariants.fail(id, 'the log speaks of a payment that was never accepted');
+      return;
+    }
+    payment.owner = owner;
+    payment.state = rows[start + row.ROW_STATE] as State;
+    const processor = rows[start + row.ROW_PROCESSOR]!;
+    payment.processor = processor < 0 ? undefined : (processor as ProcessorIndex);
+    payment.requestedAtMs = rows[start + row.ROW_REQUESTED_AT]!;
+    payment.attempts = rows[start + row.ROW_ATTEMPTS]!;
+    payment.tries = rows[start + row.ROW_TRIES]!;
+    payment.settledAtMs = rows[start + row.ROW_SETTLED_AT]!;
+    if (this.#isRebuilding) return;
+    if (kind === INTEND) this.#invariants.intended(id, owner);
+    if (kind === BOOK) this.#invariants.booked(payment);
+  }
+
+  #seeGeneration(): void {
+    const memory = this.#memory;
+    if (this.#order.generation === memory.generation) return;
+    memory.generation = this.#order.generation;
+    memory.payments.clear();
+    memory.bySeq.clear();
+  }
+
+  #pin(): void {
+    for (const payment of this.#memory.payments.values()) {
+      if (payment.state !== WAITING) continue;
+      const start = this.#order.tail.find(idWords(payment.id), 0);
+      if (start >= 0 && this.#order.tail.rows[start + row.ROW_STATE] === WAITING) continue;
+      payment.state = PINNED;
+      payment.processor ??= DEFAULT;
+      payment.requestedAtMs ||= payment.acceptedAtMs;
+      payment.attempts = Math.max(1, payment.attempts);
+    }
+  }
+
+  #seeMembers(): void {
+    this.#seeGeneration();
+    const { members } = this.#order;
+    const memory = this.#memory;
+    memory.term = this.#order.term;
+    memory.checker = members.living(members.holder(CHECKER))?.name ?? '';
+    for (const { name, epoch, beat, isAlive, generation, figures } of members.all) {
+      memory.instances.set(name, {
+        ...{ name, epoch, beat, generation, figures },
+        alive: isAlive,
+        unsettled: members.unsettledOf(epoch),
+      });
+    }
+  }
+}

@@ -1,0 +1,129 @@
+/**
+ * The index of the embedded engine in the world: the real one over an SQLite in memory, which all backends
+ * share as they share a file, and which loses what it had not synced when the power goes.
+ */
+import type { IndexClient } from '../storage/embedded/index/index-client.ts';
+import { type IndexOpened, LogIndex, PaymentLookUp } from '../storage/embedded/index/log-index.ts';
+import { copyOfMemoryIndex, indexFaultOf, openMemoryIndex } from '../storage/embedded/index/schema.ts';
+import type { LogFiles } from '../storage/embedded/shared-log/log-files.ts';
+import type { History, InspectedPayment } from '../storage/inspection.ts';
+import { type Reply, StoreFault } from '../storage/ports.ts';
+import type { Dice } from './dice.ts';
+
+export const LOG_DIRECTORY = 'log';
+
+/** The file that the backends share. */
+export class SharedIndex {
+  /** The log goes on in another place than it ended: something was lost. */
+  moved = (): void => {};
+  database = openMemoryIndex(Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8));
+  #synced = this.database.serialize();
+
+  sync(): void {
+    this.#synced = this.database.serialize();
+  }
+
+  /** Goes back to what its disk has, or not so far: another file, which has to be opened anew. */
+  losePower(dice: Dice): void {
+    if (dice.hits(0.5)) this.sync();
+    this.database = copyOfMemoryIndex(this.#synced);
+  }
+}
+
+export interface SimulatedIndexParts {
+  readonly shared: SharedIndex;
+  readonly files: LogFiles;
+  /** Calls back after the time that a call takes, unless the process is dead by then. */
+  readonly later: (answer: () => void) => void;
+}
+
+export class SimulatedIndex implements IndexClient {
+  readonly #parts: SimulatedIndexParts;
+  #index: LogIndex | undefined;
+  #database: SharedIndex['database'];
+  #lookUp: PaymentLookUp;
+
+  constructor(parts: SimulatedIndexParts) {
+    this.#parts = parts;
+    this.#database = parts.shared.database;
+    this.#lookUp = new PaymentLookUp(parts.shared.database);
+  }
+
+  open(): Promise<IndexOpened> {
+    const { shared, files } = this.#parts;
+    this.#index?.forget();
+    this.#index = new LogIndex({ database: shared.database, files, directory: LOG_DIRECTORY });
+    this.#database = shared.database;
+    this.#lookUp = new PaymentLookUp(shared.database);
+    const opened = this.#index.open();
+    if (opened.damage.length > 0) {
+      // As the disk has it before `open` returns.
+      shared.sync();
+      shared.moved();
+    }
+    return Promise.resolve(opened);
+  }
+
+  advance(reply: Reply<number>): void {
+    this.#call(reply, index => index.advance());
+  }
+
+  sync(reply: Reply<number>): void {
+    this.#call(reply, index => {
+      this.#parts.shared.sync();
+      return index.position;
+    });
+  }
+
+  find(id: Uint8Array): Float64Array | undefined {
+    if (this.#isGone) throw new StoreFault('broken', 'the disk of the index was taken out');
+    return this.#lookUp.find(id);
+  }
+
+  summary(fromMs: number, toMs: number, reply: Reply<ReturnType<LogIndex['summary']>>): void {
+    this.#call(reply, index => index.summary(fromMs, toMs));
+  }
+
+  unsettled(
+    origins: readonly number[],
+    afterSeq: number,
+    limit: number,
+    reply: Reply<ReturnType<LogIndex['unsettled']>>,
+  ): void {
+    this.#call(reply, index => index.unsettled(origins, afterSeq, limit));
+  }
+
+  latest(_limit: number, reply: Reply<InspectedPayment[]>): void {
+    reply([]);
+  }
+
+  history(_id: Uint8Array, reply: Reply<History | undefined>): void {
+    reply(undefined);
+  }
+
+  close(): Promise<void> {
+    this.#index?.forget();
+    this.#index = undefined;
+    return Promise.resolve();
+  }
+
+  /** The power was lost, or the disk taken out, since this was opened. */
+  get #isGone(): boolean {
+    return this.#database !== this.#parts.shared.database;
+  }
+
+  #call<T>(reply: Reply<T>, work: (index: LogIndex) => T): void {
+    this.#parts.later(() => {
+      const index = this.#index;
+      let answer: T | StoreFault;
+      if (index === undefined || this.#isGone) answer = new StoreFault('broken', 'the index is closed');
+      else
+        try {
+          answer = work(index);
+        } catch (error) {
+          answer = indexFaultOf(error);
+        }
+      this.#parts.later(() => reply(answer));
+    });
+  }
+}

@@ -1,0 +1,242 @@
+/** The engines that the contract is asked of, each a whole deployment of its own for every sentence. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { Clock } from '../../domain/clock.ts';
+import type { StoredPayment } from '../../domain/payment.ts';
+import {
+  type Asked,
+  asked,
+  attemptRow,
+  type Fields,
+  idOf,
+  markRow,
+  put,
+  settleRow,
+} from '../../testing/stores.ts';
+import { VirtualClock } from '../../testing/virtual-clock.ts';
+import { Batch } from '../batch.ts';
+import { EmbeddedStore } from '../embedded/embedded-store.ts';
+import { InProcessIndexClient } from '../embedded/index/in-process-client.ts';
+import type { IndexClient } from '../embedded/index/index-client.ts';
+import { openMemoryIndex } from '../embedded/index/schema.ts';
+import { logFolder } from '../embedded/index/tables.ts';
+import { IndexThreadClient } from '../embedded/index/thread-client.ts';
+import type { LogFiles } from '../embedded/shared-log/log-files.ts';
+import { realLogFiles } from '../embedded/shared-log/real-log-files.ts';
+import { VirtualLogFiles } from '../embedded/shared-log/virtual-log-files.ts';
+import { MemoryState } from '../memory/state.ts';
+import { MemoryStore } from '../memory/store.ts';
+import type { Joined, Reopening, Store } from '../ports.ts';
+
+export interface OpenAs {
+  /** The run of the machine, from 1. */
+  readonly boot?: number;
+  /** The disk was away. */
+  readonly isDoubtful?: boolean;
+  readonly isFlushing?: boolean;
+}
+
+export interface Deployment {
+  /** A connection of an instance that has yet to join. */
+  open(as?: OpenAs): Promise<Store & Reopening>;
+  /** Begins what an engine does by itself every 100 ms: the embedded one indexes. */
+  beginIndex(): void;
+  /** Does that to its end, and as often as it takes to have nothing left to do. */
+  index(): Promise<void>;
+  close(): Promise<void>;
+}
+
+function memory(): Deployment {
+  const state = new MemoryState();
+  return {
+    open: async ({ boot = 1, isDoubtful = false, isFlushing = false } = {}) =>
+      new MemoryStore(state, {
+        boot: String(boot),
+        durable: isFlushing ? 'power' : 'process',
+        ...(isDoubtful ? { brokenTerm: 'unknown' } : {}),
+      }),
+    beginIndex() {},
+    async index() {},
+    async close() {},
+  };
+}
+
+/** Of the embedded store. */
+const INDEX_MS = 100;
+
+interface EmbeddedWorld {
+  readonly directory: string;
+  readonly files: LogFiles;
+  index(logDirectory: string): IndexClient;
+  close(): void;
+}
+
+function deploymentOf({ directory, files, index, close }: EmbeddedWorld): Deployment {
+  const logDirectory = join(directory, logFolder);
+  const turned = new VirtualClock();
+  const clock: Clock = {
+    monotonicMs: () => turned.monotonicMs(),
+    wallMs: () => 1_783_684_800_000 + turned.monotonicMs(),
+    after: (delayMs, task) => turned.after(delayMs, task),
+    soon: task => void turned.after(0, task),
+  };
+  const opened: Store[] = [];
+  let nonce = 2 ** 40;
+  return {
+    async open({ boot = 1, isDoubtful = false, isFlushing = false } = {}) {
+      const store = await EmbeddedStore.open({
+        ...{ directory, logDirectory, files, clock, boot, isFlushing },
+        index: index(logDirectory),
+        isDiskDoubtful: isDoubtful,
+        nonce: () => nonce++,
+        events: {
+          damaged: damage => assert.fail(`damaged: ${JSON.stringify(damage)}`),
+          notIndexed: ({ detail }) => assert.fail(`not indexed: ${detail}`),
+        },
+      });
+      opened.push(store);
+      return store;
+    },
+    beginIndex: () => turned.pass(INDEX_MS),
+    async index() {
+      for (let round = 0; round < 3; round++) {
+        turned.pass(INDEX_MS);
+        // Behind the index in every queue.
+        for (const store of opened) await new Promise<unknown>(asked => store.summary(0, 0, asked));
+      }
+    },
+    async close() {
+      for (const store of opened) await new Promise(closed => store.leave(closed));
+      close();
+    },
+  };
+}
+
+function embedded(): Deployment {
+  const directory = mkdtempSync(join(tmpdir(), 'soquete-contract-'));
+  return deploymentOf({
+    directory,
+    files: realLogFiles,
+    index: logDirectory => new IndexThreadClient({ directory, logDirectory }),
+    close: () => rmSync(directory, { recursive: true }),
+  });
+}
+
+function embeddedInMemory(): Deployment {
+  const files = new VirtualLogFiles();
+  const sync = files.sync.bind(files);
+  files.sync = (fd, done) => {
+    sync(fd, done);
+    setImmediate(() => files.endSyncs());
+  };
+  const database = openMemoryIndex(Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8));
+  return deploymentOf({
+    directory: '/store',
+    files,
+    index: logDirectory =>
+      new InProcessIndexClient({
+        ...{ files, logDirectory, database: () => database },
+        schedule: carryOut => setImmediate(() => setImmediate(carryOut())),
+      }),
+    close: () => database.close(),
+  });
+}
+
+export const engines = [
+  ['memory', memory],
+  ['embedded', embedded],
+  ['embedded in memory', embeddedInMemory],
+] as const;
+
+/** Asks one sentence of every engine. */
+export function promise(sentence: string, check: (deployment: Deployment) => Promise<void>): void {
+  for (const [engine, deploy] of engines) {
+    test(`${engine}: ${sentence}`, async () => {
+      const deployment = deploy();
+      try {
+        await check(deployment);
+      } finally {
+        await deployment.close();
+      }
+    });
+  }
+}
+
+/** The rows of one batch. */
+export class Rows {
+  readonly batch: Batch;
+  constructor(batch: Batch) {
+    this.batch = batch;
+  }
+
+  readonly put = (n: number, fields?: Fields): void => put(this.batch, n, fields);
+  readonly mark = (of: StoredPayment, fields?: Fields): void => markRow(this.batch, of, fields);
+  readonly settle = (of: StoredPayment, fields?: Fields): void => settleRow(this.batch, of, fields);
+  readonly attempt = (of: StoredPayment, fields?: Fields): void => attemptRow(this.batch, of, fields);
+}
+
+/** An instance that has joined. */
+export class MemberStore {
+  readonly raw: Store & Reopening;
+  readonly store: Asked;
+  readonly joined: Joined;
+
+  constructor(raw: Store & Reopening, joined: Joined) {
+    this.raw = raw;
+    this.store = asked(raw);
+    this.joined = joined;
+  }
+
+  /** A batch of what `fill` adds to it. */
+  batch(fill: (rows: Rows) => void, generation = this.joined.generation): Batch {
+    const batch = new Batch(this.joined.epoch, generation, 1);
+    fill(new Rows(batch));
+    return batch;
+  }
+
+  /** Writes what `fill` adds to a batch; returns the results. */
+  async write(fill: (rows: Rows) => void, generation?: number): Promise<number[]> {
+    const { results } = await this.store.write(this.batch(fill, generation));
+    return [...results];
+  }
+
+  /** The payment number `n`, which has to be there. */
+  async payment(n: number): Promise<StoredPayment> {
+    const found = await this.store.find(idOf(n));
+    assert.ok(found !== undefined, `payment ${n} is not there`);
+    return found;
+  }
+
+  async payments(...numbers: number[]): Promise<StoredPayment[]> {
+    return Promise.all(numbers.map(n => this.payment(n)));
+  }
+
+  /** All that it has to settle. */
+  owned(): Promise<StoredPayment[]> {
+    return this.store.take(0, 1000);
+  }
+}
+
+/** Opens a store and joins as `name`. */
+export async function instance(deployment: Deployment, name: string, as?: OpenAs): Promise<MemberStore> {
+  const store = await deployment.open(as);
+  return new MemberStore(store, await asked(store).join(name));
+}
+
+/** Two instances that have joined, `a` and `b`. */
+export async function two(deployment: Deployment): Promise<[MemberStore, MemberStore]> {
+  return [await instance(deployment, 'a'), await instance(deployment, 'b')];
+}
+
+/** Has `by` declare an instance dead, whether it is or not. */
+export async function declareDead(by: MemberStore, name: string): Promise<void> {
+  const seen = (await by.store.look()).instances.find(each => each.name === name);
+  assert.ok(seen !== undefined);
+  assert.equal(await by.store.fence(name, seen.epoch, seen.beat), true);
+}
+
+export const unsettled = async ({ store }: MemberStore): Promise<Record<string, number>> =>
+  Object.fromEntries((await store.look()).instances.map(each => [each.name, each.unsettled]));

@@ -1,0 +1,81 @@
+/** Appends to the log in the words of the port: rows in, results or a `StoreFault` out. */
+import type { Batch } from '../batch.ts';
+import { FORGOTTEN, StoreFault, type Written } from '../ports.ts';
+import type { KnownPayments } from './known-payments.ts';
+import { decodeResults, encodeRows } from './rows-to-records.ts';
+import type { Order } from './shared-log/order.ts';
+import { BATCH_FENCED, BATCH_PURGED, BATCH_STALE, COUNTED } from './shared-log/order-state.ts';
+import { INDEXER } from './shared-log/ordered-members.ts';
+import { LogFault, type LogWriter } from './shared-log/writer.ts';
+
+/**
+ * Batches are appended again when the index has moved on under their look-ups: once is rare, twice never
+ * seen.
+ */
+const LOOK_UPS_MAX = 8;
+
+/** An epoch that never is. */
+const NOBODY = 2 ** 32 - 1;
+
+/**
+ * Appends the rows of a batch, again when the look-ups in the index that they rest on are too old. Throws
+ * `StoreFault`, and what the log throws.
+ */
+export function appendRows(log: LogWriter, order: Order, known: KnownPayments, batch: Batch): Written {
+  const { count } = batch;
+  const results = new Float64Array(count);
+  for (let tries = 0; tries < LOOK_UPS_MAX; tries++) {
+    log.poll();
+    if (order.members.living(log.epoch) === undefined)
+      throw new StoreFault('fenced', `epoch ${log.epoch} has passed`);
+    if (batch.epoch !== log.epoch) throw new StoreFault('fenced', `epoch ${batch.epoch} has passed`);
+    if (batch.generation < order.generation) return forgotten(order, results);
+    const places = encodeRows(log.batch(), batch, results, known);
+    // An empty batch asks whether the log takes anything: with a record that means nothing.
+    if (count === 0) log.batch().lease(INDEXER, NOBODY);
+    const verdict = log.append();
+    if (verdict instanceof LogFault) {
+      log.discard();
+      throw faultOfLog(verdict);
+    }
+    switch (verdict) {
+      case COUNTED:
+        decodeResults(batch, places, log.results, results);
+        return { generation: order.generation, results };
+      case BATCH_FENCED:
+        throw new StoreFault('fenced', `epoch ${log.epoch} has passed`);
+      case BATCH_PURGED:
+        return forgotten(order, results);
+      case BATCH_STALE:
+        break;
+      default:
+        throw new StoreFault('broken', `the log took a batch for ${verdict}`);
+    }
+  }
+  throw new StoreFault('busy', 'the index moves on faster than it can be asked');
+}
+
+const forgotten = ({ generation }: Order, results: Float64Array): Written => ({
+  generation,
+  results: results.fill(FORGOTTEN),
+});
+
+/** Appends what the log's batch holds; returns what became of its records. Throws `StoreFault`. */
+export function appendOrThrow(log: LogWriter): Float64Array {
+  const verdict = log.append();
+  if (verdict instanceof LogFault) {
+    log.discard();
+    throw faultOfLog(verdict);
+  }
+  if (verdict === BATCH_FENCED) throw new StoreFault('fenced', `epoch ${log.epoch} has passed`);
+  if (verdict !== COUNTED) throw new StoreFault('busy', `the log took a batch for ${verdict}`);
+  return log.results;
+}
+
+export function faultOfLog({ reason, detail }: LogFault): StoreFault {
+  return new StoreFault(reason === 'lost' ? 'broken' : reason, detail);
+}
+
+export function throwFault(fault: LogFault | undefined): void {
+  if (fault !== undefined) throw faultOfLog(fault);
+}

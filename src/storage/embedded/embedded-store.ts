@@ -1,0 +1,399 @@
+/**
+ * The store of one machine, without a server: one log that all instances append to, in the order that the
+ * kernel gives it, and SQLite behind it as its index.
+ *
+ *     write ──> log (one append a turn) ──> order (what it means, for all alike) ──> reply, at once
+ *                │
+ *                └── index, by one instance at a time ──> SQLite
+ *
+ * A question is answered by the index and the log's tail, which every instance has read: exact, and current
+ * to the last batch that stands in the log when the question comes.
+ */
+import assert from 'node:assert/strict';
+import { idWords, type ProcessorIndex, type StoredPayment, type Summary } from '../../domain/payment.ts';
+import type { Batch } from '../batch.ts';
+import type { History, InspectedPayment, Inspection } from '../inspection.ts';
+import {
+  type Joined,
+  type Reopening,
+  type Reply,
+  type Shared,
+  type Store,
+  StoreFault,
+  type Written,
+} from '../ports.ts';
+import { appendOrThrow, appendRows, faultOfLog, throwFault } from './appending.ts';
+import { keepDamaged } from './damage.ts';
+import type { IndexOpened } from './index/log-index.ts';
+import { indexFaultOf, openErrorOf } from './index/schema.ts';
+import { Indexing } from './indexing.ts';
+import { KnownPayments } from './known-payments.ts';
+import type { HeldName } from './name-lock.ts';
+import { type OwnedParts, takeOwned } from './owned-payments.ts';
+import type { EmbeddedParts } from './parts.ts';
+import { LogBehindError } from './shared-log/log-error.ts';
+import { Order } from './shared-log/order.ts';
+import { ALL_SHARES, CHECKER } from './shared-log/ordered-members.ts';
+import { storeIdOf } from './shared-log/segments.ts';
+import { LogFault, LogWriter } from './shared-log/writer.ts';
+import { ownerNamed, sharedOf } from './shared-view.ts';
+import { storedPayment } from './stored-payment.ts';
+
+/** The index is opened anew when its segment was removed meanwhile. */
+const OPENS_MAX = 3;
+
+export class EmbeddedStore implements Store, Reopening, Inspection {
+  readonly #parts: EmbeddedParts;
+  #order!: Order;
+  #known!: KnownPayments;
+  #log: LogWriter | undefined;
+  #held: HeldName | undefined;
+  #name = '';
+  /** The last term that was seen before the disk was away. */
+  #doubtfulTerm: number | undefined;
+  #shared: Shared | undefined;
+  #sharedAt = -1;
+  #indexing: Indexing | undefined;
+  #isBehind = false;
+  #isClosed = false;
+
+  private constructor(parts: EmbeddedParts) {
+    this.#parts = parts;
+    this.#doubtfulTerm = parts.isDiskDoubtful === true ? Infinity : undefined;
+  }
+
+  /** Rejects with `StoreOpenError`. */
+  static async open(parts: EmbeddedParts): Promise<EmbeddedStore> {
+    const store = new EmbeddedStore(parts);
+    await store.#open();
+    return store;
+  }
+
+  async reopen(): Promise<void> {
+    // Who was only slow has lost nothing: the others have indexed what he had still to read, and removed it.
+    if (!this.#isBehind) this.#doubtfulTerm ??= this.#order.term;
+    this.#isBehind = false;
+    this.#indexing?.stop();
+    this.#log?.close();
+    this.#log = undefined;
+    this.#held?.release();
+    // Nothing keeps a disk from going that is no use any more.
+    await this.#parts.index.close();
+    await this.#open();
+  }
+
+  join(instance: string, reply: Reply<Joined>): void {
+    this.#answer(reply, log => {
+      const { boot, isFlushing, nonce } = this.#parts;
+      const order = this.#order;
+      this.#held?.assertInPlace();
+      if (log.epoch !== 0) log.rejoin();
+      log.poll();
+      const { term } = order;
+      const unsettled = order.members.unsettledTotal();
+      if (order.boot !== boot) throwFault(log.boot(boot, false, nonce()));
+      // Unless a term has begun since: then another one has found the same.
+      if ((this.#doubtfulTerm ?? 0) >= order.term || order.isDamaged)
+        throwFault(log.boot(boot, true, nonce()));
+      this.#doubtfulTerm = undefined;
+      const before = order.members.named(instance)?.epoch ?? 0;
+      const epoch = log.join(instance, before, nonce(), isFlushing);
+      if (epoch instanceof LogFault) throw faultOfLog(epoch);
+      if (epoch === 0)
+        throw new StoreFault('busy', `another process joined as ${instance} at the same moment`);
+      this.#name = instance;
+      this.#adoptAll(log);
+      this.#indexing?.stop();
+      this.#indexing = this.#indexingOf(log);
+      this.#indexing.claim();
+      this.#indexing.start();
+      const { generation } = order;
+      return { epoch, generation, term: order.term, pinned: order.term === term ? 0 : unsettled };
+    });
+  }
+
+  write(batch: Batch, reply: Reply<Written>): void {
+    let written: Written | StoreFault;
+    try {
+      written = appendRows(this.#assertOpen(), this.#order, this.#known, batch);
+    } catch (error) {
+      written = this.#faultOf(error);
+    }
+    const isFlushed = batch.isFlushed || this.#parts.isFlushing;
+    if (written instanceof StoreFault || !isFlushed) reply(written);
+    else this.#sync(answer => reply(answer === true ? (written as Written) : answer));
+  }
+
+  take(afterSeq: number, limit: number, reply: Reply<StoredPayment[]>): void {
+    const parts: OwnedParts = {
+      order: this.#order,
+      known: this.#known,
+      index: this.#parts.index,
+      log: () => this.#log,
+      faultOf: error => this.#faultOf(error),
+    };
+    takeOwned(parts, afterSeq, limit, reply);
+  }
+
+  adopt(_instance: string, reply: Reply<number>): void {
+    this.#answer(reply, log => {
+      log.poll();
+      this.#assertAlive(log);
+      return this.#adoptAll(log);
+    });
+  }
+
+  find(id: Uint8Array, reply: Reply<StoredPayment | undefined>): void {
+    this.#answer(reply, log => {
+      log.poll();
+      const found = this.#known.find(idWords(id), id);
+      return found && storedPayment(found);
+    });
+  }
+
+  summary(fromMs: number, toMs: number, reply: Reply<Summary>): void {
+    try {
+      this.#assertOpen().poll();
+    } catch (error) {
+      reply(this.#faultOf(error));
+      return;
+    }
+    this.#parts.index.summary(fromMs, toMs, answer => {
+      if (answer instanceof StoreFault) reply(answer);
+      // The tail has moved on while the index was asked: what lies between is in neither answer.
+      else if (this.#order.keptFrom > answer.position) this.summary(fromMs, toMs, reply);
+      else reply(this.#known.withTail(answer.summary, answer.position, fromMs, toMs));
+    });
+  }
+
+  look(reply: Reply<Shared>): void {
+    this.#answer(reply, log => {
+      log.poll();
+      return this.#seen(log);
+    });
+  }
+
+  beat(figures: string, reply: Reply<Shared>): void {
+    this.#answer(reply, log => {
+      this.#held?.assertInPlace();
+      log.poll();
+      this.#assertAlive(log);
+      log.batch().beat(new TextEncoder().encode(figures), this.#parts.clock.wallMs());
+      appendOrThrow(log);
+      this.#indexing?.claim();
+      return this.#seen(log);
+    });
+  }
+
+  fence(instance: string, epoch: number, beat: number, reply: Reply<boolean>): void {
+    this.#answer(reply, log => {
+      this.#assertAlive(log);
+      assert.notEqual(instance, this.#name);
+      log.batch().fence(epoch, beat);
+      return appendOrThrow(log)[0] === 1;
+    });
+  }
+
+  takeChecker(holder: string, reply: Reply<boolean>): void {
+    this.#answer(reply, log => {
+      log.poll();
+      this.#assertAlive(log);
+      const { members } = this.#order;
+      if ((members.living(members.holder(CHECKER))?.name ?? '') !== holder) return false;
+      log.batch().lease(CHECKER, members.holder(CHECKER));
+      return appendOrThrow(log)[0] === 1;
+    });
+  }
+
+  report(processor: ProcessorIndex, failing: boolean, minResponseMs: number, reply: Reply<boolean>): void {
+    this.#answer(reply, log => {
+      this.#assertAlive(log);
+      log.batch().report(processor, failing, minResponseMs);
+      return appendOrThrow(log)[0] === 1;
+    });
+  }
+
+  purge(reply: Reply<number>): void {
+    let generation: number | StoreFault;
+    try {
+      const log = this.#assertOpen();
+      log.poll();
+      this.#assertAlive(log);
+      log.batch().purge(this.#order.generation);
+      appendOrThrow(log);
+      ({ generation } = this.#order);
+    } catch (error) {
+      generation = this.#faultOf(error);
+    }
+    if (generation instanceof StoreFault) reply(generation);
+    else this.#sync(answer => reply(answer === true ? (generation as number) : answer));
+  }
+
+  #sync(reply: Reply<true>): void {
+    const log = this.#log;
+    if (log === undefined) reply(new StoreFault('broken', 'the log is closed'));
+    else
+      log.flush(error => {
+        if (error !== null) this.#lose(log);
+        reply(error === null ? true : new StoreFault('broken', error.message));
+      });
+  }
+
+  leave(reply: Reply<true>): void {
+    this.#indexing?.stop();
+    const log = this.#log;
+    const close = (): void => {
+      this.#isClosed = true;
+      this.#log = undefined;
+      log?.close();
+      this.#held?.release();
+      void this.#parts.index.close().then(() => reply(true));
+    };
+    if (log === undefined) {
+      close();
+      return;
+    }
+    try {
+      if (this.#order.members.living(log.epoch) !== undefined) {
+        log.batch().leave();
+        appendOrThrow(log);
+      }
+    } catch (error) {
+      // Who cannot say that he leaves is declared dead.
+      this.#faultOf(error);
+    }
+    log.flush(close);
+  }
+
+  latest(limit: number, reply: Reply<InspectedPayment[]>): void {
+    this.#parts.index.advance(answer => {
+      if (answer instanceof StoreFault) reply(answer);
+      else
+        this.#parts.index.latest(limit, found => {
+          reply(found instanceof StoreFault ? found : found.map(each => ownerNamed(this.#order, each)));
+        });
+    });
+  }
+
+  history(id: Uint8Array, reply: Reply<History | undefined>): void {
+    this.#parts.index.advance(answer => {
+      if (answer instanceof StoreFault) reply(answer);
+      else
+        this.#parts.index.history(id, found => {
+          if (found === undefined || found instanceof StoreFault) reply(found);
+          else reply({ ...found, payment: ownerNamed(this.#order, found.payment) });
+        });
+    });
+  }
+
+  async #open(): Promise<void> {
+    const { directory } = this.#parts;
+    this.#held = this.#parts.takeName?.();
+    for (let opens = 1; ; opens++) {
+      try {
+        this.#follow(await this.#parts.index.open());
+        return;
+      } catch (error) {
+        this.#log?.close();
+        this.#log = undefined;
+        // Between the two, others may have indexed and removed the segment.
+        if (error instanceof LogBehindError && opens < OPENS_MAX) continue;
+        this.#held?.release();
+        await this.#parts.index.close();
+        throw openErrorOf(directory, error);
+      }
+    }
+  }
+
+  /** Reads the log from where the index has it. */
+  #follow({ store, state, tail, position, damage }: IndexOpened): void {
+    const { logDirectory, files, events, segmentBytes } = this.#parts;
+    const id = storeIdOf(store);
+    const order = new Order(id.mark);
+    if (state !== undefined) order.restore(state, tail);
+    this.#order = order;
+    this.#known = new KnownPayments(order, sought => this.#parts.index.find(sought));
+    this.#shared = undefined;
+    for (const lost of damage) events.damaged(lost);
+    this.#log = new LogWriter({
+      files,
+      directory: logDirectory,
+      id,
+      order,
+      position,
+      events: {
+        gap: (segment, gap) => {
+          const found = keepDamaged(files, logDirectory, segment, gap);
+          if (found !== undefined) events.damaged(found);
+        },
+      },
+      ...(segmentBytes === undefined ? {} : { segmentBytes }),
+    });
+    this.#log.poll();
+  }
+
+  /** What no living epoch owns is ours from now on; returns how many payments that are. */
+  #adoptAll(log: LogWriter): number {
+    const { members } = this.#order;
+    const before = members.unsettledOf(log.epoch);
+    for (const dead of members.deadOwners()) log.batch().adopt(dead, ALL_SHARES);
+    appendOrThrow(log);
+    return members.unsettledOf(log.epoch) - before;
+  }
+
+  #indexingOf(log: LogWriter): Indexing {
+    return new Indexing({
+      ...this.#parts,
+      log,
+      order: this.#order,
+      append: () => appendOrThrow(log),
+      faultOf: error => this.#faultOf(error),
+    });
+  }
+
+  /**
+   * What the disk did not take may be missing from it, whatever it takes later: the store has to be opened
+   * anew.
+   */
+  #lose(log: LogWriter): void {
+    if (log !== this.#log) return;
+    this.#indexing?.stop();
+    this.#log = undefined;
+    log.close();
+  }
+
+  #seen(log: LogWriter): Shared {
+    if (this.#shared !== undefined && this.#sharedAt === log.position) return this.#shared;
+    this.#sharedAt = log.position;
+    this.#shared = sharedOf(this.#order);
+    return this.#shared;
+  }
+
+  #assertOpen(): LogWriter {
+    if (this.#log === undefined || this.#isClosed) throw new StoreFault('broken', 'the log is closed');
+    return this.#log;
+  }
+
+  #assertAlive(log: LogWriter): void {
+    if (this.#order.members.living(log.epoch) === undefined)
+      throw new StoreFault('fenced', `${this.#name || 'nobody'} is not joined with epoch ${log.epoch}`);
+  }
+
+  #answer<T>(reply: Reply<T>, work: (log: LogWriter) => T): void {
+    let answer: T | StoreFault;
+    try {
+      answer = work(this.#assertOpen());
+    } catch (error) {
+      answer = this.#faultOf(error);
+    }
+    reply(answer);
+  }
+
+  /** An expected failure in the store's words; any other error is thrown on. */
+  #faultOf(error: unknown): StoreFault {
+    if (error instanceof StoreFault) return error;
+    this.#log?.discard();
+    this.#isBehind = error instanceof LogBehindError;
+    return indexFaultOf(error);
+  }
+}

@@ -1,0 +1,118 @@
+/** The index without a thread: what it is asked is carried out here, when its user says so. */
+import type { DatabaseSync } from 'node:sqlite';
+import type { Summary } from '../../../domain/payment.ts';
+import type { History, InspectedPayment } from '../../inspection.ts';
+import { type Reply, StoreFault } from '../../ports.ts';
+import type { LogFiles } from '../shared-log/log-files.ts';
+import type { IndexClient } from './index-client.ts';
+import { Inspector } from './inspect.ts';
+import { type IndexOpened, LogIndex, PaymentLookUp } from './log-index.ts';
+import { indexFaultOf } from './schema.ts';
+import type { IndexedPayment } from './statements.ts';
+
+export interface InProcessIndexParts {
+  /**
+   * The database as it is when the index is opened, which stays its giver's to close. May throw
+   * `StoreOpenError`.
+   */
+  readonly database: () => DatabaseSync;
+  readonly files: LogFiles;
+  /** Of the segments. */
+  readonly logDirectory: string;
+  /**
+   * Decides when a call is carried out and when it is answered: `carryOut` does it and returns what delivers
+   * the answer; keeping the order is its business too.
+   */
+  readonly schedule: (carryOut: () => () => void) => void;
+}
+
+interface Opened {
+  readonly index: LogIndex;
+  readonly lookUp: PaymentLookUp;
+  readonly inspector: Inspector;
+}
+
+export class InProcessIndexClient implements IndexClient {
+  readonly #parts: InProcessIndexParts;
+  #opened: Opened | undefined;
+
+  constructor(parts: InProcessIndexParts) {
+    this.#parts = parts;
+  }
+
+  async open(): Promise<IndexOpened> {
+    this.#end();
+    const { files, logDirectory: directory } = this.#parts;
+    const database = this.#parts.database();
+    const index = new LogIndex({ database, files, directory });
+    this.#opened = { index, lookUp: new PaymentLookUp(database), inspector: new Inspector(database) };
+    return index.open();
+  }
+
+  advance(reply: Reply<number>): void {
+    this.#ask(reply, ({ index }) => index.advance());
+  }
+
+  sync(reply: Reply<number>): void {
+    this.#ask(reply, ({ index }) => index.position);
+  }
+
+  find(id: Uint8Array): IndexedPayment | undefined {
+    if (this.#opened === undefined) throw closed();
+    return this.#opened.lookUp.find(id);
+  }
+
+  summary(
+    fromMs: number,
+    toMs: number,
+    reply: Reply<{ readonly summary: Summary; readonly position: number }>,
+  ): void {
+    this.#ask(reply, ({ index }) => index.summary(fromMs, toMs));
+  }
+
+  unsettled(
+    origins: readonly number[],
+    afterSeq: number,
+    limit: number,
+    reply: Reply<{ readonly payments: IndexedPayment[]; readonly position: number }>,
+  ): void {
+    this.#ask(reply, ({ index }) => index.unsettled(origins, afterSeq, limit));
+  }
+
+  latest(limit: number, reply: Reply<InspectedPayment[]>): void {
+    this.#ask(reply, ({ inspector }) => inspector.latest(limit));
+  }
+
+  history(id: Uint8Array, reply: Reply<History | undefined>): void {
+    this.#ask(reply, ({ inspector }) => inspector.history(id));
+  }
+
+  async close(): Promise<void> {
+    this.#end();
+  }
+
+  #ask<T>(reply: Reply<T>, work: (opened: Opened) => T): void {
+    const opened = this.#opened;
+    this.#parts.schedule(() => {
+      const answer = this.#answer(opened, work);
+      // What was closed meanwhile answers nothing: its log is another one.
+      return () => reply(opened === this.#opened ? answer : closed());
+    });
+  }
+
+  #answer<T>(opened: Opened | undefined, work: (opened: Opened) => T): T | StoreFault {
+    if (opened === undefined || opened !== this.#opened) return closed();
+    try {
+      return work(opened);
+    } catch (error) {
+      return indexFaultOf(error);
+    }
+  }
+
+  #end(): void {
+    this.#opened?.index.forget();
+    this.#opened = undefined;
+  }
+}
+
+const closed = (): StoreFault => new StoreFault('broken', 'the index is closed');

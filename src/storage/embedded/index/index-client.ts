@@ -1,0 +1,31 @@
+/** What the engine asks of the index, which may be in another thread: answered by callback, in order. */
+import type { Summary } from '../../../domain/payment.ts';
+import type { History, InspectedPayment } from '../../inspection.ts';
+import type { Reply } from '../../ports.ts';
+import type { IndexOpened } from './log-index.ts';
+import type { IndexedPayment } from './statements.ts';
+
+export interface IndexClient {
+  /** Opens the index, again if need be. Rejects with `StoreOpenError`. */
+  open(): Promise<IndexOpened>;
+  /** Moves all that the log holds now into the index; replies with the position up to which that has it. */
+  advance(reply: Reply<number>): void;
+  /** What the index has at this position is safe from a power loss when this replies. */
+  sync(reply: Reply<number>): void;
+  /** At once, over a connection of this thread that only reads. Throws what SQLite throws. */
+  find(id: Uint8Array): IndexedPayment | undefined;
+  summary(
+    fromMs: number,
+    toMs: number,
+    reply: Reply<{ readonly summary: Summary; readonly position: number }>,
+  ): void;
+  unsettled(
+    origins: readonly number[],
+    afterSeq: number,
+    limit: number,
+    reply: Reply<{ readonly payments: IndexedPayment[]; readonly position: number }>,
+  ): void;
+  latest(limit: number, reply: Reply<InspectedPayment[]>): void;
+  history(id: Uint8Array, reply: Reply<History | undefined>): void;
+  close(): Promise<void>;
+}

@@ -1,0 +1,332 @@
+/**
+ * The index of the log: what the log says of each payment, in tables that answer questions of any age.
+ *
+ * Whoever has the lease of the indexer moves the log's tail here, in large transactions: one row for a
+ * payment that was accepted, sent and settled meanwhile, and one for each bucket of the totals. The position
+ * up to which all is here, and what the order of the log was there, are part of the same transaction: so
+ * another one goes on where this one stood, and two that index at once do it once.
+ */
+import assert from 'node:assert/strict';
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { addTotal, emptyTotal, type Total } from '../../../domain/money.ts';
+import { PINNED, type ProcessorIndex, SETTLED, type Summary, writeIdBytes } from '../../../domain/payment.ts';
+import { rangesOf, TotalsSum } from '../../rollups.ts';
+import { keepDamaged, type LogDamage } from '../damage.ts';
+import { recoverLog } from '../recovery.ts';
+import type { Gap } from '../shared-log/decoder.ts';
+import { LogBehindError } from '../shared-log/log-error.ts';
+import type { LogFiles } from '../shared-log/log-files.ts';
+import { Order } from '../shared-log/order.ts';
+import type { OrderState } from '../shared-log/order-state.ts';
+import { LogReader } from '../shared-log/reader.ts';
+import { END_ATTEMPT, recordDetail } from '../shared-log/records.ts';
+import { type StoreId, storeIdOf } from '../shared-log/segments.ts';
+import * as row from '../shared-log/tail-table.ts';
+import { type IndexedPayment, PAYMENT_COLUMNS, type PaymentRow, prepare, rowOf } from './statements.ts';
+
+/** Where the log goes on, and what its order was there. */
+export interface IndexOpened {
+  readonly store: Uint8Array;
+  readonly position: number;
+  readonly state: OrderState | undefined;
+  readonly tail: Float64Array;
+  /** What of the log is lost, as this opening found out. */
+  readonly damage: readonly LogDamage[];
+}
+
+export interface IndexParts {
+  readonly database: DatabaseSync;
+  readonly files: LogFiles;
+  /** Of the segments. */
+  readonly directory: string;
+}
+
+/** The tables move on while a reader is made: once is rare. */
+const BEHIND_MAX = 3;
+
+/** Finds payments by id, over a connection that need not write. */
+export class PaymentLookUp {
+  readonly #database: DatabaseSync;
+  readonly #find: StatementSync;
+
+  constructor(database: DatabaseSync) {
+    this.#database = database;
+    this.#find = database.prepare(`SELECT ${PAYMENT_COLUMNS} FROM payments WHERE id = ?`);
+    this.#find.setReturnArrays(true);
+  }
+
+  /** One payment by its 16 bytes. */
+  find(id: Uint8Array): IndexedPayment | undefined {
+    const found = this.#find.get(id) as unknown as PaymentRow | undefined;
+    return found && rowOf(found);
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+}
+
+export class LogIndex {
+  readonly #parts: IndexParts;
+  readonly #statements: ReturnType<typeof prepare>;
+  readonly #id = new Uint8Array(16);
+  #order: Order | undefined;
+  #reader: LogReader | undefined;
+  /** Everything in front of it is in the tables, as far as this connection has moved it. */
+  #position = 0;
+  /** Attempts that ended since, with what is to be written of each. */
+  #ended: (readonly [Uint8Array, ...number[]])[] = [];
+
+  /** What is found to be damaged while this opens. */
+  #opening: LogDamage[] | undefined;
+
+  constructor(parts: IndexParts) {
+    this.#parts = parts;
+    this.#statements = prepare(parts.database);
+  }
+
+  /**
+   * Brings the log and the index together. What the log says the tables had once, and a power loss took from
+   * them, is moved anew: whoever reads its marks relies on that. Throws `StoreOpenError`, and what the reader
+   * of the log, the files and SQLite throw.
+   */
+  open(): IndexOpened {
+    const damage: LogDamage[] = [];
+    this.#opening = damage;
+    try {
+      const lost = recoverLog(this.#parts, () => this.advance());
+      damage.push(...lost);
+      // It may go on elsewhere than where this has read.
+      if (lost.length > 0) this.forget();
+      this.advance();
+    } finally {
+      this.#opening = undefined;
+    }
+    return { ...this.opened, damage };
+  }
+
+  get opened(): IndexOpened {
+    const { store, position, state, tail } = this.#statements.log.get() as {
+      store: Uint8Array;
+      position: number;
+      state: string;
+      tail: Uint8Array;
+    };
+    return {
+      store,
+      position,
+      state: state === '' ? undefined : JSON.parse(state),
+      tail: new Float64Array(tail.slice().buffer),
+      damage: [],
+    };
+  }
+
+  /** Moves all that the log holds now into the tables; returns the position up to which they have it. */
+  advance(): number {
+    for (let behind = 1; ; behind++) {
+      try {
+        return this.#advance();
+      } catch (error) {
+        this.forget();
+        // The tables are further than this reader: another one has indexed a segment to its end, and removed
+        // it.
+        if (!(error instanceof LogBehindError && behind < BEHIND_MAX)) throw error;
+      }
+    }
+  }
+
+  #advance(): number {
+    const reader = this.#follow();
+    const order = this.#order!;
+    const { generation, term } = order;
+    // Marks may say more than the tables have, see `open`.
+    order.heldFrom = this.#position;
+    reader.poll();
+    const { position } = reader;
+    // The tables may have been moved to a segment that this reader never comes to (see `recovery`).
+    if (position === this.#position && this.position === position) return position;
+    const { database } = this.#parts;
+    database.exec('BEGIN IMMEDIATE');
+    try {
+      const present = this.position;
+      // Another one has indexed meanwhile: what it did is not done twice.
+      if (present !== this.#position) {
+        database.exec('ROLLBACK');
+        this.forget();
+        return present;
+      }
+      this.#move(order, generation, term);
+      order.tail.dropBefore(order.keptFrom);
+      const tail = order.tail.copy();
+      this.#statements.advance.run(position, JSON.stringify(order.save()), new Uint8Array(tail.buffer));
+      database.exec('COMMIT');
+    } catch (error) {
+      if (database.isTransaction) database.exec('ROLLBACK');
+      throw error;
+    }
+    this.#position = position;
+    this.#ended = [];
+    return position;
+  }
+
+  /** Up to here the tables have the log. */
+  get position(): number {
+    return (this.#statements.position.get() as { position: number }).position;
+  }
+
+  /** Settled payments by `requestedAt`, and the position up to which they are counted. */
+  summary(fromMs: number, toMs: number): { readonly summary: Summary; readonly position: number } {
+    return this.#snapshot(position => {
+      const totals: [Total, Total] = [emptyTotal(), emptyTotal()];
+      rangesOf(fromMs, toMs, (level, from, to) => {
+        for (const sums of this.#statements.sum.all(level, from, to)) {
+          const [processor, count, high, low] = sums as unknown as [ProcessorIndex, number, number, number];
+          addTotal(totals[processor], { count, high, low });
+        }
+      });
+      return { summary: { default: totals[0], fallback: totals[1] }, position };
+    });
+  }
+
+  /** Unsettled payments of these origins with a seq above `afterSeq`, ascending, and the position of that. */
+  unsettled(
+    origins: readonly number[],
+    afterSeq: number,
+    limit: number,
+  ): { readonly payments: IndexedPayment[]; readonly position: number } {
+    return this.#snapshot(position => {
+      const found = this.#statements.unsettled.all(
+        JSON.stringify(origins),
+        afterSeq,
+        limit,
+      ) as unknown as PaymentRow[];
+      return { payments: found.map(rowOf), position };
+    });
+  }
+
+  /** Lets go of the log; the tables stay as they are. */
+  forget(): void {
+    this.#reader?.close();
+    this.#reader = undefined;
+    this.#order = undefined;
+  }
+
+  close(): void {
+    this.forget();
+    this.#parts.database.close();
+  }
+
+  #snapshot<T>(read: (position: number) => T): T {
+    const { database } = this.#parts;
+    database.exec('BEGIN');
+    try {
+      return read(this.position);
+    } finally {
+      database.exec('COMMIT');
+    }
+  }
+
+  /** A reader of the log that stands where the tables do. */
+  #follow(): LogReader {
+    if (this.#reader !== undefined) return this.#reader;
+    const { files, directory } = this.#parts;
+    const { store, position, state, tail } = this.opened;
+    const id: StoreId = storeIdOf(store);
+    const order = new Order(id.mark, (kind, start, batch, at) => {
+      if (kind !== END_ATTEMPT) return;
+      const { view } = batch.source;
+      const { rows } = order.tail;
+      const bytes = new Uint8Array(16);
+      writeIdBytes(rows, start + row.ROW_ID, bytes, 0);
+      this.#ended.push([
+        bytes,
+        view.getUint16(at + 36, true),
+        view.getFloat64(at + 40, true),
+        view.getInt8(at + 52),
+        view.getFloat64(at + 28, true),
+        view.getUint8(at + 53),
+        Math.round(view.getFloat32(at + 48, true)),
+      ]);
+      assert(recordDetail(view, at) <= PINNED);
+    });
+    if (state !== undefined) order.restore(state, tail);
+    let { generation } = order;
+    const fed = (): void => {
+      if (order.generation !== generation) this.#ended = [];
+      ({ generation } = order);
+    };
+    this.#order = order;
+    this.#position = position;
+    this.#ended = [];
+    this.#reader = new LogReader({
+      files,
+      directory,
+      id,
+      order,
+      position,
+      events: { gap: (segment, gap) => this.#passedOver(segment, gap), fed, left: fd => files.close(fd) },
+    });
+    return this.#reader;
+  }
+
+  /** Later than on opening, whoever has this index open follows the log as well, and sees to it. */
+  #passedOver(segment: number, gap: Gap): void {
+    const { files, directory } = this.#parts;
+    const damage = this.#opening && keepDamaged(files, directory, segment, gap);
+    if (damage !== undefined) this.#opening?.push(damage);
+  }
+
+  #move(order: Order, generationBefore: number, termBefore: number): void {
+    const statements = this.#statements;
+    if (order.generation !== generationBefore) for (const clear of statements.purge) clear.run();
+    if (order.term !== termBefore) statements.pin.run();
+    const { rows, count } = order.tail;
+    const totals = new TotalsSum();
+    for (let start = 0; start < count * row.ROW_COLUMNS; start += row.ROW_COLUMNS) {
+      if (rows[start + row.ROW_POSITION]! < this.#position) continue;
+      this.#put(order, rows, start);
+      if (rows[start + row.ROW_STATE] !== SETTLED) continue;
+      const processor = rows[start + row.ROW_PROCESSOR] as ProcessorIndex;
+      totals.add(processor, rows[start + row.ROW_REQUESTED_AT]!, rows[start + row.ROW_CENTS]!);
+    }
+    totals.each((level, bucket, processor, { count: number, high, low }) => {
+      statements.total.run(level, bucket, processor, number, high, low);
+    });
+    for (const ended of this.#ended) statements.attempt.run(...ended);
+  }
+
+  #put(order: Order, rows: Float64Array, start: number): void {
+    writeIdBytes(rows, start + row.ROW_ID, this.#id, 0);
+    const changed = [
+      rows[start + row.ROW_STATE]!,
+      rows[start + row.ROW_PROCESSOR]!,
+      rows[start + row.ROW_REQUESTED_AT]!,
+      rows[start + row.ROW_ATTEMPTS]!,
+      rows[start + row.ROW_TRIES]!,
+      rows[start + row.ROW_SETTLED_AT]!,
+    ];
+    if (rows[start + row.ROW_SEQ] === 0) {
+      const { changes } = this.#statements.change.run(...changed, this.#id);
+      if (Number(changes) === 0) this.#putUnaccepted(order, rows, start, changed);
+      return;
+    }
+    this.#statements.put.run(
+      rows[start + row.ROW_SEQ]!,
+      this.#id,
+      rows[start + row.ROW_CENTS]!,
+      rows[start + row.ROW_ACCEPTED_AT]!,
+      rows[start + row.ROW_ORIGIN]!,
+      ...changed,
+    );
+  }
+
+  /** The acceptance was in a part of the log that was passed over: what is booked is booked all the same. */
+  #putUnaccepted(order: Order, rows: Float64Array, start: number, changed: readonly number[]): void {
+    const origin = rows[start + row.ROW_ORIGIN]!;
+    assert(order.members.isDoubted(origin), 'a payment whose acceptance the index should have is not there');
+    if (rows[start + row.ROW_STATE] !== SETTLED) return;
+    const { seq } = this.#statements.unaccepted.get() as { seq: number };
+    const acceptedAtMs = rows[start + row.ROW_REQUESTED_AT]!;
+    this.#statements.put.run(seq, this.#id, rows[start + row.ROW_CENTS]!, acceptedAtMs, origin, ...changed);
+  }
+}

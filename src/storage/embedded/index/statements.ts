@@ -1,0 +1,74 @@
+/** What the index asks of SQLite. */
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { DEFAULT, PINNED, SETTLED, WAITING } from '../../../domain/payment.ts';
+import * as row from '../shared-log/tail-table.ts';
+
+export const PAYMENT_COLUMNS =
+  'seq, id, cents, accepted_at, origin, state, processor, requested_at, attempts, tries, settled_at';
+export type PaymentRow = readonly [number, Uint8Array, ...number[]];
+
+export function rowOf([seq, id, cents, acceptedAtMs, origin, ...progress]: PaymentRow): IndexedPayment {
+  const found = new Float64Array(row.ROW_COLUMNS);
+  const [state, processor, requestedAtMs, attempts, tries, settledAtMs] = progress;
+  found[row.ROW_SEQ] = seq;
+  const view = new DataView(id.buffer, id.byteOffset, 16);
+  for (let word = 0; word < 4; word++) found[row.ROW_ID + word] = view.getInt32(word * 4);
+  found[row.ROW_CENTS] = cents!;
+  found[row.ROW_ACCEPTED_AT] = acceptedAtMs!;
+  found[row.ROW_ORIGIN] = origin!;
+  found[row.ROW_STATE] = state!;
+  found[row.ROW_PROCESSOR] = processor!;
+  found[row.ROW_REQUESTED_AT] = requestedAtMs!;
+  found[row.ROW_ATTEMPTS] = attempts!;
+  found[row.ROW_TRIES] = tries!;
+  found[row.ROW_SETTLED_AT] = settledAtMs!;
+  return found;
+}
+
+/** A payment as the index has it: the columns of a row of the tail, without its position. */
+export type IndexedPayment = Float64Array;
+
+/** All statements of the index. */
+export function prepare(database: DatabaseSync) {
+  const arrays = (sql: string): StatementSync => {
+    const statement = database.prepare(sql);
+    statement.setReturnArrays(true);
+    return statement;
+  };
+  return {
+    log: database.prepare('SELECT store, position, state, tail FROM log'),
+    position: database.prepare('SELECT position FROM log'),
+    advance: database.prepare('UPDATE log SET position = ?, state = ?, tail = ?'),
+    unsettled: arrays(
+      `SELECT ${PAYMENT_COLUMNS} FROM payments
+       WHERE state < ${SETTLED} AND origin IN (SELECT value FROM json_each(?)) AND seq > ?
+       ORDER BY seq LIMIT ?`,
+    ),
+    put: database.prepare(
+      `INSERT INTO payments (${PAYMENT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (seq) DO UPDATE
+       SET state = excluded.state, processor = excluded.processor, requested_at = excluded.requested_at,
+         attempts = excluded.attempts, tries = excluded.tries, settled_at = excluded.settled_at`,
+    ),
+    /** Seqs of the log are above 0. */
+    unaccepted: database.prepare('SELECT min(0, coalesce(min(seq), 0)) - 1 AS seq FROM payments'),
+    change: database.prepare(
+      `UPDATE payments SET state = ?, processor = ?, requested_at = ?, attempts = ?, tries = ?, settled_at = ?
+       WHERE id = ?`,
+    ),
+    sum: arrays(
+      `SELECT processor, sum(count), sum(high), sum(low) FROM totals
+       WHERE level = ? AND bucket BETWEEN ? AND ? GROUP BY processor`,
+    ),
+    total: database.prepare(
+      `INSERT INTO totals VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
+       SET count = count + excluded.count, high = high + excluded.high, low = low + excluded.low`,
+    ),
+    attempt: database.prepare('INSERT OR REPLACE INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?)'),
+    pin: database.prepare(
+      `UPDATE payments SET state = ${PINNED}, processor = max(processor, ${DEFAULT}),
+         requested_at = iif(requested_at > 0, requested_at, accepted_at), attempts = max(attempts, 1)
+       WHERE state < ${SETTLED} AND state = ${WAITING}`,
+    ),
+    purge: ['payments', 'attempts', 'totals'].map(table => database.prepare(`DELETE FROM ${table}`)),
+  };
+}

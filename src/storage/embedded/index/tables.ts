@@ -1,0 +1,63 @@
+/** The files of the embedded store, and the tables of its index. */
+import { positionOf, SEGMENT_HEADER_BYTES } from '../shared-log/segments.ts';
+
+export const indexFile = 'payments.db';
+/** Below the store's directory: the segments. */
+export const logFolder = 'log';
+/** 'soqu': tells our files from other SQLite files. */
+export const applicationId = 0x736f7175;
+/**
+ * Rises with every change of the tables, and each has a migration from the one before; 1 was the store
+ * itself.
+ */
+export const schemaVersion = 2;
+
+/** Where the log of a new store begins. */
+export const FIRST_POSITION = positionOf(1, SEGMENT_HEADER_BYTES);
+
+export const ATTEMPTS_TABLE = `
+CREATE TABLE attempts (
+  id BLOB NOT NULL,
+  n INTEGER NOT NULL,
+  ended_at INTEGER NOT NULL,
+  processor INTEGER NOT NULL,
+  requested_at INTEGER NOT NULL,
+  outcome INTEGER NOT NULL,
+  duration_ms INTEGER NOT NULL,
+  PRIMARY KEY (id, n, ended_at)
+) STRICT, WITHOUT ROWID;
+`;
+
+export const LOG_TABLE = `
+CREATE TABLE log (store BLOB NOT NULL, position INTEGER NOT NULL, state TEXT NOT NULL, tail BLOB NOT NULL) STRICT;
+`;
+
+export const SCHEMA = `
+CREATE TABLE payments (
+  seq INTEGER PRIMARY KEY,
+  id BLOB NOT NULL UNIQUE,
+  cents INTEGER NOT NULL,
+  accepted_at INTEGER NOT NULL,
+  origin INTEGER NOT NULL,
+  state INTEGER NOT NULL,
+  processor INTEGER NOT NULL,
+  requested_at INTEGER NOT NULL,
+  attempts INTEGER NOT NULL,
+  tries INTEGER NOT NULL,
+  settled_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX unsettled ON payments (origin, seq) WHERE state < 3;
+${ATTEMPTS_TABLE}
+CREATE TABLE totals (
+  level INTEGER NOT NULL,
+  bucket INTEGER NOT NULL,
+  processor INTEGER NOT NULL,
+  count INTEGER NOT NULL,
+  high INTEGER NOT NULL,
+  low INTEGER NOT NULL,
+  PRIMARY KEY (level, bucket, processor)
+) STRICT, WITHOUT ROWID;
+${LOG_TABLE}
+PRAGMA application_id = ${applicationId};
+PRAGMA user_version = ${schemaVersion};
+`;

@@ -1,0 +1,145 @@
+/** The index in a thread of its own, and one connection of this thread's that only reads. */
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { Worker } from 'node:worker_threads';
+import type { Summary } from '../../../domain/payment.ts';
+import type { History, InspectedPayment } from '../../inspection.ts';
+import { type Reply, StoreFault, StoreOpenError } from '../../ports.ts';
+import type { IndexClient } from './index-client.ts';
+import { type IndexOpened, PaymentLookUp } from './log-index.ts';
+import type { IndexOptions } from './schema.ts';
+import type { IndexedPayment } from './statements.ts';
+import { indexFile } from './tables.ts';
+
+export interface IndexThreadOptions extends IndexOptions {
+  readonly logDirectory: string;
+  /** Niceness of the thread. */
+  readonly priority?: number;
+}
+
+export type IndexCall =
+  | { readonly name: 'advance' | 'sync' | 'close' }
+  | { readonly name: 'summary'; readonly values: [fromMs: number, toMs: number] }
+  | {
+      readonly name: 'unsettled';
+      readonly values: [origins: readonly number[], afterSeq: number, limit: number];
+    }
+  | { readonly name: 'latest'; readonly values: [limit: number] }
+  | { readonly name: 'history'; readonly values: [id: Uint8Array] };
+
+export type IndexReply =
+  | { readonly is: 'open'; readonly opened: IndexOpened }
+  | { readonly is: 'refused'; readonly detail: string }
+  | { readonly is: 'answer'; readonly value: unknown }
+  | { readonly is: 'fault'; readonly reason: StoreFault['reason']; readonly detail: string };
+
+/** Look-ups by id touch one page each: more would only hold what the kernel holds already. */
+const LOOK_UP_CACHE_KIB = 512;
+
+export class IndexThreadClient implements IndexClient {
+  readonly #options: IndexThreadOptions;
+  #worker: Worker | undefined;
+  #waiting: Reply<never>[] = [];
+  #lookUp: PaymentLookUp | undefined;
+
+  constructor(options: IndexThreadOptions) {
+    this.#options = options;
+  }
+
+  async open(): Promise<IndexOpened> {
+    await this.#end('the index is opened anew');
+    const worker = new Worker(new URL(threadScript(), import.meta.url), {
+      workerData: this.#options,
+      resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 32 },
+      name: 'index',
+    });
+    const opened = await new Promise<IndexOpened>((resolve, reject) => {
+      worker.once('error', reject);
+      worker.once('message', (reply: IndexReply) => {
+        worker.off('error', reject);
+        if (reply.is === 'open') resolve(reply.opened);
+        else reject(new StoreOpenError(reply.is === 'refused' ? reply.detail : `the index says ${reply.is}`));
+      });
+    });
+    this.#worker = worker;
+    worker.on('message', (reply: IndexReply) => {
+      if (worker === this.#worker) this.#receive(reply);
+    });
+    worker.on('error', error => {
+      throw error;
+    });
+    const database = new DatabaseSync(join(this.#options.directory, indexFile), { readOnly: true });
+    database.exec(`PRAGMA cache_size = -${LOOK_UP_CACHE_KIB}; PRAGMA busy_timeout = 100`);
+    this.#lookUp = new PaymentLookUp(database);
+    return opened;
+  }
+
+  advance(reply: Reply<number>): void {
+    this.#call({ name: 'advance' }, reply);
+  }
+
+  sync(reply: Reply<number>): void {
+    this.#call({ name: 'sync' }, reply);
+  }
+
+  find(id: Uint8Array): IndexedPayment | undefined {
+    if (this.#lookUp === undefined) throw new StoreFault('broken', 'the index is closed');
+    return this.#lookUp.find(id);
+  }
+
+  summary(fromMs: number, toMs: number, reply: Reply<{ summary: Summary; position: number }>): void {
+    this.#call({ name: 'summary', values: [fromMs, toMs] }, reply);
+  }
+
+  unsettled(
+    origins: readonly number[],
+    afterSeq: number,
+    limit: number,
+    reply: Reply<{ payments: IndexedPayment[]; position: number }>,
+  ): void {
+    this.#call({ name: 'unsettled', values: [origins, afterSeq, limit] }, reply);
+  }
+
+  latest(limit: number, reply: Reply<InspectedPayment[]>): void {
+    this.#call({ name: 'latest', values: [limit] }, reply);
+  }
+
+  history(id: Uint8Array, reply: Reply<History | undefined>): void {
+    this.#call({ name: 'history', values: [id] }, reply);
+  }
+
+  close(): Promise<void> {
+    return this.#end('the index is closed');
+  }
+
+  #call<T>(call: IndexCall, reply: Reply<T>): void {
+    if (this.#worker === undefined) {
+      reply(new StoreFault('broken', 'the index is closed'));
+      return;
+    }
+    this.#waiting.push(reply as Reply<never>);
+    this.#worker.postMessage(call);
+  }
+
+  #receive(reply: IndexReply): void {
+    const waiting = this.#waiting.shift();
+    if (waiting === undefined) throw new Error(`the index answered what nobody asked: ${reply.is}`);
+    if (reply.is === 'fault') waiting(new StoreFault(reply.reason, reply.detail));
+    else if (reply.is === 'answer') waiting(reply.value as never);
+  }
+
+  async #end(why: string): Promise<void> {
+    const worker = this.#worker;
+    this.#worker = undefined;
+    this.#lookUp?.close();
+    this.#lookUp = undefined;
+    for (const waiting of this.#waiting.splice(0)) waiting(new StoreFault('broken', why));
+    if (worker === undefined) return;
+    const ended = new Promise<void>(resolve => worker.once('exit', () => resolve()));
+    worker.postMessage({ name: 'close' } satisfies IndexCall);
+    await ended;
+  }
+}
+
+/** From source as it is; beside the bundle that this is part of in production. */
+const threadScript = (): string => (import.meta.url.endsWith('.ts') ? './thread.ts' : './index-thread.cjs');

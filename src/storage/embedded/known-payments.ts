@@ -1,0 +1,139 @@
+/**
+ * What is known of payments: the index has what is old, the log's tail what came since. Which of the two
+ * counts is a matter of positions, and decided here.
+ */
+import { addCents, addTotal, emptyTotal, type Total } from '../../domain/money.ts';
+import {
+  type ProcessorIndex,
+  SETTLED,
+  type StoredPayment,
+  type Summary,
+  WAITING,
+  writeIdBytes,
+} from '../../domain/payment.ts';
+import type { IndexedPayment } from './index/statements.ts';
+import type { Order } from './shared-log/order.ts';
+import { shareOf } from './shared-log/ordered-members.ts';
+import { pinRow } from './shared-log/row-changes.ts';
+import * as row from './shared-log/tail-table.ts';
+import { storedPayment } from './stored-payment.ts';
+
+export class KnownPayments {
+  readonly #order: Order;
+  readonly #lookUp: (id: Uint8Array) => IndexedPayment | undefined;
+
+  /** `lookUp`: what the index has of a payment; throws `StoreFault`. */
+  constructor(order: Order, lookUp: (id: Uint8Array) => IndexedPayment | undefined) {
+    this.#order = order;
+    this.#lookUp = lookUp;
+  }
+
+  /** The amount of a payment that is known already. Of one that somebody accepts just now the order tells. */
+  cents(words: ArrayLike<number>, from: number): number | undefined {
+    const { tail } = this.#order;
+    const start = tail.find(words, from);
+    if (start >= 0 && tail.rows[start + row.ROW_SEQ]! > 0) return tail.rows[start + row.ROW_CENTS];
+    return this.#indexed(idOf(words, from))?.[row.ROW_CENTS];
+  }
+
+  /**
+   * Whether a payment that the tail has let go of is there to be settled; of the tail's own the order tells.
+   */
+  isUnsettled(words: ArrayLike<number>, from: number): boolean {
+    if (this.#order.tail.find(words, from) >= 0) return true;
+    const indexed = this.#indexed(idOf(words, from));
+    return indexed !== undefined && indexed[row.ROW_STATE]! < SETTLED;
+  }
+
+  find(words: Int32Array, id: Uint8Array): IndexedPayment | undefined {
+    const { tail } = this.#order;
+    const start = tail.find(words, 0);
+    const inTail = start < 0 ? undefined : tail.rows.slice(start, start + row.ROW_COLUMNS);
+    if (inTail !== undefined && inTail[row.ROW_SEQ]! > 0) return inTail;
+    const indexed = this.#indexed(id);
+    return indexed && inTail ? overlaid(indexed, inTail) : indexed;
+  }
+
+  #indexed(id: Uint8Array): IndexedPayment | undefined {
+    // Until a mark behind a purge is read, the tail has all that there is since.
+    const { indexedTo } = this.#order;
+    if (this.isPurged(indexedTo)) return undefined;
+    const found = this.#lookUp(id);
+    return found && this.ofTerm(found, indexedTo);
+  }
+
+  /**
+   * What an index that has the log up to `position` says of a payment: a term that began since has pinned it.
+   */
+  ofTerm(indexed: IndexedPayment, position: number): IndexedPayment {
+    if (position > this.#order.termAt || indexed[row.ROW_STATE] !== WAITING) return indexed;
+    const pinned = indexed.slice();
+    pinRow(pinned, 0);
+    return pinned;
+  }
+
+  /** Whether an index that has the log up to `position` still has what was purged, and nothing else. */
+  isPurged(position: number): boolean {
+    return position <= this.#order.purgedAt;
+  }
+
+  /**
+   * Unsettled payments of an epoch up to `lastSeq`: those of the index as the tail has changed them, and
+   * those of the tail alone.
+   */
+  owned(
+    indexed: readonly IndexedPayment[],
+    epoch: number,
+    afterSeq: number,
+    lastSeq: number,
+  ): StoredPayment[] {
+    const { tail, members } = this.#order;
+    const owned = new Map<number, IndexedPayment>();
+    for (const payment of indexed) {
+      const start = tail.find(payment, row.ROW_ID);
+      const known =
+        start < 0 ? payment : overlaid(payment, tail.rows.subarray(start, start + row.ROW_COLUMNS));
+      owned.set(known[row.ROW_SEQ]!, known);
+    }
+    for (let start = 0; start < tail.count * row.ROW_COLUMNS; start += row.ROW_COLUMNS) {
+      const seq = tail.rows[start + row.ROW_SEQ]!;
+      if (seq > afterSeq && seq <= lastSeq) owned.set(seq, tail.rows.slice(start, start + row.ROW_COLUMNS));
+    }
+    return [...owned.values()]
+      .filter(payment => payment[row.ROW_STATE]! < SETTLED)
+      .filter(payment => members.owner(payment[row.ROW_ORIGIN]!, shareOf(payment[row.ROW_ID + 3]!)) === epoch)
+      .sort((one, other) => one[row.ROW_SEQ]! - other[row.ROW_SEQ]!)
+      .map(storedPayment);
+  }
+
+  /** A summary of the index at `position`, with what the tail has behind that. */
+  withTail(summary: Summary, position: number, fromMs: number, toMs: number): Summary {
+    const totals: [Total, Total] = [emptyTotal(), emptyTotal()];
+    if (!this.isPurged(position)) {
+      addTotal(totals[0], summary.default);
+      addTotal(totals[1], summary.fallback);
+    }
+    const { rows, count } = this.#order.tail;
+    for (let start = 0; start < count * row.ROW_COLUMNS; start += row.ROW_COLUMNS) {
+      if (rows[start + row.ROW_STATE] !== SETTLED || rows[start + row.ROW_POSITION]! < position) continue;
+      const atMs = rows[start + row.ROW_REQUESTED_AT]!;
+      if (atMs < fromMs || atMs > toMs) continue;
+      addCents(totals[rows[start + row.ROW_PROCESSOR] as ProcessorIndex], rows[start + row.ROW_CENTS]!);
+    }
+    return { default: totals[0], fallback: totals[1] };
+  }
+}
+
+function idOf(words: ArrayLike<number>, from: number): Uint8Array {
+  const id = new Uint8Array(16);
+  writeIdBytes(words, from, id, 0);
+  return id;
+}
+
+/** What the index has of a payment, as later records have changed it. */
+function overlaid(indexed: IndexedPayment, tail: Float64Array): IndexedPayment {
+  const found = tail.slice();
+  for (const name of [row.ROW_SEQ, row.ROW_CENTS, row.ROW_ACCEPTED_AT, row.ROW_ORIGIN])
+    found[name] = indexed[name]!;
+  return found;
+}

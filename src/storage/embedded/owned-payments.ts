@@ -1,0 +1,61 @@
+/** What an instance owns and has to settle: of the index what is old, of the log's tail what came since. */
+import type { StoredPayment } from '../../domain/payment.ts';
+import { type Reply, StoreFault } from '../ports.ts';
+import type { IndexClient } from './index/index-client.ts';
+import type { KnownPayments } from './known-payments.ts';
+import type { Order } from './shared-log/order.ts';
+import * as row from './shared-log/tail-table.ts';
+import type { LogWriter } from './shared-log/writer.ts';
+
+export interface OwnedParts {
+  readonly order: Order;
+  readonly known: KnownPayments;
+  readonly index: IndexClient;
+  /** The log that is open now. */
+  readonly log: () => LogWriter | undefined;
+  /** An expected failure in the store's words; any other error is thrown on. */
+  readonly faultOf: (error: unknown) => StoreFault;
+}
+
+/**
+ * Own unsettled payments with a seq above `afterSeq`, at most `limit`. `indexLimit`: so many the index is
+ * asked for, as the tail may know that some of them are settled.
+ */
+export function takeOwned(
+  parts: OwnedParts,
+  afterSeq: number,
+  limit: number,
+  reply: Reply<StoredPayment[]>,
+  indexLimit = limit,
+): void {
+  const { order, known, index, log, faultOf } = parts;
+  const origins = order.members.originsOf(log()?.epoch ?? 0);
+  index.unsettled(origins, afterSeq, indexLimit, answer => {
+    let owned: StoredPayment[] | StoreFault;
+    try {
+      if (answer instanceof StoreFault) throw answer;
+      const open = log();
+      if (open === undefined) throw new StoreFault('broken', 'the log is closed');
+      open.poll();
+      // The tail has moved on while the index was asked: what lies between is in neither answer.
+      if (order.keptFrom > answer.position) {
+        takeOwned(parts, afterSeq, limit, reply, indexLimit);
+        return;
+      }
+      const { position } = answer;
+      const payments = known.isPurged(position)
+        ? []
+        : answer.payments.map(each => known.ofTerm(each, position));
+      const isLast = payments.length < indexLimit;
+      const lastSeq = isLast ? Infinity : payments.at(-1)![row.ROW_SEQ]!;
+      owned = known.owned(payments, open.epoch, afterSeq, lastSeq);
+      if (owned.length < limit && !isLast) {
+        takeOwned(parts, afterSeq, limit, reply, indexLimit * 2);
+        return;
+      }
+    } catch (error) {
+      owned = faultOf(error);
+    }
+    reply(owned instanceof StoreFault ? owned : owned.slice(0, limit));
+  });
+}

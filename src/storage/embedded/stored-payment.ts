@@ -1,0 +1,23 @@
+/** A payment as the log and its index have it, in the words of the port. */
+import type { Cents } from '../../domain/money.ts';
+import { type ProcessorIndex, type State, type StoredPayment, writeIdBytes } from '../../domain/payment.ts';
+import * as row from './shared-log/tail-table.ts';
+
+export function storedPayment(found: Float64Array): StoredPayment {
+  const id = new Uint8Array(16);
+  writeIdBytes(found, row.ROW_ID, id, 0);
+  const processor = found[row.ROW_PROCESSOR]!;
+  return {
+    seq: found[row.ROW_SEQ]!,
+    id,
+    cents: found[row.ROW_CENTS] as Cents,
+    acceptedAtMs: found[row.ROW_ACCEPTED_AT]!,
+    origin: found[row.ROW_ORIGIN]!,
+    state: found[row.ROW_STATE] as State,
+    processor: processor < 0 ? undefined : (processor as ProcessorIndex),
+    requestedAtMs: found[row.ROW_REQUESTED_AT]!,
+    attempts: found[row.ROW_ATTEMPTS]!,
+    tries: found[row.ROW_TRIES]!,
+    settledAtMs: found[row.ROW_SETTLED_AT]!,
+  };
+}
