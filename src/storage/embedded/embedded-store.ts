@@ -70,7 +70,7 @@ export class EmbeddedStore implements Store, Reopening, Inspection {
   }
 
   async reopen(): Promise<void> {
-    // Who was only slow has lost nothing: the others have indexed what he had still to read, and removed it.
+    // Who was only slow has lost nothing: others have indexed and removed what he had still to read.
     if (!this.#isBehind) this.#doubtfulTerm ??= this.#order.term;
     this.#isBehind = false;
     this.#indexing?.stop();
@@ -130,6 +130,8 @@ export class EmbeddedStore implements Store, Reopening, Inspection {
       known: this.#known,
       index: this.#parts.index,
       log: () => this.#log,
+      sync: done => this.#sync(done),
+      isFlushing: this.#parts.isFlushing,
       faultOf: error => this.#faultOf(error),
     };
     takeOwned(parts, afterSeq, limit, reply);
@@ -249,10 +251,7 @@ export class EmbeddedStore implements Store, Reopening, Inspection {
       this.#held?.release();
       void this.#parts.index.close().then(() => reply(true));
     };
-    if (log === undefined) {
-      close();
-      return;
-    }
+    if (log === undefined) return void close();
     try {
       if (this.#order.members.living(log.epoch) !== undefined) {
         log.batch().leave();
@@ -348,6 +347,7 @@ export class EmbeddedStore implements Store, Reopening, Inspection {
       order: this.#order,
       append: () => appendOrThrow(log),
       faultOf: error => this.#faultOf(error),
+      lose: () => this.#lose(log),
     });
   }
 

@@ -28,6 +28,8 @@ export interface IndexingParts {
   readonly forgetName?: ((name: string) => void) | undefined;
   /** Appends what the log's batch holds. Throws `StoreFault`. */
   readonly append: () => void;
+  /** The disk did not take what the log has. */
+  readonly lose: () => void;
   /** An expected failure in the store's words; any other error is thrown on. */
   readonly faultOf: (error: unknown) => StoreFault;
   readonly events: { notIndexed(fault: StoreFault): void };
@@ -95,11 +97,12 @@ export class Indexing {
 
   /** Has the disk take the log and the index, and lets go of segments that both have. */
   #keep(): void {
-    const { log, index } = this.#parts;
+    const { log, index, lose } = this.#parts;
     const { position } = log;
     if (!this.#isIndexer || this.#syncedTo === position) return;
     log.flush(error => {
-      if (error !== null || this.#isStopped) return;
+      if (error !== null) lose();
+      if (this.#isStopped) return;
       this.#syncedTo = position;
       index.sync(answer => {
         if (answer instanceof StoreFault || this.#isStopped) return;

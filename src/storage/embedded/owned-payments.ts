@@ -1,5 +1,5 @@
 /** What an instance owns and has to settle: of the index what is old, of the log's tail what came since. */
-import type { StoredPayment } from '../../domain/payment.ts';
+import { FALLBACK, type StoredPayment } from '../../domain/payment.ts';
 import { type Reply, StoreFault } from '../ports.ts';
 import type { IndexClient } from './index/index-client.ts';
 import type { KnownPayments } from './known-payments.ts';
@@ -13,6 +13,10 @@ export interface OwnedParts {
   readonly index: IndexClient;
   /** The log that is open now. */
   readonly log: () => LogWriter | undefined;
+  /** Has the disk take all that was read. */
+  readonly sync: (reply: Reply<true>) => void;
+  /** Whether a `202` waits for the disk: what comes from here is acknowledged again without another write. */
+  readonly isFlushing: boolean;
   /** An expected failure in the store's words; any other error is thrown on. */
   readonly faultOf: (error: unknown) => StoreFault;
 }
@@ -56,6 +60,11 @@ export function takeOwned(
     } catch (error) {
       owned = faultOf(error);
     }
-    reply(owned instanceof StoreFault ? owned : owned.slice(0, limit));
+    const found = owned instanceof StoreFault ? owned : owned.slice(0, limit);
+    // Its intent may have counted in a write that the disk did not take: then nothing of it has left yet.
+    const isOnDisk =
+      !parts.isFlushing && Array.isArray(found) && found.every(({ processor }) => processor !== FALLBACK);
+    if (found instanceof StoreFault || isOnDisk) reply(found);
+    else parts.sync(done => reply(done === true ? found : done));
   });
 }

@@ -300,7 +300,9 @@ export class LogWriter {
       failed ??= error;
       open -= 1;
       if (open > 0) return;
-      for (const fd of left) files.close(fd);
+      if (failed === null) for (const fd of left) files.close(fd);
+      // Whoever waits next waits for them as well.
+      else this.#left.unshift(...left);
       for (const done of waiting) done(failed);
       // Not before: who was waiting may close this, or wait again.
       this.#isSyncing = false;
