@@ -15,8 +15,8 @@ import { LogFault, type LogWriter } from './shared-log/writer.ts';
 const LOOK_UPS_MAX = 8;
 
 /**
- * So many payments of the log may be ahead of its index: 18 MiB of tail in each backend, which may have 100 MB in
- * all. At 20,000 a second the index is up to 3 s behind (measured), 60,000 payments.
+ * So many payments of the log may be ahead of its index: 18 MiB of tail in each backend, which may have 100
+ * MB in all. At 20,000 a second the index is up to 3 s behind (measured), 60,000 payments.
  */
 export const TAIL_ROWS_MAX = 2 ** 17;
 
