@@ -4,7 +4,13 @@ import { FORGOTTEN, StoreFault, type Written } from '../ports.ts';
 import type { KnownPayments } from './known-payments.ts';
 import { decodeResults, encodeRows } from './rows-to-records.ts';
 import type { Order } from './shared-log/order.ts';
-import { BATCH_FENCED, BATCH_PURGED, BATCH_STALE, COUNTED } from './shared-log/order-state.ts';
+import {
+  BATCH_FENCED,
+  BATCH_PURGED,
+  BATCH_STALE,
+  type BatchVerdict,
+  COUNTED,
+} from './shared-log/order-state.ts';
 import { INDEXER } from './shared-log/ordered-members.ts';
 import { LogFault, type LogWriter } from './shared-log/writer.ts';
 
@@ -41,17 +47,11 @@ export function appendRows(log: LogWriter, order: Order, known: KnownPayments, b
     const places = encodeRows(log.batch(), batch, results, known);
     // An empty batch asks whether the log takes anything: with a record that means nothing.
     if (count === 0) log.batch().lease(INDEXER, NOBODY);
-    const verdict = log.append();
-    if (verdict instanceof LogFault) {
-      log.discard();
-      throw faultOfLog(verdict);
-    }
+    const verdict = append(log);
     switch (verdict) {
       case COUNTED:
         decodeResults(batch, places, log.results, results);
         return { generation: order.generation, results };
-      case BATCH_FENCED:
-        throw new StoreFault('fenced', `epoch ${log.epoch} has passed`);
       case BATCH_PURGED:
         return forgotten(order, results);
       case BATCH_STALE:
@@ -75,14 +75,19 @@ const forgotten = ({ generation }: Order, results: Float64Array): Written => ({
 
 /** Appends what the log's batch holds; returns what became of its records. Throws `StoreFault`. */
 export function appendOrThrow(log: LogWriter): Float64Array {
+  const verdict = append(log);
+  if (verdict !== COUNTED) throw new StoreFault('busy', `the log took a batch for ${verdict}`);
+  return log.results;
+}
+
+function append(log: LogWriter): BatchVerdict {
   const verdict = log.append();
   if (verdict instanceof LogFault) {
     log.discard();
     throw faultOfLog(verdict);
   }
   if (verdict === BATCH_FENCED) throw new StoreFault('fenced', `epoch ${log.epoch} has passed`);
-  if (verdict !== COUNTED) throw new StoreFault('busy', `the log took a batch for ${verdict}`);
-  return log.results;
+  return verdict;
 }
 
 export function faultOfLog({ reason, detail }: LogFault): StoreFault {

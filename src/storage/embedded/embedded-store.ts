@@ -121,7 +121,7 @@ export class EmbeddedStore implements Store, Reopening, Inspection {
     }
     const isFlushed = batch.isFlushed || this.#parts.isFlushing;
     if (written instanceof StoreFault || !isFlushed) reply(written);
-    else this.#sync(answer => reply(answer === true ? (written as Written) : answer));
+    else this.#replyFromDisk(written, reply);
   }
 
   take(afterSeq: number, limit: number, reply: Reply<StoredPayment[]>): void {
@@ -130,7 +130,7 @@ export class EmbeddedStore implements Store, Reopening, Inspection {
       known: this.#known,
       index: this.#parts.index,
       log: () => this.#log,
-      sync: done => this.#sync(done),
+      replyFromDisk: (found, from) => this.#replyFromDisk(found, from),
       isFlushing: this.#parts.isFlushing,
       faultOf: error => this.#faultOf(error),
     };
@@ -228,16 +228,17 @@ export class EmbeddedStore implements Store, Reopening, Inspection {
       generation = this.#faultOf(error);
     }
     if (generation instanceof StoreFault) reply(generation);
-    else this.#sync(answer => reply(answer === true ? (generation as number) : answer));
+    else this.#replyFromDisk(generation, reply);
   }
 
-  #sync(reply: Reply<true>): void {
+  /** Replies with `answer` once the disk has all that was read. */
+  #replyFromDisk<T>(answer: T, reply: Reply<T>): void {
     const log = this.#log;
     if (log === undefined) reply(new StoreFault('broken', 'the log is closed'));
     else
       log.flush(error => {
         if (error !== null) this.#lose(log);
-        reply(error === null ? true : new StoreFault('broken', error.message));
+        reply(error === null ? answer : new StoreFault('broken', error.message));
       });
   }
 

@@ -3,7 +3,6 @@
  * the disk take both, removes segments that both have, and has everybody forget who is gone.
  */
 import type { Clock, Timer } from '../../domain/clock.ts';
-import { isSystemError } from '../../domain/system-error.ts';
 import { StoreFault } from '../ports.ts';
 import { goneMembers, isEstateEmpty } from './forgetting.ts';
 import type { IndexClient } from './index/index-client.ts';
@@ -113,15 +112,13 @@ export class Indexing {
   }
 
   #mark(position: number, isDurable: boolean): void {
-    const { log, append, events, faultOf } = this.#parts;
+    const { log, append } = this.#parts;
     if (!this.#isIndexer) return;
-    try {
+    // Whatever waits for the mark is found in the tail meanwhile; the next one says more.
+    this.#housekeep(() => {
       log.batch().indexed(position, isDurable);
       append();
-    } catch (error) {
-      // Whatever waits for the mark is found in the tail meanwhile; the next one says more.
-      events.notIndexed(faultOf(error));
-    }
+    });
   }
 
   /** Has all forget the names that are gone, and estates that were in doubt and are empty. */
@@ -158,14 +155,11 @@ export class Indexing {
   }
 
   #removeSegments(): void {
-    const { files, logDirectory } = this.#parts;
-    try {
+    const { files, logDirectory, order } = this.#parts;
+    this.#housekeep(() => {
       const segments = segmentsAmong(files.list(logDirectory));
-      for (const segment of removableSegments(segments, this.#parts.order.durableTo))
+      for (const segment of removableSegments(segments, order.durableTo))
         files.remove(`${logDirectory}/${logSegmentName(segment)}`);
-    } catch (error) {
-      if (!isSystemError(error)) throw error;
-      this.#parts.events.notIndexed(this.#parts.faultOf(error));
-    }
+    });
   }
 }

@@ -13,8 +13,8 @@ export interface OwnedParts {
   readonly index: IndexClient;
   /** The log that is open now. */
   readonly log: () => LogWriter | undefined;
-  /** Has the disk take all that was read. */
-  readonly sync: (reply: Reply<true>) => void;
+  /** Replies once the disk has all that was read. */
+  readonly replyFromDisk: (found: StoredPayment[], reply: Reply<StoredPayment[]>) => void;
   /** Whether a `202` waits for the disk: what comes from here is acknowledged again without another write. */
   readonly isFlushing: boolean;
   /** An expected failure in the store's words; any other error is thrown on. */
@@ -65,6 +65,6 @@ export function takeOwned(
     const isOnDisk =
       !parts.isFlushing && Array.isArray(found) && found.every(({ processor }) => processor !== FALLBACK);
     if (found instanceof StoreFault || isOnDisk) reply(found);
-    else parts.sync(done => reply(done === true ? found : done));
+    else parts.replyFromDisk(found, reply);
   });
 }
