@@ -99,7 +99,8 @@ export async function loseDisk(
     ...(disk === undefined ? {} : { directory: join(disk.path, 'data') }),
   });
   await scene.start();
-  const sending = scene.client.send(payments);
+  // Until the disk is back, however long the backends go on without noticing that it is gone.
+  const sending = scene.client.send(Number.POSITIVE_INFINITY);
   await scene.accepts(payments / 2);
   const data = join(scene.stack.folder, 'data');
   if (disk === undefined) renameSync(data, `${data}-away`);
@@ -123,6 +124,8 @@ export async function loseDisk(
   say(
     `  the disk is back: ${Math.round(performance.now() - backAtMs)} ms later the next payment is accepted`,
   );
+  await scene.accepts(before + payments / 2);
+  scene.client.stop();
   await sending;
   await scene.settles();
   const findings = await scene.audit();
