@@ -143,13 +143,7 @@ function configure(database: DatabaseSync, options: IndexOptions): void {
 /** Switches to WAL; false while others do the same. What is not ours is refused before it is changed. */
 function isWal(database: DatabaseSync, directory: string): boolean {
   try {
-    // In a transaction, so that what is read is of one moment: another backend may make the tables just now.
-    database.exec('BEGIN');
-    try {
-      versionOf(database, directory);
-    } finally {
-      database.exec('COMMIT');
-    }
+    versionNow(database, directory);
     const mode = database.prepare('PRAGMA journal_mode = WAL').get() as { journal_mode: string };
     if (mode.journal_mode === 'wal') return true;
   } catch (error) {
@@ -161,7 +155,20 @@ function isWal(database: DatabaseSync, directory: string): boolean {
   );
 }
 
-/** The version of the tables, 0 when there are none yet. Throws when there is something that is not ours. */
+/** `versionOf` at one moment: another backend may make the tables just now. */
+function versionNow(database: DatabaseSync, directory: string): number {
+  database.exec('BEGIN');
+  try {
+    return versionOf(database, directory);
+  } finally {
+    database.exec('COMMIT');
+  }
+}
+
+/**
+ * The version of the tables, 0 when there are none yet. Throws when there is something that is not ours. To
+ * be asked in a transaction.
+ */
 function versionOf(database: DatabaseSync, directory: string): number {
   const number = (sql: string): number => Number(Object.values(database.prepare(sql).get()!)[0]);
   const version = number('PRAGMA user_version');
@@ -186,7 +193,7 @@ function versionOf(database: DatabaseSync, directory: string): number {
  * False: they are of version 1.
  */
 function prepareSchema(database: DatabaseSync, directory: string): boolean {
-  if (versionOf(database, directory) === 1) return false;
+  if (versionNow(database, directory) === 1) return false;
   const logDirectory = join(directory, logFolder);
   database.exec('BEGIN IMMEDIATE');
   if (versionOf(database, directory) === 0) {
