@@ -52,7 +52,7 @@ for (const how of ['fails', 'is moved away'] as const) {
     assertExact(findings);
     const { status, retryAfter, contentType, reasons } = findings.refusal;
     assert.deepEqual([status, retryAfter, contentType], [503, '1', 'application/problem+json']);
-    assert.match(reasons, /the store is broken/);
+    assert.match(reasons, /the store is lost/);
     if (how === 'is moved away') assert.deepEqual(findings.lost, []);
   });
 }

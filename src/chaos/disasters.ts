@@ -110,7 +110,7 @@ export async function loseDisk(
   await until(async () => {
     refusal = await refused(scene);
     // The backends notice one after the other, and each question may reach another one.
-    return refusal.status === 503 && refusal.reasons.includes('the store is broken');
+    return refusal.status === 503 && refusal.reasons.includes('the store is lost');
   }, 'a refusal');
   say(
     `the disk ${how}: ${scene.client.accepted} payments were accepted; a client is told ${refusal.status},`,

@@ -21,11 +21,13 @@ export interface MembershipEvents {
   purged(generation: number): void;
   fenced(): void;
   /** The store is unusable: not even a beat can be written. */
-  broken(fault: StoreFault): void;
+  lost(fault: StoreFault): void;
   /** An instance was found dead and is fenced now. */
   died(instance: string): void;
   /** So many payments that a dead instance had are this one's now. */
   adopted(instance: string, count: number): void;
+  /** The store did not say whether what a dead instance had is this one's now. */
+  mayHaveAdopted(): void;
   /** This instance asks the processors' health from now on, or not any more. */
   checking(mine: boolean): void;
   figures(): string;
@@ -91,8 +93,8 @@ export class Membership {
     this.#store.look(answer => {
       if (this.#closed) return;
       if (!(answer instanceof StoreFault)) this.#learn(answer);
-      else if (answer.reason === 'broken') {
-        this.#events.broken(answer);
+      else if (answer.reason === 'lost') {
+        this.#events.lost(answer);
         return;
       }
       this.#again('look', LOOK_MS, () => this.#look());
@@ -107,8 +109,8 @@ export class Membership {
           this.#events.fenced();
           return;
         }
-        if (answer.reason === 'broken') {
-          this.#events.broken(answer);
+        if (answer.reason === 'lost') {
+          this.#events.lost(answer);
           return;
         }
       } else this.#learn(answer);
@@ -151,7 +153,11 @@ export class Membership {
     this.#adopting = true;
     this.#store.adopt(dead.name, answer => {
       this.#adopting = false;
-      if (this.#closed || answer instanceof StoreFault || answer === 0) return;
+      if (this.#closed || answer === 0) return;
+      if (answer instanceof StoreFault) {
+        if (answer.reason === 'unanswered') this.#events.mayHaveAdopted();
+        return;
+      }
       this.#events.adopted(dead.name, answer);
       this.#look();
     });

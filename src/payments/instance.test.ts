@@ -103,7 +103,7 @@ test('a purge ends the session, and is answered when all instances have joined a
   assert.equal(await found, undefined);
 });
 
-test('a broken store is opened anew before the instance joins', async () => {
+test('a lost store is opened anew before the instance joins', async () => {
   let reopened = 0;
   const stand = instanceStand({
     change: parts => {
@@ -117,10 +117,10 @@ test('a broken store is opened anew before the instance joins', async () => {
     },
   });
   await started(stand);
-  stand.fault = () => new StoreFault('broken', 'the disk is gone');
+  stand.fault = () => new StoreFault('lost', 'the disk is gone');
   await stand.pass(1500);
-  assert.deepEqual(stand.states.slice(0, 3), ['joining', 'live', 'store broken']);
-  assert.match(stand.instance.readiness().reasons.join(), /the store is broken: the disk is gone/);
+  assert.deepEqual(stand.states.slice(0, 3), ['joining', 'live', 'store lost']);
+  assert.match(stand.instance.readiness().reasons.join(), /the store is lost: the disk is gone/);
   assert.ok(reopened >= 1);
   stand.fault = () => undefined;
   await stand.pass(1500);
@@ -137,7 +137,7 @@ test('a name that another process took meanwhile ends the process, and is not wa
     },
   });
   await started(stand);
-  stand.fault = () => new StoreFault('broken', 'the disk is gone');
+  stand.fault = () => new StoreFault('lost', 'the disk is gone');
   await stand.pass(3000);
   assert.deepEqual(stand.failures, [taken]);
 });
@@ -179,9 +179,9 @@ test('a store that cannot be joined for want of the disk is opened anew, and wai
   });
   await started(stand);
   isAway = true;
-  stand.fault = () => new StoreFault('broken', 'the disk is gone');
+  stand.fault = () => new StoreFault('lost', 'the disk is gone');
   await stand.pass(2000);
-  assert.equal(stand.states.at(-1), 'store broken');
+  assert.equal(stand.states.at(-1), 'store lost');
   assert.match(stand.instance.readiness().reasons.join(), /EIO/);
   assert.deepEqual(stand.failures, []);
   isAway = false;

@@ -4,7 +4,7 @@
  *
  *     joining ──> live ──> fenced ──────┐     the others took it for dead
  *                 ^  │ ──> purged ──────┤     a purge made a later generation
- *                 │  │ ──> store broken ┤     opened anew before it joins
+ *                 │  │ ──> store lost ───┤     opened anew before it joins
  *                 │  └─────────────────────> stopping
  *                 └─────── joins anew <─┘
  *
@@ -16,6 +16,7 @@ import type { Summary } from '../domain/payment.ts';
 import { isSystemError } from '../domain/system-error.ts';
 import { Unavailable } from '../domain/unavailable.ts';
 import {
+  describeFault,
   NameTakenError,
   promised,
   type Reopening,
@@ -45,7 +46,7 @@ export type InstanceState =
   /** Joining anew. */
   | { readonly is: 'fenced' }
   | { readonly is: 'purged' }
-  | { readonly is: 'store broken'; readonly detail: string }
+  | { readonly is: 'store lost'; readonly detail: string }
   /** `isReady` never again; what still arrives is taken while there is a session. */
   | { readonly is: 'stopping'; readonly session: Session | undefined };
 
@@ -186,7 +187,7 @@ export class Instance implements Payments {
       this.#change({ is, session: undefined });
       return;
     }
-    this.#change(end.is === 'store broken' ? { is: end.is, detail: end.fault.detail } : { is: end.is });
+    this.#change(end.is === 'store lost' ? { is: end.is, detail: end.fault.detail } : { is: end.is });
     this.#rejoin().catch(error => this.#parts.events.failed(error));
   }
 
@@ -194,7 +195,7 @@ export class Instance implements Payments {
     const { store, clock } = this.#parts;
     while (this.#state.is !== 'stopping') {
       try {
-        if (this.#state.is === 'store broken') await store.reopen();
+        if (this.#state.is === 'store lost') await store.reopen();
         this.#begin(await Session.join(this.#sessionParts()));
         return;
       } catch (error) {
@@ -207,8 +208,8 @@ export class Instance implements Payments {
 
   #cannotJoin(error: Error): void {
     // It may have been asked to stop meanwhile.
-    if (this.#state.is !== 'stopping' && breaksStore(error))
-      this.#change({ is: 'store broken', detail: error.message });
+    if (this.#state.is !== 'stopping' && losesStore(error))
+      this.#change({ is: 'store lost', detail: error.message });
     this.#parts.events.cannotJoin(error);
   }
 }
@@ -221,11 +222,11 @@ function reasonsAgainst(state: InstanceState): string[] {
       const { session, fault } = state;
       return [
         ...(session.pool.size >= session.pool.capacity ? ['the queue is full'] : []),
-        ...(fault === undefined ? [] : [`the store is ${fault.reason}: ${fault.detail}`]),
+        ...(fault === undefined ? [] : [describeFault(fault)]),
       ];
     }
-    case 'store broken':
-      return [JOINING, `the store is broken: ${state.detail}`];
+    case 'store lost':
+      return [JOINING, `the store is lost: ${state.detail}`];
     case 'stopping':
       return ['this instance is stopping'];
     case 'joining':
@@ -241,8 +242,7 @@ const isExpected = (error: unknown): error is Error =>
   isSystemError(error);
 
 /** Whether the store has to be opened anew before another try. */
-function breaksStore(error: Error): boolean {
-  if (error instanceof Unavailable)
-    return error.cause instanceof StoreFault && error.cause.reason === 'broken';
+function losesStore(error: Error): boolean {
+  if (error instanceof Unavailable) return error.cause instanceof StoreFault && error.cause.reason === 'lost';
   return isSystemError(error) && error.code !== 'ENOSPC';
 }

@@ -3,8 +3,8 @@
  * end.
  *
  * It ends as if the process had died when the others have fenced it (they own what it stored), when a purge
- * makes a later generation, and when the store breaks. The next one begins as after a crash, by replaying the
- * log.
+ * makes a later generation, and when the store is lost. The next one begins as after a crash, with what the
+ * store has.
  *
  * A session is built inert: `join` asks the store, the constructor only puts parts together, `start` begins.
  */
@@ -39,7 +39,7 @@ export type SessionEnd =
   | { readonly is: 'fenced' }
   | { readonly is: 'purged' }
   /** The store has to be opened anew. */
-  | { readonly is: 'store broken'; readonly fault: StoreFault };
+  | { readonly is: 'store lost'; readonly fault: StoreFault };
 
 export interface SessionEvents extends Pick<WorkerEvents, 'settled' | 'attempted' | 'faulty' | 'decided'> {
   /** Writes may have been lost, so `count` payments were pinned that may have been sent. */
@@ -104,12 +104,13 @@ export class Session {
       shared: shared => this.#learn(shared),
       purged,
       fenced: () => this.#end({ is: 'fenced' }),
-      broken: fault => this.#end({ is: 'store broken', fault }),
+      lost: fault => this.#end({ is: 'store lost', fault }),
       died: events.died,
       adopted: (from, count) => {
         events.adopted(from, count);
         this.worker.adopted();
       },
+      mayHaveAdopted: () => this.worker.adopted(),
       checking: mine => {
         events.checking(mine);
         if (mine) this.#checker.start();

@@ -73,6 +73,59 @@ test('one batch is on its way at a time, and the next one gathers meanwhile', ()
   assert.equal(writer.pending, 0);
 });
 
+test('what was not answered is sent again as it was, whatever else is said of it, and its clients wait', () => {
+  const stand = writerStand();
+  const { writer, pool } = stand;
+  const one = stand.stored(1);
+  stand.losesReply = call => call === 'write';
+  intend(pool, one);
+  writer.mark(one, true);
+  writer.put(stand.add(3));
+  writer.submit();
+  stand.pass(1);
+  assert.deepEqual(stand.reported, ['unanswered']);
+  assert.equal(writer.isAccepting, false);
+  // What comes in meanwhile was not sent, so it is refused.
+  writer.put(stand.add(4));
+  pool.state[one] = PINNED;
+  writer.mark(one);
+  stand.pass(200);
+  assert.deepEqual(stand.reported.slice(1), ['4 refused', 'unanswered']);
+  for (const reason of ['busy', 'full'] as const) {
+    stand.fault = call => (call === 'write' ? new StoreFault(reason, 'not now') : undefined);
+    stand.pass(400);
+    assert.equal(stand.reported.at(-1), reason, 'of the repetition, not of the batch');
+  }
+  stand.fault = () => undefined;
+  stand.losesReply = () => false;
+  stand.reported.length = 0;
+  stand.pass(400);
+  const repeated = stand.writes.slice(0, -1);
+  assert.ok(repeated.length > 4);
+  for (const call of repeated) assert.deepEqual({ ...call, atMs: 0 }, { ...stand.writes[0], atMs: 0 });
+  assert.deepEqual(stand.kinds().slice(-2), ['MARK 1, INSERT 3', 'MARK 1']);
+  assert.deepEqual(stand.reported, ['well', '1 written, sent', '3 written', 'well', '1 written']);
+  assert.equal(stand.state.payments.size, 2);
+  assert.equal(writer.isAccepting, true);
+});
+
+test('what the store refused goes under another number than what is sent without its new payments', () => {
+  const stand = writerStand();
+  const { writer } = stand;
+  stand.fault = call => (call === 'write' ? new StoreFault('busy', 'not now') : undefined);
+  writer.put(stand.add(1));
+  writer.submit();
+  stand.pass(500);
+  stand.fault = () => undefined;
+  stand.pass(500);
+  const numbers = stand.writes.map(({ number }) => number);
+  assert.ok(numbers.length > 2);
+  assert.deepEqual(
+    numbers,
+    [...new Set(numbers)].sort((one, other) => one - other),
+  );
+});
+
 for (const reason of ['busy', 'full'] as const) {
   test(`what the store was ${reason} for is sent again as it was, before anything later, without what was new`, () => {
     const stand = writerStand();

@@ -2,8 +2,12 @@
  * The write side of a worker: what happened to payments, gathered in batches for the store.
  *
  * One batch is on its way at a time and the next one gathers meanwhile, so batches grow with the load by
- * themselves. A batch that the store could not take is sent again as it was, before any later one: the order
- * of what happened to a payment is the order in which the store learns of it.
+ * themselves. A batch that the store could not take is sent again, before any later one: the order of what
+ * happened to a payment is the order in which the store learns of it.
+ *
+ * A batch that the store refused for certain is sent again without its new payments, whose clients are
+ * refused. One that was not answered may have been written: it is sent again as it was until the store says
+ * what became of it, and its clients wait.
  */
 import assert from 'node:assert/strict';
 import type { Clock } from '../domain/clock.ts';
@@ -35,7 +39,7 @@ import { NONE, type PaymentPool } from './payment-pool.ts';
 /** A page is one write of the store: at most so many rows, well within what its log takes at once. */
 const PAGE_ROWS_MAX = 1024;
 
-/** How long to wait before a batch that the store refused is sent again. */
+/** How long to wait before a batch that the store refused, or did not answer, is sent again. */
 const RETRY_MS = 200;
 
 export interface StoreWriterEvents {
@@ -74,8 +78,11 @@ export class StoreWriter {
   #page: Page;
   /** The page that the store has at present, or that waits to be sent again. */
   #outstanding: Page | undefined;
-  /** The store refused the outstanding page, which waits to be sent again. */
+  /** The store refused the outstanding page, or did not answer: it waits to be sent again. */
   #isRefused = false;
+  /** The store may have written the outstanding page, whatever it says of a repetition. */
+  #isUnanswered = false;
+  #batches = 0;
   #closed = false;
 
   constructor(
@@ -164,7 +171,7 @@ export class StoreWriter {
     }
     this.#page = this.#newPage();
     this.#outstanding = page;
-    this.#write(page);
+    this.#send(page);
   }
 
   /** Calls `then` once everything recorded so far is in the store. */
@@ -211,6 +218,13 @@ export class StoreWriter {
     rows[start + TRIES] = pool.tries[slot]!;
   }
 
+  /** For the first time. */
+  #send(page: Page): void {
+    page.batch.number = ++this.#batches;
+    this.#isUnanswered = false;
+    this.#write(page);
+  }
+
   #write(page: Page): void {
     this.#store.write(page.batch, answer => {
       if (this.#closed) return;
@@ -252,12 +266,15 @@ export class StoreWriter {
       return;
     }
     this.#isRefused = true;
-    const rest = this.#withoutNew(page);
+    this.#isUnanswered ||= fault.reason === 'unanswered';
+    const rest = this.#isUnanswered ? page : this.#withoutNew(page);
     this.#outstanding = rest;
     this.#refuseNew();
     this.#events.faulty(fault);
     this.#clock.after(RETRY_MS, () => {
-      if (!this.#closed) this.#write(rest);
+      if (this.#closed) return;
+      if (this.#isUnanswered) this.#write(rest);
+      else this.#send(rest);
     });
   }
 

@@ -75,7 +75,11 @@ export class FaultInjector {
       new StoreFault(reason, `the modelled store is ${reason}`);
     if (call === 'write' && this.#meets('storeFull')) return is('full');
     if (this.#meets('storeBusy')) return is('busy');
-    return this.#meets('storeBroken') ? is('broken') : undefined;
+    return this.#meets('storeLost') ? is('lost') : undefined;
+  }
+
+  losesReply(): boolean {
+    return this.#meets('replyLost');
   }
 
   readonly diskFaults: DiskFaults = {
@@ -131,7 +135,8 @@ export class FaultInjector {
     for (const kind of [
       'storeFull',
       'storeBusy',
-      'storeBroken',
+      'storeLost',
+      'replyLost',
       'logFull',
       'logTorn',
       'flushFails',

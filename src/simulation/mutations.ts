@@ -66,6 +66,7 @@ const copyOf = (batch: Batch, epoch: number, generation: number): Batch => {
   copy.rows.set(batch.rows.subarray(0, batch.count * COLUMNS));
   copy.count = batch.count;
   copy.isFlushed = batch.isFlushed;
+  copy.number = batch.number;
   return copy;
 };
 

@@ -28,8 +28,10 @@ const OWN_KINDS = [
   // The store.
   'storeFull',
   'storeBusy',
-  'storeBroken',
+  'storeLost',
   'storeSlow',
+  // It does what it is asked, and its reply is lost.
+  'replyLost',
   // The log and the queue.
   'logFull',
   'logTorn',

@@ -190,9 +190,7 @@ export class SimulatedBackend {
       return;
     }
     if (state.is === 'joining' || state.is === 'stopping') return;
-    this.#say(() =>
-      state.is === 'store broken' ? `finds the store broken: ${state.detail}` : `is ${state.is}`,
-    );
+    this.#say(() => (state.is === 'store lost' ? `finds the store lost: ${state.detail}` : `is ${state.is}`));
     process.rejoined = true;
   }
 

@@ -76,7 +76,7 @@ export class SimulatedIndex implements IndexClient {
   }
 
   find(id: Uint8Array): Float64Array | undefined {
-    if (this.#isGone) throw new StoreFault('broken', 'the disk of the index was taken out');
+    if (this.#isGone) throw new StoreFault('lost', 'the disk of the index was taken out');
     return this.#lookUp.find(id);
   }
 
@@ -116,7 +116,7 @@ export class SimulatedIndex implements IndexClient {
     this.#parts.later(() => {
       const index = this.#index;
       let answer: T | StoreFault;
-      if (index === undefined || this.#isGone) answer = new StoreFault('broken', 'the index is closed');
+      if (index === undefined || this.#isGone) answer = new StoreFault('lost', 'the index is closed');
       else
         try {
           answer = work(index);

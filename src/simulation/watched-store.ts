@@ -3,7 +3,7 @@ import { idText, SENT, SETTLED, writeIdBytes } from '../domain/payment.ts';
 import * as column from '../storage/batch.ts';
 import { MemoryState } from '../storage/memory/state.ts';
 import { MemoryStore } from '../storage/memory/store.ts';
-import { DONE, type Reopening, type Store, type StoreFault } from '../storage/ports.ts';
+import { DONE, type Reopening, type Store, StoreFault } from '../storage/ports.ts';
 import type { EventLoop, Process } from './event-loop.ts';
 import type { Invariants } from './invariants.ts';
 import type { Trace } from './trace.ts';
@@ -63,6 +63,7 @@ export interface StoreParts {
   readonly durable: 'process' | 'power';
   delayMs(): number;
   fault(name: keyof Store): StoreFault | undefined;
+  losesReply(name: keyof Store): boolean;
 }
 
 /**
@@ -83,16 +84,18 @@ export function connect(parts: StoreParts, process: Process): Store & Reopening 
       });
     },
     fault: name => parts.fault(name),
+    losesReply: name => parts.losesReply(name),
     boot,
     durable,
   });
 }
 
-/** A store that refuses calls now and then, before it does anything. */
+/** A store that refuses calls now and then before it does anything, and loses replies when it has. */
 export function faulty(
   store: Store & Reopening,
   later: (task: () => void) => void,
   fault: (name: keyof Store) => StoreFault | undefined,
+  losesReply: (name: keyof Store) => boolean,
 ): Store & Reopening {
   return new Proxy(store, {
     get(target, name) {
@@ -100,9 +103,13 @@ export function faulty(
       if (typeof method !== 'function') return method;
       if (name === 'reopen') return method.bind(target);
       return (...values: unknown[]) => {
-        const refused = fault(name as keyof Store);
-        if (refused === undefined) return method.apply(target, values);
         const reply = values.at(-1) as (answer: StoreFault) => void;
+        const refused = fault(name as keyof Store);
+        if (refused === undefined) {
+          const isLost = losesReply(name as keyof Store);
+          const unanswered = new StoreFault('unanswered', 'the reply was lost on its way');
+          return method.apply(target, isLost ? [...values.slice(0, -1), () => reply(unanswered)] : values);
+        }
         if (name === 'write') reply(refused);
         else later(() => reply(refused));
       };

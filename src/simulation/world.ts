@@ -241,6 +241,7 @@ export class World implements Surroundings {
                 durable: plan.ackAfter === 'flush' ? 'power' : 'process',
                 delayMs: () => this.faultInjector.storeDelayMs(),
                 fault: call => this.faultInjector.storeFault(call),
+                losesReply: () => this.faultInjector.losesReply(),
               },
               process,
             )
@@ -297,7 +298,12 @@ export class World implements Surroundings {
       events: { damaged: () => {}, notIndexed: () => {} },
     };
     const store = await EmbeddedStore.open(mutation.embedded?.(parts) ?? parts);
-    return faulty(store, later, call => faultInjector.storeFault(call));
+    return faulty(
+      store,
+      later,
+      call => faultInjector.storeFault(call),
+      () => faultInjector.losesReply(),
+    );
   }
 }
 

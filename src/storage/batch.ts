@@ -32,6 +32,11 @@ export const COLUMNS = 16;
 export class Batch {
   readonly epoch: number;
   readonly generation: number;
+  /**
+   * Rises within the epoch: a batch that is written again is known by it. Given to a batch whose rows will
+   * not change any more; without one (0) it is not known again.
+   */
+  number = 0;
   rows: Float64Array;
   count = 0;
   /** The disk has to have it before the reply, whatever durability the store has otherwise. */

@@ -23,9 +23,21 @@ import type { Batch } from './batch.ts';
 
 export type Reply<T> = (answer: T | StoreFault) => void;
 
-/** Why the store did not do what it was asked. Nothing was changed. */
+/**
+ * Why the store did not do what it was asked, or may not have.
+ *
+ * `fenced`, `full` and `busy` are certain: nothing was changed. `full` and `busy` pass; the same may be asked
+ * again.
+ *
+ * `unanswered`: it is not known whether it was done. A batch has to be written again as it was, with its
+ * number, until there is another answer: it takes effect once, and its first results come back. What a fault
+ * says of such a repetition, it does not say of the batch. Anything else is done at most once more by asking
+ * again, which does no harm.
+ *
+ * `lost`: what was written may be gone. The store has to be opened anew (`Reopening`), and a term begins.
+ */
 export class StoreFault {
-  readonly reason: 'fenced' | 'full' | 'busy' | 'broken';
+  readonly reason: 'fenced' | 'full' | 'busy' | 'unanswered' | 'lost';
   readonly detail: string;
   constructor(reason: StoreFault['reason'], detail: string) {
     this.reason = reason;
@@ -48,12 +60,15 @@ export const OTHER_AMOUNT = -3;
 /** The operation belongs to an older generation: it was purged. */
 export const FORGOTTEN = -2;
 
+/** One line for people. */
+export const describeFault = ({ reason, detail }: StoreFault): string =>
+  `the store ${reason === 'unanswered' ? 'does not answer' : `is ${reason}`}: ${detail}`;
+
 /** A store's answer as a promise; a fault rejects with `Unavailable`, whose `cause` it is. */
 export function promised<T>(call: (reply: Reply<T>) => void): Promise<T> {
   const { promise, resolve, reject } = Promise.withResolvers<T>();
   call(answer => {
-    if (answer instanceof StoreFault)
-      reject(new Unavailable(`the store is ${answer.reason}: ${answer.detail}`, { cause: answer }));
+    if (answer instanceof StoreFault) reject(new Unavailable(describeFault(answer), { cause: answer }));
     else resolve(answer);
   });
   return promise;
@@ -71,9 +86,9 @@ export interface Joined {
   /**
    * Rises when an instance that joins finds that writes may have been lost since the last one joined: an
    * instance that does not wait for its disk used the store on a machine that has started anew since, or the
-   * store broke under its users. Every payment that waits may then have been sent since it was last written,
-   * to the processor that its last written attempt went to (to default if there was none): it is made PINNED
-   * there. A batch that changes a payment's processor is flushed, so it can be nowhere else.
+   * store was lost under its users. Every payment that waits may then have been sent since it was last
+   * written, to the processor that its last written attempt went to (to default if there was none): it is
+   * made PINNED there. A batch that changes a payment's processor is flushed, so it can be nowhere else.
    */
   readonly term: number;
   /** Payments that this joining pinned. */
@@ -136,9 +151,9 @@ export class NameTakenError extends StoreOpenError {
 
 export interface Reopening {
   /**
-   * Opens the store anew when it broke. What was asked before is answered with a fault, and the next instance
-   * that joins next begins a term. Rejects with `StoreOpenError` while it is not there; may be asked again
-   * then, unless it was `NameTakenError`.
+   * Opens the store anew when it was lost. What was asked before is answered with a fault, and the next
+   * instance that joins begins a term. Rejects with `StoreOpenError` while it is not there; may be asked
+   * again then, unless it was `NameTakenError`.
    */
   reopen(): Promise<void>;
 }
@@ -153,6 +168,10 @@ export interface Store {
    * The whole batch, in order; all of it or nothing, and known to all instances when this replies, which may
    * be before it returns. The batch belongs to the store until the reply. One with `isFlushed` is safe from a
    * power loss when this replies, and all before it.
+   *
+   * The batch that an instance wrote last may be written again, known by its epoch and its number: it changes
+   * nothing more, and gets its first results. An epoch that has ended meanwhile is `fenced` all the same, and
+   * what was purged meanwhile is `FORGOTTEN`.
    */
   write(batch: Batch, reply: Reply<Written>): void;
   /** Own unsettled payments with a seq above `afterSeq`, ascending, at most `limit`. */

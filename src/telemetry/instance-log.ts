@@ -23,7 +23,7 @@ export class InstanceLog {
         if (state.fault !== undefined) {
           const { reason, detail } = state.fault;
           logger.error({ reason, detail }, 'the store does not take writes');
-        } else if (before.is === 'store broken' || (before.is === 'live' && before.fault !== undefined)) {
+        } else if (before.is === 'store lost' || (before.is === 'live' && before.fault !== undefined)) {
           logger.info('the store takes writes again');
         }
         return;
@@ -33,12 +33,9 @@ export class InstanceLog {
       case 'purged':
         logger.info('all payments were purged, so this instance joins again');
         return;
-      case 'store broken':
-        if (before.is === 'store broken') return;
-        logger.error(
-          { detail: state.detail },
-          'the store is broken: it is opened anew as soon as it is there',
-        );
+      case 'store lost':
+        if (before.is === 'store lost') return;
+        logger.error({ detail: state.detail }, 'the store is lost: it is opened anew as soon as it is there');
         return;
       case 'stopping':
         if (before.is !== 'stopping') logger.info('stopping');

@@ -29,6 +29,7 @@ export interface StoreCall {
   readonly atMs: number;
   readonly rows: readonly BatchRow[];
   readonly isFlushed: boolean;
+  readonly number: number;
 }
 
 const KINDS = ['INSERT', 'MARK', 'SETTLE', 'ATTEMPT'] as const;
@@ -65,6 +66,8 @@ export interface StoreStand {
   storeMs: number;
   /** What the store answers to a call instead of doing it. */
   fault: (call: keyof Store) => StoreFault | undefined;
+  /** Whether its answer to a call that it has done is lost. */
+  losesReply: (call: keyof Store) => boolean;
   /** A payment that was accepted now: the slot of one with the id (`number`, 0, 0, 7). */
   add(number: number, cents?: number): number;
   /** Lets so much virtual time pass, and what is due in it happen. */
@@ -82,11 +85,13 @@ export function storeStand(capacity = 64): StoreStand {
       loop.after(storeMs, process, () => loop.after(storeMs, process, carryOut()));
     },
     fault: call => stand.fault(call),
+    losesReply: call => stand.losesReply(call),
   });
   const pool = new PaymentPool(capacity);
   const write = store.write.bind(store);
   store.write = (batch, reply) => {
-    stand.writes.push({ atMs: loop.nowMs, rows: batchRows(batch), isFlushed: batch.isFlushed });
+    const { isFlushed, number } = batch;
+    stand.writes.push({ atMs: loop.nowMs, rows: batchRows(batch), isFlushed, number });
     write(batch, reply);
   };
   const stand: StoreStand = {
@@ -98,6 +103,7 @@ export function storeStand(capacity = 64): StoreStand {
     writes: [],
     storeMs: 0.1,
     fault: () => undefined,
+    losesReply: () => false,
     add: (number, cents = 1990) => pool.add([number, 0, 0, 7], cents, clock.wallMs(), clock.monotonicMs()),
     pass(ms) {
       const untilMs = loop.nowMs + ms;

@@ -56,7 +56,7 @@ function memory(): Deployment {
       new MemoryStore(state, {
         boot: String(boot),
         durable: isFlushing ? 'power' : 'process',
-        ...(isDoubtful ? { brokenTerm: 'unknown' } : {}),
+        ...(isDoubtful ? { lostTerm: 'unknown' } : {}),
       }),
     beginIndex() {},
     async index() {},
@@ -183,6 +183,7 @@ export class MemberStore {
   readonly raw: Store & Reopening;
   readonly store: Asked;
   readonly joined: Joined;
+  #batches = 0;
 
   constructor(raw: Store & Reopening, joined: Joined) {
     this.raw = raw;
@@ -193,6 +194,7 @@ export class MemberStore {
   /** A batch of what `fill` adds to it. */
   batch(fill: (rows: Rows) => void, generation = this.joined.generation): Batch {
     const batch = new Batch(this.joined.epoch, generation, 1);
+    batch.number = ++this.#batches;
     fill(new Rows(batch));
     return batch;
   }

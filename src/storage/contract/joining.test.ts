@@ -95,14 +95,14 @@ promise('who has left is answered with a fault', async deployment => {
   const [one, other] = await two(deployment);
   await other.write(rows => rows.put(1));
   assert.equal(await one.store.leave(), true);
-  const broken = { reason: 'broken' };
-  await assert.rejects(one.store.look(), broken);
-  await assert.rejects(one.store.find(idOf(1)), broken);
-  await assert.rejects(one.store.take(0, 1), broken);
-  await assert.rejects(one.store.summary(0, 1), broken);
+  const lost = { reason: 'lost' };
+  await assert.rejects(one.store.look(), lost);
+  await assert.rejects(one.store.find(idOf(1)), lost);
+  await assert.rejects(one.store.take(0, 1), lost);
+  await assert.rejects(one.store.summary(0, 1), lost);
   await assert.rejects(
     one.write(rows => rows.put(2)),
-    broken,
+    lost,
   );
 });
 
@@ -219,7 +219,7 @@ promise('what may have been sent before the disk was away is pinned', async depl
   assert.equal((await again.payment(1)).state, PINNED);
 });
 
-promise('of all that found the store broken the first one begins a term', async deployment => {
+promise('of all that found the store lost the first one begins a term', async deployment => {
   const [one, other] = await two(deployment);
   await one.write(rows => rows.put(1));
   await Promise.all([one, other].map(({ raw }) => raw.reopen()));

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import type { StoredPayment } from '../../domain/payment.ts';
 import { PINNED, SENT, SETTLED, WAITING } from '../../domain/payment.ts';
 import { idOf } from '../../testing/stores.ts';
-import { DONE, KNOWN, OTHER_AMOUNT, StoreFault } from '../ports.ts';
+import { DONE, FORGOTTEN, KNOWN, OTHER_AMOUNT, StoreFault } from '../ports.ts';
 import { declareDead, instance, promise, two, unsettled } from './engines.ts';
 
 const at = 1_783_684_800_123;
@@ -218,4 +218,63 @@ promise('own unsettled payments are taken page by page, in order', async deploym
     );
     await deployment.index();
   }
+});
+
+promise('a batch that is written again changes nothing, and gets its first results', async deployment => {
+  const [one, other] = await two(deployment);
+  await one.write(rows => [rows.put(1), rows.put(2)]);
+  await other.write(rows => rows.put(3));
+  const [first, second] = await one.payments(1, 2);
+  const sent = { processor: 0, requestedAtMs: at, attempts: 1, tries: 1 } as const;
+  const batch = one.batch(rows => {
+    rows.put(4);
+    rows.put(3, { cents: 5 });
+    rows.mark(first!, sent);
+    rows.settle(second!, { ...sent, settledAtMs: at + 9 });
+    rows.put(3);
+  });
+  const expected = [4, OTHER_AMOUNT, DONE, DONE, KNOWN];
+  const written = async (): Promise<number[]> => [...(await one.store.write(batch)).results];
+  assert.deepEqual(await written(), expected);
+  const state = async (): Promise<unknown> => [
+    await one.payments(1, 2, 3, 4),
+    await unsettled(one),
+    await one.store.summary(0, Infinity),
+  ];
+  await other.write(rows => rows.put(5));
+  const after = await state();
+  assert.deepEqual(await written(), expected);
+  await one.store.beat('');
+  await deployment.index();
+  await deployment.index();
+  assert.deepEqual(await written(), expected);
+  assert.deepEqual(await state(), after);
+  assert.deepEqual(await one.write(rows => rows.put(6)), [6], 'nothing was counted twice');
+});
+
+promise('a batch that is written again by an instance that was fenced since is fenced', async deployment => {
+  const [one, other] = await two(deployment);
+  const batch = one.batch(rows => rows.put(1));
+  await one.store.write(batch);
+  await declareDead(other, 'a');
+  await assert.rejects(one.store.write(batch), { reason: 'fenced' });
+});
+
+promise('a batch that is written again after a purge is forgotten', async deployment => {
+  const [one, other] = await two(deployment);
+  const batch = one.batch(rows => rows.put(1));
+  await one.store.write(batch);
+  const generation = await other.store.purge();
+  const again = await one.store.write(batch);
+  assert.deepEqual([again.generation, ...again.results], [generation, FORGOTTEN]);
+  assert.equal(await one.store.find(idOf(1)), undefined);
+});
+
+promise('another session’s batch of the same number is another batch', async deployment => {
+  const one = await instance(deployment, 'a');
+  assert.deepEqual(await one.write(rows => rows.put(1)), [1]);
+  const again = await instance(deployment, 'a');
+  const other = await instance(deployment, 'b');
+  assert.deepEqual(await again.write(rows => rows.put(2)), [2]);
+  assert.deepEqual(await other.write(rows => rows.put(3)), [3]);
 });

@@ -22,11 +22,19 @@ import {
   StoreFault,
   type Written,
 } from '../ports.ts';
-import { appendOrThrow, appendRows, faultOfLog, throwFault } from './appending.ts';
+import {
+  appendOrThrow,
+  appendRows,
+  faultOfLog,
+  faultOfLogOrIndex,
+  LastBatch,
+  throwFault,
+} from './appending.ts';
 import { keepDamaged } from './damage.ts';
 import type { IndexOpened } from './index/log-index.ts';
-import { indexFaultOf, openErrorOf } from './index/schema.ts';
+import { openErrorOf } from './index/schema.ts';
 import { Indexing } from './indexing.ts';
+import { latestPayments, paymentHistory } from './inspecting.ts';
 import { KnownPayments } from './known-payments.ts';
 import type { HeldName } from './name-lock.ts';
 import { type OwnedParts, takeOwned } from './owned-payments.ts';
@@ -36,7 +44,7 @@ import { Order } from './shared-log/order.ts';
 import { ALL_SHARES, CHECKER } from './shared-log/ordered-members.ts';
 import { storeIdOf } from './shared-log/segments.ts';
 import { LogFault, LogWriter } from './shared-log/writer.ts';
-import { ownerNamed, sharedOf } from './shared-view.ts';
+import { sharedOf } from './shared-view.ts';
 import { storedPayment } from './stored-payment.ts';
 
 /** The index is opened anew when its segment was removed meanwhile. */
@@ -55,6 +63,7 @@ export class EmbeddedStore implements Store, Reopening, Inspection {
   #sharedAt = -1;
   #indexing: Indexing | undefined;
   #isBehind = false;
+  readonly #last = new LastBatch();
   #isClosed = false;
 
   private constructor(parts: EmbeddedParts) {
@@ -115,7 +124,7 @@ export class EmbeddedStore implements Store, Reopening, Inspection {
   write(batch: Batch, reply: Reply<Written>): void {
     let written: Written | StoreFault;
     try {
-      written = appendRows(this.#assertOpen(), this.#order, this.#known, batch);
+      written = appendRows(this.#assertOpen(), this.#order, this.#known, batch, this.#last);
     } catch (error) {
       written = this.#faultOf(error);
     }
@@ -234,11 +243,11 @@ export class EmbeddedStore implements Store, Reopening, Inspection {
   /** Replies with `answer` once the disk has all that was read. */
   #replyFromDisk<T>(answer: T, reply: Reply<T>): void {
     const log = this.#log;
-    if (log === undefined) reply(new StoreFault('broken', 'the log is closed'));
+    if (log === undefined) reply(new StoreFault('lost', 'the log is closed'));
     else
       log.flush(error => {
         if (error !== null) this.#lose(log);
-        reply(error === null ? answer : new StoreFault('broken', error.message));
+        reply(error === null ? answer : new StoreFault('lost', error.message));
       });
   }
 
@@ -266,24 +275,11 @@ export class EmbeddedStore implements Store, Reopening, Inspection {
   }
 
   latest(limit: number, reply: Reply<InspectedPayment[]>): void {
-    this.#parts.index.advance(answer => {
-      if (answer instanceof StoreFault) reply(answer);
-      else
-        this.#parts.index.latest(limit, found => {
-          reply(found instanceof StoreFault ? found : found.map(each => ownerNamed(this.#order, each)));
-        });
-    });
+    latestPayments(this.#parts.index, this.#order, limit, reply);
   }
 
   history(id: Uint8Array, reply: Reply<History | undefined>): void {
-    this.#parts.index.advance(answer => {
-      if (answer instanceof StoreFault) reply(answer);
-      else
-        this.#parts.index.history(id, found => {
-          if (found === undefined || found instanceof StoreFault) reply(found);
-          else reply({ ...found, payment: ownerNamed(this.#order, found.payment) });
-        });
-    });
+    paymentHistory(this.#parts.index, this.#order, id, reply);
   }
 
   async #open(): Promise<void> {
@@ -371,7 +367,7 @@ export class EmbeddedStore implements Store, Reopening, Inspection {
   }
 
   #assertOpen(): LogWriter {
-    if (this.#log === undefined || this.#isClosed) throw new StoreFault('broken', 'the log is closed');
+    if (this.#log === undefined || this.#isClosed) throw new StoreFault('lost', 'the log is closed');
     return this.#log;
   }
 
@@ -395,6 +391,6 @@ export class EmbeddedStore implements Store, Reopening, Inspection {
     if (error instanceof StoreFault) return error;
     this.#log?.discard();
     this.#isBehind = error instanceof LogBehindError;
-    return indexFaultOf(error);
+    return faultOfLogOrIndex(error, this.#log);
   }
 }

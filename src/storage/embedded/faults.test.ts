@@ -6,7 +6,9 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { PINNED } from '../../domain/payment.ts';
-import { KNOWN, StoreFault, StoreOpenError } from '../ports.ts';
+import { put } from '../../testing/stores.ts';
+import { Batch } from '../batch.ts';
+import { KNOWN, OTHER_AMOUNT, StoreFault, StoreOpenError } from '../ports.ts';
 import { EngineStand } from './engine.fixture.ts';
 import { openIndexFile } from './index/schema.ts';
 import { indexFile, logFolder } from './index/tables.ts';
@@ -36,6 +38,34 @@ for (const [code, reason] of [
   });
 }
 
+test('what was appended and could not be read is unanswered, and its results are there when it comes again', async () => {
+  const stand = new EngineStand();
+  const one = await (await stand.open()).join('a');
+  const other = await (await stand.open()).join('b');
+  await other.accept(1);
+  const batch = new Batch(one.joined!.epoch, one.joined!.generation);
+  put(batch, 1, { cents: 5 });
+  put(batch, 2);
+  batch.number = 1;
+  stand.files.onHalf = () => {
+    stand.files.failRead = 'ENOMEM';
+  };
+  const unanswered = { reason: 'unanswered' };
+  await assert.rejects(one.store.write(batch), unanswered);
+  await assert.rejects(one.store.write(batch), unanswered);
+  await assert.rejects(one.store.beat(''), unanswered);
+  stand.files.failRead = undefined;
+  // What others ask in between reads it, and goes on with the numbers behind it.
+  await one.store.look();
+  await one.store.beat('');
+  stand.index();
+  stand.index();
+  for (let times = 0; times < 2; times++)
+    assert.deepEqual([...(await one.store.write(batch)).results], [OTHER_AMOUNT, 2]);
+  assert.deepEqual(await one.accept(3), [3]);
+  assert.equal((await other.store.look()).instances[0]!.unsettled, 2);
+});
+
 test('beats, joins, leases and purges fail the same way, and can be asked again', async () => {
   const stand = new EngineStand();
   const one = await (await stand.open()).join('a');
@@ -57,17 +87,17 @@ test('beats, joins, leases and purges fail the same way, and can be asked again'
   assert.deepEqual([instances.map(({ name }) => name), generation], [['a', 'b'], 1]);
 });
 
-test('a disk that is broken is reported, and opened anew, with a new term', async () => {
+test('a disk that is lost is reported, and opened anew, with a new term', async () => {
   const stand = new EngineStand();
   const one = await (await stand.open()).join('a');
   const other = await (await stand.open()).join('b');
   await one.accept(1);
   stand.index();
   stand.files.failNext = 'EIO';
-  await assert.rejects(one.accept(2), { reason: 'broken' });
+  await assert.rejects(one.accept(2), { reason: 'lost' });
   stand.files.failOpen = 'EIO';
   await assert.rejects(one.raw.reopen(), StoreOpenError);
-  await assert.rejects(one.store.look(), { reason: 'broken' }, 'until it is there');
+  await assert.rejects(one.store.look(), { reason: 'lost' }, 'until it is there');
   stand.files.failOpen = undefined;
   await one.raw.reopen();
   await one.join('a');
@@ -87,7 +117,7 @@ test('a sync that fails is reported to all who waited for it', async () => {
   stand.files.endSyncs(new Error('gone'));
   assert.deepEqual(
     answers.map(answer => answer instanceof StoreFault && answer.reason),
-    ['broken', 'broken'],
+    ['lost', 'lost'],
   );
 });
 

@@ -18,6 +18,6 @@ export class FileInPlace {
   assert(): void {
     const file = statSync(this.#path, { throwIfNoEntry: false });
     if (file?.ino === this.#opened.ino && file.dev === this.#opened.dev) return;
-    throw new StoreFault('broken', `${this.#path} was removed or replaced while it was in use`);
+    throw new StoreFault('lost', `${this.#path} was removed or replaced while it was in use`);
   }
 }

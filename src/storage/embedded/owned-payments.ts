@@ -39,7 +39,7 @@ export function takeOwned(
     try {
       if (answer instanceof StoreFault) throw answer;
       const open = log();
-      if (open === undefined) throw new StoreFault('broken', 'the log is closed');
+      if (open === undefined) throw new StoreFault('lost', 'the log is closed');
       open.poll();
       // The tail has moved on while the index was asked: what lies between is in neither answer.
       if (order.keptFrom > answer.position) {

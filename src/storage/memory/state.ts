@@ -14,10 +14,24 @@ import {
   writeIdBytes,
 } from '../../domain/payment.ts';
 import * as column from '../batch.ts';
-import { DONE, type HealthReport, type InstanceView, KNOWN, OTHER_AMOUNT, type Shared } from '../ports.ts';
+import {
+  DONE,
+  type HealthReport,
+  type InstanceView,
+  KNOWN,
+  OTHER_AMOUNT,
+  type Shared,
+  type Written,
+} from '../ports.ts';
 
 type Mutable<T> = { -readonly [Name in keyof T]: T[Name] };
 type Payment = Mutable<StoredPayment> & { owner: string };
+
+interface LastWritten {
+  readonly epoch: number;
+  readonly number: number;
+  readonly written: Written;
+}
 
 /** Payments are in the order of their seqs. */
 export class MemoryState {
@@ -31,6 +45,8 @@ export class MemoryState {
   /** Instances that wait for their disk with every write. */
   readonly flushing = new Set<string>();
   readonly instances = new Map<string, Mutable<InstanceView>>();
+  /** The batch that each instance wrote last, in case its reply is lost. */
+  readonly lastWritten = new Map<string, LastWritten>();
   readonly health: [HealthReport, HealthReport] = [
     { failing: false, minResponseMs: 0, version: 0 },
     { failing: false, minResponseMs: 0, version: 0 },
@@ -47,12 +63,12 @@ export class MemoryState {
   }
 
   /** Begins a term if writes may have been lost in the last one. */
-  beginTerm(boot: string, brokenTerm: number | 'unknown' | undefined): { term: number; pinned: number } {
+  beginTerm(boot: string, lostTerm: number | 'unknown' | undefined): { term: number; pinned: number } {
     const isCareless = [...this.instances.values()].some(
       ({ alive, name }) => alive && !this.flushing.has(name),
     );
-    const isBroken = brokenTerm === 'unknown' || (brokenTerm ?? 0) >= this.term;
-    const isLost = isBroken || (boot !== this.boot && isCareless);
+    const wasLost = lostTerm === 'unknown' || (lostTerm ?? 0) >= this.term;
+    const isLost = wasLost || (boot !== this.boot && isCareless);
     this.boot = boot;
     if (!isLost) return { term: this.term, pinned: 0 };
     this.term += 1;

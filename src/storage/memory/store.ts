@@ -29,13 +29,15 @@ export interface MemoryOptions {
   readonly schedule?: (carryOut: () => () => void) => void;
   /** Asked before each call is carried out: a fault is its answer, and nothing is changed. */
   readonly fault?: (name: keyof Store) => StoreFault | undefined;
+  /** Asked after each call was carried out: whether its reply is lost on the way. */
+  readonly losesReply?: (name: keyof Store) => boolean;
   /** Tells one run of the machine from the next. */
   readonly boot?: string;
   /**
-   * The last term that the user had seen when the store broke under it: unless a later one has begun, it
+   * The last term that the user had seen when the store was lost under it: unless a later one has begun, it
    * begins.
    */
-  readonly brokenTerm?: number | 'unknown' | undefined;
+  readonly lostTerm?: number | 'unknown' | undefined;
   readonly durable?: 'process' | 'power';
 }
 
@@ -45,25 +47,25 @@ export class MemoryStore implements Store, Reopening {
   #name = '';
   #epoch = 0;
   #term = 0;
-  #brokenTerm: MemoryOptions['brokenTerm'];
+  #lostTerm: MemoryOptions['lostTerm'];
   #closed = false;
 
   constructor(world: MemoryState, options: MemoryOptions = {}) {
     this.#world = world;
     this.#options = options;
-    this.#brokenTerm = options.brokenTerm;
+    this.#lostTerm = options.lostTerm;
   }
 
   reopen(): Promise<void> {
     this.#epoch = 0;
-    this.#brokenTerm = this.#term;
+    this.#lostTerm = this.#term;
     return Promise.resolve();
   }
 
   join(instance: string, reply: Reply<Joined>): void {
     this.#ask('join', reply, () => {
       const { boot = '', durable } = this.#options;
-      const { term, pinned } = this.#world.beginTerm(boot, this.#brokenTerm);
+      const { term, pinned } = this.#world.beginTerm(boot, this.#lostTerm);
       this.#term = term;
       if (durable === 'power') this.#world.flushing.add(instance);
       else this.#world.flushing.delete(instance);
@@ -90,11 +92,16 @@ export class MemoryStore implements Store, Reopening {
       if (batch.epoch !== epoch) throw new StoreFault('fenced', `epoch ${batch.epoch} has passed`);
       const results = new Float64Array(batch.count);
       if (batch.generation !== generation) return { generation, results: results.fill(FORGOTTEN) };
+      const last = this.#world.lastWritten.get(this.#name);
+      if (last !== undefined && batch.number > 0 && last.epoch === epoch && last.number === batch.number)
+        return last.written;
       for (let index = 0; index < batch.count; index++) {
         results[index] = this.#world.change(this.#name, batch.rows, index * COLUMNS);
       }
       if (batch.isFlushed) this.#world.flush();
-      return { generation, results };
+      const written = { generation, results };
+      this.#world.lastWritten.set(this.#name, { epoch, number: batch.number, written });
+      return written;
     });
   }
 
@@ -215,11 +222,12 @@ export class MemoryStore implements Store, Reopening {
   }
 
   #answer<T>(name: keyof Store, work: () => T): T | StoreFault {
-    if (this.#closed) return new StoreFault('broken', 'the store is closed');
+    if (this.#closed) return new StoreFault('lost', 'the store is closed');
     const fault = this.#options.fault?.(name);
     if (fault !== undefined) return fault;
     try {
-      return work();
+      const answer = work();
+      return this.#options.losesReply?.(name) === true ? replyLost : answer;
     } catch (error) {
       if (error instanceof StoreFault) return error;
       throw error;
@@ -231,3 +239,5 @@ export class MemoryStore implements Store, Reopening {
     throw new StoreFault('fenced', `${this.#name || 'nobody'} is not joined with epoch ${this.#epoch}`);
   }
 }
+
+const replyLost = new StoreFault('unanswered', 'the reply was lost on its way');

@@ -115,4 +115,4 @@ export class InProcessIndexClient implements IndexClient {
   }
 }
 
-const closed = (): StoreFault => new StoreFault('broken', 'the index is closed');
+const closed = (): StoreFault => new StoreFault('lost', 'the index is closed');

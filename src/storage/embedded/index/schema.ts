@@ -278,7 +278,7 @@ export function resultCode(error: unknown): number | undefined {
 export function indexFaultOf(error: unknown): StoreFault {
   if (error instanceof StoreFault) return error;
   const detail = (error as Error).message;
-  if (error instanceof LogError) return new StoreFault('broken', detail);
+  if (error instanceof LogError) return new StoreFault('lost', detail);
   const extended = (error as { errcode?: number }).errcode;
   if (extended === IOERR_WRITE || extended === IOERR_SHMSIZE) return new StoreFault('full', detail);
   switch (resultCode(error)) {
@@ -293,10 +293,10 @@ export function indexFaultOf(error: unknown): StoreFault {
     case undefined:
       break;
     default:
-      return new StoreFault('broken', detail);
+      return new StoreFault('lost', detail);
   }
   if (!isSystemError(error)) throw error;
   const { code } = error;
   if (code === 'ENOSPC') return new StoreFault('full', detail);
-  return new StoreFault(['EMFILE', 'ENFILE', 'ENOMEM'].includes(code) ? 'busy' : 'broken', detail);
+  return new StoreFault(['EMFILE', 'ENFILE', 'ENOMEM'].includes(code) ? 'busy' : 'lost', detail);
 }

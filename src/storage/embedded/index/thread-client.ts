@@ -83,7 +83,7 @@ export class IndexThreadClient implements IndexClient {
   }
 
   find(id: Uint8Array): IndexedPayment | undefined {
-    if (this.#lookUp === undefined) throw new StoreFault('broken', 'the index is closed');
+    if (this.#lookUp === undefined) throw new StoreFault('lost', 'the index is closed');
     return this.#lookUp.find(id);
   }
 
@@ -114,7 +114,7 @@ export class IndexThreadClient implements IndexClient {
 
   #call<T>(call: IndexCall, reply: Reply<T>): void {
     if (this.#worker === undefined) {
-      reply(new StoreFault('broken', 'the index is closed'));
+      reply(new StoreFault('lost', 'the index is closed'));
       return;
     }
     this.#waiting.push(reply as Reply<never>);
@@ -133,7 +133,7 @@ export class IndexThreadClient implements IndexClient {
     this.#worker = undefined;
     this.#lookUp?.close();
     this.#lookUp = undefined;
-    for (const waiting of this.#waiting.splice(0)) waiting(new StoreFault('broken', why));
+    for (const waiting of this.#waiting.splice(0)) waiting(new StoreFault('lost', why));
     if (worker === undefined) return;
     const ended = new Promise<void>(resolve => worker.once('exit', () => resolve()));
     worker.postMessage({ name: 'close' } satisfies IndexCall);

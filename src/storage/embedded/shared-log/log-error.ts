@@ -1,4 +1,4 @@
-/** Why a log cannot be followed: the store is broken where it happens, or its start refused. */
+/** Why a log cannot be followed: the store is lost where it happens, or its start refused. */
 export abstract class LogError extends Error {
   override name = 'LogError';
   /** What to do, for the line that refuses the start. */

@@ -32,6 +32,8 @@ export class VirtualLogFiles implements LogFiles {
   cutNextTo: number | undefined;
   /** The next append fails with this code. */
   failNext: string | undefined;
+  /** Reading fails with this code. */
+  failRead: string | undefined;
   /** Files cannot be opened, for the reason that this code says. */
   failOpen: string | undefined;
   /**
@@ -89,6 +91,7 @@ export class VirtualLogFiles implements LogFiles {
   }
 
   read(fd: number, bytes: Uint8Array, start: number, length: number, position: number): number {
+    if (this.failRead !== undefined) throw new VirtualDiskError(this.failRead);
     const file = this.#file(fd);
     const taken = Math.max(0, Math.min(length, file.length - position));
     bytes.set(file.bytes.subarray(position, position + taken), start);

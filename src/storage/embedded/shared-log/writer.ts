@@ -29,6 +29,12 @@ export class LogFault {
   }
 }
 
+/** A batch of the log and what became of its records. */
+export interface ReadLate {
+  readonly number: number;
+  readonly results: Float64Array;
+}
+
 export interface LogWriterParts {
   readonly files: LogFiles;
   readonly directory: string;
@@ -57,6 +63,9 @@ export class LogWriter {
   #own: BatchVerdict | undefined;
   /** What became of each record of the own batch. */
   #results = new Float64Array(64);
+  /** A batch was appended, and reading failed before its place: it may count, which the next reading says. */
+  #isUnread = false;
+  #readLate: ReadLate | undefined;
   /** Segments that are left and not synced yet. */
   #left: number[] = [];
   #isSyncing = false;
@@ -94,6 +103,21 @@ export class LogWriter {
     return this.#results;
   }
 
+  /** The number of the batch that is appended next: it rises when one is found to count. */
+  get number(): number {
+    return this.#number;
+  }
+
+  /** Whether the last batch may count although `append` has thrown. */
+  get isUnread(): boolean {
+    return this.#isUnread;
+  }
+
+  /** The last batch that was `isUnread` and was found to count since. */
+  get readLate(): ReadLate | undefined {
+    return this.#readLate;
+  }
+
   /**
    * The batch of this turn, to put records in. What stands there rests on what is known now; `marksSeen`: on
    * a look-up in the index that was asked when so many marks had been read.
@@ -109,6 +133,7 @@ export class LogWriter {
   /** Makes ready to join anew: an earlier epoch of this writer has ended. */
   rejoin(): void {
     this.#encoder.clear();
+    this.#readLate = undefined;
     this.#epoch = 0;
   }
 
@@ -116,6 +141,7 @@ export class LogWriter {
   poll(): void {
     this.#own = undefined;
     this.#reader.poll();
+    this.#isUnread = false;
   }
 
   /**
@@ -150,11 +176,13 @@ export class LogWriter {
   /**
    * Appends the batch and reads up to it. `COUNTED`: `results` say what became of each record.
    * `BATCH_FENCED`, `BATCH_PURGED`, `BATCH_STALE`: nothing has happened, and the batch is empty again, as it
-   * must not be said so any more. A fault: nothing has happened, and the batch is still there; so it is when
-   * this throws what the reader throws.
+   * must not be said so any more. A fault: nothing has happened, and the batch is still there. When this
+   * throws what the reader throws, the batch may count all the same (`isUnread`).
    */
   append(): BatchVerdict | LogFault {
     if (this.#encoder.count === 0) return COUNTED;
+    // Which number is the next one?
+    if (this.#isUnread) this.poll();
     const outcome = this.#appendWhole();
     if (outcome instanceof LogFault) return outcome;
     this.#encoder.clear();
@@ -202,22 +230,20 @@ export class LogWriter {
     let fault: LogFault | undefined;
     for (let appends = 0; appends < APPENDS_MAX; ) {
       const { segment, fd } = this.#reader;
+      let isTaken = false;
       this.#own = undefined;
       try {
         if (files.append(fd, this.#encoder.bytes, length) < length) {
           fault = new LogFault('full', 'a write was cut short');
           appends += 1;
-        }
+        } else isTaken = true;
       } catch (error) {
         fault = faultOfAppend(error);
         appends = APPENDS_MAX;
       }
-      this.#poll();
+      this.#poll(isTaken);
       const own = this.#own as BatchVerdict | undefined;
-      if (own !== undefined) {
-        if (own === COUNTED || own === BATCH_REPEATED) this.#number += 1;
-        return own;
-      }
+      if (own !== undefined) return own;
       // Behind a seal; it was read, so the next one goes to the next segment.
       if (this.#reader.segment !== segment) continue;
       fault ??= new LogFault('lost', 'what was appended cannot be read');
@@ -227,11 +253,13 @@ export class LogWriter {
   }
 
   /** Reads up to the own batch; what fails behind it is for the next one to find. */
-  #poll(): void {
+  #poll(isTaken: boolean): void {
     try {
       this.#reader.poll();
     } catch (error) {
-      if (this.#own === undefined || !isSystemError(error)) throw error;
+      if (this.#own !== undefined && isSystemError(error)) return;
+      this.#isUnread = isTaken;
+      throw error;
     }
   }
 
@@ -239,6 +267,9 @@ export class LogWriter {
     const { order, events } = this.#parts;
     if (batch.epoch === this.#epoch && batch.number === this.#number && batch.store === order.store) {
       this.#own = verdict;
+      if (verdict === COUNTED || verdict === BATCH_REPEATED) this.#number += 1;
+      if (verdict === COUNTED && this.#isUnread)
+        this.#readLate = { number: batch.number, results: order.results.slice(0, batch.count) };
       if (verdict === COUNTED) {
         if (this.#results.length < batch.count) this.#results = new Float64Array(batch.count * 2);
         for (let record = 0; record < batch.count; record++) this.#results[record] = order.results[record]!;
