@@ -27,6 +27,7 @@ const CORE_FILES = ['src/storage/ports.ts', 'src/storage/batch.ts', 'src/storage
 const SHELLS = [
   'src/http/server.ts',
   'src/http/sockets.ts',
+  'src/http/static-page.ts',
   'src/processors/undici-client.ts',
   'src/simulation/main.ts',
 ];

@@ -1,5 +1,5 @@
 /** The API's documentation as pages, loaded when one is first asked for. */
-import type { Page } from '../http/routes.ts';
+import type { Page } from '../http/page.ts';
 import { OPENAPI } from './openapi.ts';
 
 export { showProblem, showProblems } from './problem-pages.ts';

@@ -1,7 +1,7 @@
 /** The backend's part of the dashboard: the view of all instances, one payment's timeline, the controls. */
 import { readFile } from 'node:fs/promises';
 import { idBytes, PROCESSORS, type Processor } from '../domain/payment.ts';
-import type { Page, PageRequest } from '../http/routes.ts';
+import type { Page, PageRequest } from '../http/page.ts';
 import type { NoAdminAnswer } from '../processor-simulator/admin-client.ts';
 import { openAdmin } from '../telemetry/processor-admin.ts';
 import type { InstanceSeen } from '../telemetry/snapshot.ts';
@@ -20,16 +20,18 @@ export async function showPage(): Promise<Page> {
   return { status: 200, contentType: 'text/html; charset=utf-8', body: html, fields };
 }
 
-/** The state of everything, as `DashboardView`; `since` in the query asks only for later samples. */
-export async function showView(observed: DashboardSource, { query }: PageRequest): Promise<Page> {
-  const since = Number(new URLSearchParams(query).get('since') ?? 0);
+/** The state of everything, as `DashboardView`: with all samples, and with those later than `recentMs`. */
+export async function showViews(
+  observed: DashboardSource,
+  recentMs: number,
+): Promise<Readonly<Record<'all' | 'recent', Page>>> {
   // A store that cannot be read is shown as such: the rest of the view does not need it.
   const latest = await observed.latest(LATEST).catch(() => []);
   const seen = observed.instances();
   const shared = observed.shared();
   const nowMs = observed.nowMs();
   const books = seen.findLast(({ alive, figures }) => alive && figures?.books !== undefined)?.figures?.books;
-  const view: DashboardView = {
+  const view: Omit<DashboardView, 'samples'> = {
     nowMs,
     answeredBy: observed.readiness().instance,
     door: observed.door,
@@ -38,10 +40,11 @@ export async function showView(observed: DashboardSource, { query }: PageRequest
     processors: PROCESSORS.map((_, index) => processorState(observed, seen, index)),
     ...(observed.audited ? { books: books ?? null } : {}),
     latest: latest.map(paymentLine),
-    samples: observed.samples(Number.isFinite(since) ? since : 0),
     controls: observed.controls !== undefined,
   };
-  return json(200, view);
+  const withSamples = (sinceMs: number): Page =>
+    json(200, { ...view, samples: observed.samples(sinceMs) } satisfies DashboardView);
+  return { all: withSamples(0), recent: withSamples(recentMs) };
 }
 
 /** The `PaymentTimeline` of the payment that the query names by `id`. */
@@ -76,9 +79,11 @@ const CONTROLS = ['delay', 'failure', 'faults'] as const;
  * dashboard's own page may: a page of another site cannot send this content type without a preflight, which
  * is never granted, and cannot send this site's `Origin`.
  */
-export async function setControl(observed: DashboardSource, { body, fields }: PageRequest): Promise<Page> {
-  const { host, origin } = fields;
-  const isJson = fields['content-type']?.toLowerCase().startsWith(JSON_TYPE) ?? false;
+export async function setControl(
+  observed: DashboardSource,
+  { body, contentType, host, origin }: PageRequest,
+): Promise<Page> {
+  const isJson = contentType?.toLowerCase().startsWith(JSON_TYPE) ?? false;
   if (!isJson || (origin !== undefined && originHost(origin) !== host?.toLowerCase())) {
     return json(403, { detail: "Only the dashboard's own page may do this." });
   }

@@ -2,8 +2,9 @@
  * The pages of a backend, besides payments: for Prometheus, for orchestrators and for people. Payments never
  * need these modules, so each is loaded when it is first asked for, and no start waits for them.
  */
+import { type PageHandler, PageMakers, sharedForms, sharedPage } from '../http/page.ts';
 import { PROBLEM_KINDS } from '../http/problem.ts';
-import type { Page, PageHandler } from '../http/routes.ts';
+import { staticPage } from '../http/static-page.ts';
 import type { DashboardSource } from './source.ts';
 
 export interface Pages {
@@ -13,39 +14,43 @@ export interface Pages {
 
 /** The pages of a backend that knows `observed`. */
 export function createPages(observed: DashboardSource): Pages {
+  const nowMs = () => performance.now();
   const dashboard = () => import('./dashboard.ts');
   const apiDocs = () => import('./api-docs.ts');
+  const makers = new PageMakers();
   const pages: Record<string, PageHandler> = {
-    '/': async () => (await dashboard()).showPage(),
-    '/dashboard.json': async request => (await dashboard()).showView(observed, request),
-    '/dashboard/payment.json': async request => (await dashboard()).showStory(observed, request),
-    '/metrics': async () => {
+    '/': staticPage(async () => (await dashboard()).showPage()),
+    '/dashboard.json': sharedForms(
+      query => (isRecent(query, observed.nowMs()) ? 'recent' : 'all'),
+      async () => (await dashboard()).showViews(observed, observed.nowMs() - RECENT_MS),
+      nowMs,
+    ),
+    '/dashboard/payment.json': makers.handler(async request =>
+      (await dashboard()).showStory(observed, request),
+    ),
+    '/metrics': sharedPage(async () => {
       const { renderMetrics, CONTENT_TYPE } = await import('../telemetry/prometheus.ts');
       const body = await renderMetrics(observed.instances(), observed.shared());
       return { status: 200, contentType: CONTENT_TYPE, body };
-    },
-    // A process that answers is alive: a failing processor or a full queue is no reason to kill it.
-    '/livez': async () => json(200, { status: 'ok' }),
-    '/readyz': async () => {
-      const { ready, reasons, instance } = observed.readiness();
-      return json(ready ? 200 : 503, { status: ready ? 'ok' : 'unavailable', instance, reasons });
-    },
+    }, nowMs),
   };
-  pages['/openapi.json'] = async () => (await apiDocs()).showOpenApi();
-  pages['/problems'] = async () => (await apiDocs()).showProblems();
+  pages['/openapi.json'] = staticPage(async () => (await apiDocs()).showOpenApi());
+  pages['/problems'] = staticPage(async () => (await apiDocs()).showProblems());
   for (const kind of PROBLEM_KINDS) {
-    pages[`/problems/${kind}`] = async () => (await apiDocs()).showProblem(kind);
+    pages[`/problems/${kind}`] = staticPage(async () => (await apiDocs()).showProblem(kind));
   }
   if (observed.controls === undefined) return { pages, actions: {} };
-  pages['/dashboard/processors.json'] = async () => (await dashboard()).showControls(observed);
-  return {
-    pages,
-    actions: { '/dashboard/processors': async request => (await dashboard()).setControl(observed, request) },
-  };
+  pages['/dashboard/processors.json'] = sharedPage(
+    async () => (await dashboard()).showControls(observed),
+    nowMs,
+  );
+  const setControl = makers.handler(async request => (await dashboard()).setControl(observed, request));
+  return { pages, actions: { '/dashboard/processors': setControl } };
 }
 
-const json = (status: number, value: unknown): Page => ({
-  status,
-  contentType: 'application/json',
-  body: JSON.stringify(value),
-});
+/** The view has two forms: with the samples of the last minutes, and with those of the last seconds. */
+const RECENT_MS = 10_000;
+
+/** Whether the samples of the last seconds are all that are later than the `since` of the query. */
+const isRecent = (query: string | undefined, nowMs: number): boolean =>
+  Number(new URLSearchParams(query).get('since') ?? 0) >= nowMs - RECENT_MS;

@@ -1,7 +1,7 @@
 /** The pages behind the `type` of each problem, for people: what it is, why, and how to fix it. */
 import { createHash } from 'node:crypto';
+import type { Page } from '../http/page.ts';
 import { PROBLEM_KINDS, type ProblemKind, problemTitle } from '../http/problem.ts';
-import type { Page } from '../http/routes.ts';
 
 interface Explanation {
   readonly status: string;

@@ -17,7 +17,7 @@ import { COMPLETE, PARTIAL, Parser } from '../http/parser.ts';
 import * as json from '../http/payment-json.ts';
 import { REFUSAL_NAMES, type RefusalName } from '../http/refusals.ts';
 import { Answer } from '../http/response.ts';
-import { answersIn, DATE } from '../testing/http.ts';
+import { answersIn, takeText } from '../testing/http.ts';
 
 /** One request as text: method, target, body. */
 export interface Read {
@@ -42,7 +42,7 @@ export function readOurs(pieces: readonly Buffer[]): Read {
       );
       return OK;
     },
-    { batch: 1, waiting: 0 },
+    { batch: 1, waiting: 0, heldBytes: 0 },
     0,
     {
       ...NO_OBSERVER,
@@ -56,7 +56,7 @@ export function readOurs(pieces: readonly Buffer[]): Read {
     const bytes = Buffer.from(piece);
     connection.receive(bytes, 0, bytes.length, 0);
     for (;;) {
-      const taken = connection.take(DATE, 0);
+      const taken = takeText(connection);
       output += taken;
       if (taken === '' && !connection.resume(0)) break;
     }

@@ -35,7 +35,7 @@ test('a place that is used again has nothing of its last request', () => {
   const ring = new AnswerRing();
   const answer = json(200, '1');
   const first = ring.push(8, 'id', 1, 5);
-  first.settle(answer, 1, 0);
+  ring.settle(first, answer, 1, 0);
   assert.equal(first.isReady, true);
   ring.shift();
   for (let at = 0; at < 3; at++) {
@@ -54,7 +54,7 @@ test('a commit decides about the answers that wait for it, and about no others',
   const pay = afterCommit(202, lost);
   const owed = [1, 2, 1].map(batch => {
     const place = ring.push(0, '', 0, 0);
-    place.settle(pay, batch, 0);
+    ring.settle(place, pay, batch, 0);
     return place;
   });
   const promised = ring.push(0, '', 0, 0);
@@ -77,11 +77,11 @@ test('by places: each answer that waits gives way to its own, or to none', () =>
   const pay = afterCommit(202, lost);
   const owed = [0, 1, 2].map(place => {
     const one = ring.push(0, '', 0, 0);
-    one.settle(pay, 1, place);
+    ring.settle(one, pay, 1, place);
     return one;
   });
   const later = ring.push(0, '', 0, 0);
-  later.settle(pay, 2, 1);
+  ring.settle(later, pay, 2, 1);
   const asked: number[] = [];
   ring.decide(1, place => {
     asked.push(place);
@@ -98,9 +98,9 @@ test('by places: each answer that waits gives way to its own, or to none', () =>
 test('places are those of the turn: answers that do not wait for the commit have none', () => {
   const ring = new AnswerRing();
   const look = ring.push(0, '', 0, 0);
-  look.settle(json(200, '1'), 1, 0);
+  ring.settle(look, json(200, '1'), 1, 0);
   const owed = ring.push(0, '', 0, 0);
-  owed.settle(afterCommit(202, json(503, 'lost')), 1, 0);
+  ring.settle(owed, afterCommit(202, json(503, 'lost')), 1, 0);
   const conflict = json(409, 'conflict');
   ring.decide(1, () => conflict);
   assert.deepEqual([look.answer?.status, owed.answer], [200, conflict]);

@@ -6,6 +6,7 @@
  * with it. A place stays the same object until its answer is taken, so a promise can hold on to its own.
  */
 
+import { placeBytes } from './limits.ts';
 import { type Answer, SAY_CLOSE } from './response.ts';
 
 // What an answer waits for; a positive number is the commit it waits for.
@@ -13,6 +14,8 @@ const READY = 0;
 const PROMISED = -1;
 
 const placesMin = 4;
+/** An empty ring keeps no more places than this. */
+const placesKept = 16;
 
 /** What one request is owed. */
 export class OwedAnswer {
@@ -27,17 +30,11 @@ export class OwedAnswer {
   /** Method and route, packed: `method * 256 + route`. */
   kind = 0;
   startedMs = 0;
+  /** What it takes, as far as it is known: a promised answer takes only its place. */
+  byteCount = 0;
 
   get isReady(): boolean {
     return this.waitsFor === READY;
-  }
-
-  /** The answer is there: it may go, or waits for `batch` if it promises something. */
-  settle(answer: Answer, batch: number, place: number): void {
-    this.answer = answer;
-    this.waitsFor = answer.otherwise === undefined ? READY : batch;
-    this.place = place;
-    if (answer.ending !== 'keep') this.wish |= SAY_CLOSE;
   }
 }
 
@@ -49,7 +46,9 @@ export type Committed = boolean | ((place: number) => Answer | undefined);
 
 export class AnswerRing {
   /** The places from `first` up to `next` are taken, masked. */
-  #places: OwedAnswer[] = Array.from({ length: placesMin }, () => new OwedAnswer());
+  #places = places(placesMin);
+  /** What all answers take together, in bytes. */
+  byteCount = 0;
   #first = 0;
   #next = 0;
 
@@ -78,7 +77,20 @@ export class AnswerRing {
     owed.requestId = requestId;
     owed.kind = kind;
     owed.startedMs = nowMs;
+    owed.byteCount = placeBytes + requestId.length;
+    this.byteCount += owed.byteCount;
     return owed;
+  }
+
+  /** An answer is there: it may go, or waits for `batch` if it promises something. */
+  settle(owed: OwedAnswer, answer: Answer, batch: number, place: number): void {
+    owed.answer = answer;
+    owed.waitsFor = answer.otherwise === undefined ? READY : batch;
+    owed.place = place;
+    if (answer.ending !== 'keep') owed.wish |= SAY_CLOSE;
+    const byteCount = answer.byteCount(owed.wish);
+    owed.byteCount += byteCount;
+    this.byteCount += byteCount;
   }
 
   /** Gives up the first place, whose answer was taken; it holds on to nothing. */
@@ -86,7 +98,9 @@ export class AnswerRing {
     const owed = this.first;
     owed.answer = undefined;
     owed.requestId = '';
+    this.byteCount -= owed.byteCount;
     this.#first++;
+    if (this.size === 0 && this.#places.length > placesKept) this.#places = places(placesMin);
   }
 
   /**
@@ -108,10 +122,17 @@ export class AnswerRing {
   #grow(): void {
     const { size } = this;
     const mask = this.#places.length - 1;
-    this.#places = Array.from({ length: this.#places.length * 2 }, (_, at) =>
-      at < size ? this.#places[(this.#first + at) & mask]! : new OwedAnswer(),
-    );
+    const grown = places(this.#places.length * 2, size);
+    for (let at = 0; at < size; at++) grown[at] = this.#places[(this.#first + at) & mask]!;
+    this.#places = grown;
     this.#first = 0;
     this.#next = size;
   }
+}
+
+/** `count` places, of which the first `filled` are left to fill. */
+function places(count: number, filled = 0): OwedAnswer[] {
+  const made: OwedAnswer[] = new Array(count);
+  for (let at = filled; at < count; at++) made[at] = new OwedAnswer();
+  return made;
 }

@@ -3,18 +3,21 @@
  * requests.
  *
  * The shell calls `receive` with what it read and, at the end of a turn of the event loop, `take` for what to
- * write. In between stand the answers that are owed, in a ring. The ring is bounded, and so is what a client
- * leaves unread: then nothing more is parsed until it reads.
+ * write. In between stand the answers that are owed, in a ring. Their bytes are bounded, and so are those of
+ * all connections together: beyond, nothing more is parsed until the client reads.
  *
  *     receive -> held bytes -> parser -> handler -> ring of answers -> take
  */
 
 import { AnswerRing, type Committed, type OwedAnswer } from './answer-ring.ts';
+import { HeldInput } from './held-input.ts';
 import { type Instrumentation, NO_OBSERVER } from './instrumentation.ts';
 import {
+  heldBytesMax,
   idleTimeoutMs,
   lingerTimeoutMs,
   outputBytesMax,
+  owedBytesMax,
   pipelineDepthMax,
   requestTimeoutMs,
   stallTimeoutMs,
@@ -37,6 +40,8 @@ export interface Turn {
   batch: number;
   /** Answers that wait for that commit. */
   waiting: number;
+  /** Bytes of requests and answers that all connections hold. */
+  heldBytes: number;
 }
 
 /** What is left to do with the socket. */
@@ -55,10 +60,6 @@ const REFUSALS: readonly Answer[] = REFUSAL_TEXTS.map(([status, detail], reason)
 );
 const FAILED = problem(500, 'internal-error', 'Something broke here; the request may be sent again.');
 
-const NO_BYTES = Buffer.alloc(0);
-const heldBytesMin = 1024;
-/** What is kept for the next partial request instead of being given back. */
-const heldBytesKept = 4096;
 const NOT_STARTED = -1;
 
 export class Connection {
@@ -73,10 +74,7 @@ export class Connection {
   readonly #observer: Instrumentation;
   readonly #parser = new Parser();
 
-  /** Bytes from earlier reads that are not parsed to their end: [heldStart, heldEnd) of `held`. */
-  #held: Buffer = NO_BYTES;
-  #heldEnd = 0;
-
+  readonly #held = new HeldInput();
   readonly #ring = new AnswerRing();
 
   /** Nothing more is parsed: the last request was refused or wanted the connection closed. */
@@ -84,6 +82,11 @@ export class Connection {
   #inputEnded = false;
   #isFinishing = false;
   #isStalled = false;
+  /** An answer is promised that nothing may be parsed behind. */
+  #isAlone = false;
+  /** Of output that the socket has not handed on. */
+  #stalledBytes = 0;
+  #heldBytes = 0;
   #requestStartMs = NOT_STARTED;
   #activeMs: number;
   #phaseMs = 0;
@@ -100,19 +103,31 @@ export class Connection {
     return this.#ring.size;
   }
 
+  /** Bytes of requests and answers that this connection holds. */
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
+  /** Whether all connections together hold as much as they may. */
+  get isTight(): boolean {
+    return this.#turn.heldBytes >= heldBytesMax;
+  }
+
   /**
    * Takes in [start, end) of `bytes`, which are free again (and may have been changed) when this returns.
    */
   receive(bytes: Buffer, start: number, end: number, nowMs: number): void {
     this.#activeMs = nowMs;
     if (this.#isLast) return;
-    if (this.#heldEnd > 0) {
-      this.#hold(bytes, start, end);
-      this.#run(this.#held, this.#heldEnd, nowMs);
+    const held = this.#held;
+    if (held.end > 0) {
+      if (held.add(bytes, start, end, this.isTight)) this.#run(held.bytes, held.end, nowMs);
+      else this.#refuse(REFUSE.noMemory, held.bytes, nowMs);
     } else {
       this.#parser.at = start;
       this.#run(bytes, end, nowMs);
     }
+    this.#count();
   }
 
   /** The client ended its side: what was read whole is still answered. */
@@ -130,18 +145,22 @@ export class Connection {
   }
 
   /**
-   * The answers that are ready, up to about 64 KiB, one character for each byte; empty if there are none.
-   * `date` is the text of the Date field. Afterwards `phase` says what becomes of the socket.
+   * The answers that are ready, up to about 64 KiB, one character for each byte, or one answer as bytes;
+   * empty if there are none. `date` is the text of the Date field. Afterwards `phase` says what becomes of
+   * the socket.
    */
-  take(date: string, nowMs: number): string {
+  take(date: string, nowMs: number): string | Buffer {
     if (this.#isStalled || this.phase !== 'open') return '';
     const ring = this.#ring;
-    let output = '';
+    let output: string | Buffer = '';
     while (ring.size > 0) {
       const { isReady, answer, wish, requestId, kind, startedMs } = ring.first;
       if (!isReady) break;
-      const piece = answer!.render(date, wish, requestId);
-      output = output === '' ? piece : output + piece;
+      if (answer!.bytes === undefined || (wish & WITHOUT_BODY) !== 0) {
+        const piece = answer!.render(date, wish, requestId);
+        output = output === '' ? piece : output + piece;
+      } else if (output === '') output = answer!.renderBytes(date, wish, requestId);
+      else break;
       ring.shift();
       if (answer !== CONTINUE) {
         this.#observer.answered(kind >> 8, kind & 0xff, answer!.status, nowMs - startedMs);
@@ -149,7 +168,7 @@ export class Connection {
       if (answer!.ending === 'destroy') this.#enter('gone', nowMs);
       else if (answer!.ending === 'reset') this.#enter('reset', nowMs);
       else if (answer!.ending === 'close' || (wish & SAY_CLOSE) !== 0) this.#enter('ending', nowMs);
-      if (this.phase !== 'open' || output.length >= outputBytesMax) break;
+      if (this.phase !== 'open' || typeof output !== 'string' || output.length >= outputBytesMax) break;
     }
     if (output !== '') this.#activeMs = nowMs;
     if (this.#ring.size === 0 && this.phase === 'open') {
@@ -157,19 +176,24 @@ export class Connection {
         this.#enter('ending', nowMs);
       }
     }
+    this.#count();
     return output;
   }
 
-  /** The socket holds output back: nothing is taken or parsed until `drained`. */
-  stalled(nowMs: number): void {
+  /** The socket holds `byteCount` bytes of output back: nothing is taken or parsed until `drained`. */
+  stalled(byteCount: number, nowMs: number): void {
     this.#isStalled = true;
+    this.#stalledBytes = byteCount;
     this.#phaseMs = nowMs;
     this.wantsBytes = false;
+    this.#count();
   }
 
   drained(nowMs: number): void {
     this.#isStalled = false;
+    this.#stalledBytes = 0;
     this.#activeMs = nowMs;
+    this.#count();
   }
 
   /**
@@ -177,14 +201,15 @@ export class Connection {
    * `take` again. To be called after each `take`.
    */
   resume(nowMs: number): boolean {
-    if (this.wantsBytes || this.#isStalled || this.phase !== 'open') return false;
-    if (this.#ring.size > pipelineDepthMax / 2) return false;
+    if (this.wantsBytes || this.phase !== 'open' || !this.#hasRoom()) return false;
+    if (this.#ring.size > pipelineDepthMax / 2 || this.#ring.byteCount > owedBytesMax / 2) return false;
     this.wantsBytes = true;
     if (this.#isLast) return false;
     const before = this.#ring.size;
     this.#requestStartMs = NOT_STARTED;
-    if (this.#heldEnd > 0) this.#run(this.#held, this.#heldEnd, nowMs);
+    if (this.#held.end > 0) this.#run(this.#held.bytes, this.#held.end, nowMs);
     if (this.wantsBytes && this.#inputEnded && !this.#isLast) this.#endOfInput(nowMs);
+    this.#count();
     return this.#ring.size !== before || this.#inputEnded;
   }
 
@@ -205,7 +230,8 @@ export class Connection {
     } else if (this.#isStalled) {
       if (nowMs - this.#phaseMs >= stallTimeoutMs) this.#enter('gone', nowMs);
     } else if (this.#parser.isInside && !this.#isLast && this.wantsBytes) {
-      if (nowMs - this.#requestStartMs >= requestTimeoutMs) this.#refuse(REFUSE.timeout, this.#held, nowMs);
+      if (nowMs - this.#requestStartMs >= requestTimeoutMs)
+        this.#refuse(REFUSE.timeout, this.#held.bytes, nowMs);
     } else if (this.#ring.size === 0 && nowMs - this.#activeMs >= idleTimeoutMs) {
       this.#enter('ending', nowMs);
     }
@@ -221,15 +247,31 @@ export class Connection {
     this.#phaseMs = nowMs;
     this.#isLast = true;
     this.wantsBytes = true;
-    this.#held = NO_BYTES;
-    this.#heldEnd = 0;
+    this.#held.drop();
+    this.#count();
+  }
+
+  /** Whether a further request may be parsed. */
+  #hasRoom(): boolean {
+    const { size, byteCount } = this.#ring;
+    if (this.#isStalled || this.#isAlone || size >= pipelineDepthMax || byteCount >= owedBytesMax)
+      return false;
+    return size === 0 || !this.isTight;
+  }
+
+  /** Has what is held counted, here and in all. */
+  #count(): void {
+    const isCut = this.phase === 'gone' || this.phase === 'reset';
+    const heldBytes = isCut ? 0 : this.#held.bytes.length + this.#ring.byteCount + this.#stalledBytes;
+    this.#turn.heldBytes += heldBytes - this.#heldBytes;
+    this.#heldBytes = heldBytes;
   }
 
   /** Parses what is there, then keeps what is left. */
   #run(bytes: Buffer, end: number, nowMs: number): void {
     const parser = this.#parser;
-    while (!this.#isLast) {
-      if (this.#ring.size >= pipelineDepthMax || this.#isStalled) {
+    while (!this.#isLast && parser.at < end) {
+      if (!this.#hasRoom()) {
         this.wantsBytes = false;
         break;
       }
@@ -243,7 +285,7 @@ export class Connection {
       parser.next(parser.at);
     }
     if (this.#isLast) {
-      this.#heldEnd = 0;
+      this.#held.drop();
       return;
     }
     if (parser.isInside) {
@@ -254,39 +296,10 @@ export class Connection {
         this.#settle(CONTINUE, this.#ring.push(0, '', 0, nowMs));
       }
     } else this.#requestStartMs = NOT_STARTED;
-    this.#keep(bytes, parser.start, parser.keepEnd(end));
-  }
-
-  /** Keeps [start, end) of `bytes` for the next read, at the beginning of `held`. */
-  #keep(bytes: Buffer, start: number, end: number): void {
-    const byteCount = end - start;
-    if (byteCount === 0) {
-      this.#heldEnd = 0;
-      if (this.#held.length > heldBytesKept) this.#held = NO_BYTES;
-      return;
-    }
-    if (bytes === this.#held) {
-      if (start > 0) bytes.copyWithin(0, start, end);
-      this.#heldEnd = byteCount;
-    } else {
-      this.#heldEnd = 0;
-      this.#hold(bytes, start, end);
-    }
-    this.#parser.rebase(start);
-  }
-
-  #hold(bytes: Buffer, start: number, end: number): void {
-    const heldEnd = this.#heldEnd;
-    const needed = heldEnd + end - start;
-    if (needed > this.#held.length) {
-      let capacity = Math.max(this.#held.length, heldBytesMin);
-      while (capacity < needed) capacity *= 2;
-      const held = Buffer.allocUnsafeSlow(capacity);
-      this.#held.copy(held, 0, 0, heldEnd);
-      this.#held = held;
-    }
-    bytes.copy(this.#held, heldEnd, start, end);
-    this.#heldEnd = needed;
+    const { start } = parser;
+    const isKept = this.#held.keep(bytes, start, parser.keepEnd(end), this.isTight);
+    if (isKept) parser.rebase(start);
+    else this.#refuse(REFUSE.noMemory, bytes, nowMs);
   }
 
   #handle(request: Request, bytes: Buffer, nowMs: number): void {
@@ -311,14 +324,18 @@ export class Connection {
     }
     const kind = (request.method << 8) | request.route;
     const owed = this.#ring.push(wish, requestId, kind, nowMs);
-    if (answer instanceof Promise) this.#await(answer, owed);
-    else this.#settle(answer, owed);
+    if (answer instanceof Promise) {
+      this.#isAlone = request.isAlone;
+      this.#await(answer, owed);
+    } else this.#settle(answer, owed);
   }
 
   #await(promise: Promise<Answer>, owed: OwedAnswer): void {
     const arrived = (answer: Answer) => {
       if (this.phase !== 'open') return;
+      if (owed === this.#ring.last) this.#isAlone = false;
       this.#settle(answer, owed);
+      this.#count();
       if (owed === this.#ring.first) this.onReady?.();
     };
     promise.then(arrived, (error: unknown) => {
@@ -329,7 +346,7 @@ export class Connection {
 
   #settle(answer: Answer, owed: OwedAnswer): void {
     const turn = this.#turn;
-    owed.settle(answer, turn.batch, turn.waiting);
+    this.#ring.settle(owed, answer, turn.batch, turn.waiting);
     if (answer.otherwise !== undefined) turn.waiting += 1;
     if (answer.ending !== 'keep') this.#isLast = true;
   }
@@ -344,13 +361,13 @@ export class Connection {
     const requestId = idOf(request, bytes);
     if (requestId !== '') wish |= ECHO_ID;
     this.#isLast = true;
-    this.#heldEnd = 0;
+    this.#held.drop();
     this.#observer.refused(reason);
     this.#settle(REFUSALS[reason]!, this.#ring.push(wish, requestId, 0, nowMs));
   }
 
   #endOfInput(nowMs: number): void {
-    if (this.#parser.isInside) this.#refuse(REFUSE.incomplete, this.#held, nowMs);
+    if (this.#parser.isInside) this.#refuse(REFUSE.incomplete, this.#held.bytes, nowMs);
     else if (this.#ring.size === 0) this.#enter('ending', nowMs);
     this.#isLast = true;
   }

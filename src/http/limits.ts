@@ -29,6 +29,28 @@ export const jsonDepthMax = 32;
 export const pipelineDepthMax = 256;
 /** Answers are handed to a socket in pieces of about this size; the next piece waits until it was taken. */
 export const outputBytesMax = 64 * KiB;
+/**
+ * Bytes of answers that one connection owes and its client has not taken; what it sends beyond is left
+ * unparsed. One answer may exceed it: the longest page has about 100 KiB.
+ */
+export const owedBytesMax = 128 * KiB;
+/**
+ * Bytes that all connections hold together, of requests and answers. Beyond, a connection gets one answer
+ * after the other, and a request that does not come in one piece is refused. Of the 100 MB that a container
+ * has, a backend without load takes 60.
+ */
+export const heldBytesMax = 8 * KiB * KiB;
+/** What a connection may hold of a request beyond that. */
+export const heldBytesSpare = 2 * KiB;
+/** What the place of one answer takes, beside its bytes. */
+export const placeBytes = 128;
+
+/** A page that is the same for all who ask is made no more often than that. */
+export const sharedPageMs = 250;
+/** Pages that are made for single requests at the same time. */
+export const pageMakersMax = 4;
+/** Pages that are answered in one turn of the event loop. One takes about 15 us, so payments hardly wait. */
+export const pagesATurn = 8;
 
 export const requestTimeoutMs = 10_000;
 export const idleTimeoutMs = 60_000;
@@ -45,5 +67,7 @@ export const connectionsMax = 4_096;
 assert(8_000 <= lineBytesMax);
 assert(jsonDepthMax <= 32, 'one bit of a 32-bit word stands for each open bracket');
 assert(10 ** lengthDigitsMax <= Number.MAX_SAFE_INTEGER);
+assert(outputBytesMax <= owedBytesMax);
+assert(connectionsMax * heldBytesSpare <= heldBytesMax);
 assert((pipelineDepthMax & (pipelineDepthMax - 1)) === 0, 'a mask stands in for the remainder');
 assert(sweepMs < lingerTimeoutMs && lingerTimeoutMs < requestTimeoutMs && requestTimeoutMs < idleTimeoutMs);

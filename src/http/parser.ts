@@ -209,6 +209,7 @@ export class Parser {
     at++;
     request.contentLength = 0;
     request.route = 0;
+    request.isAlone = false;
     request.fieldsStart = at;
     this.#fieldCount = 0;
     this.#limit = at + headerBytesMax;

@@ -43,6 +43,9 @@ export function problem(
   return new Answer(status, `Content-Type: application/problem+json\r\n${fields}`, body, ending);
 }
 
+/** Of every 503: a moment is enough for most of what stands behind one. */
+export const RETRY_AFTER = 'Retry-After: 1\r\n';
+
 const KIND_OF_STATUS: Readonly<Record<number, ProblemKind>> = {
   400: 'malformed-request',
   408: 'request-timeout',
@@ -51,10 +54,12 @@ const KIND_OF_STATUS: Readonly<Record<number, ProblemKind>> = {
   417: 'expectation-failed',
   431: 'header-section-too-large',
   501: 'not-implemented',
+  503: 'unavailable',
   505: 'version-not-supported',
 };
 
 /** A refusal of the parser: the connection is closed behind it. */
 export function refusal(status: number, detail: string): Answer {
-  return problem(status, KIND_OF_STATUS[status]!, detail, '', 'close');
+  const fields = status === 503 ? RETRY_AFTER : '';
+  return problem(status, KIND_OF_STATUS[status]!, detail, fields, 'close');
 }

@@ -53,6 +53,7 @@ const REFUSALS = {
   chunkEnd: [400, 'End each chunk with CR LF after exactly as many bytes as its size says.'],
   trailerField: [400, 'Do not send fields that frame, route or authenticate the message as trailers.'],
   incomplete: [400, 'Send the whole request before closing the connection.'],
+  noMemory: [503, 'Too much is held for slow clients now; send the request again later, in one piece.'],
   timeout: [408, 'Send each request whole within 10 seconds.'],
 } as const satisfies Record<string, readonly [number, string]>;
 

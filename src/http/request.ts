@@ -2,7 +2,7 @@
  * One request as offsets into the bytes it came in. There is one of these for each connection, used again
  * for each request: a handler may look at it until it returns, and not after its first `await`.
  */
-import { equalsIgnoringCase, LF, latin1, QUESTION, textOf } from './bytes.ts';
+import { COLON, equalsIgnoringCase, LF, latin1, QUESTION, textOf } from './bytes.ts';
 
 /** The methods that are told apart; the place in this list is the method's number. 0 is any other. */
 export const METHODS = [
@@ -74,6 +74,11 @@ export class Request {
   flags = 0;
   /** Free for the handler: the number of the route, for counters. */
   route = 0;
+  /**
+   * Set by the handler: while this answer is only promised, its connection parses no further request. So a
+   * client has one answer at a time that is costly to make.
+   */
+  isAlone = false;
 
   /** The method as it was sent. */
   get methodName(): string {
@@ -97,19 +102,26 @@ export class Request {
     return end === this.targetEnd ? undefined : textOf(this.bytes, end + 1, this.targetEnd);
   }
 
-  /** The value of the first field with this name in any case, one character for each byte; a slow look. */
+  /**
+   * The value of the field with this name in any case, one character for each byte; of several such fields
+   * all, joined by commas (RFC 9110 section 5.3). A slow look.
+   */
   header(name: string): string | undefined {
     const wanted = latin1(name.toLowerCase());
     const { bytes } = this;
+    let value: string | undefined;
     let at = this.fieldsStart;
     while (at < this.bodyStart - 2) {
+      const colon = at + wanted.length;
       let end = at;
       while (bytes[end] !== LF) end++;
-      const colon = bytes.indexOf(0x3a, at);
-      if (equalsIgnoringCase(bytes, at, colon, wanted)) return textOf(bytes, colon + 1, end - 1).trim();
+      if (bytes[colon] === COLON && equalsIgnoringCase(bytes, at, colon, wanted)) {
+        const more = textOf(bytes, colon + 1, end - 1).trim();
+        value = value === undefined ? more : `${value}, ${more}`;
+      }
       at = end + 1;
     }
-    return undefined;
+    return value;
   }
 
   /** A copy of the body. */

@@ -1,9 +1,9 @@
 /**
- * Answers as text of one character for each byte, ready for a socket. What never changes is put together
- * once a second, with the second's `Date`.
+ * Answers as text of one character for each byte, or as bytes where they are long, ready for a socket. What
+ * never changes is put together once a second, with the second's `Date`.
  */
 
-import { utf8 } from './bytes.ts';
+import { latin1, utf8 } from './bytes.ts';
 import { STATUS_TEXTS } from './status.ts';
 
 /**
@@ -23,34 +23,60 @@ export class Answer {
   readonly ending: Disposition;
   /** Sent instead, if what this answer promises could not be stored; such an answer waits for the commit. */
   readonly otherwise: Answer | undefined;
+  /** The body of an answer that leaves as bytes: all connections that owe it share them. */
+  readonly bytes: Buffer | undefined;
   readonly #line: string;
   readonly #fields: string;
   readonly #body: string;
   readonly #raw: string | undefined;
   #date = '';
   #text = '';
+  #whole: Buffer | undefined;
 
   /**
-   * `fields` are field lines, each with its CR LF, without `Date`, `Connection` and `Content-Length`. The
-   * body is any text; it is sent as UTF-8.
+   * `fields` are field lines, each with its CR LF, without `Date`, `Connection` and `Content-Length`. A body
+   * that is text is sent as UTF-8; a long one is better bytes, which are sent without a copy.
    */
-  constructor(status: number, fields: string, body: string, ending: Disposition = 'keep', more: More = {}) {
+  constructor(
+    status: number,
+    fields: string,
+    body: string | Buffer,
+    ending: Disposition = 'keep',
+    more: More = {},
+  ) {
     this.status = status;
     this.ending = ending;
     this.otherwise = more.otherwise;
     this.#raw = more.raw;
     this.#line = `HTTP/1.1 ${status} ${STATUS_TEXTS[status] ?? 'Unknown'}\r\nDate: `;
-    this.#body = more.framed ?? utf8(body);
-    // RFC 9110 section 8.6: no Content-Length in a 204.
+    this.bytes = typeof body === 'string' ? undefined : body;
+    this.#body = more.framed ?? (typeof body === 'string' ? utf8(body) : '');
+    // RFC 9110 section 8.6: no Content-Length in a 204. In a 304 it would be that of the page.
     this.#fields =
-      more.framed !== undefined || status === 204
+      more.framed !== undefined || status === 204 || status === 304
         ? `\r\n${fields}`
-        : `\r\n${fields}Content-Length: ${this.#body.length}\r\n`;
+        : `\r\n${fields}Content-Length: ${this.bytes?.length ?? this.#body.length}\r\n`;
+  }
+
+  /** About how many bytes it takes, as `wish` has it. */
+  byteCount(wish: number): number {
+    const head = HEAD_BYTES + this.#fields.length;
+    if ((wish & WITHOUT_BODY) !== 0) return head;
+    return head + (this.bytes?.length ?? (this.#raw ?? this.#body).length);
+  }
+
+  /** The whole answer of one that has `bytes`. */
+  renderBytes(date: string, wish: number, requestId = ''): Buffer {
+    if (wish !== 0) return Buffer.concat([latin1(this.render(date, wish, requestId)), this.bytes!]);
+    if (this.#whole === undefined || this.#date !== date) {
+      this.#whole = Buffer.concat([latin1(this.render(date, 0)), this.bytes!]);
+    }
+    return this.#whole;
   }
 
   /**
-   * The whole answer. `date` is an IMF-fixdate (RFC 9110 section 5.6.7), `requestId` what ECHO_ID wishes to
-   * have echoed: it must be visible ASCII.
+   * The whole answer; the head alone of one that has `bytes`. `date` is an IMF-fixdate (RFC 9110 section
+   * 5.6.7), `requestId` what ECHO_ID wishes to have echoed: it must be visible ASCII.
    */
   render(date: string, wish: number, requestId = ''): string {
     if (wish === 0) {
@@ -72,6 +98,9 @@ export class Answer {
     return `${this.#line}${date}${this.#fields}${connection}${echo}\r\n${body}`;
   }
 }
+
+/** Status line, `Date` and what connection and request add. */
+const HEAD_BYTES = 128;
 
 interface More {
   otherwise?: Answer;

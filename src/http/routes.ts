@@ -17,7 +17,9 @@ import {
 } from '../payments/api.ts';
 import type { Committed } from './answer-ring.ts';
 import { equals, latin1 } from './bytes.ts';
-import type { Handler } from './connection.ts';
+import type { Connection, Handler } from './connection.ts';
+import type { PageHandler } from './page.ts';
+import { PageTurns } from './page-turns.ts';
 import {
   AMOUNT_FRACTION,
   AMOUNT_MISSING,
@@ -34,7 +36,7 @@ import {
   PaymentFields,
   readPayment,
 } from './payment-json.ts';
-import { problem } from './problem.ts';
+import { problem, RETRY_AFTER } from './problem.ts';
 import { parseWindow } from './query.ts';
 import { GET, HAS_TRACE, HEAD, OPTIONS, OTHER, POST, type Request } from './request.ts';
 import { Answer, afterCommit, json } from './response.ts';
@@ -56,30 +58,6 @@ const PURGE = 4;
 const HEALTH = 5;
 const PAGE = 6;
 
-/** What an extra page answers. The body is text; `fields` are further field lines, each with its CR LF. */
-export interface Page {
-  readonly status: number;
-  readonly contentType: string;
-  readonly body: string;
-  readonly fields?: string;
-}
-
-/**
- * What an extra page is told of the request: all of it, since the request itself is gone after the first
- * `await`.
- */
-export interface PageRequest {
-  readonly query: string | undefined;
-  /** Only of a POST. */
-  readonly body: string;
-  /** Those of its fields that pages look at. */
-  readonly fields: Readonly<Record<(typeof PAGE_FIELDS)[number], string | undefined>>;
-}
-
-const PAGE_FIELDS = ['host', 'origin', 'content-type'] as const;
-
-export type PageHandler = (request: PageRequest) => Promise<Page>;
-
 export interface RouteOptions {
   readonly payments: Payments;
   /** Whether `POST /purge-payments` is allowed. */
@@ -88,9 +66,8 @@ export interface RouteOptions {
   readonly pages?: Readonly<Record<string, PageHandler>>;
   /** Further paths for POST. */
   readonly actions?: Readonly<Record<string, PageHandler>>;
+  readonly pageTurns?: PageTurns;
 }
-
-const RETRY_AFTER = 'Retry-After: 1\r\n';
 
 const UNAVAILABLE_ANSWER = problem(
   503,
@@ -102,6 +79,12 @@ const STORE_UNAVAILABLE = problem(
   503,
   'unavailable',
   'The store cannot be asked now; send the request again later.',
+  RETRY_AFTER,
+);
+const BUSY = problem(
+  503,
+  'unavailable',
+  'Too much is held for slow clients now; ask for this page again later.',
   RETRY_AFTER,
 );
 const ACCEPTED_ON_COMMIT = afterCommit(202, UNAVAILABLE_ANSWER);
@@ -117,6 +100,8 @@ const NOT_FOUND = problem(
 );
 const UNKNOWN_PAYMENT = problem(404, 'not-found', 'No payment with this correlationId is known.');
 const PURGE_FORBIDDEN = problem(403, 'forbidden', 'Start with ALLOW_PURGE=1 to allow purging.');
+/** A process that answers is alive: a failing processor or a full queue is no reason to kill it. */
+const ALIVE = json(200, '{"status":"ok"}');
 const PURGED = json(200, '{"message":"All payments purged."}');
 const UNKNOWN_METHOD = problem(501, 'not-implemented', 'Use GET, HEAD, POST or OPTIONS.');
 const OPTIONS_ALL = new Answer(204, 'Allow: GET, HEAD, POST, OPTIONS\r\n', '');
@@ -147,7 +132,8 @@ NOT_PAYMENTS[AMOUNT_OVER_MAX] = notAPayment('amount must be at most 9999999999.9
 const PAYMENTS_PATH = latin1('/payments');
 
 /** The handler of a backend. */
-export function routes({ payments, allowPurge, pages = {}, actions = {} }: RouteOptions): Handler {
+export function routes(options: RouteOptions): Handler {
+  const { payments, allowPurge, pages = {}, actions = {}, pageTurns = new PageTurns() } = options;
   const fields = new PaymentFields();
   const trace = new Int32Array(TRACE_WORDS);
 
@@ -188,12 +174,19 @@ export function routes({ payments, allowPurge, pages = {}, actions = {} }: Route
     );
   };
 
-  const showPage = async (page: PageHandler, request: Request): Promise<Answer> => {
-    const { status, contentType, body, fields: more = '' } = await page(pageRequest(request));
-    return new Answer(status, `Content-Type: ${contentType}\r\n${more}`, body);
+  const showPage = (
+    page: PageHandler,
+    request: Request,
+    { isTight }: Connection,
+  ): Answer | Promise<Answer> => {
+    if (isTight) return BUSY;
+    const answer = pageTurns.answer(page(request));
+    if (answer instanceof Answer) return answer;
+    request.isAlone = true;
+    return guarded(answer);
   };
 
-  return request => {
+  return (request, connection) => {
     if (request.method === POST && isPayments(request)) {
       request.route = PAYMENTS;
       return pay(request);
@@ -218,26 +211,23 @@ export function routes({ payments, allowPurge, pages = {}, actions = {} }: Route
     } else if (path.startsWith('/payments/')) {
       request.route = PAYMENT_BY_ID;
       answer = () => guarded(lookUp(path.slice('/payments/'.length)));
-    } else if (path === '/health') {
-      request.route = HEALTH;
+    } else if (path === '/health' || path === '/readyz') {
+      request.route = path === '/health' ? HEALTH : PAGE;
       answer = health;
+    } else if (path === '/livez') {
+      request.route = PAGE;
+      answer = () => ALIVE;
     } else if (Object.hasOwn(pages, path)) {
       request.route = PAGE;
-      answer = () => guarded(showPage(pages[path]!, request));
+      answer = () => showPage(pages[path]!, request, connection);
     } else if (Object.hasOwn(actions, path)) {
       request.route = PAGE;
-      if (method === POST) return guarded(showPage(actions[path]!, request));
+      if (method === POST) return showPage(actions[path]!, request, connection);
       return method === OPTIONS ? OPTIONS_POST : ONLY_POST;
     } else return NOT_FOUND;
     if (method === GET || method === HEAD) return answer();
     return method === OPTIONS ? OPTIONS_GET : ONLY_GET;
   };
-}
-
-function pageRequest(request: Request): PageRequest {
-  const fields = Object.fromEntries(PAGE_FIELDS.map(name => [name, request.header(name)]));
-  const body = request.method === POST ? new TextDecoder().decode(request.body()) : '';
-  return { query: request.query, body, fields: fields as PageRequest['fields'] };
 }
 
 /** Whether the target is `/payments` in origin form, without a query. */

@@ -10,6 +10,7 @@ import { answersIn, FakePayments } from '../testing/http.ts';
 import { atRest, RecordingClient, waitFor } from '../testing/recording-client.ts';
 import { type Instrumentation, NO_OBSERVER } from './instrumentation.ts';
 import { pipelineDepthMax, requestTimeoutMs } from './limits.ts';
+import { sharedPage } from './page.ts';
 import { Answer, afterCommit, json } from './response.ts';
 import { commitOf, routes } from './routes.ts';
 import { type ListenAddress, Server, type ServerOptions } from './server.ts';
@@ -40,7 +41,12 @@ const backend = (payments: FakePayments): ServerOptions => ({
   handler: routes({
     payments,
     allowPurge: true,
-    pages: { '/metrics': async () => ({ status: 200, contentType: 'text/plain', body: 'é 1\n' }) },
+    pages: {
+      '/metrics': sharedPage(
+        async () => ({ status: 200, contentType: 'text/plain', body: 'é 1\n' }),
+        () => 0,
+      ),
+    },
   }),
   commit: commitOf(payments),
 });

@@ -64,7 +64,7 @@ export class Server {
   readonly #reusePort: boolean;
   readonly #probe: () => Promise<void>;
   #sockets: SocketAccess = DIRECT;
-  readonly #turn: Turn = { batch: 1, waiting: 0 };
+  readonly #turn: Turn = { batch: 1, waiting: 0, heldBytes: 0 };
   readonly #links = new Set<Link>();
   /**
    * Who is to be looked after: the first `touchedCount` places. An array that is emptied gives its memory
@@ -103,6 +103,11 @@ export class Server {
   /** Connections at present. */
   get connections(): number {
     return this.#links.size;
+  }
+
+  /** Bytes of requests and answers that all connections hold. */
+  get heldBytes(): number {
+    return this.#turn.heldBytes;
   }
 
   /**
@@ -200,7 +205,6 @@ export class Server {
       this.#touch(link);
       connection.receiveEnd(this.#nowMs);
     });
-    socket.on('drain', onDrain);
     // Expected: a client may reset its connection at any moment. 'close' follows.
     socket.on('error', () => {});
     socket.on('close', () => {
@@ -288,14 +292,17 @@ export class Server {
   #flush(link: Link): void {
     const { connection, socket } = link;
     if (socket.destroyed) return;
+    const { waiting } = this.#turn;
     for (;;) {
       const output = connection.take(this.#date, this.#nowMs);
-      if (output === '') {
+      if (output.length === 0) {
         if (connection.resume(this.#nowMs)) continue;
         break;
       }
-      if (!this.#sockets.write(socket, output, link.onDrain)) connection.stalled(this.#nowMs);
+      if (!this.#sockets.write(socket, output, link.onDrain)) connection.stalled(output.length, this.#nowMs);
     }
+    // What was parsed only now waits for the commit of a turn that nothing else may bring.
+    if (this.#turn.waiting !== waiting) this.#touch(link);
     if (connection.phase === 'open') {
       if (connection.wantsBytes === socket.isPaused()) {
         if (connection.wantsBytes) socket.resume();

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ACCEPTED, CONFLICT, type Kept, UNAVAILABLE } from '../payments/api.ts';
-import { answersIn, DATE, FakePayments } from '../testing/http.ts';
+import { answersIn, FakePayments, takeText } from '../testing/http.ts';
 import type { Committed } from './answer-ring.ts';
 import { Connection, type Turn } from './connection.ts';
 import { commitOf, routes } from './routes.ts';
@@ -20,7 +20,7 @@ function turnOf(connectionCount: number) {
     waiting.push(count);
     return payments.commitResult;
   };
-  const turn: Turn = { batch: 1, waiting: 0 };
+  const turn: Turn = { batch: 1, waiting: 0, heldBytes: 0 };
   const handler = routes({ payments, allowPurge: false });
   const connections = Array.from({ length: connectionCount }, () => new Connection(handler, turn, 0));
   return {
@@ -40,7 +40,7 @@ function turnOf(connectionCount: number) {
     decide(batch: number, committed: Committed) {
       for (const connection of connections) connection.decide(batch, committed);
     },
-    statuses: (of: number) => answersIn(connections[of]!.take(DATE, 0)).map(({ status }) => status),
+    statuses: (of: number) => answersIn(takeText(connections[of]!)).map(({ status }) => status),
   };
 }
 

@@ -86,12 +86,16 @@ export interface DriveOptions {
   readonly ends?: boolean;
 }
 
+/** What a connection has to write, one character for each byte. */
+export const takeText = (connection: Connection, nowMs = 0): string =>
+  connection.take(DATE, nowMs).toString('latin1');
+
 /** Sends `pieces` to a new connection, one in each turn, until nothing more comes out. */
 export async function driveConnection(
   pieces: Iterable<Buffer>,
   options: DriveOptions,
 ): Promise<ConnectionOutput> {
-  const turn: Turn = { batch: 1, waiting: 0 };
+  const turn: Turn = { batch: 1, waiting: 0, heldBytes: 0 };
   const connection = new Connection(options.handler, turn, 0, options.observer);
   let output = '';
   const flush = () => {
@@ -100,7 +104,7 @@ export async function driveConnection(
       connection.decide(turn.batch++, options.commit?.() ?? true);
     }
     for (;;) {
-      const taken = connection.take(DATE, 0);
+      const taken = takeText(connection);
       output += taken;
       if (taken === '' && !connection.resume(0)) break;
       if (turn.waiting > 0) {
