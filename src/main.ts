@@ -56,6 +56,7 @@ async function main(): Promise<void> {
     handler: routes({ payments: instance, allowPurge: config.allowPurge, ...createPages(source) }),
     commit: commitOf(instance),
     observer: telemetry.figures,
+    isBehindProxy: config.clientAddress === 'forwarded',
     // Without a proxy in front, the kernel spreads connections over the backends that share a port.
     reusePort: config.listen.is === 'tcp',
   });

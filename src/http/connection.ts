@@ -72,7 +72,7 @@ export class Connection {
   readonly #handler: Handler;
   readonly #turn: Turn;
   readonly #observer: Instrumentation;
-  readonly #parser = new Parser();
+  readonly #parser: Parser;
 
   readonly #held = new HeldInput();
   readonly #ring = new AnswerRing();
@@ -91,7 +91,15 @@ export class Connection {
   #activeMs: number;
   #phaseMs = 0;
 
-  constructor(handler: Handler, turn: Turn, nowMs: number, observer: Instrumentation = NO_OBSERVER) {
+  /** `isBehindProxy`: see `Parser`. */
+  constructor(
+    handler: Handler,
+    turn: Turn,
+    nowMs: number,
+    observer: Instrumentation = NO_OBSERVER,
+    isBehindProxy = false,
+  ) {
+    this.#parser = new Parser(isBehindProxy);
     this.#handler = handler;
     this.#turn = turn;
     this.#observer = observer;

@@ -10,6 +10,11 @@ export const lineBytesMax = 8 * KiB;
 /** The header section with its closing empty line, and again the trailer section. */
 export const headerBytesMax = 16 * KiB;
 export const headerCountMax = 100;
+/**
+ * What a proxy in front may add to a client's fields: a field with its address, a blank behind each colon.
+ */
+export const proxyFieldsMax = 1;
+export const proxyBytesMax = 256;
 /** A payment has about 70 bytes; unknown fields may be fat. */
 export const bodyBytesMax = 16 * KiB;
 export const chunkExtensionBytesMax = 1 * KiB;
@@ -65,6 +70,7 @@ export const sweepMs = 250;
 export const connectionsMax = 4_096;
 
 assert(8_000 <= lineBytesMax);
+assert(proxyBytesMax >= headerCountMax + 128);
 assert(jsonDepthMax <= 32, 'one bit of a 32-bit word stands for each open bracket');
 assert(10 ** lengthDigitsMax <= Number.MAX_SAFE_INTEGER);
 assert(outputBytesMax <= owedBytesMax);

@@ -11,7 +11,14 @@
 import { COLON, CR, IS_TARGET, IS_TOKEN, IS_VALUE, LF, latin1, SLASH, SP } from './bytes.ts';
 import { CHUNKS_DONE, ChunkReader } from './chunks.ts';
 import { headRefusal, KNOWN_FIRST, readField, readTrailer } from './fields.ts';
-import { emptyLinesMax, headerBytesMax, headerCountMax, lineBytesMax } from './limits.ts';
+import {
+  emptyLinesMax,
+  headerBytesMax,
+  headerCountMax,
+  lineBytesMax,
+  proxyBytesMax,
+  proxyFieldsMax,
+} from './limits.ts';
 import { lineRefusal, nameRefusal, REFUSE, targetRefusal } from './refusals.ts';
 import { EXPECTS_CONTINUE, IS_CHUNKED, methodNumber, OTHER, Request } from './request.ts';
 import { arePlain, isVersion1 } from './swar.ts';
@@ -47,6 +54,8 @@ export class Parser {
   /** The head is complete, the client waits for `100 Continue`, and nothing of the body is there yet. */
   continueIsDue = false;
 
+  readonly #fieldBytesMax: number;
+  readonly #fieldCountMax: number;
   #step = EMPTY_LINES;
   /** The first byte that this line or section must not reach. */
   #limit = 0;
@@ -60,6 +69,12 @@ export class Parser {
   #view: DataView = NO_VIEW;
   #otherBytes: Uint8Array | undefined;
   #otherView: DataView = NO_VIEW;
+
+  /** `isBehindProxy`: a proxy keeps the limits of clients, and adds fields of its own. */
+  constructor(isBehindProxy = false) {
+    this.#fieldBytesMax = headerBytesMax + (isBehindProxy ? proxyBytesMax : 0);
+    this.#fieldCountMax = headerCountMax + (isBehindProxy ? proxyFieldsMax : 0);
+  }
 
   /** The bytes from here on belong to the request that is not whole yet. */
   get start(): number {
@@ -212,7 +227,7 @@ export class Parser {
     request.isAlone = false;
     request.fieldsStart = at;
     this.#fieldCount = 0;
-    this.#limit = at + headerBytesMax;
+    this.#limit = at + this.#fieldBytesMax;
     this.at = at;
     this.#step = FIELD;
     return NEXT;
@@ -236,7 +251,8 @@ export class Parser {
           this.at = at + 2;
           return shift === 0 ? this.#headIsWhole(end) : COMPLETE;
         }
-        if (++this.#fieldCount > headerCountMax) return -REFUSE.headerTooMany;
+        if (++this.#fieldCount > (shift === 0 ? this.#fieldCountMax : headerCountMax))
+          return -REFUSE.headerTooMany;
         mark = at;
         step = NAME;
       }

@@ -29,6 +29,8 @@ export interface ServerOptions {
   /** Let the kernel spread connections over several processes that listen on one port. */
   readonly reusePort?: boolean;
   readonly connectionsMax?: number;
+  /** Requests come through a proxy that adds fields to those of its clients. */
+  readonly isBehindProxy?: boolean;
   readonly clock?: ServerClock;
   /** Finds out whether sockets can be used directly; rejects when they cannot. */
   readonly probe?: () => Promise<void>;
@@ -62,6 +64,7 @@ export class Server {
   readonly #observer: Instrumentation;
   readonly #clock: ServerClock;
   readonly #reusePort: boolean;
+  readonly #isBehindProxy: boolean;
   readonly #probe: () => Promise<void>;
   #sockets: SocketAccess = DIRECT;
   readonly #turn: Turn = { batch: 1, waiting: 0, heldBytes: 0 };
@@ -91,6 +94,7 @@ export class Server {
     this.#observer = options.observer ?? NO_OBSERVER;
     this.#clock = options.clock ?? SYSTEM_CLOCK;
     this.#reusePort = options.reusePort ?? false;
+    this.#isBehindProxy = options.isBehindProxy ?? false;
     this.#probe = options.probe ?? probeDirect;
     this.#nowMs = this.#clock.now();
     this.#net = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, socket => {
@@ -188,7 +192,7 @@ export class Server {
 
   #serve(accepted: Socket): void {
     const nowMs = this.#clock.now();
-    const connection = new Connection(this.#handler, this.#turn, nowMs, this.#observer);
+    const connection = new Connection(this.#handler, this.#turn, nowMs, this.#observer, this.#isBehindProxy);
     const socket = this.#sockets.take(accepted, (bytes, byteCount) => {
       this.#touch(link);
       connection.receive(bytes, 0, byteCount, this.#nowMs);

@@ -32,6 +32,8 @@ export function readConfig(environment: Environment) {
   const config = {
     instance: read('INSTANCE', 'backend-1', instanceName),
     listen: read('LISTEN', STANDARD_LISTEN, listen),
+    /** Where a client's address comes from: our proxy's X-Forwarded-For, the socket, or nowhere. */
+    clientAddress: read('CLIENT_ADDRESS', undefined, oneOf('forwarded', 'socket', 'unknown')),
     processorUrls: [
       read('PROCESSOR_DEFAULT_URL', 'http://payment-processor-default:8080', httpUrl),
       read('PROCESSOR_FALLBACK_URL', 'http://payment-processor-fallback:8080', httpUrl),

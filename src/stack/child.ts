@@ -16,6 +16,9 @@ export const MISCONFIGURED = 78;
 
 /** A child that lived this long was well: when it ends, its pauses begin anew. */
 const WELL_AFTER_MS = 10_000;
+/** Lines that come after a longer silence belong to something else than those before. */
+const SILENCE_MS = 1_000;
+const LAST_WORDS_MAX = 10;
 const PAUSE_MIN_MS = 100;
 const PAUSE_MAX_MS = 5_000;
 
@@ -24,6 +27,8 @@ export interface Command {
   readonly file: string;
   readonly args: readonly string[];
   readonly env: NodeJS.ProcessEnv;
+  /** The folder to run in; the launcher's where there is none. */
+  readonly cwd?: string;
   /** Stops the child without breaking off what it has begun. */
   readonly stopSignal: NodeJS.Signals;
   /** Whether its standard output goes where the launcher's goes; else it is dropped. */
@@ -35,7 +40,9 @@ export interface End {
   /** As a person says it: `with status 1`, `by SIGKILL`. */
   readonly how: string;
   readonly status: number | null;
-  /** The last lines that it wrote to its standard error. */
+  /**
+   * The first of the lines that it wrote to its standard error at last: the reason stands before its trace.
+   */
   readonly lastWords: readonly string[];
 }
 
@@ -89,11 +96,12 @@ export class SupervisedProcess {
   }
 
   #start(): void {
-    const { file, args, env, speaks } = this.#command;
+    const { file, args, env, cwd, speaks } = this.#command;
     const startedAt = performance.now();
     const lastWords: string[] = [];
     const child = spawn(file, args, {
       env,
+      cwd,
       detached: true,
       stdio: ['pipe', speaks ? 'inherit' : 'pipe', 'pipe'],
     });
@@ -101,9 +109,12 @@ export class SupervisedProcess {
     // It may be gone before the pipe is: that is no news, its end is.
     child.stdin?.on('error', () => {});
     child.stdout?.resume();
+    let wordAt = 0;
     createInterface({ input: child.stderr as NodeJS.ReadableStream }).on('line', line => {
-      lastWords.push(line);
-      if (lastWords.length > 10) lastWords.shift();
+      const now = performance.now();
+      if (now - wordAt > SILENCE_MS) lastWords.length = 0;
+      wordAt = now;
+      if (lastWords.length < LAST_WORDS_MAX && !isNoise(line)) lastWords.push(line);
     });
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#ended = promise;
@@ -128,6 +139,9 @@ export class SupervisedProcess {
     this.#timer = setTimeout(() => this.#start(), this.#pauseMs);
   }
 }
+
+/** Empty lines, and where in the code something was thrown. */
+const isNoise = (line: string): boolean => /^\s*(at .*|\^+)?$/.test(line);
 
 function howIt(failure: string, status: number | null, signal: NodeJS.Signals | null): string {
   if (failure !== '') return `before it began (${failure})`;

@@ -10,10 +10,14 @@ const SIMULATED_TOKEN = '123';
 const STARTED_AT = new Date().toISOString();
 
 export function backendCommand(name: string, settings: Settings, env: NodeJS.ProcessEnv): Command {
-  const { simulated, haproxy, port } = settings;
+  const { simulated, haproxy, proxy, port } = settings;
   const own: NodeJS.ProcessEnv = {
     INSTANCE: name,
-    LISTEN: haproxy === undefined ? `tcp:0.0.0.0:${port}` : `unix:${socketPath(name, settings)}`,
+    LISTEN:
+      haproxy === undefined
+        ? `tcp:${inUrl(settings.hosts[0]!)}:${port}`
+        : `unix:${socketPath(name, settings)}`,
+    CLIENT_ADDRESS: haproxy === undefined ? 'socket' : proxy === 'http' ? 'forwarded' : 'unknown',
     SOQUETE_PARENT_PIPE: '1',
   };
   if (simulated.default !== undefined) own['PROCESSOR_DEFAULT_URL'] = `http://127.0.0.1:${simulated.default}`;
@@ -37,16 +41,27 @@ export function backendCommand(name: string, settings: Settings, env: NodeJS.Pro
 }
 
 export function proxyCommand(haproxy: string, settings: Settings, env: NodeJS.ProcessEnv): Command {
+  const { limits } = settings;
   const configuration = join(PROJECT_FOLDER, 'haproxy', settings.proxy === 'tcp' ? 'tcp.cfg' : 'haproxy.cfg');
   return {
     name: 'HAProxy',
     ...guarded(haproxy, ['-f', configuration]),
+    // HAProxy replaces variables in the path of a socket, so a folder's name with a `$` must not be part of
+    // it.
+    cwd: settings.runDir,
     env: {
       ...env,
-      SOQUETE_BIND: `*:${settings.port}`,
+      SOQUETE_BIND: settings.hosts.map(host => bindAddress(host, settings.port)).join(),
       SOQUETE_STATS: settings.statsPort === undefined ? 'off' : `127.0.0.1:${settings.statsPort}`,
-      SOQUETE_RUN: settings.runDir,
+      SOQUETE_RUN: '.',
       SOQUETE_ERRORS: join(PROJECT_FOLDER, 'haproxy/errors'),
+      SOQUETE_MAXCONN: String(limits.maxconn),
+      SOQUETE_LIMIT_CONNECTIONS: String(limits.connections),
+      SOQUETE_LIMIT_CONNECTION_RATE: String(limits.connectionRate),
+      SOQUETE_LIMIT_REQUEST_RATE: String(limits.requestRate),
+      SOQUETE_EXEMPT: limits.exempt.join(' '),
+      SOQUETE_PROXY_PROTOCOL: settings.proxyProtocol ? '1' : '0',
+      ...(settings.trustedProxies.length > 0 && { SOQUETE_TRUSTED: settings.trustedProxies.join(' ') }),
     },
     stopSignal: 'SIGUSR1',
     speaks: false,
@@ -69,3 +84,9 @@ export function processorsCommand({ simulated }: Settings, env: NodeJS.ProcessEn
 export function socketPath(name: string, { runDir }: Settings): string {
   return join(runDir, `${name}.sock`);
 }
+
+/** An address as it stands before a port. */
+export const inUrl = (host: string): string => (host.includes(':') ? `[${host}]` : host);
+
+const bindAddress = (host: string, port: number): string =>
+  host.includes(':') ? `ipv6@[${host}]:${port}` : `ipv4@${host}:${port}`;

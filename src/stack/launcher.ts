@@ -3,25 +3,31 @@
  * processors. All start at once; what dies is started again; nothing outlives the launcher.
  */
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, rmSync } from 'node:fs';
+import { isatty } from 'node:tty';
 import { UnusableSetting } from '../settings/grammar.ts';
 import { type Command, type End, MISCONFIGURED, SupervisedProcess } from './child.ts';
-import { backendCommand, processorsCommand, proxyCommand, socketPath } from './commands.ts';
-import { accepts, healthyInstance, portProblem, type ServiceAddress } from './ready.ts';
+import { backendCommand, inUrl, processorsCommand, proxyCommand, socketPath } from './commands.ts';
+import { clearRunDirectory, findPortsFree } from './prepare.ts';
+import { accepts, healthyInstance, type ServiceAddress } from './ready.ts';
 import { readSettings, type Settings } from './settings.ts';
 
 const BACKENDS = ['backend-1', 'backend-2', 'backend-3'] as const;
 
 const POLL_MS = 10;
-/** A port that another stack is just leaving gets this long to become free. */
-const PORT_PATIENCE_MS = 1_000;
 const READY_PATIENCE_MS = 15_000;
 /** Longer than a backend takes to let its answers out and to end or park its attempts. */
 const BACKEND_GRACE_MS = 10_000;
 /** Longer than `hard-stop-after` of the proxy's configuration. */
 const PROXY_GRACE_MS = 3_000;
+/** A child that has ended so often before all were ready will not come up. */
+const ENDS_BEFORE_READY_MAX = 5;
 /** One Ctrl-C under npm arrives twice; what comes later means it. */
 const SAME_SIGNAL_MS = 1_000;
+
+/** Whose closing ends us, as it ends what else runs there. */
+const IS_IN_TERMINAL = [0, 1, 2].some(descriptor => isatty(descriptor));
+/** A terminal that is closed tells npm first, perhaps. */
+const HANG_UP_MS = 500;
 
 const say = (line: string): void => console.log(`soquete: ${line}`);
 const complain = (line: string): void => console.error(`soquete: ${line}`);
@@ -29,9 +35,10 @@ const complain = (line: string): void => console.error(`soquete: ${line}`);
 /** Starts the stack and says when it is ready. Throws `UnusableSetting` when it cannot start. */
 async function launch(env: NodeJS.ProcessEnv): Promise<void> {
   const startedAt = performance.now();
-  const settings = readSettings(env);
-  await findPortsFree(settings);
-  await clearRunDirectory(settings);
+  const wanted = readSettings(env);
+  const settings = { ...wanted, hosts: await findPortsFree(wanted) };
+  await clearRunDirectory(BACKENDS, settings);
+  warnOfLimits(settings);
   if (settings.haproxy === undefined && settings.proxy !== 'none') {
     say(
       'HAProxy is not installed (Debian: apt-get install haproxy, macOS: brew install haproxy), so the kernel',
@@ -51,6 +58,9 @@ class Stack {
   readonly #backends: readonly SupervisedProcess[];
   readonly #processors: SupervisedProcess[] = [];
   #isReady = false;
+  /** The terminal was closed, of which we are to be independent: `nohup`, which Node.js does not inherit. */
+  #isHungUp = false;
+  readonly #endsBeforeReady = new Map<string, number>();
   #stopAskedAt = 0;
 
   constructor(settings: Settings, env: NodeJS.ProcessEnv) {
@@ -63,16 +73,20 @@ class Stack {
       this.#proxies.push(start(proxyCommand(settings.haproxy, settings, env)));
     const processors = processorsCommand(settings, env);
     if (processors !== undefined) this.#processors.push(start(processors));
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-      process.on(signal, () => this.#onSignal());
-    }
-    watchNpm(() => void this.stop(0));
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => this.#onSignal());
+    process.on('SIGHUP', () => {
+      if (IS_IN_TERMINAL) this.#onSignal();
+      else this.#isHungUp = true;
+    });
+    watchNpm(() => {
+      if (!this.#isHungUp) void this.stop(0);
+    });
   }
 
   /** Waits until every part answers; says which do not when that takes long. */
   async ready(): Promise<void> {
-    const { port, haproxy, simulated } = this.#settings;
-    const front = { host: '127.0.0.1', port };
+    const { hosts, port, haproxy, proxyProtocol, simulated } = this.#settings;
+    const front = { host: reachable(hosts[0]!), port };
     const waits: [string, () => Promise<boolean>][] = [];
     if (haproxy === undefined) {
       // Who answers on a shared port is the kernel's choice, so ask until each backend has answered.
@@ -85,7 +99,11 @@ class Stack {
         const address = { socketPath: socketPath(name, this.#settings) };
         waits.push([name, async () => (await healthyInstance(address)) !== undefined]);
       }
-      waits.push(['HAProxy', async () => (await healthyInstance(front)) !== undefined]);
+      waits.push([
+        'HAProxy',
+        // It may want the PROXY protocol, even from us.
+        async () => (proxyProtocol ? accepts(front) : (await healthyInstance(front)) !== undefined),
+      ]);
     }
     for (const processorPort of Object.values(simulated)) {
       if (processorPort === undefined) continue;
@@ -121,7 +139,8 @@ class Stack {
     if (this.stopping) return;
     // What it was given could be used when the stack came up: then it is started until that is so again.
     if (status === MISCONFIGURED && !this.#isReady) {
-      console.error(lastWords.at(-1) ?? `soquete: ${name} cannot use its settings`);
+      const reason = lastWords.find(line => line.startsWith('soquete: ')) ?? lastWords[0];
+      console.error(reason ?? `soquete: ${name} cannot use its settings`);
       void this.stop(MISCONFIGURED);
       return;
     }
@@ -130,6 +149,13 @@ class Stack {
     if (!this.#isReady && this.#proxies.some(proxy => proxy.name === name)) {
       complain(`${name} ended ${how} before it was ready`);
       void this.stop(1);
+      return;
+    }
+    const ends = (this.#endsBeforeReady.get(name) ?? 0) + 1;
+    this.#endsBeforeReady.set(name, ends);
+    if (!this.#isReady && ends === ENDS_BEFORE_READY_MAX) {
+      complain(`${name} ended ${how}, ${ends} times before it was ready: it is not started again`);
+      void this.stop(MISCONFIGURED);
       return;
     }
     complain(`${name} ended ${how}; it starts again ${pauseMs === 0 ? 'at once' : `in ${pauseMs} ms`}`);
@@ -146,44 +172,6 @@ class Stack {
   }
 }
 
-async function findPortsFree({ port, statsPort, haproxy, simulated }: Settings): Promise<void> {
-  const wanted: [variable: string, host: string, port: number | undefined][] = [
-    ['PORT', '0.0.0.0', port],
-    ['STATS_PORT', '127.0.0.1', haproxy === undefined ? undefined : statsPort],
-    ['PROCESSOR_DEFAULT_PORT', '127.0.0.1', simulated.default],
-    ['PROCESSOR_FALLBACK_PORT', '127.0.0.1', simulated.fallback],
-  ];
-  const deadline = performance.now() + PORT_PATIENCE_MS;
-  await Promise.all(
-    wanted.map(async ([variable, host, wantedPort]) => {
-      if (wantedPort === undefined) return;
-      let problem = await portProblem(host, wantedPort);
-      while (problem !== undefined && performance.now() < deadline) {
-        await pause(POLL_MS * 5);
-        problem = await portProblem(host, wantedPort);
-      }
-      if (problem === undefined) return;
-      throw new UnusableSetting(
-        `port ${wantedPort} ${problem}: end what listens there, or choose another with ${variable}=`,
-      );
-    }),
-  );
-}
-
-/** Removes the sockets that a crash left behind, never one that still answers. */
-async function clearRunDirectory(settings: Settings): Promise<void> {
-  mkdirSync(settings.runDir, { recursive: true });
-  for (const name of BACKENDS) {
-    const path = socketPath(name, settings);
-    if (await accepts({ socketPath: path })) {
-      throw new UnusableSetting(
-        `${path} is served by another stack: end that one, or choose another folder with RUN_DIR=`,
-      );
-    }
-    rmSync(path, { force: true });
-  }
-}
-
 /** npm cannot tell its script that it was killed: the script sees that it has another parent. */
 function watchNpm(onGone: () => void): void {
   const parent = process.ppid;
@@ -191,28 +179,46 @@ function watchNpm(onGone: () => void): void {
   const timer = setInterval(() => {
     if (process.ppid === parent) return;
     clearInterval(timer);
-    onGone();
+    setTimeout(onGone, IS_IN_TERMINAL ? 0 : HANG_UP_MS);
   }, 200);
   timer.unref();
 }
 
-function sayReady({ port, statsPort, haproxy, proxy, simulated }: Settings, tookMs: number): void {
+/**
+ * Small limits of the system make small limits of ours: said once, so that nobody looks for them elsewhere.
+ */
+function warnOfLimits({ haproxy, limits }: Settings): void {
+  const { descriptors, maxconn, connections } = limits;
+  if (haproxy === undefined || maxconn > connections) return;
+  say(
+    `this user may open ${descriptors} files a process (ulimit -n), so at most ${maxconn} connections are served at once, and others wait; one address can take all of them`,
+  );
+}
+
+/** Where to reach what listens on an address. */
+const reachable = (host: string): string => (host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host);
+
+function sayReady(settings: Settings, tookMs: number): void {
+  const { hosts, port, statsPort, haproxy, proxy, simulated } = settings;
   const front = haproxy === undefined ? 'a shared port' : `HAProxy in ${proxy.toUpperCase()} mode`;
   const ports = Object.values(simulated).filter(processorPort => processorPort !== undefined);
   const processors = ports.length === 0 ? '' : `, simulated processors on ${ports.join(' and ')}`;
   const stats =
     haproxy === undefined || statsPort === undefined ? '' : `, statistics on http://127.0.0.1:${statsPort}`;
+  const host = reachable(hosts[0]!);
+  const url = `${host === '127.0.0.1' ? 'localhost' : inUrl(host)}:${port}`;
+  const open = hosts.some(each => each === '0.0.0.0' || each === '::') ? ', open to other machines' : '';
   say(
-    `ready on http://localhost:${port} in ${Math.round(tookMs)} ms (${front}, ${BACKENDS.length} backends${processors}${stats})`,
+    `ready on http://${url} in ${Math.round(tookMs)} ms (${front}${open}, ${BACKENDS.length} backends${processors}${stats})`,
   );
   const id = randomUUID();
   console.log(`
-  Watch it, and break it, in a browser: http://localhost:${port}
+  Watch it, and break it, in a browser: http://${url}
 
-  curl -i localhost:${port}/payments -d '{"correlationId":"${id}","amount":19.90}'
-  curl localhost:${port}/payments/${id}
-  curl localhost:${port}/payments-summary
-  curl localhost:${port}/health
+  curl -i ${url}/payments -d '{"correlationId":"${id}","amount":19.90}'
+  curl ${url}/payments/${id}
+  curl ${url}/payments-summary
+  curl ${url}/health
 `);
 }
 

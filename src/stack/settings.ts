@@ -1,10 +1,23 @@
 /** What the launcher takes from the environment: its own settings, and what each of its children is given. */
 import { accessSync, constants } from 'node:fs';
+import { isIP } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { environmentReader } from '../settings/environment.ts';
-import { oneOf, portNumber, someText } from '../settings/grammar.ts';
+import {
+  oneOf,
+  portNumber,
+  type SettingReader,
+  someText,
+  wholeNumber,
+  zeroOrOne,
+} from '../settings/grammar.ts';
+import { descriptorsMax } from './descriptors.ts';
 
 export interface Settings {
+  /** The addresses to listen on. */
+  readonly hosts: readonly string[];
+  /** Of these, one that may be missing on a machine: `localhost` by its other name. */
+  readonly optionalHost: string | undefined;
   readonly port: number;
   /** Where HAProxy shows its statistics; undefined for nowhere. */
   readonly statsPort: number | undefined;
@@ -15,6 +28,25 @@ export interface Settings {
   readonly haproxy: string | undefined;
   /** The ports of the processors to simulate, those left out that the environment names by URL. */
   readonly simulated: Readonly<Record<'default' | 'fallback', number | undefined>>;
+  readonly limits: Limits;
+  /** Networks of proxies in front of us, whose word on a client's address counts. */
+  readonly trustedProxies: readonly string[];
+  /** Their connections begin with the PROXY protocol. */
+  readonly proxyProtocol: boolean;
+}
+
+/** What HAProxy takes, altogether and from one address. */
+export interface Limits {
+  /** Connections at once, as the system's limit of descriptors allows; further ones wait in the kernel. */
+  readonly maxconn: number;
+  readonly descriptors: number;
+  readonly connections: number;
+  /** New ones in a second. */
+  readonly connectionRate: number;
+  /** In a second. */
+  readonly requestRate: number;
+  /** Networks that are not limited. */
+  readonly exempt: readonly string[];
 }
 
 /** Throws `UnusableSetting`. */
@@ -29,7 +61,11 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     default: read('PROCESSOR_DEFAULT_PORT', 8001, portNumber(1)),
     fallback: read('PROCESSOR_FALLBACK_PORT', 8002, portNumber(1)),
   };
+  const host = read('HOST', undefined, address);
+  const isLoopback = host === undefined || host === 'localhost';
   return {
+    hosts: [isLoopback ? '127.0.0.1' : host],
+    optionalHost: isLoopback ? '::1' : undefined,
     port: port ?? 9999,
     // A second stack on another port is not to stumble over the statistics of the first.
     statsPort: read('STATS_PORT', port === undefined ? 9998 : undefined, portNumber(1)),
@@ -40,7 +76,53 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
       default: env['PROCESSOR_DEFAULT_URL'] ? undefined : ports.default,
       fallback: env['PROCESSOR_FALLBACK_URL'] ? undefined : ports.fallback,
     },
+    limits: readLimits(read),
+    trustedProxies: read('TRUSTED_PROXIES', [], networks),
+    proxyProtocol: read('PROXY_PROTOCOL', false, zeroOrOne),
   };
+}
+
+/** Idle connections take 3 KiB each of HAProxy's memory; those that send 32 KiB and more, while they do. */
+const MAXCONN = 16_384;
+/** What HAProxy opens beside its connections, with room to spare. */
+const OWN_DESCRIPTORS = 48;
+
+function readLimits(read: ReturnType<typeof environmentReader>): Limits {
+  const descriptors = descriptorsMax();
+  // A connection has two: its client's and its backend's.
+  const maxconn = Math.max(16, Math.min(MAXCONN, Math.floor((descriptors - OWN_DESCRIPTORS) / 2)));
+  const count = wholeNumber(1, 1_000_000, 'connections');
+  return {
+    maxconn,
+    descriptors,
+    connections: read('LIMIT_CONNECTIONS', 1024, count),
+    connectionRate: read('LIMIT_CONNECTION_RATE', 2_000, wholeNumber(1, 1_000_000, 'connections a second')),
+    requestRate: read('LIMIT_REQUEST_RATE', 20_000, wholeNumber(1, 10_000_000, 'requests a second')),
+    exempt: read('LIMIT_EXEMPT', ['127.0.0.1', '::1'], networks),
+  };
+}
+
+const address: SettingReader<string> = {
+  takes: 'an address such as 127.0.0.1, 0.0.0.0 or ::, or localhost',
+  read(text) {
+    const plain = text.replace(/^\[(.*)\]$/, '$1');
+    return isIP(plain) !== 0 || plain === 'localhost' ? plain : undefined;
+  },
+};
+
+const networks: SettingReader<readonly string[]> = {
+  takes: 'addresses and networks such as 10.0.0.0/8, with commas between them',
+  read(text) {
+    const each = text.split(/[\s,]+/).filter(part => part !== '');
+    return each.length > 0 && each.every(isNetwork) ? each : undefined;
+  },
+};
+
+function isNetwork(text: string): boolean {
+  const [ip = '', bits, ...more] = text.split('/');
+  const version = isIP(ip);
+  if (version === 0 || more.length > 0) return false;
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128));
 }
 
 /** An ordinary user's PATH on Debian lacks the folders where servers are installed. */

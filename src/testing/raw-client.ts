@@ -5,6 +5,8 @@ export interface Sending {
   readonly ends?: boolean;
   /** A request that is answered without a body: sent first, and the pieces once it is answered. */
   readonly behind?: string;
+  /** What the output matches when it is whole, of a connection that stays open. */
+  readonly until?: RegExp;
 }
 
 /**
@@ -14,7 +16,7 @@ export interface Sending {
 export function send(
   where: number | string,
   pieces: readonly (string | Uint8Array)[],
-  { ends = false, behind }: Sending = {},
+  { ends = false, behind, until }: Sending = {},
 ): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = typeof where === 'number' ? connect(where, '127.0.0.1') : connect(where);
@@ -29,12 +31,17 @@ export function send(
     else socket.write(behind, 'latin1');
     socket.setEncoding('latin1').on('data', text => {
       answer += text;
+      if (until?.test(answer)) socket.destroy();
       if (!isWaiting || !answer.endsWith('\r\n\r\n')) return;
       isWaiting = false;
       sendPieces();
     });
     socket.once('close', () => resolve(answer));
-    socket.once('error', reject);
-    socket.setTimeout(5_000, () => socket.destroy(new Error(`no end of the answer: ${answer}`)));
+    // One that refuses what it reads does not wait for the rest.
+    socket.once('error', error => (answer === '' ? reject(error) : resolve(answer)));
+    socket.setTimeout(5_000, () => {
+      reject(new Error(`no end of the answer: ${answer}`));
+      socket.destroy();
+    });
   });
 }
