@@ -112,6 +112,9 @@ Ends with 0 when they agree, 1 when they do not, 2 when someone could not be ask
     const sums = await auditSums(sources, window);
     console.log(sumsTable(sums));
     let agree = sums.agree;
+    const held = [...((await sources.held()) ?? [])].filter(([, count]) => count > 0);
+    for (const [reason, count] of held)
+      console.log(`${count} held (${reason}): not settled, and not in soquete's sums.`);
     if (!agree || values.ids) {
       const payments = await auditPayments(sources, window);
       console.log(payments === undefined ? NO_LISTS : paymentsReport(payments, sums.lines));

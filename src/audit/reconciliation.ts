@@ -55,7 +55,9 @@ export function compareSums(
 /** A payment as soquete's `GET /payments/{id}` shows it. */
 export interface Booked {
   readonly cents: bigint;
-  readonly status: 'queued' | 'settled';
+  readonly status: 'queued' | 'settled' | 'held' | 'closed';
+  /** Why it is held or was closed. */
+  readonly reason?: string;
   readonly processor: Processor | null;
   readonly requestedAtMs: number | null;
   readonly attempts: number;
@@ -69,7 +71,16 @@ export interface Evidence {
 }
 
 /** What can be wrong with a payment, worst first. */
-export const VERDICTS = ['twice', 'lost', 'unknown', 'absent', 'amount', 'instant', 'queued'] as const;
+export const VERDICTS = [
+  'twice',
+  'lost',
+  'unknown',
+  'absent',
+  'amount',
+  'closed',
+  'instant',
+  'queued',
+] as const;
 export type Discrepancy = (typeof VERDICTS)[number];
 
 export const MEANING: Readonly<Record<Discrepancy, string>> = {
@@ -78,6 +89,7 @@ export const MEANING: Readonly<Record<Discrepancy, string>> = {
   unknown: 'recorded by a processor, unknown to soquete',
   absent: 'was sent, but no one knows of it',
   amount: 'the amounts differ',
+  closed: 'closed by an operator, but recorded by a processor',
   instant: 'the values of requestedAt differ',
   queued: 'recorded by a processor, not yet booked by soquete',
 };
@@ -91,7 +103,9 @@ export function discrepancyOf({ ours, theirs }: Evidence): Discrepancy | undefin
   if (theirs.default !== undefined && theirs.fallback !== undefined) return 'twice';
   if (ours === undefined) return recorded === undefined ? 'absent' : 'unknown';
   if (ours.status !== 'settled' || ours.processor === null) {
-    return recorded === undefined ? undefined : 'queued';
+    if (recorded === undefined) return undefined;
+    if (ours.status === 'closed') return 'closed';
+    return recorded.cents === ours.cents ? 'queued' : 'amount';
   }
   const record = theirs[ours.processor];
   if (record === undefined) return 'lost';
@@ -113,11 +127,12 @@ export function describe({ ours, theirs }: Evidence): string {
 
 function describeOurs(ours: Booked | undefined): string {
   if (ours === undefined) return 'nothing';
-  const { cents, status, processor, requestedAtMs, attempts } = ours;
+  const { cents, status, processor, requestedAtMs, attempts, reason } = ours;
+  const why = reason === undefined ? '' : ` (${reason})`;
   const where =
     processor === null ? '' : status === 'settled' ? ` on ${processor}` : `, sent to ${processor}`;
   const when = requestedAtMs === null ? '' : ` at ${instant(requestedAtMs)}`;
-  return `${signedDecimal(cents)} ${status}${where}${when}, ${attempts} attempt${attempts === 1 ? '' : 's'}`;
+  return `${signedDecimal(cents)} ${status}${why}${where}${when}, ${attempts} attempt${attempts === 1 ? '' : 's'}`;
 }
 
 const instant = (ms: number): string => new Date(ms).toISOString();

@@ -42,6 +42,8 @@ export const QUESTIONS_MAX = 64;
 const PAGE_ROWS = 2000;
 const TIMEOUT_MS = 15_000;
 
+const STATUSES = ['settled', 'queued', 'held', 'closed'] as const;
+
 export class Sources {
   readonly #addresses: Addresses;
   readonly #ours: Pool;
@@ -86,6 +88,16 @@ export class Sources {
     return { default: sums.default, fallback: sums.fallback };
   }
 
+  /**
+   * How many payments soquete holds, by reason; undefined where its metrics are not open to this client.
+   */
+  async held(): Promise<ReadonlyMap<string, number> | undefined> {
+    const { status, text } = await this.#askOurs('/metrics');
+    if (status !== 200) return undefined;
+    const found = text.matchAll(/^soquete_payments_held\{reason="([^"]+)"\} (\d+)$/gm);
+    return new Map([...found].map(([, reason, count]) => [reason!, Number(count)]));
+  }
+
   /** One payment as soquete shows it. */
   async booked(correlationId: string): Promise<Booked | undefined> {
     const path = `/payments/${correlationId}`;
@@ -98,7 +110,8 @@ export class Sources {
     }
     return {
       cents,
-      status: value['status'] === 'settled' ? 'settled' : 'queued',
+      status: STATUSES.find(status => status === value['status']) ?? 'queued',
+      ...(typeof value['reason'] === 'string' ? { reason: value['reason'] } : {}),
       processor: PROCESSORS.find(processor => processor === value['processor']) ?? null,
       requestedAtMs: typeof value['requestedAt'] === 'string' ? utcMs(value['requestedAt']) : null,
       attempts: Number(value['attempts']),

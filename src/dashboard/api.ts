@@ -1,5 +1,5 @@
 /** The JSON between a backend and the dashboard's page. Times are wall-clock ms, 0 for none. */
-import type { Processor } from '../domain/payment.ts';
+import type { HoldReason, Processor } from '../domain/payment.ts';
 import type { ProcessorFigures, QueueFigures, ReconciledBooks, Sample } from '../telemetry/snapshot.ts';
 
 export interface DashboardView {
@@ -12,6 +12,8 @@ export interface DashboardView {
   readonly processors: readonly ProcessorState[];
   /** Undefined where no admin token is given; null before the first comparison. */
   readonly books?: ReconciledBooks | null;
+  /** How many payments are held, by reason; those of no reason are left out. */
+  readonly held: Readonly<Record<string, number>>;
   readonly latest: readonly PaymentLine[];
   readonly samples: readonly Sample[];
   /** Whether the processors can be broken from here. */
@@ -67,25 +69,27 @@ export interface ProcessorState {
 export interface PaymentLine {
   readonly correlationId: string;
   readonly cents: number;
-  readonly state: 'waiting' | 'sent' | 'pinned' | 'settled';
+  readonly state: 'waiting' | 'sent' | 'pinned' | 'settled' | 'closed';
   readonly processor: Processor | null;
   readonly acceptedAtMs: number;
   readonly settledAtMs: number;
   readonly attempts: number;
   readonly owner: string;
+  /** Why it is held; null: it is not. */
+  readonly held: HoldReason | null;
 }
 
 /** The story of one payment, oldest event first. */
 export interface PaymentTimeline {
   readonly payment: PaymentLine;
   readonly events: readonly TimelineEvent[];
-  /** What the payment waits for; null when it is settled. */
+  /** What the payment waits for; null when it is settled or closed. */
   readonly waits: { readonly why: string; readonly untilMs: number } | null;
 }
 
 export interface TimelineEvent {
   readonly atMs: number;
-  readonly kind: 'accepted' | 'attempt' | 'sent' | 'settled';
+  readonly kind: 'accepted' | 'attempt' | 'sent' | 'settled' | 'act';
   readonly processor: Processor | null;
   /** The outcome of an attempt, in words. */
   readonly outcome: string | null;

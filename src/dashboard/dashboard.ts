@@ -1,6 +1,6 @@
 /** The backend's part of the dashboard: the view of all instances, one payment's timeline, the controls. */
 import { readFile } from 'node:fs/promises';
-import { idBytes, PROCESSORS, type Processor } from '../domain/payment.ts';
+import { HOLD_REASONS, idBytes, PROCESSORS, type Processor } from '../domain/payment.ts';
 import type { Page, PageRequest } from '../http/page.ts';
 import type { NoAdminAnswer } from '../processor-simulator/admin-client.ts';
 import { openAdmin } from '../telemetry/processor-admin.ts';
@@ -27,6 +27,7 @@ export async function showViews(
 ): Promise<Readonly<Record<'all' | 'recent', Page>>> {
   // A store that cannot be read is shown as such: the rest of the view does not need it.
   const latest = await observed.latest(LATEST).catch(() => []);
+  const counts = await observed.held().catch(() => []);
   const seen = observed.instances();
   const shared = observed.shared();
   const nowMs = observed.nowMs();
@@ -39,6 +40,9 @@ export async function showViews(
     instances: seen.map(instance => instanceState(instance, shared.checker, nowMs)),
     processors: PROCESSORS.map((_, index) => processorState(observed, seen, index)),
     ...(observed.audited ? { books: books ?? null } : {}),
+    held: Object.fromEntries(
+      counts.flatMap((count, place) => (count > 0 ? [[HOLD_REASONS[place]!, count]] : [])),
+    ),
     latest: latest.map(paymentLine),
     controls: observed.controls !== undefined,
   };

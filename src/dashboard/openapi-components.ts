@@ -57,7 +57,7 @@ export const COMPONENTS = {
       properties: {
         correlationId: { type: 'string', format: 'uuid' },
         amount: { type: 'number' },
-        status: { type: 'string', enum: ['queued', 'settled'] },
+        status: { type: 'string', enum: ['queued', 'settled', 'held', 'closed'] },
         processor: { type: ['string', 'null'], enum: ['default', 'fallback', null] },
         requestedAt: {
           type: ['string', 'null'],
@@ -66,6 +66,11 @@ export const COMPONENTS = {
         },
         acceptedAt: { type: 'string', format: 'date-time' },
         attempts: { type: 'integer', minimum: 0 },
+        reason: {
+          type: 'string',
+          description:
+            'Of a held payment: refused, amount-differs or url-changed. Of a closed one: what the operator wrote.',
+        },
       },
     },
     Total: {

@@ -45,6 +45,7 @@ let server: Server;
 
 before(async () => {
   const observed = {
+    held: async () => [0, 0, 0, 0],
     instances: () => [],
     shared: () => ({ health: [], checker: '' }),
     readiness: () => payments.readiness(),

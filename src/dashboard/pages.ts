@@ -30,7 +30,11 @@ export function createPages(observed: DashboardSource): Pages {
     ),
     '/metrics': sharedPage(async () => {
       const { renderMetrics, CONTENT_TYPE } = await import('../telemetry/prometheus.ts');
-      const body = await renderMetrics(observed.instances(), observed.shared());
+      const body = await renderMetrics(
+        observed.instances(),
+        observed.shared(),
+        await observed.held().catch(() => undefined),
+      );
       return { status: 200, contentType: CONTENT_TYPE, body };
     }, nowMs),
   };

@@ -28,10 +28,13 @@ function history(payment: Partial<InspectedPayment>, attempts: InspectedAttempt[
       settledAtMs: 0,
       attempts: 0,
       tries: 0,
+      held: 0,
+      retryAtMs: 0,
       owner: 'backend-1',
       ...payment,
     },
     attempts,
+    acts: [],
   };
 }
 

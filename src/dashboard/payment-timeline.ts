@@ -4,7 +4,16 @@
  */
 
 import { OUTCOMES, type Outcome } from '../domain/outcome.ts';
-import { DEFAULT, PINNED, PROCESSORS, SENT, SETTLED } from '../domain/payment.ts';
+import {
+  DEFAULT,
+  HOLD_REASONS,
+  type HoldReason,
+  isOver,
+  PINNED,
+  PROCESSORS,
+  SENT,
+  SETTLED,
+} from '../domain/payment.ts';
 import type { History, InspectedPayment } from '../storage/inspection.ts';
 import type { ProcessorFigures } from '../telemetry/snapshot.ts';
 import type { PaymentLine, PaymentTimeline, PolicyView, TimelineEvent } from './api.ts';
@@ -24,7 +33,7 @@ const MEANING: Readonly<Record<Outcome, string>> = {
   garbage: 'no readable answer: outcome unknown',
 };
 
-const STATES = ['waiting', 'sent', 'pinned', 'settled'] as const;
+const STATES = ['waiting', 'sent', 'pinned', 'settled', 'closed'] as const;
 
 /** One line of a list of payments. */
 export const paymentLine = (payment: InspectedPayment): PaymentLine => ({
@@ -36,11 +45,12 @@ export const paymentLine = (payment: InspectedPayment): PaymentLine => ({
   settledAtMs: payment.settledAtMs,
   attempts: payment.attempts,
   owner: payment.owner,
+  held: HOLD_REASONS[payment.held] || null,
 });
 
 /** `circuits`: of the instance that owns the payment, by processor; undefined when they are unknown. */
 export function timelineOf(
-  { payment, attempts }: History,
+  { payment, attempts, acts }: History,
   circuits: readonly [ProcessorFigures, ProcessorFigures] | undefined,
   policy: PolicyView,
 ): PaymentTimeline {
@@ -65,9 +75,23 @@ export function timelineOf(
       text: `attempt ${number} on ${PROCESSORS[processor]}: ${MEANING[name]}`,
     });
   }
+  for (const { kind, atMs, who, text } of acts) {
+    const none = { processor: null, outcome: null, durationMs: null };
+    events.push({ atMs, kind: 'act', ...none, text: `${ACTED[kind]} by ${who}: ${text}` });
+  }
+  events.sort((one, other) => one.atMs - other.atMs);
   events.push(...present(payment));
   return { payment: paymentLine(payment), events, waits: waits(payment, attempts, circuits, policy) };
 }
+
+const ACTED = { retry: 'tried again', settle: 'settled by hand', close: 'closed' } as const;
+
+/** Why a held payment waits. */
+const HELD: Readonly<Record<HoldReason, string>> = {
+  refused: 'both processors refuse it, so it is held; it is tried again ever more seldom',
+  'amount-differs': 'its processor has it with another amount, so it is held until an operator settles that',
+  'url-changed': 'it may be processed under a URL that its processor had before, so it is held and not sent',
+};
 
 function present(payment: InspectedPayment): TimelineEvent[] {
   const { state, processor, requestedAtMs, settledAtMs, attempts } = payment;
@@ -105,7 +129,12 @@ function waits(
   policy: PolicyView,
 ): PaymentTimeline['waits'] {
   const { state, processor = DEFAULT, tries, acceptedAtMs, requestedAtMs } = payment;
-  if (state === SETTLED) return null;
+  if (isOver(state)) return null;
+  const why = HOLD_REASONS[payment.held];
+  if (why && state !== SENT) {
+    const untilMs = Number.isFinite(payment.retryAtMs) ? payment.retryAtMs : 0;
+    return { why: HELD[why], untilMs };
+  }
   const name = PROCESSORS[processor];
   if (state === SENT) {
     const untilMs = requestedAtMs + policy.attemptTimeoutMs;

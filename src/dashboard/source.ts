@@ -4,7 +4,7 @@ import type { Clock } from '../domain/clock.ts';
 import type { Readiness } from '../payments/api.ts';
 import type { Instance } from '../payments/instance.ts';
 import type { Config } from '../settings/backend.ts';
-import type { History, InspectedPayment, Inspection } from '../storage/inspection.ts';
+import type { HeldCounts, History, InspectedPayment, Inspection } from '../storage/inspection.ts';
 import { promised } from '../storage/ports.ts';
 import type { InstanceSeen, Sample, SharedHealth } from '../telemetry/snapshot.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
@@ -22,6 +22,8 @@ export interface DashboardSource {
   latest(limit: number): Promise<InspectedPayment[]>;
   /** One payment's history. Throws `Unavailable`. */
   history(id: Uint8Array): Promise<History | undefined>;
+  /** How many payments are held, by place in `HOLD_REASONS`. Throws `Unavailable`. */
+  held(): Promise<HeldCounts>;
   readonly door: DashboardView['door'];
   readonly policy: PolicyView;
   readonly processorUrls: readonly [string, string];
@@ -51,6 +53,7 @@ export function sourceOf({ clock, instance, telemetry, inspection, config }: Sou
     samples: sinceMs => telemetry.timeline.since(sinceMs),
     latest: limit => promised(reply => inspection.latest(limit, reply)),
     history: id => promised(reply => inspection.history(id, reply)),
+    held: () => promised(reply => inspection.heldCounts(reply)),
     door: listen.is === 'unix' ? 'HAProxy' : 'shared port',
     policy: policyOf(config),
     processorUrls: urls,

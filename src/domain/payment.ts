@@ -25,7 +25,29 @@ export const SENT = 1;
 /** Sent once with an unknown outcome: only the same processor may resolve it. */
 export const PINNED = 2;
 export const SETTLED = 3;
-export type State = typeof WAITING | typeof SENT | typeof PINNED | typeof SETTLED;
+/** An operator closed it: it is settled nowhere, and never will be. */
+export const CLOSED = 4;
+export type State = typeof WAITING | typeof SENT | typeof PINNED | typeof SETTLED | typeof CLOSED;
+
+/** Nothing is left to be done for it. */
+export const isOver = (state: number): boolean => state >= SETTLED;
+
+/**
+ * Why an unsettled payment is held: out of the way of all others, tried ever more seldom or not at all, and
+ * shown to an operator. It is beside the state, as a pin is never lifted by a hold. The order is stored, so
+ * new ones go to the end; the first stands for none.
+ */
+export const HOLD_REASONS = ['', 'refused', 'amount-differs', 'url-changed'] as const;
+export type HoldReason = Exclude<(typeof HOLD_REASONS)[number], ''>;
+/** A place in `HOLD_REASONS`. */
+export const NOT_HELD = 0;
+/** Both processors refused it in a whole round. */
+export const HELD_REFUSED = 1;
+/** Its processor has it with another amount. */
+export const HELD_AMOUNT = 2;
+/** It is pinned to a processor whose URL is another one by now. */
+export const HELD_URL = 3;
+export type Hold = typeof NOT_HELD | typeof HELD_REFUSED | typeof HELD_AMOUNT | typeof HELD_URL;
 
 /** One payment as the store knows it. Times are wall-clock milliseconds since 1970; 0 stands for none. */
 export interface StoredPayment {
@@ -49,6 +71,11 @@ export interface StoredPayment {
   /** Attempts on default in the present round of up to `DEFAULT_ATTEMPTS`. */
   readonly tries: number;
   readonly settledAtMs: number;
+  readonly held: Hold;
+  /** When a held one is tried again; Infinity: never by itself, 0: it is not held. */
+  readonly retryAtMs: number;
+  /** Why it was closed, in the operator's words; '' unless it was. */
+  readonly reason: string;
 }
 
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));

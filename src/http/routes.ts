@@ -294,9 +294,10 @@ function summaryJson(summary: Summary): string {
 function paymentJson(payment: PaymentView): string {
   const requestedAt = payment.requestedAtMs === null ? 'null' : `"${formatInstant(payment.requestedAtMs)}"`;
   const processor = payment.processor === null ? 'null' : `"${payment.processor}"`;
+  const reason = payment.reason === null ? '' : `,"reason":${JSON.stringify(payment.reason)}`;
   return (
     `{"correlationId":"${payment.correlationId}","amount":${decimal(payment.cents)},` +
     `"status":"${payment.status}","processor":${processor},"requestedAt":${requestedAt},` +
-    `"acceptedAt":"${formatInstant(payment.acceptedAtMs)}","attempts":${payment.attempts}}`
+    `"acceptedAt":"${formatInstant(payment.acceptedAtMs)}","attempts":${payment.attempts}${reason}}`
   );
 }

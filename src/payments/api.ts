@@ -19,7 +19,9 @@ export type Kept = boolean | ((place: number) => Acceptance);
 export interface PaymentView {
   readonly correlationId: string;
   readonly cents: Cents;
-  readonly status: 'queued' | 'settled';
+  readonly status: 'queued' | 'settled' | 'held' | 'closed';
+  /** Why it is held or was closed; null otherwise. */
+  readonly reason: string | null;
   readonly processor: Processor | null;
   /** Wall-clock milliseconds, or null before the first attempt. */
   readonly requestedAtMs: number | null;

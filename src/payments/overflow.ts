@@ -153,6 +153,7 @@ export class Overflow {
     pool.processor[slot] = payment.processor ?? DEFAULT;
     pool.attempts[slot] = payment.attempts;
     pool.tries[slot] = payment.tries;
+    pool.held[slot] = payment.held;
     this.#overflow[slot] = 0;
     ready.enter(slot, payment.seq <= this.#adoptedTo);
     return true;

@@ -10,6 +10,7 @@ import assert from 'node:assert/strict';
 import { FixedStack } from 'mnemonist';
 import {
   idText,
+  NOT_HELD,
   PINNED,
   type ProcessorIndex,
   SETTLED,
@@ -42,6 +43,8 @@ export class PaymentPool {
   readonly processor: Uint8Array;
   readonly attempts: Uint32Array;
   readonly tries: Uint16Array;
+  /** Why it is held: a place in `HOLD_REASONS`. */
+  readonly held: Uint8Array;
   /** Attempts in a row that failed, for the pauses. */
   readonly failures: Uint16Array;
   /**
@@ -73,6 +76,7 @@ export class PaymentPool {
     this.processor = new Uint8Array(capacity);
     this.attempts = new Uint32Array(capacity);
     this.tries = new Uint16Array(capacity);
+    this.held = new Uint8Array(capacity);
     this.failures = new Uint16Array(capacity);
     this.storing = new Uint8Array(capacity);
     this.version = new Uint32Array(capacity);
@@ -106,6 +110,7 @@ export class PaymentPool {
     this.processor[slot] = 0;
     this.attempts[slot] = 0;
     this.tries[slot] = 0;
+    this.held[slot] = NOT_HELD;
     this.failures[slot] = 0;
     this.storing[slot] = 0;
     this.traces.forget(slot);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Cents } from '../domain/money.ts';
-import { FALLBACK, SETTLED, writeIdBytes } from '../domain/payment.ts';
+import { CLOSED, FALLBACK, HELD_AMOUNT, SETTLED, writeIdBytes } from '../domain/payment.ts';
 import { Unavailable } from '../domain/unavailable.ts';
 import { WALL_START_MS } from '../simulation/event-loop.ts';
 import { MemoryState, untouched } from '../storage/memory/state.ts';
@@ -44,7 +44,7 @@ async function queryStand(options: StandOptions = {}): Promise<QueryStand> {
   });
 }
 
-const UNTRIED = { processor: null, requestedAtMs: null, attempts: 0 };
+const UNTRIED = { processor: null, requestedAtMs: null, attempts: 0, reason: null };
 
 const refuseWrites = (call: string): StoreFault | undefined =>
   call === 'write' ? new StoreFault('busy', 'not now') : undefined;
@@ -94,7 +94,21 @@ test('a payment that another instance has tried is shown as the store has it', a
     requestedAtMs: 1_783_684_800_500,
     acceptedAtMs: 1_783_684_800_000,
     attempts: 6,
+    reason: null,
   });
+});
+
+test('a payment that is held or was closed says why', async () => {
+  const state = new MemoryState();
+  const stand = await queryStand({ state });
+  const payment = { ...untouched, owner: 'backend-2', cents: 1990 as Cents, acceptedAtMs: 1_783_684_800_000 };
+  state.put({ ...payment, id: bytes(1), held: HELD_AMOUNT });
+  state.put({ ...payment, id: bytes(2), state: CLOSED, reason: 'paid in cash' });
+  const shown = [await stand.find(1), await stand.find(2)].map(view => [view!.status, view!.reason]);
+  assert.deepEqual(shown, [
+    ['held', 'amount-differs'],
+    ['closed', 'paid in cash'],
+  ]);
 });
 
 test('a payment of this instance is shown as it is here, whatever the store knows of it', async () => {
@@ -121,6 +135,7 @@ test('a payment of this instance is shown as it is here, whatever the store know
     processor: 'default',
     requestedAtMs,
     attempts: 1,
+    reason: null,
   });
 });
 

@@ -1,6 +1,17 @@
 /** Questions about payments: from what is at work in this instance, and in the store. */
 import type { Cents } from '../domain/money.ts';
-import { idText, idWords, PROCESSORS, SETTLED, type StoredPayment, type Summary } from '../domain/payment.ts';
+import {
+  CLOSED,
+  HOLD_REASONS,
+  idText,
+  idWords,
+  isOver,
+  NOT_HELD,
+  PROCESSORS,
+  SETTLED,
+  type StoredPayment,
+  type Summary,
+} from '../domain/payment.ts';
 import { promised, type Store } from '../storage/ports.ts';
 import type { PaymentView } from './api.ts';
 import { NONE, type PaymentPool } from './payment-pool.ts';
@@ -20,7 +31,8 @@ export async function findPayment(
   // settled it.
   const stored = await promised<StoredPayment | undefined>(reply => store.find(id, reply));
   const slot = pool.find(words);
-  if (stored?.state !== SETTLED && slot !== NONE && !isSettled(pool, slot)) return viewOfSlot(pool, slot);
+  const isDone = stored !== undefined && isOver(stored.state);
+  if (!isDone && slot !== NONE && !isSettled(pool, slot)) return viewOfSlot(pool, slot);
   return stored && viewOfStored(stored);
 }
 
@@ -49,7 +61,8 @@ function viewOfSlot(pool: PaymentPool, slot: number): PaymentView {
   return {
     correlationId: pool.textOf(slot),
     cents: pool.cents[slot]! as Cents,
-    status: 'queued',
+    status: pool.held[slot] === NOT_HELD ? 'queued' : 'held',
+    reason: HOLD_REASONS[pool.held[slot]!] || null,
     processor: tried ? PROCESSORS[pool.processorOf(slot)] : null,
     requestedAtMs: tried ? pool.requestedAtMs[slot]! : null,
     acceptedAtMs: pool.acceptedAtMs[slot]!,
@@ -57,12 +70,19 @@ function viewOfSlot(pool: PaymentPool, slot: number): PaymentView {
   };
 }
 
+function statusOf({ state, held }: StoredPayment): PaymentView['status'] {
+  if (state === CLOSED) return 'closed';
+  if (state === SETTLED) return 'settled';
+  return held === NOT_HELD ? 'queued' : 'held';
+}
+
 function viewOfStored(stored: StoredPayment): PaymentView {
   const { processor, requestedAtMs } = stored;
   return {
     correlationId: idText(stored.id),
     cents: stored.cents,
-    status: stored.state === SETTLED ? 'settled' : 'queued',
+    status: statusOf(stored),
+    reason: (stored.state === CLOSED ? stored.reason : HOLD_REASONS[stored.held]) || null,
     processor: processor === undefined ? null : PROCESSORS[processor],
     requestedAtMs: requestedAtMs > 0 ? requestedAtMs : null,
     acceptedAtMs: stored.acceptedAtMs,

@@ -11,7 +11,7 @@
  */
 import assert from 'node:assert/strict';
 import { FixedDeque, Heap } from 'mnemonist';
-import { PINNED, type ProcessorIndex, WAITING } from '../domain/payment.ts';
+import { PINNED, type ProcessorIndex, type State, WAITING } from '../domain/payment.ts';
 import { destination, type Permits, type Policy } from '../domain/settlement.ts';
 import { NONE, type PaymentPool, RETIRED } from './payment-pool.ts';
 
@@ -22,7 +22,7 @@ export class ReadyQueue {
   readonly #exhausted: FixedDeque<number>;
   readonly #tried: Heap<number>;
   readonly #fresh: FixedDeque<number>;
-  readonly #progress = { state: 0 as 0 | 1 | 2 | 3, processor: 0 as ProcessorIndex, tries: 0 };
+  readonly #progress = { state: WAITING as State, processor: 0 as ProcessorIndex, tries: 0 };
 
   constructor(pool: PaymentPool, policy: Policy) {
     this.#pool = pool;

@@ -19,6 +19,7 @@ import {
   Batch,
   CENTS,
   COLUMNS,
+  HELD,
   ID,
   INSERT,
   KIND,
@@ -26,6 +27,7 @@ import {
   NEXT,
   ORIGIN,
   PROCESSOR,
+  PUT_ON_HOLD,
   REQUESTED_AT,
   SEQ,
   SETTLE,
@@ -155,6 +157,16 @@ export class StoreWriter {
     rows[start + ACCEPTED_AT] = endedAtMs;
   }
 
+  /** The payment is held, as it stands in the pool now. `retryAtMs`: wall clock, or Infinity. */
+  hold(slot: number, retryAtMs: number): void {
+    const start = this.#row(PUT_ON_HOLD, slot);
+    const { rows } = this.#page.batch;
+    this.#fill(start, slot);
+    rows[start + NEXT] = this.#pool.state[slot]!;
+    rows[start + STATE] = 0;
+    rows[start + SETTLED_AT] = retryAtMs === Infinity ? Infinity : Math.round(retryAtMs);
+  }
+
   /** Whether the store takes new payments, as far as is known. */
   get isAccepting(): boolean {
     return !this.#isRefused;
@@ -216,6 +228,7 @@ export class StoreWriter {
     rows[start + REQUESTED_AT] = pool.requestedAtMs[slot]!;
     rows[start + ATTEMPTS] = pool.attempts[slot]!;
     rows[start + TRIES] = pool.tries[slot]!;
+    rows[start + HELD] = pool.held[slot]!;
   }
 
   /** For the first time. */

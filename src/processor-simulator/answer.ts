@@ -36,7 +36,7 @@ export const message = (status: number, text: string, retryAfterSeconds = 0): Pr
 
 const undelivered = (delivery: Delivery): ProcessorAnswer => Object.freeze({ ...answer(0), delivery });
 
-export const CLOSED = undelivered('closed');
+export const HUNG_UP = undelivered('closed');
 export const RESET = undelivered('reset');
 export const GARBAGE = undelivered('garbage');
 export const NEVER = undelivered('never');

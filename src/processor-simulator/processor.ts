@@ -120,11 +120,11 @@ export class SimulatedProcessor {
         this.#work(slowMs, reply, settle);
         break;
       case 'answerLost':
-        instead(says.CLOSED, settle);
+        instead(says.HUNG_UP, settle);
         break;
       case 'lateRecord':
         this.#clock.after(this.#faults.lateMs, settle);
-        reply(says.CLOSED);
+        reply(says.HUNG_UP);
         break;
       case 'hang':
         reply(says.NEVER);
@@ -202,7 +202,7 @@ export class SimulatedProcessor {
   lookUp(id: ArrayLike<number>, reply: AnswerCallback): void {
     const kept = Int32Array.from(id);
     const entered = this.#slots.enter(() => {
-      const said = this.#meets('lookupLost') ? says.CLOSED : this.#found(kept);
+      const said = this.#meets('lookupLost') ? says.HUNG_UP : this.#found(kept);
       this.#slots.leave();
       reply(said);
     });
@@ -227,7 +227,7 @@ export class SimulatedProcessor {
   }
 
   #healthAnswer(): ProcessorAnswer {
-    if (this.#meets('healthLost')) return says.CLOSED;
+    if (this.#meets('healthLost')) return says.HUNG_UP;
     const failing = this.#meets('healthLies') ? !this.failing : this.failing;
     return answer(200, JSON.stringify({ failing, minResponseTime: this.delayMs }));
   }

@@ -2,11 +2,13 @@
  * The index of the embedded engine in the world: the real one over an SQLite in memory, which all backends
  * share as they share a file, and which loses what it had not synced when the power goes.
  */
+
+import { HOLD_REASONS } from '../domain/payment.ts';
 import type { IndexClient } from '../storage/embedded/index/index-client.ts';
 import { type IndexOpened, LogIndex, PaymentLookUp } from '../storage/embedded/index/log-index.ts';
 import { copyOfMemoryIndex, indexFaultOf, openMemoryIndex } from '../storage/embedded/index/schema.ts';
 import type { LogFiles } from '../storage/embedded/shared-log/log-files.ts';
-import type { History, InspectedPayment } from '../storage/inspection.ts';
+import type { HeldCounts, History, InspectedPayment } from '../storage/inspection.ts';
 import { type Reply, StoreFault } from '../storage/ports.ts';
 import type { Dice } from './dice.ts';
 
@@ -80,6 +82,11 @@ export class SimulatedIndex implements IndexClient {
     return this.#lookUp.find(id);
   }
 
+  closedBecause(id: Uint8Array): string {
+    if (this.#isGone) throw new StoreFault('lost', 'the disk of the index was taken out');
+    return this.#lookUp.closedBecause(id);
+  }
+
   summary(fromMs: number, toMs: number, reply: Reply<ReturnType<LogIndex['summary']>>): void {
     this.#call(reply, index => index.summary(fromMs, toMs));
   }
@@ -91,6 +98,23 @@ export class SimulatedIndex implements IndexClient {
     reply: Reply<ReturnType<LogIndex['unsettled']>>,
   ): void {
     this.#call(reply, index => index.unsettled(origins, afterSeq, limit));
+  }
+
+  held(
+    origins: readonly number[],
+    dueMs: number,
+    limit: number,
+    reply: Reply<ReturnType<LogIndex['held']>>,
+  ): void {
+    this.#call(reply, index => index.held(origins, dueMs, limit));
+  }
+
+  heldCounts(reply: Reply<HeldCounts>): void {
+    reply(HOLD_REASONS.map(() => 0));
+  }
+
+  inspectHeld(_limit: number, reply: Reply<InspectedPayment[]>): void {
+    reply([]);
   }
 
   latest(_limit: number, reply: Reply<InspectedPayment[]>): void {

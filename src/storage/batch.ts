@@ -11,6 +11,8 @@ export const MARK = 1;
 export const SETTLE = 2;
 /** Record how an attempt ended that did not settle the payment, and the state that this leaves it in. */
 export const ATTEMPT = 3;
+/** Record that an unsettled payment is held, and when it is to be tried again. */
+export const PUT_ON_HOLD = 4;
 
 /** The columns of a row. */
 export const KIND = 0;
@@ -23,11 +25,12 @@ export const PROCESSOR = 9; // -1: none yet
 export const REQUESTED_AT = 10;
 export const ATTEMPTS = 11;
 export const TRIES = 12;
-export const SETTLED_AT = 13;
+export const SETTLED_AT = 13; // of PUT_ON_HOLD when it is tried again (wall clock, ms; Infinity: never)
 /** The epoch that accepted the payment, as the store said. */
 export const ORIGIN = 14;
-export const NEXT = 15; // of ATTEMPT the state that the payment is in now
-export const COLUMNS = 16;
+export const NEXT = 15; // of ATTEMPT and PUT_ON_HOLD the state that the payment is in now
+export const HELD = 16; // MARK, ATTEMPT, PUT_ON_HOLD: a place in HOLD_REASONS
+export const COLUMNS = 17;
 
 export class Batch {
   readonly epoch: number;

@@ -1,7 +1,8 @@
 /**
  * What a person may ask of the store beside what payments need: the latest payments, and the story of one.
  */
-import type { ProcessorIndex, State } from '../domain/payment.ts';
+import type { Hold, ProcessorIndex, State } from '../domain/payment.ts';
+import type { ActKind } from './acts.ts';
 import type { Reply } from './ports.ts';
 
 /** A payment with who has it in hand. Times are wall-clock milliseconds since 1970; 0 stands for none. */
@@ -17,6 +18,9 @@ export interface InspectedPayment {
   readonly attempts: number;
   /** Attempts on default in the present round. */
   readonly tries: number;
+  readonly held: Hold;
+  /** As in `StoredPayment`. */
+  readonly retryAtMs: number;
   /** The instance that has it. */
   readonly owner: string;
 }
@@ -32,15 +36,32 @@ export interface InspectedAttempt {
   readonly outcome: number;
 }
 
+/** What an operator did to a payment. */
+export interface InspectedAct {
+  readonly kind: ActKind;
+  readonly atMs: number;
+  readonly who: string;
+  readonly text: string;
+}
+
 export interface History {
   readonly payment: InspectedPayment;
   /** In order; of many, the last ones. */
   readonly attempts: readonly InspectedAttempt[];
+  /** All of them, in order. */
+  readonly acts: readonly InspectedAct[];
 }
+
+/** How many payments are held, by place in `HOLD_REASONS`. */
+export type HeldCounts = readonly number[];
 
 export interface Inspection {
   /** The payments that came to the store last, latest first. */
   latest(limit: number, reply: Reply<InspectedPayment[]>): void;
   /** One payment by its 16 bytes, with its attempts; undefined when the store does not know it. */
   history(id: Uint8Array, reply: Reply<History | undefined>): void;
+  /** How many payments are held at present, in all of the deployment. */
+  heldCounts(reply: Reply<HeldCounts>): void;
+  /** Held payments of all instances, those held longest first. */
+  held(limit: number, reply: Reply<InspectedPayment[]>): void;
 }

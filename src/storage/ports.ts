@@ -19,6 +19,7 @@
 
 import type { ProcessorIndex, StoredPayment, Summary } from '../domain/payment.ts';
 import { Unavailable } from '../domain/unavailable.ts';
+import type { Act, ActResult } from './acts.ts';
 import type { Batch } from './batch.ts';
 
 export type Reply<T> = (answer: T | StoreFault) => void;
@@ -46,13 +47,13 @@ export class StoreFault {
 }
 
 /**
- * A put that was inserted answers with its seq (above 0); MARK, SETTLE and ATTEMPT that took effect with
- * DONE.
+ * A put that was inserted answers with its seq (above 0); MARK, SETTLE, ATTEMPT and PUT_ON_HOLD that took
+ * effect with DONE.
  */
 export const DONE = 1;
 /**
- * PUT: the store has a payment of this id already, whichever instance owns it. MARK, SETTLE: it is settled,
- * or not ours.
+ * PUT: the store has a payment of this id already, whichever instance owns it. MARK, SETTLE, PUT_ON_HOLD: it
+ * is settled or closed, or not ours.
  */
 export const KNOWN = -1;
 /** INSERT: the store has a payment of this id with another amount. */
@@ -174,11 +175,22 @@ export interface Store {
    * what was purged meanwhile is `FORGOTTEN`.
    */
   write(batch: Batch, reply: Reply<Written>): void;
-  /** Own unsettled payments with a seq above `afterSeq`, ascending, at most `limit`. */
+  /** Own unsettled payments that are not held, with a seq above `afterSeq`, ascending, at most `limit`. */
   take(afterSeq: number, limit: number, reply: Reply<StoredPayment[]>): void;
+  /**
+   * Own held payments whose `retryAtMs` is at most `dueMs`, those first that are due first, at most `limit`.
+   * One that was attempted is due until it is held again.
+   */
+  takeHeld(dueMs: number, limit: number, reply: Reply<StoredPayment[]>): void;
   /** Makes the unsettled payments of a dead instance our own, to be taken; replies with how many they are. */
   adopt(instance: string, reply: Reply<number>): void;
   find(id: Uint8Array, reply: Reply<StoredPayment | undefined>): void;
+  /**
+   * An operator's act, through any instance that has joined, whoever owns the payment. A retry lifts the
+   * hold, so that the owner may take the payment again; a settlement is booked as if the processor had
+   * answered; a close ends it. Known to all instances and safe from a power loss when this replies.
+   */
+  act(act: Act, reply: Reply<ActResult>): void;
   /**
    * Settled payments by the `requestedAt` that was booked, inclusive bounds in ms, +-Infinity for an open
    * end.

@@ -24,6 +24,7 @@ test('every alert uses metrics that exist', async () => {
   const text = await renderMetrics(
     [{ name: 'backend-1', alive: true, unsettled: 0, figures: published(figures, { books }) }],
     { health, checker: '' },
+    [0, 1, 0, 0],
   );
   const asked = rules.match(/\b(?:soquete|http_server)_\w+/g) ?? [];
   assert.ok(asked.length > 10);

@@ -7,7 +7,8 @@
  * values (a sum over instances does not fall), loses its gauges, and has `soquete_instance_up` 0.
  */
 import { AggregatorRegistry } from 'prom-client';
-import { PROCESSORS } from '../domain/payment.ts';
+import { HOLD_REASONS, NOT_HELD, PROCESSORS } from '../domain/payment.ts';
+import type { HeldCounts } from '../storage/inspection.ts';
 import { MOMENTS_MS, type PackedHistogram, WHILES_MS } from './histogram.ts';
 import type {
   InstanceSeen,
@@ -19,10 +20,19 @@ import type {
 
 export const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
-/** The text for a scrape. */
-export function renderMetrics(seen: readonly InstanceSeen[], shared: SharedHealth): Promise<string> {
+/** The text for a scrape. `held`: undefined when the store cannot say. */
+export function renderMetrics(
+  seen: readonly InstanceSeen[],
+  shared: SharedHealth,
+  held?: HeldCounts,
+): Promise<string> {
   const metrics = new Metrics();
   for (const instance of seen) addInstance(metrics, instance, shared);
+  for (const [place, reason] of HOLD_REASONS.entries()) {
+    if (place === NOT_HELD || held === undefined) continue;
+    const help = 'Unsettled payments that wait for an operator, in the whole deployment.';
+    metrics.gauge('soquete_payments_held', help, { reason }, held[place] ?? 0);
+  }
   return AggregatorRegistry.aggregate([metrics.asJson()]).metrics();
 }
 

@@ -56,6 +56,7 @@ export class FakePayments implements Payments {
       requestedAtMs: null,
       acceptedAtMs: 1_783_686_896_000,
       attempts: 0,
+      reason: null,
     });
   }
 

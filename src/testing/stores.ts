@@ -2,7 +2,7 @@
 
 import { DEFAULT, idWords, SENT, SETTLED, type StoredPayment, WAITING } from '../domain/payment.ts';
 import * as column from '../storage/batch.ts';
-import { ATTEMPT, type Batch, INSERT, MARK, SETTLE } from '../storage/batch.ts';
+import { ATTEMPT, type Batch, INSERT, MARK, PUT_ON_HOLD, SETTLE } from '../storage/batch.ts';
 import { type Store, StoreFault } from '../storage/ports.ts';
 
 type Answer<Call> = Call extends (...values: [...infer Values, reply: infer Reply]) => void
@@ -50,12 +50,15 @@ export interface Fields {
   outcome?: number;
   durationMs?: number;
   endedAtMs?: number;
+  /** Of a hold; of another row as the payment is. */
+  held?: number;
+  retryAtMs?: number;
 }
 
 /** Which payment a row is about, as the store said. */
-export type RowSubject = Pick<StoredPayment, 'seq' | 'id' | 'origin'>;
+export type RowSubject = Pick<StoredPayment, 'seq' | 'id' | 'origin'> & Partial<Pick<StoredPayment, 'held'>>;
 
-function add(batch: Batch, kind: number, { seq, id, origin }: RowSubject, fields: Fields): number {
+function add(batch: Batch, kind: number, { seq, id, origin, held }: RowSubject, fields: Fields): number {
   const start = batch.add(kind);
   const { rows } = batch;
   rows[start + column.SEQ] = seq;
@@ -66,6 +69,7 @@ function add(batch: Batch, kind: number, { seq, id, origin }: RowSubject, fields
   rows[start + column.REQUESTED_AT] = fields.requestedAtMs ?? 0;
   rows[start + column.ATTEMPTS] = fields.attempts ?? 0;
   rows[start + column.TRIES] = fields.tries ?? 0;
+  rows[start + column.HELD] = fields.held ?? held ?? 0;
   return start;
 }
 
@@ -100,6 +104,14 @@ export function attemptRow(batch: Batch, of: RowSubject, fields: Fields = {}): v
   rows[start + column.STATE] = fields.outcome ?? 1;
   rows[start + column.CENTS] = fields.durationMs ?? 5;
   rows[start + column.ACCEPTED_AT] = fields.endedAtMs ?? 1500;
+}
+
+/** It is held from now on, in `fields.state`. */
+export function holdRow(batch: Batch, of: RowSubject, fields: Fields = {}): void {
+  const start = add(batch, PUT_ON_HOLD, of, { processor: DEFAULT, attempts: 1, held: 1, ...fields });
+  const { rows } = batch;
+  rows[start + column.NEXT] = rows[start + column.STATE]!;
+  rows[start + column.SETTLED_AT] = fields.retryAtMs ?? 0;
 }
 
 export { seed } from './seed.ts';

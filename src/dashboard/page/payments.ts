@@ -49,13 +49,15 @@ function row(payment: PaymentLine): HTMLElement {
   );
 }
 
-function stateOf({ state, processor, attempts }: PaymentLine): HTMLElement {
+function stateOf({ state, processor, attempts, held }: PaymentLine): HTMLElement {
+  if (held !== null) return make('span', { class: 'state c-pinned' }, `held: ${held}`);
   const colour = state === 'pinned' ? 'c-pinned' : state === 'settled' ? COLOURS[processor ?? ''] : '';
   const words = {
     settled: `settled by ${processor}`,
     pinned: `pinned to ${processor}`,
     sent: `asking ${processor}`,
     waiting: attempts > 0 ? `waiting, ${attempts} tried` : 'waiting',
+    closed: 'closed',
   }[state];
   return make('span', { class: `state ${colour}` }, words);
 }

@@ -22,10 +22,15 @@ function viewOf(first: readonly Circuit[], second: readonly Circuit[], waiting =
     { name: 'default', failing: false, circuits: first },
     { name: 'fallback', failing: false, circuits: second },
   ];
-  return { instances, processors, policy: { fallbackAfterMs: 30_000 } } as unknown as DashboardView;
+  return { instances, processors, held: {}, policy: { fallbackAfterMs: 30_000 } } as unknown as DashboardView;
 }
 
 const closed = circuits('closed', 'closed', 'closed');
+
+test('payments that are held are named, with why', () => {
+  const view = { ...viewOf(closed, closed), held: { refused: 2, 'url-changed': 1 } };
+  assert.match(headlineOf(view).text, /^3 payments held for an operator: 2 refused, 1 url-changed\.$/);
+});
 
 test('an idle system after an outage has nothing to complain of', () => {
   const unproven = circuits('half-open', 'half-open', 'half-open');

@@ -9,7 +9,7 @@ export interface Headline {
 }
 
 /** The most urgent thing to say. Circuits count as `circuitOfAll` sums them up. */
-export function headlineOf({ instances, processors, books, policy }: DashboardView): Headline {
+export function headlineOf({ instances, processors, books, policy, held: holds }: DashboardView): Headline {
   const waiting = instances.reduce((sum, { unsettled }) => sum + unsettled, 0);
   const oldestMs = instances.reduce((so, { queue }) => Math.max(so, queue?.oldestMs ?? 0), 0);
   const difference =
@@ -43,6 +43,11 @@ export function headlineOf({ instances, processors, books, policy }: DashboardVi
   if (partly !== undefined) {
     const failing = partly.circuits.filter(attemptsFail).map(({ instance }) => instance);
     return { look: 'warn', text: `${partly.name} fails for ${failing.join(' and ')} only.` };
+  }
+  const reasons = Object.entries(holds).map(([reason, count]) => `${count} ${reason}`);
+  if (reasons.length > 0) {
+    const count = Object.values(holds).reduce((sum, each) => sum + each, 0);
+    return { look: 'warn', text: `${plural(count, 'payment')} held for an operator: ${reasons.join(', ')}.` };
   }
   if (pinned > 0) {
     return {

@@ -11,6 +11,7 @@ import {
   asked,
   attemptRow,
   type Fields,
+  holdRow,
   idOf,
   markRow,
   put,
@@ -175,6 +176,7 @@ export class Rows {
   readonly put = (n: number, fields?: Fields): void => put(this.batch, n, fields);
   readonly mark = (of: StoredPayment, fields?: Fields): void => markRow(this.batch, of, fields);
   readonly settle = (of: StoredPayment, fields?: Fields): void => settleRow(this.batch, of, fields);
+  readonly hold = (of: StoredPayment, fields?: Fields): void => holdRow(this.batch, of, fields);
   readonly attempt = (of: StoredPayment, fields?: Fields): void => attemptRow(this.batch, of, fields);
 }
 
@@ -216,7 +218,7 @@ export class MemberStore {
     return Promise.all(numbers.map(n => this.payment(n)));
   }
 
-  /** All that it has to settle. */
+  /** All that it has to settle and is not held. */
   owned(): Promise<StoredPayment[]> {
     return this.store.take(0, 1000);
   }

@@ -4,9 +4,19 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { PINNED, SENT, SETTLED, type StoredPayment, WAITING } from '../../domain/payment.ts';
+import { isOver, PINNED, SENT, type StoredPayment, WAITING } from '../../domain/payment.ts';
 import { seededBelow } from '../../domain/random.ts';
-import { asked, attemptRow, type Fields, idOf, markRow, put, seed, settleRow } from '../../testing/stores.ts';
+import {
+  asked,
+  attemptRow,
+  type Fields,
+  holdRow,
+  idOf,
+  markRow,
+  put,
+  seed,
+  settleRow,
+} from '../../testing/stores.ts';
 import { Batch } from '../batch.ts';
 import { type Shared, StoreFault } from '../ports.ts';
 import { type Deployment, declareDead, engines, instance, MemberStore } from './engines.ts';
@@ -54,6 +64,11 @@ function rowOn(payment: StoredPayment, below: Below): (batch: Batch, of: StoredP
     tries: below(5),
   };
   const free = { ...fields, processor: state === WAITING ? below(2) : processor };
+  if (below(5) === 0) {
+    const next = state === PINNED ? PINNED : WAITING;
+    const held = { held: 1 + below(3), retryAtMs: below(8) === 0 ? Infinity : below(INSTANTS) };
+    return (batch, of) => holdRow(batch, of, { ...fields, ...held, state: next });
+  }
   const kind = below(3);
   if (kind === 0) return (batch, of) => settleRow(batch, of, { ...free, settledAtMs: 7 });
   if (kind === 1 && state !== WAITING) {
@@ -83,7 +98,7 @@ async function write(model: Trio, which: number, below: Below): Promise<Question
       };
       const fields = { cents, ...(below(2) ? sent : {}) };
       rows.push({ n, add: batch => put(batch, n, fields) });
-    } else if (known.state !== SETTLED) {
+    } else if (!isOver(known.state)) {
       const row = rowOn(known, below);
       rows.push({ n, add: (batch, of) => row(batch, of!) });
     }
@@ -103,7 +118,7 @@ async function questionOf(model: Trio, below: Below): Promise<Question> {
   const which = below(3);
   const other = (which + 1 + below(2)) % 3;
   const [one, two] = [below(INSTANTS), below(INSTANTS)];
-  switch (below(24)) {
+  switch (below(28)) {
     case 0:
       return trio => trio.rejoin(which);
     case 1:
@@ -149,6 +164,20 @@ async function questionOf(model: Trio, below: Below): Promise<Question> {
         trio.generation = await trio.instances[which]!.store.purge();
         return trio.generation;
       };
+    case 14:
+    case 15:
+      return async trio => (await trio.instances[which]!.store.takeHeld(one, 1 + (two % 10))).map(plain);
+    case 16:
+      return async trio =>
+        trio.instances[which]!.store.act({
+          kind: (['retry', 'settle', 'close'] as const)[one % 3]!,
+          id: idOf(two % IDS),
+          processor: (one % 2) as 0 | 1,
+          requestedAtMs: one,
+          atMs: two,
+          who: `w${one}`,
+          text: `because ${two}`,
+        });
     default:
       return write(model, which, below);
   }
@@ -156,7 +185,7 @@ async function questionOf(model: Trio, below: Below): Promise<Question> {
 
 /** What every engine says of it alike; how often a settled one was tried in its last round means nothing. */
 function plain({ origin: _, ...payment }: StoredPayment) {
-  return payment.state === SETTLED ? { ...payment, tries: 0 } : payment;
+  return isOver(payment.state) ? { ...payment, tries: 0 } : payment;
 }
 
 /** What all have in common, without what each engine counts in its own way. */

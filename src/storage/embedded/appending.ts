@@ -127,7 +127,8 @@ export function appendOrThrow(log: LogWriter): Float64Array {
   return log.results;
 }
 
-function append(log: LogWriter): BatchVerdict {
+/** Appends what the log's batch holds; throws `StoreFault`. */
+export function append(log: LogWriter): BatchVerdict {
   const verdict = log.append();
   if (verdict instanceof LogFault) {
     log.discard();

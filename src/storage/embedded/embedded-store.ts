@@ -10,9 +10,9 @@
  * to the last batch that stands in the log when the question comes.
  */
 import assert from 'node:assert/strict';
-import { idWords, type ProcessorIndex, type StoredPayment, type Summary } from '../../domain/payment.ts';
+import type { ProcessorIndex, StoredPayment, Summary } from '../../domain/payment.ts';
+import type { Act, ActResult } from '../acts.ts';
 import type { Batch } from '../batch.ts';
-import type { History, InspectedPayment, Inspection } from '../inspection.ts';
 import {
   type Joined,
   type Reopening,
@@ -22,6 +22,7 @@ import {
   StoreFault,
   type Written,
 } from '../ports.ts';
+import { appendAct } from './acting.ts';
 import {
   appendOrThrow,
   appendRows,
@@ -34,10 +35,10 @@ import { keepDamaged } from './damage.ts';
 import type { IndexOpened } from './index/log-index.ts';
 import { openErrorOf } from './index/schema.ts';
 import { Indexing } from './indexing.ts';
-import { latestPayments, paymentHistory } from './inspecting.ts';
+import { InspectedIndex } from './inspected-index.ts';
 import { KnownPayments } from './known-payments.ts';
 import type { HeldName } from './name-lock.ts';
-import { type OwnedParts, takeOwned } from './owned-payments.ts';
+import { type OwnedParts, takeOwned, takeOwnedHeld } from './owned-payments.ts';
 import type { EmbeddedParts } from './parts.ts';
 import { LogBehindError } from './shared-log/log-error.ts';
 import { Order } from './shared-log/order.ts';
@@ -45,12 +46,11 @@ import { ALL_SHARES, CHECKER } from './shared-log/ordered-members.ts';
 import { storeIdOf } from './shared-log/segments.ts';
 import { LogFault, LogWriter } from './shared-log/writer.ts';
 import { sharedOf } from './shared-view.ts';
-import { storedPayment } from './stored-payment.ts';
 
 /** The index is opened anew when its segment was removed meanwhile. */
 const OPENS_MAX = 3;
 
-export class EmbeddedStore implements Store, Reopening, Inspection {
+export class EmbeddedStore extends InspectedIndex implements Store, Reopening {
   readonly #parts: EmbeddedParts;
   #order!: Order;
   #known!: KnownPayments;
@@ -67,6 +67,7 @@ export class EmbeddedStore implements Store, Reopening, Inspection {
   #isClosed = false;
 
   private constructor(parts: EmbeddedParts) {
+    super(parts.index, () => this.#order);
     this.#parts = parts;
     this.#doubtfulTerm = parts.isDiskDoubtful === true ? Infinity : undefined;
   }
@@ -134,7 +135,15 @@ export class EmbeddedStore implements Store, Reopening, Inspection {
   }
 
   take(afterSeq: number, limit: number, reply: Reply<StoredPayment[]>): void {
-    const parts: OwnedParts = {
+    takeOwned(this.#owned, afterSeq, limit, reply);
+  }
+
+  takeHeld(dueMs: number, limit: number, reply: Reply<StoredPayment[]>): void {
+    takeOwnedHeld(this.#owned, dueMs, limit, reply);
+  }
+
+  get #owned(): OwnedParts {
+    return {
       order: this.#order,
       known: this.#known,
       index: this.#parts.index,
@@ -143,7 +152,6 @@ export class EmbeddedStore implements Store, Reopening, Inspection {
       isFlushing: this.#parts.isFlushing,
       faultOf: error => this.#faultOf(error),
     };
-    takeOwned(parts, afterSeq, limit, reply);
   }
 
   adopt(_instance: string, reply: Reply<number>): void {
@@ -157,9 +165,12 @@ export class EmbeddedStore implements Store, Reopening, Inspection {
   find(id: Uint8Array, reply: Reply<StoredPayment | undefined>): void {
     this.#answer(reply, log => {
       log.poll();
-      const found = this.#known.find(idWords(id), id);
-      return found && storedPayment(found);
+      return this.#known.stored(id);
     });
+  }
+
+  act(act: Act, reply: Reply<ActResult>): void {
+    this.#answerFromDisk(reply, log => appendAct(log, this.#order, this.#known, act));
   }
 
   summary(fromMs: number, toMs: number, reply: Reply<Summary>): void {
@@ -225,19 +236,13 @@ export class EmbeddedStore implements Store, Reopening, Inspection {
   }
 
   purge(reply: Reply<number>): void {
-    let generation: number | StoreFault;
-    try {
-      const log = this.#assertOpen();
+    this.#answerFromDisk(reply, log => {
       log.poll();
       this.#assertAlive(log);
       log.batch().purge(this.#order.generation);
       appendOrThrow(log);
-      ({ generation } = this.#order);
-    } catch (error) {
-      generation = this.#faultOf(error);
-    }
-    if (generation instanceof StoreFault) reply(generation);
-    else this.#replyFromDisk(generation, reply);
+      return this.#order.generation;
+    });
   }
 
   /** Replies with `answer` once the disk has all that was read. */
@@ -274,16 +279,7 @@ export class EmbeddedStore implements Store, Reopening, Inspection {
     log.flush(close);
   }
 
-  latest(limit: number, reply: Reply<InspectedPayment[]>): void {
-    latestPayments(this.#parts.index, this.#order, limit, reply);
-  }
-
-  history(id: Uint8Array, reply: Reply<History | undefined>): void {
-    paymentHistory(this.#parts.index, this.#order, id, reply);
-  }
-
   async #open(): Promise<void> {
-    const { directory } = this.#parts;
     this.#held = this.#parts.takeName?.();
     for (let opens = 1; ; opens++) {
       try {
@@ -296,7 +292,7 @@ export class EmbeddedStore implements Store, Reopening, Inspection {
         if (error instanceof LogBehindError && opens < OPENS_MAX) continue;
         this.#held?.release();
         await this.#parts.index.close();
-        throw openErrorOf(directory, error);
+        throw openErrorOf(this.#parts.directory, error);
       }
     }
   }
@@ -308,7 +304,7 @@ export class EmbeddedStore implements Store, Reopening, Inspection {
     const order = new Order(id.mark);
     if (state !== undefined) order.restore(state, tail);
     this.#order = order;
-    this.#known = new KnownPayments(order, sought => this.#parts.index.find(sought));
+    this.#known = new KnownPayments(order, this.#parts.index);
     this.#shared = undefined;
     for (const lost of damage) events.damaged(lost);
     this.#log = new LogWriter({
@@ -384,6 +380,14 @@ export class EmbeddedStore implements Store, Reopening, Inspection {
       answer = this.#faultOf(error);
     }
     reply(answer);
+  }
+
+  /** As `#answer`, once the disk has what came of it. */
+  #answerFromDisk<T>(reply: Reply<T>, work: (log: LogWriter) => T): void {
+    this.#answer<T>(answer => {
+      if (answer instanceof StoreFault) reply(answer);
+      else this.#replyFromDisk(answer, reply);
+    }, work);
   }
 
   /** An expected failure in the store's words; any other error is thrown on. */

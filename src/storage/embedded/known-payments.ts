@@ -4,6 +4,10 @@
  */
 import { addCents, addTotal, emptyTotal, type Total } from '../../domain/money.ts';
 import {
+  CLOSED,
+  idText,
+  idWords,
+  NOT_HELD,
   type ProcessorIndex,
   SETTLED,
   type StoredPayment,
@@ -11,6 +15,7 @@ import {
   WAITING,
   writeIdBytes,
 } from '../../domain/payment.ts';
+import type { IndexClient } from './index/index-client.ts';
 import type { IndexedPayment } from './index/statements.ts';
 import type { Order } from './shared-log/order.ts';
 import { shareOf } from './shared-log/ordered-members.ts';
@@ -20,12 +25,12 @@ import { storedPayment } from './stored-payment.ts';
 
 export class KnownPayments {
   readonly #order: Order;
-  readonly #lookUp: (id: Uint8Array) => IndexedPayment | undefined;
+  readonly #index: Pick<IndexClient, 'find' | 'closedBecause'>;
 
-  /** `lookUp`: what the index has of a payment; throws `StoreFault`. */
-  constructor(order: Order, lookUp: (id: Uint8Array) => IndexedPayment | undefined) {
+  /** `index`: its questions may throw `StoreFault`. */
+  constructor(order: Order, index: Pick<IndexClient, 'find' | 'closedBecause'>) {
     this.#order = order;
-    this.#lookUp = lookUp;
+    this.#index = index;
   }
 
   /** The amount of a payment that is known already. Of one that somebody accepts just now the order tells. */
@@ -54,11 +59,19 @@ export class KnownPayments {
     return indexed && inTail ? overlaid(indexed, inTail) : indexed;
   }
 
+  /** One payment by its 16 bytes, in the words of the port. */
+  stored(id: Uint8Array): StoredPayment | undefined {
+    const found = this.find(idWords(id), id);
+    if (found === undefined || found[row.ROW_STATE] !== CLOSED) return found && storedPayment(found);
+    const act = this.#order.acts.findLast(each => idText(each.id) === idText(id));
+    return storedPayment(found, act?.text ?? this.#index.closedBecause(id));
+  }
+
   #indexed(id: Uint8Array): IndexedPayment | undefined {
     // Until a mark behind a purge is read, the tail has all that there is since.
     const { indexedTo } = this.#order;
     if (this.isPurged(indexedTo)) return undefined;
-    const found = this.#lookUp(id);
+    const found = this.#index.find(id);
     return found && this.ofTerm(found, indexedTo);
   }
 
@@ -78,8 +91,8 @@ export class KnownPayments {
   }
 
   /**
-   * Unsettled payments of an epoch up to `lastSeq`: those of the index as the tail has changed them, and
-   * those of the tail alone.
+   * Unsettled payments of an epoch up to `lastSeq` that are not held: those of the index as the tail has
+   * changed them, and those of the tail alone.
    */
   owned(
     indexed: readonly IndexedPayment[],
@@ -87,7 +100,7 @@ export class KnownPayments {
     afterSeq: number,
     lastSeq: number,
   ): StoredPayment[] {
-    const { tail, members } = this.#order;
+    const { tail } = this.#order;
     const owned = new Map<number, IndexedPayment>();
     for (const payment of indexed) {
       const start = tail.find(payment, row.ROW_ID);
@@ -98,12 +111,47 @@ export class KnownPayments {
     for (let start = 0; start < tail.count * row.ROW_COLUMNS; start += row.ROW_COLUMNS) {
       const seq = tail.rows[start + row.ROW_SEQ]!;
       if (seq > afterSeq && seq <= lastSeq) owned.set(seq, tail.rows.slice(start, start + row.ROW_COLUMNS));
+      else if (seq === 0 && tail.rows[start + row.ROW_HELD] === row.HOLD_LIFTED) {
+        const known = this.#whole(start);
+        if (known[row.ROW_SEQ]! > afterSeq && known[row.ROW_SEQ]! <= lastSeq)
+          owned.set(known[row.ROW_SEQ]!, known);
+      }
     }
     return [...owned.values()]
-      .filter(payment => payment[row.ROW_STATE]! < SETTLED)
-      .filter(payment => members.owner(payment[row.ROW_ORIGIN]!, shareOf(payment[row.ROW_ID + 3]!)) === epoch)
+      .filter(payment => this.#isOf(payment, epoch) && payment[row.ROW_HELD]! <= NOT_HELD)
       .sort((one, other) => one[row.ROW_SEQ]! - other[row.ROW_SEQ]!)
-      .map(storedPayment);
+      .map(payment => storedPayment(payment));
+  }
+
+  /** Held payments of an epoch that are due: those of the index as the tail has changed them, and its own. */
+  held(indexed: readonly IndexedPayment[], epoch: number, dueMs: number): StoredPayment[] {
+    const { tail } = this.#order;
+    const held = new Map<number, IndexedPayment>();
+    for (const payment of indexed)
+      if (tail.find(payment, row.ROW_ID) < 0) held.set(payment[row.ROW_SEQ]!, payment);
+    for (let start = 0; start < tail.count * row.ROW_COLUMNS; start += row.ROW_COLUMNS) {
+      if (tail.rows[start + row.ROW_HELD]! <= NOT_HELD || tail.rows[start + row.ROW_SETTLED_AT]! > dueMs)
+        continue;
+      const known = this.#whole(start);
+      held.set(known[row.ROW_SEQ]!, known);
+    }
+    return [...held.values()]
+      .filter(payment => this.#isOf(payment, epoch))
+      .map(payment => storedPayment(payment))
+      .sort((one, other) => one.retryAtMs - other.retryAtMs || one.seq - other.seq);
+  }
+
+  #isOf(payment: IndexedPayment, epoch: number): boolean {
+    const owner = this.#order.members.owner(payment[row.ROW_ORIGIN]!, shareOf(payment[row.ROW_ID + 3]!));
+    return payment[row.ROW_STATE]! < SETTLED && owner === epoch;
+  }
+
+  /** The payment in the tail's row at `start`, with what only the index has of it. */
+  #whole(start: number): IndexedPayment {
+    const inTail = this.#order.tail.rows.slice(start, start + row.ROW_COLUMNS);
+    if (inTail[row.ROW_SEQ]! > 0) return inTail;
+    const indexed = this.#indexed(idOf(inTail, row.ROW_ID));
+    return indexed === undefined ? inTail : overlaid(indexed, inTail);
   }
 
   /** A summary of the index at `position`, with what the tail has behind that. */

@@ -22,8 +22,8 @@ export interface OwnedParts {
 }
 
 /**
- * Own unsettled payments with a seq above `afterSeq`, at most `limit`. `indexLimit`: so many the index is
- * asked for, as the tail may know that some of them are settled.
+ * Own unsettled payments that are not held, with a seq above `afterSeq`, at most `limit`. `indexLimit`: so
+ * many the index is asked for, as the tail may know that some of them are settled.
  */
 export function takeOwned(
   parts: OwnedParts,
@@ -60,11 +60,54 @@ export function takeOwned(
     } catch (error) {
       owned = faultOf(error);
     }
-    const found = owned instanceof StoreFault ? owned : owned.slice(0, limit);
-    // Its intent may have counted in a write that the disk did not take: then nothing of it has left yet.
-    const isOnDisk =
-      !parts.isFlushing && Array.isArray(found) && found.every(({ processor }) => processor !== FALLBACK);
-    if (found instanceof StoreFault || isOnDisk) reply(found);
-    else parts.replyFromDisk(found, reply);
+    replySafely(parts, owned instanceof StoreFault ? owned : owned.slice(0, limit), reply);
   });
+}
+
+/** Own held payments that are due at `dueMs`, at most `limit`. */
+export function takeOwnedHeld(
+  parts: OwnedParts,
+  dueMs: number,
+  limit: number,
+  reply: Reply<StoredPayment[]>,
+): void {
+  const { order, known, index, log, faultOf } = parts;
+  // The tail may know of some that they are not held any more.
+  const indexLimit = limit + order.tail.count;
+  index.held(order.members.originsOf(log()?.epoch ?? 0), dueMs, indexLimit, answer => {
+    let held: StoredPayment[] | StoreFault;
+    try {
+      if (answer instanceof StoreFault) throw answer;
+      const open = log();
+      if (open === undefined) throw new StoreFault('lost', 'the log is closed');
+      open.poll();
+      const { position } = answer;
+      // What lies between is in neither answer.
+      if (order.keptFrom > position) {
+        takeOwnedHeld(parts, dueMs, limit, reply);
+        return;
+      }
+      const payments = known.isPurged(position) ? [] : answer.payments;
+      held = known.held(
+        payments.map(each => known.ofTerm(each, position)),
+        open.epoch,
+        dueMs,
+      );
+    } catch (error) {
+      held = faultOf(error);
+    }
+    replySafely(parts, held instanceof StoreFault ? held : held.slice(0, limit), reply);
+  });
+}
+
+function replySafely(
+  parts: OwnedParts,
+  found: StoredPayment[] | StoreFault,
+  reply: Reply<StoredPayment[]>,
+): void {
+  // An intent may have counted in a write that the disk did not take: then nothing of it has left yet.
+  const isOnDisk =
+    !parts.isFlushing && Array.isArray(found) && found.every(({ processor }) => processor !== FALLBACK);
+  if (found instanceof StoreFault || isOnDisk) reply(found);
+  else parts.replyFromDisk(found, reply);
 }

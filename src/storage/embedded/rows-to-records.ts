@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { SENT } from '../../domain/payment.ts';
 import * as column from '../batch.ts';
-import { ATTEMPT, type Batch, COLUMNS, INSERT, MARK } from '../batch.ts';
+import { ATTEMPT, type Batch, COLUMNS, INSERT, MARK, PUT_ON_HOLD } from '../batch.ts';
 import { DONE, KNOWN, OTHER_AMOUNT } from '../ports.ts';
 import type { KnownPayments } from './known-payments.ts';
 import { ANOTHER_AMOUNT, SAME_AMOUNT } from './shared-log/order-state.ts';
@@ -44,13 +44,17 @@ export function encodeRows(
       continue;
     }
     places[index] = encoder.count;
+    const held = rows[at + column.HELD]!;
+    const progress = { state: rows[at + column.NEXT]!, processor, requestedAtMs, attempts, tries };
     if (rows[at + column.KIND] === MARK) {
       const state = rows[at + column.STATE]!;
-      encoder.intend(rows, words, origin, state, processor, requestedAtMs, attempts, tries);
+      encoder.intend(rows, words, origin, state, processor, requestedAtMs, attempts, tries, held);
     } else if (rows[at + column.KIND] === ATTEMPT) {
-      const progress = { state: rows[at + column.NEXT]!, processor, requestedAtMs, attempts, tries };
       const [outcome, durationMs] = [rows[at + column.STATE]!, rows[at + column.CENTS]!];
-      encoder.endAttempt(rows, words, origin, progress, outcome, durationMs, rows[at + column.ACCEPTED_AT]!);
+      const endedAtMs = rows[at + column.ACCEPTED_AT]!;
+      encoder.endAttempt(rows, words, origin, progress, outcome, durationMs, endedAtMs, held);
+    } else if (rows[at + column.KIND] === PUT_ON_HOLD) {
+      encoder.hold(rows, words, origin, progress, held, rows[at + column.SETTLED_AT]!);
     } else {
       const settledAtMs = rows[at + column.SETTLED_AT]!;
       const cents = rows[at + column.CENTS]!;

@@ -3,16 +3,22 @@
 import assert from 'node:assert/strict';
 import type { Cents } from '../../domain/money.ts';
 import {
+  CLOSED,
   DEFAULT,
+  type Hold,
   idText,
+  isOver,
+  NOT_HELD,
   PINNED,
   type ProcessorIndex,
+  SENT,
   SETTLED,
   type State,
   type StoredPayment,
   WAITING,
   writeIdBytes,
 } from '../../domain/payment.ts';
+import type { Act, ActResult } from '../acts.ts';
 import * as column from '../batch.ts';
 import {
   DONE,
@@ -42,6 +48,8 @@ export class MemoryState {
   lastSeq = 0;
   readonly payments = new Map<string, Payment>();
   readonly bySeq = new Map<number, Payment>();
+  /** What operators did, in order. */
+  readonly acts: Act[] = [];
   /** Instances that wait for their disk with every write. */
   readonly flushing = new Set<string>();
   readonly instances = new Map<string, Mutable<InstanceView>>();
@@ -103,9 +111,45 @@ export class MemoryState {
     const found: Payment[] = [];
     for (const payment of this.bySeq.values()) {
       if (found.length >= limit) break;
-      if (payment.owner === owner && payment.state !== SETTLED && payment.seq > afterSeq) found.push(payment);
+      const isTaken = payment.owner === owner && !isOver(payment.state) && payment.held === NOT_HELD;
+      if (isTaken && payment.seq > afterSeq) found.push(payment);
     }
     return found;
+  }
+
+  /** Up to `limit` held payments of an instance that are due. */
+  held(owner: string, dueMs: number, limit: number): Payment[] {
+    return [...this.bySeq.values()]
+      .filter(payment => payment.owner === owner && payment.held !== NOT_HELD && payment.retryAtMs <= dueMs)
+      .sort((one, other) => one.retryAtMs - other.retryAtMs || one.seq - other.seq)
+      .slice(0, limit);
+  }
+
+  /** What of an instance another one takes over. */
+  unsettledOf(owner: string): Payment[] {
+    return [...this.bySeq.values()].filter(each => each.owner === owner && !isOver(each.state));
+  }
+
+  act(act: Act): ActResult {
+    const payment = this.payments.get(idText(act.id));
+    if (payment === undefined) return 'no such payment';
+    if (isOver(payment.state)) return payment.state === SETTLED ? 'settled' : 'closed';
+    if (payment.state === SENT && act.kind !== 'retry') return 'on its way';
+    this.acts.push(act);
+    payment.held = NOT_HELD;
+    payment.retryAtMs = 0;
+    if (act.kind === 'retry') return 'done';
+    if (act.kind === 'settle') {
+      payment.state = SETTLED;
+      payment.processor = act.processor;
+      payment.requestedAtMs = act.requestedAtMs;
+      payment.settledAtMs = act.atMs;
+    } else {
+      payment.state = CLOSED;
+      payment.reason = act.text;
+    }
+    this.instance(payment.owner).unsettled -= 1;
+    return 'done';
   }
 
   /** Carries out one row of a batch of `owner`'s; returns its result. */
@@ -126,13 +170,16 @@ export class MemoryState {
       });
     }
     const payment = this.bySeq.get(rows[start + column.SEQ]!);
-    if (payment === undefined || payment.owner !== owner || payment.state === SETTLED) return KNOWN;
+    if (payment === undefined || payment.owner !== owner || isOver(payment.state)) return KNOWN;
     if (kind === column.MARK) {
-      Object.assign(payment, progress(rows, start));
+      Object.assign(payment, progress(rows, start), { retryAtMs: 0 });
       return DONE;
     }
-    if (kind === column.ATTEMPT) {
-      Object.assign(payment, progress(rows, start), { state: rows[start + column.NEXT] });
+    if (kind === column.ATTEMPT || kind === column.PUT_ON_HOLD) {
+      Object.assign(payment, progress(rows, start), { state: rows[start + column.NEXT], retryAtMs: 0 });
+      if (kind === column.ATTEMPT) return DONE;
+      payment.held = rows[start + column.HELD] as Hold;
+      payment.retryAtMs = rows[start + column.SETTLED_AT]!;
       return DONE;
     }
     // A store books the cents of the row, without looking whether they are right.
@@ -147,6 +194,8 @@ export class MemoryState {
     payment.requestedAtMs = requestedAtMs;
     payment.attempts = Math.max(payment.attempts, attempts);
     payment.settledAtMs = rows[start + column.SETTLED_AT]!;
+    payment.held = NOT_HELD;
+    payment.retryAtMs = 0;
     this.instance(owner).unsettled -= 1;
     return DONE;
   }
@@ -177,6 +226,9 @@ export const untouched = {
   attempts: 0,
   tries: 0,
   settledAtMs: 0,
+  held: NOT_HELD,
+  retryAtMs: 0,
+  reason: '',
 } as const;
 
 /** How far a payment is that may have been sent when nothing was written of that. */

@@ -7,6 +7,7 @@
 import { addCents, emptyTotal, type Total } from '../../domain/money.ts';
 import type { Summary } from '../../domain/payment.ts';
 import { idText, type ProcessorIndex, SETTLED, type StoredPayment } from '../../domain/payment.ts';
+import type { Act, ActResult } from '../acts.ts';
 import { type Batch, COLUMNS } from '../batch.ts';
 import {
   FORGOTTEN,
@@ -109,12 +110,16 @@ export class MemoryStore implements Store, Reopening {
     this.#ask('take', reply, () => this.#world.unsettled(this.#name, afterSeq, limit).map(stored));
   }
 
+  takeHeld(dueMs: number, limit: number, reply: Reply<StoredPayment[]>): void {
+    this.#ask('takeHeld', reply, () => this.#world.held(this.#name, dueMs, limit).map(stored));
+  }
+
   adopt(instance: string, reply: Reply<number>): void {
     this.#ask('adopt', reply, () => {
       this.#assertOurs();
       const dead = this.#world.instances.get(instance);
       if (dead === undefined || dead.alive) return 0;
-      const adopted = this.#world.unsettled(instance, 0, Infinity);
+      const adopted = this.#world.unsettledOf(instance);
       for (const payment of adopted) payment.owner = this.#name;
       dead.unsettled -= adopted.length;
       this.#world.instance(this.#name).unsettled += adopted.length;
@@ -126,6 +131,13 @@ export class MemoryStore implements Store, Reopening {
     this.#ask('find', reply, () => {
       const payment = this.#world.payments.get(idText(id));
       return payment && stored(payment);
+    });
+  }
+
+  act(act: Act, reply: Reply<ActResult>): void {
+    this.#ask('act', reply, () => {
+      this.#assertOurs();
+      return this.#world.act(act);
     });
   }
 
@@ -188,6 +200,7 @@ export class MemoryStore implements Store, Reopening {
       this.#assertOurs();
       this.#world.payments.clear();
       this.#world.bySeq.clear();
+      this.#world.acts.length = 0;
       for (const view of this.#world.instances.values()) view.unsettled = 0;
       this.#world.generation += 1;
       this.#world.flush();

@@ -1,7 +1,7 @@
 /** The index without a thread: what it is asked is carried out here, when its user says so. */
 import type { DatabaseSync } from 'node:sqlite';
 import type { Summary } from '../../../domain/payment.ts';
-import type { History, InspectedPayment } from '../../inspection.ts';
+import type { HeldCounts, History, InspectedPayment } from '../../inspection.ts';
 import { type Reply, StoreFault } from '../../ports.ts';
 import type { LogFiles } from '../shared-log/log-files.ts';
 import type { IndexClient } from './index-client.ts';
@@ -62,6 +62,11 @@ export class InProcessIndexClient implements IndexClient {
     return this.#opened.lookUp.find(id);
   }
 
+  closedBecause(id: Uint8Array): string {
+    if (this.#opened === undefined) throw closed();
+    return this.#opened.lookUp.closedBecause(id);
+  }
+
   summary(
     fromMs: number,
     toMs: number,
@@ -79,12 +84,29 @@ export class InProcessIndexClient implements IndexClient {
     this.#ask(reply, ({ index }) => index.unsettled(origins, afterSeq, limit));
   }
 
+  held(
+    origins: readonly number[],
+    dueMs: number,
+    limit: number,
+    reply: Reply<{ readonly payments: IndexedPayment[]; readonly position: number }>,
+  ): void {
+    this.#ask(reply, ({ index }) => index.held(origins, dueMs, limit));
+  }
+
   latest(limit: number, reply: Reply<InspectedPayment[]>): void {
     this.#ask(reply, ({ inspector }) => inspector.latest(limit));
   }
 
   history(id: Uint8Array, reply: Reply<History | undefined>): void {
     this.#ask(reply, ({ inspector }) => inspector.history(id));
+  }
+
+  heldCounts(reply: Reply<HeldCounts>): void {
+    this.#ask(reply, ({ inspector }) => inspector.heldCounts());
+  }
+
+  inspectHeld(limit: number, reply: Reply<InspectedPayment[]>): void {
+    this.#ask(reply, ({ inspector }) => inspector.held(limit));
   }
 
   async close(): Promise<void> {

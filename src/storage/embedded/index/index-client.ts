@@ -1,6 +1,6 @@
 /** What the engine asks of the index, which may be in another thread: answered by callback, in order. */
 import type { Summary } from '../../../domain/payment.ts';
-import type { History, InspectedPayment } from '../../inspection.ts';
+import type { HeldCounts, History, InspectedPayment } from '../../inspection.ts';
 import type { Reply } from '../../ports.ts';
 import type { IndexOpened } from './log-index.ts';
 import type { IndexedPayment } from './statements.ts';
@@ -14,6 +14,8 @@ export interface IndexClient {
   sync(reply: Reply<number>): void;
   /** At once, over a connection of this thread that only reads. Throws what SQLite throws. */
   find(id: Uint8Array): IndexedPayment | undefined;
+  /** Why a closed payment was closed; as `find`. */
+  closedBecause(id: Uint8Array): string;
   summary(
     fromMs: number,
     toMs: number,
@@ -25,7 +27,16 @@ export interface IndexClient {
     limit: number,
     reply: Reply<{ readonly payments: IndexedPayment[]; readonly position: number }>,
   ): void;
+  /** Held ones that are due at `dueMs`. */
+  held(
+    origins: readonly number[],
+    dueMs: number,
+    limit: number,
+    reply: Reply<{ readonly payments: IndexedPayment[]; readonly position: number }>,
+  ): void;
   latest(limit: number, reply: Reply<InspectedPayment[]>): void;
   history(id: Uint8Array, reply: Reply<History | undefined>): void;
+  heldCounts(reply: Reply<HeldCounts>): void;
+  inspectHeld(limit: number, reply: Reply<InspectedPayment[]>): void;
   close(): Promise<void>;
 }

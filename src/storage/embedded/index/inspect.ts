@@ -4,15 +4,17 @@
  */
 import { join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import { idText, type ProcessorIndex, type State } from '../../../domain/payment.ts';
-import type { History, InspectedAttempt, InspectedPayment } from '../../inspection.ts';
+import { HOLD_REASONS, type Hold, idText, type ProcessorIndex, type State } from '../../../domain/payment.ts';
+import { ACT_KINDS, type ActKind } from '../../acts.ts';
+import type { HeldCounts, History, InspectedAttempt, InspectedPayment } from '../../inspection.ts';
+import { NOT_RETRIED } from './statements.ts';
 import { indexFile } from './tables.ts';
 
 /** Attempts shown of one payment: a processor that is away for a day makes tens of thousands. */
 const ATTEMPTS_MAX = 200;
 const CACHE_KIB = 512;
 
-const PAYMENT = `SELECT id, cents, accepted_at, state, processor, requested_at, attempts, tries, settled_at, origin
+const PAYMENT = `SELECT id, cents, accepted_at, state, processor, requested_at, attempts, tries, settled_at, origin, held
   FROM payments`;
 
 interface PaymentRow {
@@ -26,6 +28,14 @@ interface PaymentRow {
   readonly tries: number;
   readonly settled_at: number;
   readonly origin: number;
+  readonly held: Hold;
+}
+
+interface ActRow {
+  readonly at: number;
+  readonly kind: number;
+  readonly who: string;
+  readonly text: string;
 }
 
 export class Inspector {
@@ -33,6 +43,9 @@ export class Inspector {
   readonly #latest: StatementSync;
   readonly #one: StatementSync;
   readonly #attempts: StatementSync;
+  readonly #acts: StatementSync;
+  readonly #heldCounts: StatementSync;
+  readonly #held: StatementSync;
 
   constructor(database: DatabaseSync) {
     this.#database = database;
@@ -43,6 +56,11 @@ export class Inspector {
          duration_ms AS durationMs, outcome
        FROM attempts WHERE id = ? ORDER BY n DESC, ended_at DESC LIMIT ${ATTEMPTS_MAX}`,
     );
+    this.#acts = this.#database.prepare('SELECT at, kind, who, text FROM acts WHERE id = ? ORDER BY n');
+    this.#heldCounts = this.#database.prepare(
+      'SELECT held, count(*) AS count FROM payments WHERE held > 0 GROUP BY held',
+    );
+    this.#held = this.#database.prepare(`${PAYMENT} WHERE held > 0 ORDER BY seq LIMIT ?`);
   }
 
   /** Over the store in `directory`, which has to be there. */
@@ -60,7 +78,21 @@ export class Inspector {
     const row = this.#one.get(id) as PaymentRow | undefined;
     if (row === undefined) return undefined;
     const attempts = this.#attempts.all(id) as unknown as InspectedAttempt[];
-    return { payment: payment(row), attempts: attempts.map(attempt => ({ ...attempt })).reverse() };
+    const acts = (this.#acts.all(id) as unknown as ActRow[]).map(({ at, kind, who, text }) => {
+      return { kind: ACT_KINDS[kind] as ActKind, atMs: at, who, text };
+    });
+    return { payment: payment(row), attempts: attempts.map(attempt => ({ ...attempt })).reverse(), acts };
+  }
+
+  heldCounts(): HeldCounts {
+    const counts = HOLD_REASONS.map(() => 0);
+    for (const { held, count } of this.#heldCounts.all() as { held: number; count: number }[])
+      counts[held] = count;
+    return counts;
+  }
+
+  held(limit: number): InspectedPayment[] {
+    return (this.#held.all(limit) as unknown as PaymentRow[]).map(payment);
   }
 
   close(): void {
@@ -75,8 +107,10 @@ const payment = (row: PaymentRow): InspectedPayment => ({
   processor: row.processor < 0 ? undefined : (row.processor as ProcessorIndex),
   acceptedAtMs: row.accepted_at,
   requestedAtMs: row.requested_at,
-  settledAtMs: row.settled_at,
+  settledAtMs: row.held > 0 ? 0 : row.settled_at,
   attempts: row.attempts,
   tries: row.tries,
+  held: row.held,
+  retryAtMs: row.held === 0 ? 0 : row.settled_at === NOT_RETRIED ? Infinity : row.settled_at,
   owner: String(row.origin),
 });

@@ -9,20 +9,37 @@
 import assert from 'node:assert/strict';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { addTotal, emptyTotal, type Total } from '../../../domain/money.ts';
-import { PINNED, type ProcessorIndex, SETTLED, type Summary, writeIdBytes } from '../../../domain/payment.ts';
+import {
+  HOLD_REASONS,
+  NOT_HELD,
+  PINNED,
+  type ProcessorIndex,
+  SETTLED,
+  type Summary,
+  writeIdBytes,
+} from '../../../domain/payment.ts';
+import { ACT_KINDS } from '../../acts.ts';
 import { rangesOf, TotalsSum } from '../../rollups.ts';
 import { keepDamaged, type LogDamage } from '../damage.ts';
 import { recoverLog } from '../recovery.ts';
+import { actAt, type OrderedAct } from '../shared-log/acts.ts';
 import type { Gap } from '../shared-log/decoder.ts';
 import { LogBehindError } from '../shared-log/log-error.ts';
 import type { LogFiles } from '../shared-log/log-files.ts';
 import { Order } from '../shared-log/order.ts';
 import type { OrderState } from '../shared-log/order-state.ts';
 import { LogReader } from '../shared-log/reader.ts';
-import { END_ATTEMPT, recordDetail } from '../shared-log/records.ts';
+import { ACT, END_ATTEMPT, recordDetail } from '../shared-log/records.ts';
 import { type StoreId, storeIdOf } from '../shared-log/segments.ts';
 import * as row from '../shared-log/tail-table.ts';
-import { type IndexedPayment, PAYMENT_COLUMNS, type PaymentRow, prepare, rowOf } from './statements.ts';
+import {
+  type IndexedPayment,
+  NOT_RETRIED,
+  PAYMENT_COLUMNS,
+  type PaymentRow,
+  prepare,
+  rowOf,
+} from './statements.ts';
 
 /** Where the log goes on, and what its order was there. */
 export interface IndexOpened {
@@ -48,9 +65,11 @@ const BEHIND_MAX = 3;
 export class PaymentLookUp {
   readonly #database: DatabaseSync;
   readonly #find: StatementSync;
+  readonly #closed: StatementSync;
 
   constructor(database: DatabaseSync) {
     this.#database = database;
+    this.#closed = database.prepare('SELECT text FROM acts WHERE id = ? ORDER BY n DESC LIMIT 1');
     this.#find = database.prepare(`SELECT ${PAYMENT_COLUMNS} FROM payments WHERE id = ?`);
     this.#find.setReturnArrays(true);
   }
@@ -59,6 +78,11 @@ export class PaymentLookUp {
   find(id: Uint8Array): IndexedPayment | undefined {
     const found = this.#find.get(id) as unknown as PaymentRow | undefined;
     return found && rowOf(found);
+  }
+
+  /** Of a payment that is closed: why. */
+  closedBecause(id: Uint8Array): string {
+    return (this.#closed.get(id) as { text: string } | undefined)?.text ?? '';
   }
 
   close(): void {
@@ -74,8 +98,9 @@ export class LogIndex {
   #reader: LogReader | undefined;
   /** Everything in front of it is in the tables, as far as this connection has moved it. */
   #position = 0;
-  /** Attempts that ended since, with what is to be written of each. */
+  /** Attempts that ended since, with what is to be written of each; and what operators did. */
   #ended: (readonly [Uint8Array, ...number[]])[] = [];
+  #acted: OrderedAct[] = [];
 
   /** What is found to be damaged while this opens. */
   #opening: LogDamage[] | undefined;
@@ -165,7 +190,7 @@ export class LogIndex {
       throw error;
     }
     this.#position = position;
-    this.#ended = [];
+    this.#forgetMoved();
     return position;
   }
 
@@ -204,6 +229,29 @@ export class LogIndex {
     });
   }
 
+  /**
+   * Held payments of these origins that are due, those first that are due first, and the position of that.
+   */
+  held(
+    origins: readonly number[],
+    dueMs: number,
+    limit: number,
+  ): { readonly payments: IndexedPayment[]; readonly position: number } {
+    return this.#snapshot(position => {
+      const found = HOLD_REASONS.flatMap((_, reason) =>
+        reason === NOT_HELD
+          ? []
+          : (this.#statements.held.all(
+              reason,
+              Math.min(dueMs, Number.MAX_SAFE_INTEGER),
+              JSON.stringify(origins),
+              limit,
+            ) as unknown as PaymentRow[]),
+      );
+      return { payments: found.map(rowOf), position };
+    });
+  }
+
   /** Lets go of the log; the tables stay as they are. */
   forget(): void {
     this.#reader?.close();
@@ -233,6 +281,7 @@ export class LogIndex {
     const { store, position, state, tail } = this.opened;
     const id: StoreId = storeIdOf(store);
     const order = new Order(id.mark, (kind, start, batch, at) => {
+      if (kind === ACT) this.#acted.push(actAt(batch.source, at, 0));
       if (kind !== END_ATTEMPT) return;
       const { view } = batch.source;
       const { rows } = order.tail;
@@ -252,12 +301,12 @@ export class LogIndex {
     if (state !== undefined) order.restore(state, tail);
     let { generation } = order;
     const fed = (): void => {
-      if (order.generation !== generation) this.#ended = [];
+      if (order.generation !== generation) this.#forgetMoved();
       ({ generation } = order);
     };
     this.#order = order;
     this.#position = position;
-    this.#ended = [];
+    this.#forgetMoved();
     this.#reader = new LogReader({
       files,
       directory,
@@ -293,6 +342,13 @@ export class LogIndex {
       statements.total.run(level, bucket, processor, number, high, low);
     });
     for (const ended of this.#ended) statements.attempt.run(...ended);
+    for (const { id, atMs, kind, who, text } of this.#acted)
+      statements.act.run(id, atMs, ACT_KINDS.indexOf(kind), who, text);
+  }
+
+  #forgetMoved(): void {
+    this.#ended = [];
+    this.#acted = [];
   }
 
   #put(order: Order, rows: Float64Array, start: number): void {
@@ -303,7 +359,8 @@ export class LogIndex {
       rows[start + row.ROW_REQUESTED_AT]!,
       rows[start + row.ROW_ATTEMPTS]!,
       rows[start + row.ROW_TRIES]!,
-      rows[start + row.ROW_SETTLED_AT]!,
+      Number.isFinite(rows[start + row.ROW_SETTLED_AT]!) ? rows[start + row.ROW_SETTLED_AT]! : NOT_RETRIED,
+      Math.max(NOT_HELD, rows[start + row.ROW_HELD]!),
     ];
     if (rows[start + row.ROW_SEQ] === 0) {
       const { changes } = this.#statements.change.run(...changed, this.#id);

@@ -6,12 +6,13 @@
  * locks that a process has on a file as soon as any descriptor of it is closed.
  */
 import { randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, statSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { isSystemError } from '../../../domain/system-error.ts';
 import { StoreFault, StoreOpenError } from '../../ports.ts';
-import { finishMigration, migrateVersion1 } from '../migration/version-1.ts';
+import { migrateTables, migratingFile } from '../migration/migrate.ts';
+import { finishMigration } from '../migration/version-1.ts';
 import { version1Segments } from '../migration/version-1-log.ts';
 import { LogError } from '../shared-log/log-error.ts';
 import { segmentsAmong, storeIdBytes } from '../shared-log/segments.ts';
@@ -77,9 +78,9 @@ const logWithoutIndex = (directory: string): StoreOpenError =>
       'restore it; without it (log/ moved away) none of them is known any more, and one that is sent again may be settled twice',
   );
 
-/** Takes over a store of version 1, or lets another backend do so. */
+/** Takes over a store of an older version, or lets another backend do so. */
 function takeOver(directory: string, giveUpAt: number): void {
-  if (migrateVersion1(directory)) return;
+  if (migrateTables(directory)) return;
   if (performance.now() > giveUpAt) {
     throw new StoreOpenError(
       `STORE_URL: ${directory} is of an older soquete, and is still in use: stop all older backends first, then start this one`,
@@ -127,7 +128,7 @@ function configure(database: DatabaseSync, options: IndexOptions): void {
   const giveUpAt = performance.now() + createMsMax;
   while (!isWal(database, options.directory)) {
     // A migration of a large store takes longer; what it migrates is there until it is done.
-    const isMigrating = version1Segments(join(options.directory, logFolder)).length > 0;
+    const isMigrating = existsSync(join(options.directory, migratingFile));
     if (performance.now() > giveUpAt && !isMigrating) throw new StoreFault('busy', 'database is locked');
     pause(5);
   }
@@ -190,10 +191,11 @@ function versionOf(database: DatabaseSync, directory: string): number {
 
 /**
  * Makes the tables where there are none; as a write in any case, so that a read-only file is found out now.
- * False: they are of version 1.
+ * False: they are of an older version.
  */
 function prepareSchema(database: DatabaseSync, directory: string): boolean {
-  if (versionNow(database, directory) === 1) return false;
+  const version = versionNow(database, directory);
+  if (version > 0 && version < schemaVersion) return false;
   const logDirectory = join(directory, logFolder);
   database.exec('BEGIN IMMEDIATE');
   if (versionOf(database, directory) === 0) {

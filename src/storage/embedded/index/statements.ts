@@ -4,12 +4,12 @@ import { DEFAULT, PINNED, SETTLED, WAITING } from '../../../domain/payment.ts';
 import * as row from '../shared-log/tail-table.ts';
 
 export const PAYMENT_COLUMNS =
-  'seq, id, cents, accepted_at, origin, state, processor, requested_at, attempts, tries, settled_at';
+  'seq, id, cents, accepted_at, origin, state, processor, requested_at, attempts, tries, settled_at, held';
 export type PaymentRow = readonly [number, Uint8Array, ...number[]];
 
 export function rowOf([seq, id, cents, acceptedAtMs, origin, ...progress]: PaymentRow): IndexedPayment {
   const found = new Float64Array(row.ROW_COLUMNS);
-  const [state, processor, requestedAtMs, attempts, tries, settledAtMs] = progress;
+  const [state, processor, requestedAtMs, attempts, tries, settledAtMs, held] = progress;
   found[row.ROW_SEQ] = seq;
   const view = new DataView(id.buffer, id.byteOffset, 16);
   for (let word = 0; word < 4; word++) found[row.ROW_ID + word] = view.getInt32(word * 4);
@@ -21,12 +21,16 @@ export function rowOf([seq, id, cents, acceptedAtMs, origin, ...progress]: Payme
   found[row.ROW_REQUESTED_AT] = requestedAtMs!;
   found[row.ROW_ATTEMPTS] = attempts!;
   found[row.ROW_TRIES] = tries!;
-  found[row.ROW_SETTLED_AT] = settledAtMs!;
+  found[row.ROW_SETTLED_AT] = settledAtMs === NOT_RETRIED ? Infinity : settledAtMs!;
+  found[row.ROW_HELD] = held!;
   return found;
 }
 
 /** A payment as the index has it: the columns of a row of the tail, without its position. */
 export type IndexedPayment = Float64Array;
+
+/** In place of an instant: the payment is held, and not tried again by itself. */
+export const NOT_RETRIED = -1;
 
 /** All statements of the index. */
 export function prepare(database: DatabaseSync) {
@@ -41,18 +45,25 @@ export function prepare(database: DatabaseSync) {
     advance: database.prepare('UPDATE log SET position = ?, state = ?, tail = ?'),
     unsettled: arrays(
       `SELECT ${PAYMENT_COLUMNS} FROM payments
-       WHERE state < ${SETTLED} AND origin IN (SELECT value FROM json_each(?)) AND seq > ?
+       WHERE state < ${SETTLED} AND held = 0 AND origin IN (SELECT value FROM json_each(?)) AND seq > ?
        ORDER BY seq LIMIT ?`,
     ),
+    held: arrays(
+      `SELECT ${PAYMENT_COLUMNS} FROM payments
+       WHERE held = ? AND settled_at BETWEEN 0 AND ? AND origin IN (SELECT value FROM json_each(?))
+       ORDER BY settled_at LIMIT ?`,
+    ),
     put: database.prepare(
-      `INSERT INTO payments (${PAYMENT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (seq) DO UPDATE
+      `INSERT INTO payments (${PAYMENT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (seq) DO UPDATE
        SET state = excluded.state, processor = excluded.processor, requested_at = excluded.requested_at,
-         attempts = excluded.attempts, tries = excluded.tries, settled_at = excluded.settled_at`,
+         attempts = excluded.attempts, tries = excluded.tries, settled_at = excluded.settled_at,
+         held = excluded.held`,
     ),
     /** Seqs of the log are above 0. */
     unaccepted: database.prepare('SELECT min(0, coalesce(min(seq), 0)) - 1 AS seq FROM payments'),
     change: database.prepare(
-      `UPDATE payments SET state = ?, processor = ?, requested_at = ?, attempts = ?, tries = ?, settled_at = ?
+      `UPDATE payments SET state = ?, processor = ?, requested_at = ?, attempts = ?, tries = ?, settled_at = ?,
+         held = ?
        WHERE id = ?`,
     ),
     sum: arrays(
@@ -64,11 +75,14 @@ export function prepare(database: DatabaseSync) {
        SET count = count + excluded.count, high = high + excluded.high, low = low + excluded.low`,
     ),
     attempt: database.prepare('INSERT OR REPLACE INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?)'),
+    act: database.prepare(
+      `INSERT INTO acts SELECT ?1, coalesce((SELECT max(n) FROM acts WHERE id = ?1), 0) + 1, ?2, ?3, ?4, ?5`,
+    ),
     pin: database.prepare(
       `UPDATE payments SET state = ${PINNED}, processor = max(processor, ${DEFAULT}),
          requested_at = iif(requested_at > 0, requested_at, accepted_at), attempts = max(attempts, 1)
        WHERE state < ${SETTLED} AND state = ${WAITING}`,
     ),
-    purge: ['payments', 'attempts', 'totals'].map(table => database.prepare(`DELETE FROM ${table}`)),
+    purge: ['payments', 'attempts', 'totals', 'acts'].map(table => database.prepare(`DELETE FROM ${table}`)),
   };
 }

@@ -10,7 +10,7 @@ export const applicationId = 0x736f7175;
  * Rises with every change of the tables, and each has a migration from the one before; 1 was the store
  * itself.
  */
-export const schemaVersion = 2;
+export const schemaVersion = 3;
 
 /** Where the log of a new store begins. */
 export const FIRST_POSITION = positionOf(1, SEGMENT_HEADER_BYTES);
@@ -25,6 +25,24 @@ CREATE TABLE attempts (
   outcome INTEGER NOT NULL,
   duration_ms INTEGER NOT NULL,
   PRIMARY KEY (id, n, ended_at)
+) STRICT, WITHOUT ROWID;
+`;
+
+/**
+ * `held`: a place in HOLD_REASONS; of a held payment `settled_at` is when it is tried again, -1: never. Acts
+ * of operators by `kind`, a place in ACT_KINDS.
+ */
+export const HOLDS = `
+CREATE INDEX unsettled ON payments (origin, seq) WHERE state < 3 AND held = 0;
+CREATE INDEX held ON payments (held, settled_at) WHERE held > 0;
+CREATE TABLE acts (
+  id BLOB NOT NULL,
+  n INTEGER NOT NULL,
+  at INTEGER NOT NULL,
+  kind INTEGER NOT NULL,
+  who TEXT NOT NULL,
+  text TEXT NOT NULL,
+  PRIMARY KEY (id, n)
 ) STRICT, WITHOUT ROWID;
 `;
 
@@ -44,9 +62,10 @@ CREATE TABLE payments (
   requested_at INTEGER NOT NULL,
   attempts INTEGER NOT NULL,
   tries INTEGER NOT NULL,
-  settled_at INTEGER NOT NULL
+  settled_at INTEGER NOT NULL,
+  held INTEGER NOT NULL DEFAULT 0
 ) STRICT;
-CREATE INDEX unsettled ON payments (origin, seq) WHERE state < 3;
+${HOLDS}
 ${ATTEMPTS_TABLE}
 CREATE TABLE totals (
   level INTEGER NOT NULL,

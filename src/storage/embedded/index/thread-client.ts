@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { Worker } from 'node:worker_threads';
 import type { Summary } from '../../../domain/payment.ts';
-import type { History, InspectedPayment } from '../../inspection.ts';
+import type { HeldCounts, History, InspectedPayment } from '../../inspection.ts';
 import { type Reply, StoreFault, StoreOpenError } from '../../ports.ts';
 import type { IndexClient } from './index-client.ts';
 import { type IndexOpened, PaymentLookUp } from './log-index.ts';
@@ -24,6 +24,12 @@ export type IndexCall =
       readonly name: 'unsettled';
       readonly values: [origins: readonly number[], afterSeq: number, limit: number];
     }
+  | {
+      readonly name: 'held';
+      readonly values: [origins: readonly number[], dueMs: number, limit: number];
+    }
+  | { readonly name: 'heldCounts' }
+  | { readonly name: 'inspectHeld'; readonly values: [limit: number] }
   | { readonly name: 'latest'; readonly values: [limit: number] }
   | { readonly name: 'history'; readonly values: [id: Uint8Array] };
 
@@ -87,6 +93,11 @@ export class IndexThreadClient implements IndexClient {
     return this.#lookUp.find(id);
   }
 
+  closedBecause(id: Uint8Array): string {
+    if (this.#lookUp === undefined) throw new StoreFault('lost', 'the index is closed');
+    return this.#lookUp.closedBecause(id);
+  }
+
   summary(fromMs: number, toMs: number, reply: Reply<{ summary: Summary; position: number }>): void {
     this.#call({ name: 'summary', values: [fromMs, toMs] }, reply);
   }
@@ -100,12 +111,29 @@ export class IndexThreadClient implements IndexClient {
     this.#call({ name: 'unsettled', values: [origins, afterSeq, limit] }, reply);
   }
 
+  held(
+    origins: readonly number[],
+    dueMs: number,
+    limit: number,
+    reply: Reply<{ payments: IndexedPayment[]; position: number }>,
+  ): void {
+    this.#call({ name: 'held', values: [origins, dueMs, limit] }, reply);
+  }
+
   latest(limit: number, reply: Reply<InspectedPayment[]>): void {
     this.#call({ name: 'latest', values: [limit] }, reply);
   }
 
   history(id: Uint8Array, reply: Reply<History | undefined>): void {
     this.#call({ name: 'history', values: [id] }, reply);
+  }
+
+  heldCounts(reply: Reply<HeldCounts>): void {
+    this.#call({ name: 'heldCounts' }, reply);
+  }
+
+  inspectHeld(limit: number, reply: Reply<InspectedPayment[]>): void {
+    this.#call({ name: 'inspectHeld', values: [limit] }, reply);
   }
 
   close(): Promise<void> {

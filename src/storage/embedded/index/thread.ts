@@ -53,6 +53,12 @@ if (opened !== undefined) {
         return index.summary(...call.values);
       case 'unsettled':
         return index.unsettled(...call.values);
+      case 'held':
+        return index.held(...call.values);
+      case 'heldCounts':
+        return inspect().heldCounts();
+      case 'inspectHeld':
+        return inspect().held(...call.values);
       case 'latest':
         return inspect().latest(...call.values);
       case 'history':

@@ -16,7 +16,7 @@ import { Order } from '../shared-log/order.ts';
 import { realLogFiles } from '../shared-log/real-log-files.ts';
 import { encodeSegmentHeader, storeIdOf } from '../shared-log/segments.ts';
 import * as row from '../shared-log/tail-table.ts';
-import { migrateVersion1 } from './version-1.ts';
+import { migrateTables } from './migrate.ts';
 
 /** What `version-1.fixture.mjs` says. */
 const BOOT = 'the boot of the fixture';
@@ -69,7 +69,7 @@ const SUMMARY = {
 
 test('a store of version 1 is taken over: each payment as it was, on the same run of the machine', t => {
   const directory = fixture(t);
-  assert.ok(migrateVersion1(directory, BOOT));
+  assert.ok(migrateTables(directory, BOOT));
   const index = openIndex(t, directory);
   const { state, tail, position, store, damage } = index.open();
   assert.deepEqual([tail.length, position, damage], [0, 2 ** 32 + 32, []]);
@@ -175,7 +175,7 @@ test('a crash before the commit leaves version 1, and a segment with nothing in 
 
 test('a crash before the old segments are away: they are moved at the next start, and read once', t => {
   const directory = fixture(t);
-  assert.ok(migrateVersion1(directory, BOOT));
+  assert.ok(migrateTables(directory, BOOT));
   assert.ok(readdirSync(join(directory, 'log')).includes(OLD_SEGMENTS[0]!));
   const index = openIndex(t, directory);
   index.open();
@@ -187,10 +187,10 @@ test('while anybody has the old store open, nothing is changed', t => {
   const directory = fixture(t);
   const user = new DatabaseSync(join(directory, 'payments.db'));
   user.prepare('SELECT count(*) FROM payments').get();
-  assert.equal(migrateVersion1(directory, BOOT), false);
+  assert.equal(migrateTables(directory, BOOT), false);
   assert.equal(user.prepare('PRAGMA user_version').get()!['user_version'], 1);
   user.close();
-  assert.equal(migrateVersion1(directory, BOOT), true);
+  assert.equal(migrateTables(directory, BOOT), true);
 });
 
 test('a record that is damaged costs itself only; a segment that cannot be placed is refused, as is a stray one', t => {

@@ -2,27 +2,18 @@
  * Takes over a store of version 1: tables that were the store themselves, and in front of them a log of each
  * instance.
  *
- * All of it is one transaction, under an exclusive lock: no process of version 1 has the store open, so none
- * answers anybody any more, and of those that start at once one does it while the others wait. What a crash
- * leaves is either version 1 as it was, or all of version 2 but for the old segments, which the next start
- * moves away.
+ * What a crash leaves is either version 1 as it was, or all of version 2 but for the old segments, which the
+ * next start moves away.
  *
  * An instance's number becomes the epoch, dead by now, that accepted its payments.
  */
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
+import type { DatabaseSync } from 'node:sqlite';
 import { DEFAULT, PINNED, SETTLED, WAITING } from '../../../domain/payment.ts';
 import { StoreOpenError } from '../../ports.ts';
-import {
-  ATTEMPTS_TABLE,
-  FIRST_POSITION,
-  indexFile,
-  LOG_TABLE,
-  logFolder,
-  schemaVersion,
-} from '../index/tables.ts';
+import { ATTEMPTS_TABLE, FIRST_POSITION, LOG_TABLE } from '../index/tables.ts';
 import type { OrderState } from '../shared-log/order-state.ts';
 import { type MembersState, type OrderedMember, SHARES } from '../shared-log/ordered-members.ts';
 import { realLogFiles } from '../shared-log/real-log-files.ts';
@@ -38,30 +29,6 @@ import { readVersion1Segment, type Version1Segment, version1Segments } from './v
 
 /** Below `log/`: the segments whose payments are in the tables. */
 const migratedFolder = 'migrated';
-
-/**
- * Takes over the store in `directory`; false: another process has it open. Throws `StoreOpenError`, and what
- * the files and SQLite throw. `boot` names the run of the machine as version 1 did.
- */
-export function migrateVersion1(directory: string, boot = thisBoot()): boolean {
-  const database = new DatabaseSync(join(directory, indexFile), { timeout: 0 });
-  try {
-    try {
-      database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = FULL; BEGIN EXCLUSIVE');
-    } catch (error) {
-      if (((error as { errcode?: number }).errcode ?? 0) % 256 !== BUSY) throw error;
-      return false;
-    }
-    if (number(database, 'PRAGMA user_version') === 1) migrate(database, join(directory, logFolder), boot);
-    database.exec('COMMIT');
-    return true;
-  } finally {
-    // Rolls back what was not committed; what was is moved to the file, and synced.
-    database.close();
-  }
-}
-
-const BUSY = 5;
 
 /** Moves away the segments that a migration has read. To be called in a transaction. */
 export function finishMigration(database: DatabaseSync, directory: string): void {
@@ -90,7 +57,11 @@ export function finishMigration(database: DatabaseSync, directory: string): void
   database.exec('DROP TABLE migrated_segments');
 }
 
-function migrate(database: DatabaseSync, directory: string, boot: string): void {
+/**
+ * Makes version 2 of the tables, in the transaction that is open. `directory`: of the segments; `boot` names
+ * the run of the machine as version 1 did.
+ */
+export function migrateVersion1(database: DatabaseSync, directory: string, boot: string): void {
   database.exec(`
     CREATE TABLE IF NOT EXISTS machine (boot TEXT NOT NULL, term INTEGER NOT NULL) STRICT;
     CREATE TABLE IF NOT EXISTS flushing (instance TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
@@ -116,7 +87,7 @@ function migrate(database: DatabaseSync, directory: string, boot: string): void 
   database.prepare("INSERT INTO log VALUES (?, ?, ?, x'')").run(store, FIRST_POSITION, state);
   for (const table of ['attempts_by_seq', 'instances', 'shared', 'health', 'machine', 'flushing'])
     database.exec(`DROP TABLE ${table}`);
-  database.exec(`PRAGMA user_version = ${schemaVersion}`);
+  database.exec('PRAGMA user_version = 2');
   createFirstSegment(directory, store, generation);
 }
 
@@ -287,7 +258,7 @@ function number(database: DatabaseSync, sql: string): number {
 }
 
 /** As version 1 named it. */
-function thisBoot(): string {
+export function thisBoot(): string {
   try {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
   } catch {

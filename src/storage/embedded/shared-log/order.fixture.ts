@@ -5,6 +5,7 @@
 import { strict as assert } from 'node:assert';
 import { PINNED, SENT, SETTLED, WAITING } from '../../../domain/payment.ts';
 import type { Chance } from '../../../domain/random.ts';
+import { ACT_KINDS } from '../../acts.ts';
 import { MODEL_STORE, ModelIndex, merged, rowsOf } from './model-index.fixture.ts';
 import { Order } from './order.ts';
 import { ANOTHER_AMOUNT, BATCH_FENCED, COUNTED, SAME_AMOUNT } from './order-state.ts';
@@ -13,6 +14,8 @@ import { encodeSegmentHeader } from './segments.ts';
 import * as row from './tail-table.ts';
 import { VirtualLogFiles } from './virtual-log-files.ts';
 import { LogFault, LogWriter } from './writer.ts';
+
+const CLOSE = ACT_KINDS.indexOf('close');
 
 const NAMES = ['a', 'b', 'c'];
 const IDS = 40;
@@ -340,7 +343,18 @@ class Node {
     const id = [...rowsOf(this.order).keys()][this.#world.below(10)];
     const payment = id === undefined ? undefined : this.#find(id);
     if (id === undefined || payment === undefined || payment[row.ROW_STATE] !== WAITING) return;
-    this.#batch().close(words(id), 0, payment[row.ROW_ORIGIN]!, 1, new TextEncoder().encode('so'));
+    const seen = {
+      state: WAITING,
+      processor: payment[row.ROW_PROCESSOR]!,
+      requestedAtMs: 0,
+      attempts: 0,
+      tries: 0,
+    };
+    const utf8 = new TextEncoder();
+    this.#batch().act(
+      ...([words(id), 0, payment[row.ROW_ORIGIN]!, seen, CLOSE, payment[row.ROW_CENTS]!, 1] as const),
+      ...([utf8.encode('me'), utf8.encode('so')] as const),
+    );
     this.#then.push(result => this.#world.met(result === 1 ? 'closed' : 'close void'));
   }
 

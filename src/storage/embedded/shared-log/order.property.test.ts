@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { SETTLED } from '../../../domain/payment.ts';
+import { CLOSED, SETTLED } from '../../../domain/payment.ts';
 import { chance } from '../../../domain/random.ts';
 import { generationOf, LogWorld } from './order.fixture.ts';
-import { ROW_CENTS, ROW_STATE, STATE_CLOSED } from './tail-table.ts';
+import { ROW_CENTS, ROW_STATE } from './tail-table.ts';
 
 const SEEDS = Number(process.env['SEEDS'] ?? 60);
 const FIRST = Number(process.env['SEED'] ?? 0);
@@ -30,7 +30,7 @@ test('three instances that read one log agree, whoever dies or is paused, and no
         const payment = world.index.rows.get(id);
         assert(payment !== undefined, `${id} is lost`);
         assert.equal(payment[ROW_CENTS], cents);
-        const isClosed = payment[ROW_STATE] === STATE_CLOSED;
+        const isClosed = payment[ROW_STATE] === CLOSED;
         assert(payment[ROW_STATE] === SETTLED || isClosed, `${id} is in state ${payment[ROW_STATE]}`);
         const isBooked = world.books[0].has(id) || world.books[1].has(id);
         assert.equal(isBooked, !isClosed);

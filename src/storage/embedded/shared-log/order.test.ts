@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { PINNED, SENT, SETTLED, WAITING } from '../../../domain/payment.ts';
+import { CLOSED, HELD_REFUSED, PINNED, SENT, SETTLED, WAITING } from '../../../domain/payment.ts';
 import { Order } from './order.ts';
 import {
   ANOTHER_AMOUNT,
@@ -15,7 +15,7 @@ import {
 import { ALL_SHARES, INDEXER } from './ordered-members.ts';
 import type { BatchEncoder } from './records.ts';
 import { positionOf } from './segments.ts';
-import { ROW_PROCESSOR, STATE_CLOSED } from './tail-table.ts';
+import { HOLD_LIFTED, ROW_HELD, ROW_PROCESSOR, ROW_SETTLED_AT } from './tail-table.ts';
 import { begun, fence, paymentIn, progress, STORE, text } from './written-log.fixture.ts';
 
 test('of several amounts of an id the first is accepted, and its intent alone counts', () => {
@@ -94,7 +94,7 @@ test('a settled payment is settled once; a closed one is never sent, one on its 
   const log = begun();
   const book = (batch: BatchEncoder): void => batch.book(paymentIn(5), 0, 1, 0, 1, 2, 1990, 1);
   const close = (share: number) => (batch: BatchEncoder) =>
-    batch.close(paymentIn(share), 0, 1, 1, text('by hand'));
+    batch.act(paymentIn(share), 0, 1, { ...progress, state: WAITING }, 3, 5, 1, text('me'), text('by hand'));
   assert.deepEqual(log.results(2, close(5)), [0]);
   assert.deepEqual(log.results(1, book), [1]);
   assert.deepEqual(
@@ -116,7 +116,44 @@ test('a settled payment is settled once; a closed one is never sent, one on its 
     log.results(1, batch => batch.intend(paymentIn(7), 0, 1, SENT, 0, 1, 1, 1)),
     [0],
   );
-  assert.equal(log.state(paymentIn(7)), STATE_CLOSED);
+  assert.equal(log.state(paymentIn(7)), CLOSED);
+});
+
+test('a hold stays through attempts, is beside a pin, and is lifted by an operator or a settlement', () => {
+  const log = begun();
+  const held = (): number[] => {
+    const start = log.order.tail.find(paymentIn(5), 0);
+    return [ROW_HELD, ROW_SETTLED_AT].map(column => log.order.tail.rows[start + column]!);
+  };
+  const waiting = { ...progress, state: WAITING };
+  const act = (state: number, kind: number) =>
+    log.results(2, batch =>
+      batch.act(paymentIn(5), 0, 1, { ...progress, state }, kind, 1990, 9, text('me'), text('why')),
+    );
+  log.results(1, batch => batch.endAttempt(paymentIn(5), 0, 1, waiting, 1, 1, 1));
+  log.results(1, batch => batch.hold(paymentIn(5), 0, 1, waiting, HELD_REFUSED, 5000));
+  assert.deepEqual(held(), [HELD_REFUSED, 5000]);
+  log.results(1, batch => batch.intend(paymentIn(5), 0, 1, SENT, 0, 1, 1, 1, HELD_REFUSED));
+  log.results(1, batch => batch.endAttempt(paymentIn(5), 0, 1, { ...progress, state: PINNED }, 1, 1, 1));
+  assert.deepEqual(
+    [log.state(paymentIn(5)), held()],
+    [PINNED, [HELD_REFUSED, 0]],
+    'due until it is held anew',
+  );
+  log.results(1, batch => batch.hold(paymentIn(5), 0, 1, waiting, HELD_REFUSED, 6000));
+  assert.deepEqual([log.state(paymentIn(5)), held()], [PINNED, [HELD_REFUSED, 6000]], 'the pin stays');
+  assert.deepEqual(act(WAITING, 1), [0], 'the operator saw another state');
+  assert.deepEqual([act(PINNED, 1), held()], [[1], [HOLD_LIFTED, 0]]);
+  assert.deepEqual(
+    log.order.acts.map(({ kind, who, text: why }) => [kind, who, why]),
+    [['retry', 'me', 'why']],
+  );
+  // Where the index has the payment, the next record brings the hold along.
+  log.results(1, batch => batch.hold(paymentIn(5), 0, 1, waiting, HELD_REFUSED, 7000));
+  log.index(1);
+  log.results(1, batch => batch.endAttempt(paymentIn(5), 0, 1, waiting, 1, 1, 1, HELD_REFUSED));
+  assert.equal(held()[0], HELD_REFUSED);
+  assert.deepEqual([act(WAITING, 2), log.state(paymentIn(5)), held()], [[1], SETTLED, [0, 9]]);
 });
 
 test('behind a purge nothing counts that was made before it was known', () => {

@@ -50,8 +50,8 @@
  *    A payment that is sent or pinned may go to its own processor only. A sent one is free again when its
  *    owner, who alone knows, says that it ended unprocessed. Sent on top of an attempt whose end nobody has,
  *    as of a dead owner, it is pinned, and no end lifts that. A payment that is settled or closed takes no
- *    intent, and a close counts only of one that is not on its way. What has left the table its owner has
- *    from the index (5).
+ *    intent. An operator's act counts only while the payment is in the state that the operator saw, and ends
+ *    none that is sent. What has left the table its owner has from the index (5).
  *
  * 8. ONE GENERATION. Behind a purge no batch about payments counts that its writer made before it read of it.
  *    A purge raises the generation and empties the table; a batch names the generation that its writer knew.
@@ -63,17 +63,18 @@
  *    holder that is none any more. An epoch that ends lets go of its leases in the same step (3).
  *    What only the holder may say (health, index marks) counts only from the holder.
  */
-import { PINNED, SENT, SETTLED, WAITING } from '../../../domain/payment.ts';
+import { SETTLED, WAITING } from '../../../domain/payment.ts';
+import { actAt, type OrderedAct } from './acts.ts';
 import type { BatchView } from './decoder.ts';
 import type { BatchVerdict, EachCounted, OrderedHealth, OrderState } from './order-state.ts';
 import * as decided from './order-state.ts';
 import { CHECKER, INDEXER, OrderedMembers, shareOf } from './ordered-members.ts';
 import * as record from './records.ts';
 import { recordBytes, recordDetail, recordKind, recordText } from './records.ts';
-import { pinRow, writeRow } from './row-changes.ts';
+import { isLast, mayChange, pinRow, writeRow } from './row-changes.ts';
 import { segmentAt } from './segments.ts';
 import * as row from './tail-table.ts';
-import { STATE_CLOSED, TailTable } from './tail-table.ts';
+import { TailTable } from './tail-table.ts';
 
 const text = new TextDecoder();
 
@@ -87,6 +88,8 @@ export class Order {
     { isFailing: false, minResponseMs: 0, version: 0 },
     { isFailing: false, minResponseMs: 0, version: 0 },
   ];
+  /** What operators did, as far as the index may not have it; in order. */
+  acts: OrderedAct[] = [];
   /** Of the payment that was accepted last. */
   seq = 0;
   generation = 1;
@@ -269,22 +272,18 @@ export class Order {
     const { tail, members } = this;
     const { view } = batch.source;
     const isOwner = members.owner(origin, shareOf(this.#words[3]!)) === batch.epoch;
-    // An operator closes through any instance that lives.
-    if (kind === record.CLOSE ? members.living(batch.epoch) === undefined : !isOwner) return false;
-    const state = known < 0 ? WAITING : tail.rows[known + row.ROW_STATE]!;
+    // An operator acts through any instance that lives.
+    if (kind === record.ACT ? members.living(batch.epoch) === undefined : !isOwner) return false;
     if (known >= 0) {
       if (tail.rows[known + row.ROW_ORIGIN] !== origin) return false;
-      if (state === SETTLED || state === STATE_CLOSED) return false;
-      const isOnItsWay = state === SENT || state === PINNED;
-      if (isOnItsWay && kind === record.CLOSE) return false;
-      const isElsewhere = tail.rows[known + row.ROW_PROCESSOR] !== recordDetail(view, at);
-      if (isOnItsWay && isElsewhere && (kind === record.INTEND || kind === record.BOOK)) return false;
+      if (!mayChange(kind, view, at, tail.rows, known)) return false;
     }
     const start = known < 0 ? tail.add(this.#words, 0) : known;
     tail.rows[start + row.ROW_ORIGIN] = origin;
     tail.rows[start + row.ROW_POSITION] = position;
-    writeRow(kind, view, at, tail.rows, start, state);
-    if (kind === record.BOOK || kind === record.CLOSE) members.count(origin, shareOf(this.#words[3]!), -1);
+    writeRow(kind, view, at, tail.rows, start, known < 0);
+    if (isLast(kind, view, at)) members.count(origin, shareOf(this.#words[3]!), -1);
+    if (kind === record.ACT) this.acts.push(actAt(batch.source, at, position));
     return true;
   }
 
@@ -328,6 +327,7 @@ export class Order {
         this.touchedAt = position;
         this.purgedAt = position;
         this.tail.clear();
+        this.acts = [];
         members.forgetEstates();
         return 1;
       case record.ADOPT:
@@ -392,7 +392,9 @@ export class Order {
     this.marks += 1;
     this.keptFrom = this.indexedTo;
     this.indexedTo = indexedTo;
-    this.tail.dropBefore(Math.min(this.keptFrom, this.heldFrom));
+    const from = Math.min(this.keptFrom, this.heldFrom);
+    this.tail.dropBefore(from);
+    this.acts = this.acts.filter(act => act.position >= from);
     return true;
   }
 }

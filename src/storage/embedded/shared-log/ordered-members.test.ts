@@ -129,7 +129,8 @@ test('an estate is forgotten when all that was in it is settled or closed', () =
   assert.equal(log.order.members.unsettledOf(2), 2);
   log.results(2, batch => batch.book(paymentIn(5), 0, 1, 0, 1, 2, 1990, 1));
   assert.equal(log.order.members.owner(1, 6), 2);
-  log.results(2, batch => batch.close(paymentIn(6), 0, 1, 1, text('by hand')));
+  const seen = { state: WAITING, processor: -1, requestedAtMs: 0, attempts: 0, tries: 0 };
+  log.results(2, batch => batch.act(paymentIn(6), 0, 1, seen, 3, 5, 1, text('me'), text('by hand')));
   assert.deepEqual([log.order.members.owner(1, 6), log.order.members.unsettledOf(2)], [0, 0]);
   const { heirs, unsettled } = log.order.save().members;
   assert.deepEqual([heirs, unsettled], [[], []]);

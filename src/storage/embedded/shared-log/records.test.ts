@@ -47,7 +47,13 @@ function encoded(number: number): Uint8Array {
       break;
     default:
       encoder.book(words, 0, 7, 1, 1_783_686_896_001, 1_783_686_896_050, 999_999_999_999, 1);
-      encoder.close(words, 0, 7, 1_783_686_896_001, new TextEncoder().encode('geschlossen, weil ü'));
+      encoder.act(
+        ...([words, 0, 7, progress, 3, 1990, 1_783_686_896_001] as const),
+        ...(['Zoë', 'geschlossen, weil ü'].map(each => new TextEncoder().encode(each)) as [
+          Uint8Array,
+          Uint8Array,
+        ]),
+      );
       encoder.hold(words, 0, 7, progress, 1, 1_783_686_896_001);
   }
   return encoder.bytes.slice(0, encoder.finish(origin(number)));

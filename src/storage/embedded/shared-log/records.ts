@@ -18,6 +18,29 @@
  */
 import { strict as assert } from 'node:assert';
 import { crc32 } from './crc32.ts';
+import {
+  ACCEPT,
+  ACT,
+  ADOPT,
+  BEAT,
+  BOOK,
+  BOOT,
+  EMPTY,
+  END_ATTEMPT,
+  FENCE,
+  HOLD,
+  INDEXED,
+  INTEND,
+  JOIN,
+  LEASE,
+  LEAVE,
+  type LoggedProgress,
+  PURGE,
+  REPORT,
+  SEAL,
+} from './record-kinds.ts';
+
+export * from './record-kinds.ts';
 
 export const LOG_VERSION = 1;
 export const BATCH_HEADER_BYTES = 44;
@@ -35,42 +58,6 @@ export const textBytesMax = 64 * 1024 - 1;
 assert(BATCH_HEADER_BYTES + RECORD_HEADER_BYTES + 64 + textBytesMax <= batchBytesMax);
 assert((textBytesMax + 64) / 4 < 0xffff);
 
-/** What happened to a payment. All of these have the id at 8 and the origin (below) at 24. */
-export const ACCEPT = 1;
-/** An attempt will leave for the processor `detail`. */
-export const INTEND = 2;
-/** An attempt ended and did not settle the payment, which is in state `detail` now. */
-export const END_ATTEMPT = 3;
-/** The processor `detail` has booked it. */
-export const BOOK = 4;
-/** It is held, in state `detail`: an operator has to look. */
-export const HOLD = 5;
-/** An operator closed it, with a text. */
-export const CLOSE = 6;
-export const LAST_PAYMENT_KIND = CLOSE;
-/** What the instances tell each other. */
-export const JOIN = 16;
-export const LEAVE = 17;
-export const FENCE = 18;
-export const BEAT = 19;
-/** Takes the lease `detail`. */
-export const LEASE = 20;
-/** The health of the processor `detail`. */
-export const REPORT = 21;
-export const PURGE = 22;
-export const ADOPT = 23;
-/** The index has everything before a position; `detail`: 1 when it is safe from a power loss there. */
-export const INDEXED = 24;
-/** No unsettled payment has a dead epoch as its origin; `detail`: 1 when its name is forgotten too. */
-export const EMPTY = 25;
-/** The segment ends here; it goes on in another. */
-export const SEAL = 26;
-/**
- * The machine has started anew, or its disk was away: what the disk had not got may be missing in front of
- * this.
- */
-export const BOOT = 27;
-
 /** Who appends a batch, and what it knew when it was made. */
 export interface BatchOrigin {
   readonly store: number;
@@ -80,16 +67,6 @@ export interface BatchOrigin {
   readonly number: number;
   readonly generation: number;
   readonly marksSeen: number;
-}
-
-/** How far an unsettled payment is, after an attempt. */
-export interface LoggedProgress {
-  readonly state: number;
-  /** Of the last attempt; -1: none yet. */
-  readonly processor: number;
-  readonly requestedAtMs: number;
-  readonly attempts: number;
-  readonly tries: number;
 }
 
 /** Gathers the records of one batch in a buffer that it keeps: no record costs an object. */
@@ -127,7 +104,10 @@ export class BatchEncoder {
     this.#view.setFloat64(at + 36, acceptedAtMs, true);
   }
 
-  /** `state`: SENT, or PINNED where an earlier attempt may have been processed. */
+  /**
+   * `state`: SENT, or PINNED where an earlier attempt may have been processed. `held`: why the payment is
+   * held.
+   */
   intend(
     words: ArrayLike<number>,
     wordStart: number,
@@ -137,11 +117,12 @@ export class BatchEncoder {
     requestedAtMs: number,
     attempts: number,
     tries: number,
+    held = 0,
   ): void {
     const at = this.#payment(INTEND, processor, 44, words, wordStart, origin);
     this.#view.setFloat64(at + 28, requestedAtMs, true);
     this.#counts(at + 36, attempts, tries);
-    this.#view.setUint32(at + 40, state, true);
+    this.#view.setUint32(at + 40, state | (held << 8), true);
   }
 
   /** How an attempt ended that did not settle the payment; `outcome`: an index into OUTCOMES. */
@@ -153,10 +134,12 @@ export class BatchEncoder {
     outcome: number,
     durationMs: number,
     endedAtMs: number,
+    held = 0,
   ): void {
-    const at = this.#progress(END_ATTEMPT, words, wordStart, origin, progress, endedAtMs);
+    const at = this.#progress(END_ATTEMPT, 56, words, wordStart, origin, progress, endedAtMs);
     this.#view.setFloat32(at + 48, durationMs, true);
     this.#view.setUint8(at + 53, outcome);
+    this.#view.setUint8(at + 54, held);
   }
 
   book(
@@ -176,28 +159,40 @@ export class BatchEncoder {
     this.#counts(at + 52, attempts, 0);
   }
 
+  /** `retryAtMs`: when it is tried again, Infinity: never by itself. */
   hold(
     words: ArrayLike<number>,
     wordStart: number,
     origin: number,
     progress: LoggedProgress,
     reason: number,
-    heldAtMs: number,
+    retryAtMs: number,
   ): void {
-    const at = this.#progress(HOLD, words, wordStart, origin, progress, heldAtMs);
+    const at = this.#progress(HOLD, 56, words, wordStart, origin, progress, retryAtMs);
     this.#view.setUint8(at + 53, reason);
   }
 
-  close(
+  /**
+   * `kind`: a place in `ACT_KINDS`. `seen`: the payment as the operator saw it, but for its processor and
+   * `requestedAt` where it is settled: then those that are booked.
+   */
+  act(
     words: ArrayLike<number>,
     wordStart: number,
     origin: number,
-    closedAtMs: number,
-    reason: Uint8Array,
+    seen: LoggedProgress,
+    kind: number,
+    cents: number,
+    atMs: number,
+    who: Uint8Array,
+    why: Uint8Array,
   ): void {
-    const at = this.#payment(CLOSE, 0, 36 + textSize(reason), words, wordStart, origin);
-    this.#view.setFloat64(at + 28, closedAtMs, true);
-    this.#text(at + 36, reason);
+    const size = 64 + textSize(who) + textSize(why);
+    const at = this.#progress(ACT, size, words, wordStart, origin, seen, atMs);
+    this.#view.setUint8(at + 53, kind);
+    this.#view.setFloat64(at + 56, cents, true);
+    this.#text(at + 64, who);
+    this.#text(at + 64 + textSize(who), why);
   }
 
   /**
@@ -315,13 +310,14 @@ export class BatchEncoder {
   /** All that there is to know of an unsettled payment, so that its row needs no other record. */
   #progress(
     kind: number,
+    size: number,
     words: ArrayLike<number>,
     wordStart: number,
     origin: number,
     progress: LoggedProgress,
     atMs: number,
   ): number {
-    const at = this.#payment(kind, progress.state, 56, words, wordStart, origin);
+    const at = this.#payment(kind, progress.state, size, words, wordStart, origin);
     this.#view.setFloat64(at + 28, progress.requestedAtMs, true);
     this.#counts(at + 36, progress.attempts, progress.tries);
     this.#view.setFloat64(at + 40, atMs, true);
@@ -355,6 +351,10 @@ export class BatchEncoder {
     this.bytes.fill(0, at + 2 + text.length, at + textSize(text));
   }
 }
+
+/** Where the text behind the text at `at` begins. */
+export const nextText = (view: DataView, at: number): number =>
+  at + ((2 + view.getUint16(at, true) + 3) & ~3);
 
 function textSize(text: Uint8Array): number {
   assert(text.length <= textBytesMax);

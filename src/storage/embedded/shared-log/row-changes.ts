@@ -1,37 +1,79 @@
 /** What records make of a row of the tail. */
-import { DEFAULT, PINNED, SETTLED, WAITING } from '../../../domain/payment.ts';
+import {
+  CLOSED,
+  DEFAULT,
+  isOver,
+  NOT_HELD,
+  PINNED,
+  SENT,
+  SETTLED,
+  WAITING,
+} from '../../../domain/payment.ts';
+import { ACT_KINDS } from '../../acts.ts';
 import * as record from './records.ts';
 import { recordDetail } from './records.ts';
 import * as row from './tail-table.ts';
-import { STATE_CLOSED } from './tail-table.ts';
 
-/** What a record that counts says of its payment, put in the row at `start`; `state`: the one before. */
+const RETRY = ACT_KINDS.indexOf('retry');
+const SETTLE_BY_HAND = ACT_KINDS.indexOf('settle');
+
+/** Whether an act, at `at`, lifts a hold and does nothing else. */
+const isRetry = (view: DataView, at: number): boolean => view.getUint8(at + 53) === RETRY;
+
+/** Whether a record that counts leaves nothing to be done for its payment. */
+export const isLast = (kind: number, view: DataView, at: number): boolean =>
+  kind === record.BOOK || (kind === record.ACT && !isRetry(view, at));
+
+/** Rule 7: whether a record may change the payment in the row at `start`. */
+export function mayChange(
+  kind: number,
+  view: DataView,
+  at: number,
+  rows: Float64Array,
+  start: number,
+): boolean {
+  const state = rows[start + row.ROW_STATE]!;
+  const detail = recordDetail(view, at);
+  if (isOver(state)) return false;
+  if (kind === record.ACT) return state === detail && (state !== SENT || isRetry(view, at));
+  const isOnItsWay = state === SENT || state === PINNED;
+  const isElsewhere = rows[start + row.ROW_PROCESSOR] !== detail;
+  return !(isOnItsWay && isElsewhere && (kind === record.INTEND || kind === record.BOOK));
+}
+
+/**
+ * What a record that counts says of its payment, put in the row at `start`. `isNew`: the row has no more yet.
+ */
 export function writeRow(
   kind: number,
   view: DataView,
   at: number,
   rows: Float64Array,
   start: number,
-  state: number,
+  isNew: boolean,
 ): void {
+  const state = isNew ? WAITING : rows[start + row.ROW_STATE]!;
   const detail = recordDetail(view, at);
   switch (kind) {
     case record.INTEND:
       // On top of one that may be on its way: whatever becomes of this one, that one stays unknown.
-      rows[start + row.ROW_STATE] = state === WAITING ? view.getUint32(at + 40, true) : PINNED;
+      rows[start + row.ROW_STATE] = state === WAITING ? view.getUint8(at + 40) : PINNED;
       rows[start + row.ROW_PROCESSOR] = detail;
       rows[start + row.ROW_REQUESTED_AT] = view.getFloat64(at + 28, true);
       rows[start + row.ROW_ATTEMPTS] = view.getUint16(at + 36, true);
       rows[start + row.ROW_TRIES] = view.getUint16(at + 38, true);
+      rows[start + row.ROW_SETTLED_AT] = 0;
+      if (isNew) rows[start + row.ROW_HELD] = view.getUint8(at + 41);
       return;
     case record.END_ATTEMPT:
+      writeProgress(view, at, rows, start, state === PINNED ? PINNED : detail);
+      rows[start + row.ROW_SETTLED_AT] = 0;
+      if (isNew) rows[start + row.ROW_HELD] = view.getUint8(at + 54);
+      return;
     case record.HOLD:
-      rows[start + row.ROW_STATE] = state === PINNED ? PINNED : detail;
-      rows[start + row.ROW_PROCESSOR] = view.getInt8(at + 52);
-      rows[start + row.ROW_REQUESTED_AT] = view.getFloat64(at + 28, true);
-      rows[start + row.ROW_ATTEMPTS] = view.getUint16(at + 36, true);
-      rows[start + row.ROW_TRIES] = view.getUint16(at + 38, true);
-      if (kind === record.HOLD) rows[start + row.ROW_HELD] = view.getUint8(at + 53);
+      writeProgress(view, at, rows, start, state === PINNED ? PINNED : detail);
+      rows[start + row.ROW_HELD] = view.getUint8(at + 53);
+      rows[start + row.ROW_SETTLED_AT] = view.getFloat64(at + 40, true);
       return;
     case record.BOOK:
       rows[start + row.ROW_STATE] = SETTLED;
@@ -40,11 +82,34 @@ export function writeRow(
       rows[start + row.ROW_SETTLED_AT] = view.getFloat64(at + 36, true);
       rows[start + row.ROW_CENTS] = view.getFloat64(at + 44, true);
       rows[start + row.ROW_ATTEMPTS] = view.getUint16(at + 52, true);
-      rows[start + row.ROW_HELD] = 0;
+      rows[start + row.ROW_HELD] = NOT_HELD;
       return;
     default:
-      rows[start + row.ROW_STATE] = STATE_CLOSED;
+      writeAct(view, at, rows, start, isNew);
   }
+}
+
+function writeProgress(view: DataView, at: number, rows: Float64Array, start: number, state: number): void {
+  rows[start + row.ROW_STATE] = state;
+  rows[start + row.ROW_PROCESSOR] = view.getInt8(at + 52);
+  rows[start + row.ROW_REQUESTED_AT] = view.getFloat64(at + 28, true);
+  rows[start + row.ROW_ATTEMPTS] = view.getUint16(at + 36, true);
+  rows[start + row.ROW_TRIES] = view.getUint16(at + 38, true);
+}
+
+function writeAct(view: DataView, at: number, rows: Float64Array, start: number, isNew: boolean): void {
+  const kind = view.getUint8(at + 53);
+  if (isNew || kind === SETTLE_BY_HAND) writeProgress(view, at, rows, start, recordDetail(view, at));
+  rows[start + row.ROW_SETTLED_AT] = 0;
+  if (kind === RETRY) {
+    rows[start + row.ROW_HELD] = row.HOLD_LIFTED;
+    return;
+  }
+  rows[start + row.ROW_HELD] = NOT_HELD;
+  rows[start + row.ROW_STATE] = kind === SETTLE_BY_HAND ? SETTLED : CLOSED;
+  if (kind !== SETTLE_BY_HAND) return;
+  rows[start + row.ROW_SETTLED_AT] = view.getFloat64(at + 40, true);
+  rows[start + row.ROW_CENTS] = view.getFloat64(at + 56, true);
 }
 
 /** Makes of a payment that waits one that may have been sent already. */

@@ -15,21 +15,22 @@ export const ROW_CENTS = 5;
 export const ROW_ACCEPTED_AT = 6;
 /** The epoch that accepted it: never changes, whoever owns it later. */
 export const ROW_ORIGIN = 7;
-/** Of domain/payment, or STATE_CLOSED. */
+/** Of domain/payment. */
 export const ROW_STATE = 8;
 /** -1: none yet. */
 export const ROW_PROCESSOR = 9;
 export const ROW_REQUESTED_AT = 10;
 export const ROW_ATTEMPTS = 11;
 export const ROW_TRIES = 12;
+/** When it was settled; of a held one, when it is tried again. */
 export const ROW_SETTLED_AT = 13;
-/** Why it is held; 0: it is not. */
+/** Why it is held, of domain/payment; HOLD_LIFTED: it was, and the index may not know yet that it is not. */
 export const ROW_HELD = 14;
 /** Where the batch with its last record begins. */
 export const ROW_POSITION = 15;
 export const ROW_COLUMNS = 16;
 
-export const STATE_CLOSED = 4;
+export const HOLD_LIFTED = -1;
 
 export class TailTable {
   rows = new Float64Array(64 * ROW_COLUMNS);

@@ -1,0 +1,51 @@
+/** What a person asks of the embedded store: answered by its index, once that has all that the log holds. */
+import type { HeldCounts, History, InspectedPayment, Inspection } from '../inspection.ts';
+import { type Reply, StoreFault } from '../ports.ts';
+import type { IndexClient } from './index/index-client.ts';
+import type { Order } from './shared-log/order.ts';
+import { ownerNamed } from './shared-view.ts';
+
+export class InspectedIndex implements Inspection {
+  readonly #index: IndexClient;
+  readonly #order: () => Order;
+
+  /** `order`: the one that counts at present. */
+  constructor(index: IndexClient, order: () => Order) {
+    this.#index = index;
+    this.#order = order;
+  }
+
+  latest(limit: number, reply: Reply<InspectedPayment[]>): void {
+    this.#advanced(reply, () => this.#index.latest(limit, this.#named(reply)));
+  }
+
+  history(id: Uint8Array, reply: Reply<History | undefined>): void {
+    this.#advanced(reply, () => {
+      this.#index.history(id, found => {
+        if (found === undefined || found instanceof StoreFault) reply(found);
+        else reply({ ...found, payment: ownerNamed(this.#order(), found.payment) });
+      });
+    });
+  }
+
+  /** As the index has them: up to 100 ms old. */
+  heldCounts(reply: Reply<HeldCounts>): void {
+    this.#index.heldCounts(reply);
+  }
+
+  held(limit: number, reply: Reply<InspectedPayment[]>): void {
+    this.#advanced(reply, () => this.#index.inspectHeld(limit, this.#named(reply)));
+  }
+
+  #named(reply: Reply<InspectedPayment[]>): Reply<InspectedPayment[]> {
+    return found =>
+      reply(found instanceof StoreFault ? found : found.map(each => ownerNamed(this.#order(), each)));
+  }
+
+  #advanced(reply: (fault: StoreFault) => void, then: () => void): void {
+    this.#index.advance(answer => {
+      if (answer instanceof StoreFault) reply(answer);
+      else then();
+    });
+  }
+}
