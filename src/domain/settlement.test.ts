@@ -57,8 +57,15 @@ test('while default fails a payment waits, and takes fallback only after its dea
   assert.equal(destination(waiting(0), 30_000, defaultFails, policy), FALLBACK);
 });
 
-test('a default that is only busy is waited for beyond the deadline', () => {
-  assert.equal(destination(waiting(0), Infinity, { ...allWork, default: false }, policy), undefined);
+test('a default that works and is full is waited for no longer', () => {
+  const full = { ...allWork, default: false };
+  assert.equal(destination(waiting(0), 29_999, full, policy), undefined);
+  assert.equal(destination(waiting(0), 30_000, full, policy), FALLBACK);
+  assert.equal(destination(waiting(0), 30_000, { ...full, fallback: false }, policy), undefined);
+});
+
+test('however long a payment has waited, default has it if it can', () => {
+  assert.equal(destination(waiting(0), Infinity, allWork, policy), DEFAULT);
 });
 
 test('a fallback that is down holds nobody up once default works again', () => {

@@ -33,7 +33,7 @@ export interface Policy {
   readonly defaultAttempts: number;
   readonly backoffMinMs: number;
   readonly backoffMaxMs: number;
-  /** How long a payment waits for a failing default before fallback is worth its fee. */
+  /** No payment waits longer for default, whether that fails, is slow or is full. */
   readonly fallbackAfterMs: number;
 }
 
@@ -84,11 +84,11 @@ export interface Permits {
 
 /**
  * Where an unsettled payment may go now; undefined: it waits.
- * `waitedMs` counts from its acceptance.
+ * `waitMs` counts from its acceptance, to its turn with default if that can be foreseen.
  */
 export function destination(
   progress: PaymentProgress,
-  waitedMs: number,
+  waitMs: number,
   permits: Permits,
   policy: Policy,
 ): ProcessorIndex | undefined {
@@ -102,9 +102,7 @@ export function destination(
     return permits.fallback || (permits.defaultWorks && permits.fallbackHasRoom) ? FALLBACK : undefined;
   }
   if (permits.default) return DEFAULT;
-  // A default that is only busy is worth waiting for, however long the payment has waited.
-  const givenUp = !permits.defaultWorks && waitedMs >= policy.fallbackAfterMs;
-  return givenUp && permits.fallback ? FALLBACK : undefined;
+  return waitMs >= policy.fallbackAfterMs && permits.fallback ? FALLBACK : undefined;
 }
 
 /**

@@ -30,7 +30,7 @@ export interface AttemptsParts {
   readonly clock: Clock;
   /** 0 to 1. */
   readonly chance: () => number;
-  /** Attempts at work at once. */
+  /** Attempts at work at once on each processor. */
   readonly concurrency: number;
   readonly events: AttemptEvents;
   /** There is something to send, or a place for another attempt. */
@@ -70,7 +70,7 @@ export class Attempts {
     this.#writer = parts.writer;
     this.#probing = new Uint8Array(capacity);
     this.#intending = new Uint8Array(capacity);
-    this.#outbox = new FixedDeque<number>(Int32Array, parts.concurrency);
+    this.#outbox = new FixedDeque<number>(Int32Array, parts.concurrency * 2);
   }
 
   /** An attempt on `to` begins: it leaves as soon as the store has its intent. */

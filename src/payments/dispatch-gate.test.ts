@@ -2,8 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { classify } from '../domain/outcome.ts';
 import { DEFAULT, FALLBACK, type ProcessorIndex } from '../domain/payment.ts';
+import { LIMIT_MIN } from '../processors/adaptive-limit.ts';
 import { CIRCUIT_BREAKER_POLICY, CircuitBreaker } from '../processors/circuit-breaker.ts';
 import { DispatchGate, TURN_BUDGET_MS } from './dispatch-gate.ts';
+
+const FALLBACK_AFTER_MS = 1000;
 
 interface GateStand {
   readonly gate: DispatchGate;
@@ -18,7 +21,7 @@ interface GateStand {
 
 function gateStand(concurrency = 16): GateStand {
   const breakers = [new CircuitBreaker(), new CircuitBreaker()] as const;
-  const gate = new DispatchGate(concurrency, breakers);
+  const gate = new DispatchGate(concurrency, breakers, FALLBACK_AFTER_MS);
   const stand: GateStand = {
     gate,
     breakers,
@@ -49,50 +52,70 @@ function breakDefault({ gate, attempt, breakers }: GateStand, nowMs: number): vo
   }
 }
 
-test('an eighth of the places is kept from default, so that a default that hangs leaves fallback some', () => {
+test('each processor has as many places as there may be, whatever the other has at work', () => {
   const { gate, fill, permits } = gateStand(16);
-  assert.equal(fill(DEFAULT), 14);
+  assert.equal(fill(DEFAULT), 16);
   assert.deepEqual(permits(), [false, true]);
-  assert.equal(fill(FALLBACK), 2);
-  assert.equal(gate.atWork, 16);
-  assert.deepEqual(permits(), [false, false]);
-});
-
-test('fallback may have all places, and both together no more than there are', () => {
-  const { gate, fill, permits } = gateStand(16);
   assert.equal(fill(FALLBACK), 16);
+  assert.equal(gate.atWork, 32);
   assert.deepEqual(permits(), [false, false]);
   assert.equal(gate.permits(0).fallbackHasRoom, false);
   gate.left(FALLBACK);
-  assert.deepEqual(permits(), [true, true]);
+  assert.deepEqual(permits(), [false, true]);
 });
 
 test('a look-up takes a place as an attempt does', () => {
   const { gate, permits } = gateStand(1);
   gate.tookLookUp(DEFAULT);
   assert.equal(gate.atWork, 1);
-  assert.deepEqual(permits(), [false, false]);
+  assert.deepEqual(permits(), [false, true]);
   gate.left(DEFAULT);
   assert.deepEqual(permits(), [true, true]);
 });
 
-test('a processor that stays quick with more attempts at work may have more', () => {
-  const { gate, fill } = gateStand(800);
-  const first = fill(DEFAULT);
-  for (let answers = 0; answers < 10; answers++) {
-    gate.learn(DEFAULT, classify({ status: 200 }), { durationMs: 1, restMs: 0, isProbe: false }, 1);
+/** As many answers of default as make a round of its limit, `durationMs` after the attempts left. */
+function round({ gate }: GateStand, status: number, durationMs: number, nowMs: number): void {
+  for (let answers = 0; answers < LIMIT_MIN; answers++) {
+    gate.learn(DEFAULT, classify({ status }), { durationMs, restMs: 0, isProbe: false }, nowMs);
   }
-  assert.ok(fill(DEFAULT, 1) > 0);
-  assert.ok(first < 700, 'the limit was not in force');
+}
+
+test('a processor that has all its places taken, and is no slower for it, may have more', () => {
+  const stand = gateStand(800);
+  assert.equal(stand.fill(DEFAULT), LIMIT_MIN);
+  round(stand, 200, 100, 100);
+  assert.equal(stand.fill(DEFAULT, 100), LIMIT_MIN);
 });
 
-test('an attempt that was refused says nothing of how many there may be', () => {
-  const { gate, fill } = gateStand(800);
-  fill(DEFAULT);
-  for (let answers = 0; answers < 5; answers++) {
-    gate.learn(DEFAULT, classify({ status: 503 }), { durationMs: 1, restMs: 0, isProbe: false }, 1);
+test('one whose places were never all taken may not', () => {
+  const stand = gateStand(800);
+  stand.gate.took(DEFAULT);
+  round(stand, 200, 100, 100);
+  assert.equal(stand.fill(DEFAULT, 100), LIMIT_MIN - 1);
+});
+
+test('an attempt that was refused leaves no room for more, and 429 less', () => {
+  for (const [status, limit] of [
+    [500, LIMIT_MIN],
+    [429, LIMIT_MIN / 2],
+    [503, LIMIT_MIN / 2],
+  ] as const) {
+    const stand = gateStand(800);
+    stand.fill(DEFAULT);
+    stand.gate.learn(DEFAULT, classify({ status }), { durationMs: 1, restMs: 0, isProbe: false }, 1);
+    for (let left = 0; left < LIMIT_MIN; left++) stand.gate.left(DEFAULT);
+    assert.equal(stand.fill(DEFAULT, 1), limit, `${status}`);
   }
-  assert.equal(fill(DEFAULT, 1), 0);
+});
+
+test('while default has room or its circuit is open, any number may wait for it', () => {
+  const stand = gateStand();
+  stand.attempt(DEFAULT, 200, 0);
+  assert.equal(stand.gate.turnsInTime(0), Infinity);
+  stand.fill(DEFAULT);
+  assert.notEqual(stand.gate.turnsInTime(0), Infinity);
+  breakDefault(stand, 0);
+  assert.equal(stand.gate.turnsInTime(0), Infinity);
 });
 
 test('nothing leaves to a processor whose circuit is open, nor does it count as working', () => {
@@ -193,7 +216,7 @@ test('a gate that is closed leaves circuits that another one can use, though the
   stand.gate.permits(probeAtMs);
   stand.gate.took(DEFAULT);
   stand.gate.close();
-  const next = new DispatchGate(16, stand.breakers);
+  const next = new DispatchGate(16, stand.breakers, FALLBACK_AFTER_MS);
   assert.equal(next.permits(probeAtMs).default, true);
   assert.equal(next.took(DEFAULT), true);
 });

@@ -4,9 +4,10 @@
  *     circuit   is the processor worth an attempt?                           processors/circuit-breaker
  *     limit     how many attempts may it have at work at once?               processors/adaptive-limit
  *     rate      how fast may a backlog drain while payments come in?         drain-rate
+ *     outlook   how many may wait for default, and have their turn in time?  outlook
  *     turn      how long may starting and sending hold up one turn of the event loop?
  *
- * The last two say the same on two scales: accepting goes first.
+ * Rate and turn say the same on two scales: accepting goes first.
  *
  * Pure: time comes in as monotonic milliseconds.
  */
@@ -17,6 +18,7 @@ import type { Permits } from '../domain/settlement.ts';
 import { AdaptiveLimit } from '../processors/adaptive-limit.ts';
 import type { CircuitBreaker } from '../processors/circuit-breaker.ts';
 import { DrainRate } from './drain-rate.ts';
+import { Outlook } from './outlook.ts';
 
 /**
  * The time that starting and sending attempts may take in one turn, at least one attempt: the intents of a
@@ -27,23 +29,28 @@ export const TURN_BUDGET_MS = 0.25;
 
 export class DispatchGate {
   readonly #breakers: readonly [CircuitBreaker, CircuitBreaker];
-  readonly #concurrency: number;
   readonly #limits: readonly [AdaptiveLimit, AdaptiveLimit];
   readonly #rate = new DrainRate();
+  readonly #outlook: Outlook;
   readonly #atWork: [number, number] = [0, 0];
   readonly #permits = { default: false, fallback: false, defaultWorks: false, fallbackHasRoom: false };
   #turnEndsMs = -Infinity;
   /** The rate alone kept the last attempt back. */
   #isHeldBack = false;
 
-  /** `concurrency`: attempts at work at once, on both processors. */
-  constructor(concurrency: number, breakers: readonly [CircuitBreaker, CircuitBreaker]) {
+  /**
+   * `concurrency`: attempts at work at once on each processor, so that one that hangs takes no place from the
+   * other. `fallbackAfterMs`: as in `Policy`.
+   */
+  constructor(
+    concurrency: number,
+    breakers: readonly [CircuitBreaker, CircuitBreaker],
+    fallbackAfterMs: number,
+  ) {
     assert(concurrency >= 1);
     this.#breakers = breakers;
-    this.#concurrency = concurrency;
-    // A default that hangs must not take every place from fallback.
-    const reserved = Math.floor(concurrency / 8);
-    this.#limits = [new AdaptiveLimit(concurrency - reserved), new AdaptiveLimit(concurrency)];
+    this.#outlook = new Outlook(fallbackAfterMs);
+    this.#limits = [new AdaptiveLimit(concurrency), new AdaptiveLimit(concurrency)];
   }
 
   /** Attempts at work, on both processors. */
@@ -54,6 +61,7 @@ export class DispatchGate {
   /** A payment was accepted: a backlog may drain at a multiple of that rate. */
   accepted(nowMs: number): void {
     this.#rate.accepted(nowMs);
+    this.#outlook.accepted(nowMs);
   }
 
   /** A turn of the event loop begins. */
@@ -73,17 +81,25 @@ export class DispatchGate {
     return !this.#isHeldBack;
   }
 
-  /** What may leave now. The object is the same each time: it holds until the next call. */
+  /**
+   * What may leave now, while something waits to. The object is the same each time: it holds until the next
+   * call.
+   */
   permits(nowMs: number): Permits {
     const breakers = this.#breakers;
-    const hasPlace = this.atWork < this.#concurrency;
-    const defaultHasRoom = hasPlace && this.#atWork[DEFAULT] < this.#limits[DEFAULT].value;
-    const fallbackHasRoom = hasPlace && this.#atWork[FALLBACK] < this.#limits[FALLBACK].value;
+    const defaultHasRoom = this.#hasRoom(DEFAULT);
+    const fallbackHasRoom = this.#hasRoom(FALLBACK);
     this.#permits.default = defaultHasRoom && breakers[DEFAULT].allows(nowMs);
     this.#permits.fallback = fallbackHasRoom && breakers[FALLBACK].allows(nowMs);
     this.#permits.defaultWorks = breakers[DEFAULT].circuit === 'closed';
     this.#permits.fallbackHasRoom = fallbackHasRoom;
     return this.#permits;
+  }
+
+  /** How many payments may wait for default and still have their turn in time; Infinity: as many as do. */
+  turnsInTime(nowMs: number): number {
+    const isFull = this.#breakers[DEFAULT].circuit === 'closed' && !this.#hasRoom(DEFAULT);
+    return isFull ? this.#outlook.turnsInTime(this.#atWork[DEFAULT], this.#rate.perMs, nowMs) : Infinity;
   }
 
   /** When waiting payments are worth another look, in monotonic ms; Infinity: an event has to come first. */
@@ -128,11 +144,21 @@ export class DispatchGate {
     { durationMs, restMs, isProbe }: { durationMs: number; restMs: number; isProbe: boolean },
     nowMs: number,
   ): void {
-    if (outcome === 'processed') this.#limits[to].answered(durationMs, this.#atWork[to], nowMs);
+    const isAnswered = outcome === 'processed';
+    if (isAnswered) this.#limits[to].answered(durationMs, nowMs);
+    if (isAnswered && to === DEFAULT) this.#outlook.answered(durationMs);
+    if (outcome === 'overloaded' || outcome === 'unavailable') this.#limits[to].refused(durationMs, nowMs);
     const breaker = this.#breakers[to];
     if (verdict === 'processed') breaker.succeeded();
     else if (restMs > 0) breaker.overloaded(nowMs, restMs, isProbe);
     else breaker.failed(nowMs, isProbe);
+  }
+
+  #hasRoom(at: ProcessorIndex): boolean {
+    const limit = this.#limits[at];
+    if (this.#atWork[at] < limit.value) return true;
+    limit.inTheWay();
+    return false;
   }
 
   /**

@@ -45,6 +45,11 @@ export class DrainRate {
     return true;
   }
 
+  /** Attempts that may start in a ms; Infinity: there is no limit. */
+  get perMs(): number {
+    return this.#perMs;
+  }
+
   /** After a refused `take`: when another one is worth trying, in monotonic ms. */
   get nextAtMs(): number {
     return this.#countedMs + Math.max(1, (1 - this.#allowance) / this.#perMs);

@@ -195,3 +195,34 @@ test('the deadline is when the oldest that may go to fallback for its age has wa
   assert.deepEqual(next(failing, ready.deadlineMs), [20, FALLBACK]);
   assert.equal(ready.deadlineMs, 30 + POLICY.fallbackAfterMs);
 });
+
+test('of too many that wait for a default that is full, the youngest that was never sent goes to fallback', () => {
+  const { enter, ready, pool, next } = queueStand();
+  const full: Permits = { ...OPEN, default: false };
+  enter(10, { attempts: 1, tries: 1 });
+  for (const acceptedMs of [20, 30, 40, 50]) enter(acceptedMs);
+  pool.retire(pool.find([50, 0, 0, 7]));
+  assert.equal(ready.waitingForDefault, 5);
+  assert.equal(ready.youngest(100, { ...full, fallback: false }), NONE);
+  const names = [1, 2].map(() => pool.words[ready.youngest(100, full) * 4]);
+  assert.deepEqual(names, [40, 30]);
+  assert.equal(ready.to, FALLBACK);
+  assert.equal(ready.waitingForDefault, 2);
+  assert.deepEqual(
+    [next(), next()],
+    [
+      [10, DEFAULT],
+      [20, DEFAULT],
+    ],
+  );
+  assert.equal(ready.youngest(100, full), NONE);
+});
+
+test('the youngest stays while the store is at work on its first row', () => {
+  const { enter, ready, pool } = queueStand();
+  const slot = enter(10);
+  pool.storing[slot] = 1;
+  assert.equal(ready.youngest(100, { ...OPEN, default: false }), NONE);
+  pool.storing[slot] = 0;
+  assert.equal(ready.youngest(100, { ...OPEN, default: false }), slot);
+});

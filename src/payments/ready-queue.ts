@@ -40,10 +40,14 @@ export class ReadyQueue {
     return this.#fresh.size;
   }
 
+  /** Payments that would rather go to default, and may. */
+  get waitingForDefault(): number {
+    return this.#fresh.size + this.#tried.size;
+  }
+
   get size(): number {
-    return (
-      this.#fresh.size + this.#tried.size + this.#exhausted.size + this.#pinned[0].size + this.#pinned[1].size
-    );
+    const others = this.#exhausted.size + this.#pinned[0].size + this.#pinned[1].size;
+    return this.waitingForDefault + others;
   }
 
   /** Puts a payment where it belongs. `adopted`: it may be older than those that wait. */
@@ -69,7 +73,18 @@ export class ReadyQueue {
     );
   }
 
-  /** Where the payment that `next` returned goes. */
+  /**
+   * The payment that came in last of those never sent, taken out to go to fallback, which has room; NONE if
+   * it may not. For when `next` has none and too many wait for default: the oldest keep their place there.
+   */
+  youngest(nowMs: number, permits: Permits): number {
+    const slot = this.#last();
+    if (slot === undefined || !this.#mayLeave(slot, nowMs, permits, Infinity)) return NONE;
+    this.#fresh.pop();
+    return slot;
+  }
+
+  /** Where the payment that `next` or `youngest` returned goes. */
   to: ProcessorIndex = 0;
 
   /**
@@ -116,6 +131,15 @@ export class ReadyQueue {
     }
   }
 
+  #last(): number | undefined {
+    for (;;) {
+      const slot = this.#fresh.peekLast();
+      if (slot === undefined || this.#pool.state[slot] !== RETIRED) return slot;
+      this.#fresh.pop();
+      this.#pool.free(slot);
+    }
+  }
+
   #oldestTried(): number | undefined {
     for (;;) {
       const slot = this.#tried.peek();
@@ -125,7 +149,7 @@ export class ReadyQueue {
     }
   }
 
-  #mayLeave(slot: number, nowMs: number, permits: Permits): boolean {
+  #mayLeave(slot: number, nowMs: number, permits: Permits, untilTurnMs = 0): boolean {
     const pool = this.#pool;
     if (pool.storing[slot] === 1) return false;
     const progress = this.#progress;
@@ -133,7 +157,7 @@ export class ReadyQueue {
     progress.processor = pool.processorOf(slot);
     progress.tries = pool.tries[slot]!;
     const waitedMs = nowMs - pool.acceptedMonotonicMs[slot]!;
-    const to = destination(progress, waitedMs, permits, this.#policy);
+    const to = destination(progress, waitedMs + untilTurnMs, permits, this.#policy);
     if (to === undefined) return false;
     this.to = to;
     return true;

@@ -29,7 +29,7 @@ export interface SessionParts {
   readonly policy: Policy;
   readonly instance: string;
   readonly queueCapacity: number;
-  /** Attempts at work at once. */
+  /** Attempts at work at once on each processor. */
   readonly concurrency: number;
   readonly events: SessionEvents;
 }

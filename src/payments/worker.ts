@@ -41,7 +41,7 @@ export interface WorkerParts {
   /** 0 to 1. */
   readonly chance: () => number;
   readonly policy: Policy;
-  /** Attempts at work at once. */
+  /** Attempts at work at once on each processor. */
   readonly concurrency: number;
   readonly epoch: number;
   readonly generation: number;
@@ -79,7 +79,7 @@ export class Worker {
     const wake = (): void => this.#wake();
     const ready = new ReadyQueue(pool, policy);
     const retries = new RetrySchedule(pool, clock, chance, policy);
-    const gate = new DispatchGate(concurrency, breakers);
+    const gate = new DispatchGate(concurrency, breakers, policy.fallbackAfterMs);
     const written: StoreWriterEvents = {
       written: (slot, kind, result, sent) => this.#written(slot, kind, result, sent),
       refused: slot => this.#notTaken(slot, UNAVAILABLE),
@@ -204,7 +204,7 @@ export class Worker {
   #startSome(nowMs: number): void {
     const { clock } = this.#parts;
     while (this.#ready.size > 0 && this.#gate.mayStart(nowMs)) {
-      const slot = this.#ready.next(nowMs, this.#gate.permits(nowMs));
+      const slot = this.#next(nowMs);
       if (slot === NONE) return;
       this.#attempts.start(slot, this.#ready.to);
       if (!this.#gate.hasTime(clock.monotonicMs())) {
@@ -212,6 +212,13 @@ export class Worker {
         return;
       }
     }
+  }
+
+  #next(nowMs: number): number {
+    const permits = this.#gate.permits(nowMs);
+    const slot = this.#ready.next(nowMs, permits);
+    if (slot !== NONE || this.#ready.waitingForDefault <= this.#gate.turnsInTime(nowMs)) return slot;
+    return this.#ready.youngest(nowMs, permits);
   }
 
   #written(slot: number, kind: number, result: number, sent: boolean): void {

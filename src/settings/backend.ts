@@ -42,7 +42,8 @@ export function readConfig(environment: Environment) {
     storeDirectory: read('STORE_URL', './data', storeDirectory),
     ackAfter: read('ACK_AFTER', 'commit', oneOf('parse', 'commit', 'flush')),
     queueCapacity: read('QUEUE_CAPACITY', 262_144, wholeNumber(16, 2 ** 24, 'payments')),
-    workerConcurrency: read('WORKER_CONCURRENCY', 64, wholeNumber(1, 1024, 'attempts')),
+    /** 3 × 128 leave most of the 800 that a processor takes to others, and to backends that are replaced. */
+    workerConcurrency: read('WORKER_CONCURRENCY', 128, wholeNumber(1, 1024, 'attempts')),
     defaultAttempts: read('DEFAULT_ATTEMPTS', 5, wholeNumber(1, 1000, 'attempts')),
     attemptTimeoutMs: read('ATTEMPT_TIMEOUT_MS', 10_000, milliseconds(1, 600_000)),
     backoffMinMs: read('BACKOFF_MIN_MS', 100, milliseconds(1, 600_000)),

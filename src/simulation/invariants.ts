@@ -38,6 +38,7 @@ export interface ChecksParts {
   readonly eventLoop: EventLoop;
   readonly processors: readonly [SimulatedProcessor, SimulatedProcessor];
   readonly policy: Policy;
+  readonly attemptTimeoutMs: number;
   /** The wall clock of an instance, and since when it was not turned. */
   readonly wallOf: (instance: string) => WallClock & { readonly turnedAtMs: number };
   readonly anyWallTurned: () => boolean;
@@ -65,6 +66,8 @@ export class Invariants {
   memory!: MemoryState;
   readonly #parts: ChecksParts;
   readonly #rows: [number, number] = [0, 0];
+  /** Attempts on default that each process has at work, and when the last one left or ended. */
+  readonly #usesOfDefault = new Map<Process, { atWork: number; untilMs: number }>();
   #generation = 1;
 
   constructor(parts: ChecksParts) {
@@ -144,11 +147,13 @@ export class Invariants {
     }
     payment.open += 1;
     payment.last = attempt;
+    if (to === DEFAULT) this.#usesDefault(process, 1);
     return attempt;
   }
 
   /** What a worker learns of an attempt. */
   ended(attempt: Attempt, ending: AttemptResult): void {
+    if (attempt.to === DEFAULT) this.#usesDefault(attempt.process, -1);
     if (classify(ending).verdict !== 'not processed') return;
     attempt.payment.open -= 1;
     attempt.refusedAtMs = this.#parts.eventLoop.nowMs;
@@ -305,9 +310,22 @@ export class Invariants {
     // An instance that takes it over counts in whole milliseconds of the wall clock.
     const waitedMs = eventLoop.nowMs - payment.firstSentAtMs + 2;
     const turned = this.#parts.anyWallTurned();
-    if (tries < policy.defaultAttempts && waitedMs < policy.fallbackAfterMs && !turned) {
+    const isInTime = waitedMs < policy.fallbackAfterMs && this.#isDefaultIdle(process);
+    if (tries < policy.defaultAttempts && isInTime && !turned) {
       this.fail(payment.id, `on fallback after ${tries} attempts on default and ${waitedMs} ms`);
     }
+  }
+
+  #usesDefault(process: Process, by: 1 | -1): void {
+    const { atWork } = this.#usesOfDefault.get(process) ?? { atWork: 0 };
+    this.#usesOfDefault.set(process, { atWork: atWork + by, untilMs: this.#parts.eventLoop.nowMs });
+  }
+
+  /** No payment could have been in the way of another, there or being looked up. */
+  #isDefaultIdle(process: Process): boolean {
+    const { eventLoop, attemptTimeoutMs } = this.#parts;
+    const { atWork, untilMs } = this.#usesOfDefault.get(process) ?? { atWork: 0, untilMs: -Infinity };
+    return atWork === 0 && eventLoop.nowMs - untilMs > attemptTimeoutMs;
   }
 
   #recorded(which: ProcessorIndex, entry: { correlationId: string; cents: number }): void {

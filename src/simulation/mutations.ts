@@ -232,6 +232,11 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
     })),
   },
 
+  'a payment goes to fallback though nothing keeps it from default': {
+    plan: plan => ({ ...plan, policy: { ...plan.policy, fallbackAfterMs: 10_000 } }),
+    instance: parts => ({ ...parts, policy: { ...parts.policy, fallbackAfterMs: 0 } }),
+  },
+
   'there is one attempt too many on default': {
     instance: parts => ({
       ...parts,

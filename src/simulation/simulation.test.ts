@@ -38,6 +38,7 @@ test('with default down for good, all is on fallback within FALLBACK_AFTER_MS an
       queueCapacity: 1024,
       concurrency: 64,
       burstMax: 12,
+      storeIsRemote: true,
       rates: { ...NO_RATES },
     }),
   });
@@ -51,4 +52,38 @@ test('with default down for good, all is on fallback within FALLBACK_AFTER_MS an
   assert.ok(Math.max(...waits) <= fallbackAfterMs + 1000, `one waited ${Math.max(...waits)} ms`);
   const byDefault = [...world.memory.payments.values()].filter(payment => payment.processor === 0);
   assert.ok(byDefault.every(payment => payment.acceptedAtMs > WALL_START_MS + 9000 - fallbackAfterMs - 1000));
+});
+
+test('with default slow and full, none waits beyond FALLBACK_AFTER_MS, and default is never idle', async () => {
+  const fallbackAfterMs = 3000;
+  const delayMs = 1000;
+  const [concurrency, breakMs] = [2, 9000];
+  const world = new World(1, false, {
+    plan: plan => ({
+      ...plan,
+      policy: { defaultAttempts: 5, backoffMinMs: 100, backoffMaxMs: 2000, fallbackAfterMs },
+      attemptTimeoutMs: 3000,
+      payments: 300,
+      breakMs,
+      queueCapacity: 1024,
+      concurrency,
+      burstMax: 3,
+      storeIsRemote: true,
+      rates: { ...NO_RATES },
+    }),
+  });
+  world.eventLoop.after(1, undefined, () => {
+    world.processors[0].delayMs = delayMs;
+  });
+  const report = await world.run();
+  assert.deepEqual(report.violations, []);
+  const payments = [...world.memory.payments.values()];
+  assert.equal(payments.length, 300);
+  const waits = payments.map(payment => payment.settledAtMs - payment.acceptedAtMs);
+  assert.ok(Math.max(...waits) <= fallbackAfterMs + delayMs + 500, `one waited ${Math.max(...waits)} ms`);
+  const byDefault = payments.filter(payment => payment.processor === 0);
+  const turns = (world.backends.length * concurrency * breakMs * 0.9) / delayMs;
+  assert.ok(byDefault.length >= turns * 0.9, `${byDefault.length} of ${turns} turns with default were taken`);
+  const atOnce = payments.filter(({ processor }, at) => processor === 1 && waits[at]! < fallbackAfterMs / 2);
+  assert.ok(atOnce.length > 100, `${atOnce.length} went to fallback before they had waited for long`);
 });

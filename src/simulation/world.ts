@@ -102,6 +102,7 @@ export class World implements Surroundings {
       eventLoop,
       processors: this.processors,
       policy: plan.policy,
+      attemptTimeoutMs: plan.attemptTimeoutMs,
       wallOf: name => this.backends.find(instance => instance.name === name)!.wall,
       anyWallTurned: () => this.backends.some(({ wall }) => wall.turnedAtMs >= 0),
       say: (id, who, what) => this.trace.say(id, who, what),

@@ -52,7 +52,7 @@ export function attemptsStand(): AttemptsStand {
   });
   const { pool, clock, loop, writer } = writing;
   const breakers = [new CircuitBreaker(), new CircuitBreaker()] as const;
-  const gate = new DispatchGate(16, breakers);
+  const gate = new DispatchGate(16, breakers, POLICY.fallbackAfterMs);
   const chance = (): number => 0.5;
   const retries = new RetrySchedule(pool, clock, chance, POLICY);
   const turn = (): void => {

@@ -152,9 +152,9 @@ export function showPolicy(policy: PolicyView): void {
       `Payments are acknowledged ${acknowledged ?? 'once they are safe'}.`,
       `Each gets up to ${plural(defaultAttempts, 'attempt')} on default, then one on fallback, then a new round begins. No payment is ever given up.`,
       `The pause between two attempts is ${duration(backoffMinMs)} at first, doubles each time up to ${duration(backoffMaxMs)}, and is partly random.`,
-      `While default's circuit is open a payment waits and spends no attempt. Single probes find out when default is back. After ${duration(fallbackAfterMs)} of waiting, fallback may take it.`,
+      `While default's circuit is open a payment waits and spends no attempt. Single probes find out when default is back. After ${duration(fallbackAfterMs)} of waiting fallback may take it, also if default is only slow or full; and before that, if the backlog shows that its turn would come later.`,
       `No answer within ${duration(attemptTimeoutMs)}, or one that proves nothing, pins a payment: it only goes back to the same processor, so that it cannot be paid twice.`,
-      `Each backend has at most ${plural(policy.workerConcurrency, 'attempt')} on their way at once.`,
+      `Each backend has at most ${plural(policy.workerConcurrency, 'attempt')} on their way at once to each processor.`,
     ].map(text => make('li', {}, text)),
   );
 }
