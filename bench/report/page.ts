@@ -31,7 +31,9 @@ export function page(kept: Readonly<Record<string, KeptReport>>): string {
   // The whole first, then its parts.
   const names = Object.keys(kept).toSorted((a, b) => rank(a) - rank(b));
   const sections = names.map(name =>
-    name === 'rinha' ? scenario(kept[name] as KeptScenario) : benchmark(name, kept[name] as KeptBenchmark),
+    name.startsWith('rinha')
+      ? scenario(name, kept[name] as KeptScenario)
+      : benchmark(name, kept[name] as KeptBenchmark),
   );
   const links = names.map(name => `<a href="#${name}">${name}</a>`);
   return `<!doctype html>
@@ -49,6 +51,7 @@ ${sections.join('\n')}
 
 const ORDER = [
   'rinha',
+  'rinha-final',
   'sockets',
   'accept',
   'http-ceiling',
@@ -87,9 +90,9 @@ function grid([head = [], ...rows]: string[][]): string {
   return `<div class="wide"><table><thead>${cells(head, 'th')}</thead><tbody>${rows.map(row => cells(row, 'td')).join('\n')}</tbody></table></div>`;
 }
 
-function scenario(kept: KeptScenario): string {
-  return section('rinha', kept.about, measuredOn(kept), [
-    ...scenarioCharts(kept.timeline, kept.constant?.p99),
+function scenario(name: string, kept: KeptScenario): string {
+  return section(name, kept.about, measuredOn(kept), [
+    ...scenarioCharts(kept.timeline, kept.size.script, kept.constant?.p99),
     `<pre>${escaped(outcomeLines(kept).join('\n'))}</pre>`,
   ]);
 }

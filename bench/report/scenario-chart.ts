@@ -2,7 +2,7 @@
 
 import { decades, linear, logarithmic, type Scale, ticks } from '../../src/dashboard/page/scale.ts';
 import type { Second } from '../rinha/scenario.ts';
-import { FULL_SECONDS, STAGES } from '../rinha/stages.ts';
+import type { Script } from '../rinha/stages.ts';
 import { BAND, box, COLOURS, line, PAGE, PALE, path, SOFT, svg, svgText } from './svg.ts';
 
 const WIDTH = 900;
@@ -17,8 +17,14 @@ interface Series {
   readonly values: readonly number[];
 }
 
+type Stages = Pick<Script, 'stages' | 'seconds'>;
+
 /** Three charts, one above the other, on one axis of time. */
-export function scenarioCharts(timeline: readonly Second[], constantP99: number | undefined): string[] {
+export function scenarioCharts(
+  timeline: readonly Second[],
+  script: Stages,
+  constantP99: number | undefined,
+): string[] {
   const perSecond = (processor: 0 | 1): number[] =>
     timeline.map(({ settled }, at) => settled[processor] - (timeline[at - 1]?.settled[processor] ?? 0));
   let waiting = 0;
@@ -41,22 +47,23 @@ export function scenarioCharts(timeline: readonly Second[], constantP99: number 
           svgText(WIDTH - RIGHT + 6, y(constantP99) + 4, 'a constant answer’s p99', 'class="tick"'),
         ];
   return [
-    chart('latency, ms', latency, marks, y, floor),
-    counted('payments in each second', [
+    chart(script, 'latency, ms', latency, marks, y, floor),
+    counted(script, 'payments in each second', [
       { title: 'accepted', values: timeline.map(({ answered }) => answered) },
       { title: 'settled on default', values: perSecond(0) },
       { title: 'settled on fallback', values: perSecond(1) },
     ]),
-    counted('accepted and not yet settled', [{ title: 'waiting', values: backlog }]),
+    counted(script, 'accepted and not yet settled', [{ title: 'waiting', values: backlog }]),
   ];
 }
 
-function counted(title: string, series: readonly Series[]): string {
+function counted(script: Stages, title: string, series: readonly Series[]): string {
   const marks = ticks(Math.max(...series.flatMap(({ values }) => values)));
-  return chart(title, series, marks, linear(0, marks.at(-1)!, HEIGHT - BOTTOM, TOP));
+  return chart(script, title, series, marks, linear(0, marks.at(-1)!, HEIGHT - BOTTOM, TOP));
 }
 
 function chart(
+  script: Stages,
   title: string,
   series: readonly Series[],
   marks: readonly number[],
@@ -65,13 +72,11 @@ function chart(
 ): string {
   const seconds = series[0]!.values.length;
   const x = linear(0, seconds, LEFT, WIDTH - RIGHT);
-  const stageAt = (at: number) => x((STAGES[at]?.atSeconds ?? FULL_SECONDS) * (seconds / FULL_SECONDS));
-  const stages = STAGES.flatMap(({ is }, at) => [
+  const stageAt = (at: number): number =>
+    x((script.stages[at]?.atSeconds ?? script.seconds) * (seconds / script.seconds));
+  const stages = script.stages.flatMap(({ mark }, at) => [
     box(stageAt(at), TOP, stageAt(at + 1) - stageAt(at), HEIGHT - TOP - BOTTOM, at % 2 === 0 ? BAND : PAGE),
-    // The last one has a long name and nothing to its left for a while.
-    at === STAGES.length - 1
-      ? svgText(WIDTH - RIGHT, TOP - 5, is.replace(/ \(.*/, ''), 'class="tick" text-anchor="end"')
-      : svgText(stageAt(at) + 3, TOP - 5, is.replace(/ \(.*/, ''), 'class="tick"'),
+    svgText(stageAt(at) + 2, TOP - 5, mark, 'class="tick"'),
   ]);
   const grid = marks.flatMap(mark => [
     line(LEFT, y(mark), WIDTH - RIGHT, y(mark), PALE),

@@ -4,20 +4,17 @@ import { PROCESSORS } from '../../src/domain/payment.ts';
 import { clockText, type ProgressLine } from '../tools/progress.ts';
 import { type Latency, latencyOf, quantile } from '../tools/statistics.ts';
 import { Auditor, type ComparedBooks, disagreementCents, type Endpoints } from './auditor.ts';
-import {
-  AUDIT_EVERY_SECONDS,
-  FULL_SECONDS,
-  PAYMENT_CENTS,
-  STAGES,
-  THINK_MS,
-  WINDOW_SECONDS,
-} from './stages.ts';
+import { type Script, THINK_MS } from './stages.ts';
 import { type Load, startUsers } from './users.ts';
 
 export interface ScenarioSize {
-  readonly seconds: number;
+  readonly script: Script;
+  /** All times and delays are multiplied by it. */
+  readonly scale: number;
   readonly users: number;
 }
+
+export const secondsOf = ({ script, scale }: ScenarioSize): number => script.seconds * scale;
 
 export interface Audit {
   readonly atSeconds: number;
@@ -44,16 +41,21 @@ export interface ScenarioResult {
   readonly failed: number;
   readonly refused: Readonly<Record<string, number>>;
   readonly audits: readonly Audit[];
+  /** The books when the challenge reads them: what they lack earns nothing. */
+  readonly closing: ComparedBooks;
+  /** Accepted, and not in those. */
+  readonly lag: number;
   /** The books once everything was settled, or waited for in vain. */
   readonly books: ComparedBooks;
-  readonly lag: number;
+  /** Accepted, and not in those either. */
+  readonly unsettled: number;
   /** How long it took after the last payment until all were settled. */
   readonly settledAfterMs: number;
   readonly timeline: readonly Second[];
 }
 
-/** What is not settled this long after the last payment counts as lag. */
-const SETTLE_MS_MAX = 5_000;
+/** What is not settled this long after the last payment is waited for no longer. */
+const SETTLE_MS_MAX = 15_000;
 const START_SLACK_MS = 1_000;
 
 export async function play(
@@ -64,7 +66,8 @@ export async function play(
   const { hostname: host, port } = new URL(places.url);
   await using auditor = new Auditor(places);
   await auditor.reset();
-  const scale = size.seconds / FULL_SECONDS;
+  const { script, scale } = size;
+  const seconds = secondsOf(size);
   const startedWallMs = Date.now();
   const startedAt = performance.now();
   const load = users(host, Number(port), size);
@@ -73,7 +76,7 @@ export async function play(
 
   let stage = 'as they were';
   const stages = (async () => {
-    for (const next of STAGES) {
+    for (const next of script.stages) {
       await until(next.atSeconds);
       await auditor.enter(next, scale);
       stage = next.is;
@@ -81,19 +84,20 @@ export async function play(
   })();
   const audits: Audit[] = [];
   const auditing = (async () => {
-    for (let at = AUDIT_EVERY_SECONDS; at <= FULL_SECONDS; at += AUDIT_EVERY_SECONDS) {
+    const { auditEverySeconds, window } = script;
+    for (let at = auditEverySeconds; at <= script.seconds; at += auditEverySeconds) {
       await until(at);
       const now = Date.now();
       // However fast the scenario is played, what is on its way between two processes needs its time.
-      const to = now - WINDOW_SECONDS.to * 1000;
-      const from = to - (WINDOW_SECONDS.from - WINDOW_SECONDS.to) * scale * 1000;
+      const to = now - window.to * 1000;
+      const from = to - (window.from - window.to) * scale * 1000;
       const books = await auditor.books(from, to);
       audits.push({ atSeconds: at, disagreementCents: disagreementCents(books), books });
     }
   })();
   const settled: [number, number][] = [];
   const watch = setInterval(async () => {
-    const left = size.seconds - (performance.now() - startedAt) / 1000;
+    const left = seconds - (performance.now() - startedAt) / 1000;
     const wrong = audits.filter(audit => audit.disagreementCents > 0).length;
     progress.update(
       `scenario  ${clockText(left)} left  ${load.usersNow} users  ${load.accepted} accepted  ` +
@@ -101,7 +105,7 @@ export async function play(
     );
   }, 500);
   const counting = (async () => {
-    for (let second = 1; second <= size.seconds; second++) {
+    for (let second = 1; second <= seconds; second++) {
       await sleep(Math.max(0, startedAt + second * 1000 - performance.now()));
       settled.push(await auditor.recorded());
     }
@@ -115,7 +119,9 @@ export async function play(
   }
   const endedAt = performance.now();
   const everything = () => auditor.books(startedWallMs - START_SLACK_MS, Date.now() + START_SLACK_MS);
-  let books = await everything();
+  await sleep(script.closedAfterMs);
+  const closing = await everything();
+  let books = closing;
   while (lagOf(load, books) > 0 && performance.now() - endedAt < SETTLE_MS_MAX) {
     await sleep(50);
     books = await everything();
@@ -128,8 +134,10 @@ export async function play(
     failed: load.failed,
     refused: Object.fromEntries(load.refused),
     audits,
+    closing,
+    lag: lagOf(load, closing),
     books,
-    lag: lagOf(load, books),
+    unsettled: lagOf(load, books),
     settledAfterMs: performance.now() - endedAt,
     timeline: timeline(load, settled),
   };
@@ -144,7 +152,7 @@ export async function playFloor(
   const startedAt = performance.now();
   const load = users(door.host, door.port, size);
   const watch = setInterval(() => {
-    const left = size.seconds - (performance.now() - startedAt) / 1000;
+    const left = secondsOf(size) - (performance.now() - startedAt) / 1000;
     progress.update(`floor     ${clockText(left)} left  ${load.usersNow} users  ${load.accepted} answered`);
   }, 500);
   await load.done;
@@ -153,14 +161,14 @@ export async function playFloor(
   return latencyOf(load.latencyMs);
 }
 
-const users = (host: string, port: number, { seconds, users: count }: ScenarioSize): Load =>
+const users = (host: string, port: number, size: ScenarioSize): Load =>
   startUsers({
     host,
     port,
-    users: count,
-    durationMs: seconds * 1000,
+    users: size.users,
+    durationMs: secondsOf(size) * 1000,
     thinkMs: THINK_MS,
-    cents: PAYMENT_CENTS,
+    cents: size.script.cents,
   });
 
 const lagOf = (load: Load, { ours }: ComparedBooks): number =>

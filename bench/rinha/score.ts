@@ -4,13 +4,11 @@ import { PROCESSORS, type Processor } from '../../src/domain/payment.ts';
 import type { Latency } from '../tools/statistics.ts';
 import { disagreementCents } from './auditor.ts';
 import type { ScenarioResult } from './scenario.ts';
-import { PAYMENT_CENTS } from './stages.ts';
 
 /** Each millisecond of p99 below this is worth 2 % more. */
 const BONUS_BELOW_MS = 11;
 const BONUS_PER_MS = 0.02;
 const DISAGREEMENT_FINE = 0.35;
-const DEFAULT_FEE = 0.05;
 
 const bonus = (p99Ms: number): number => 1 + Math.max(0, (BONUS_BELOW_MS - p99Ms) * BONUS_PER_MS);
 
@@ -18,22 +16,21 @@ export const inconsistencies = ({ audits, books }: ScenarioResult): number =>
   audits.filter(audit => audit.disagreementCents > 0).length + (disagreementCents(books) > 0 ? 1 : 0);
 
 export const isFlawless = (outcome: ScenarioResult): boolean =>
-  outcome.lag === 0 && inconsistencies(outcome) === 0;
+  outcome.unsettled === 0 && inconsistencies(outcome) === 0;
 
-/** In the currency of the payments. */
+/** In the currency of the payments: what the processors have, less their fees. */
 export function score(outcome: ScenarioResult): number {
-  const { theirs } = outcome.books;
-  const gross = sum(name => outcome.books.ours[name].cents) / 100;
-  const fees = sum(name => theirs[name].feeCents) / 100;
-  const theirGross = sum(name => theirs[name].cents) / 100;
-  const net = theirGross === 0 ? 0 : gross * (1 - fees / theirGross);
+  const { theirs } = outcome.closing;
+  const net = sum(name => theirs[name].cents - theirs[name].feeCents) / 100;
   const fine = inconsistencies(outcome) > 0 ? DISAGREEMENT_FINE * net : 0;
   return net * bonus(outcome.latency.p99) - fine;
 }
 
 /** With everything that was accepted on the cheap processor. */
-const bestScoreOf = ({ accepted }: ScenarioResult, p99Ms: number): number =>
-  ((accepted * PAYMENT_CENTS) / 100) * (1 - DEFAULT_FEE) * bonus(p99Ms);
+function bestScoreOf({ accepted, size: { script } }: ScenarioResult, p99Ms: number): number {
+  const { cents, fees } = script;
+  return ((accepted * cents) / 100) * (1 - fees.default) * bonus(p99Ms);
+}
 
 export const bestScore = (outcome: ScenarioResult, p99Ms: number): string => {
   const best = bestScoreOf(outcome, p99Ms);
@@ -45,7 +42,7 @@ function sum(of: (name: Processor) => number): number {
 }
 
 export function outcomeLines(outcome: ScenarioResult): string[] {
-  const { books, accepted, failed, audits, lag, settledAfterMs } = outcome;
+  const { books, accepted, failed, audits, lag, unsettled, settledAfterMs } = outcome;
   const refused = Object.entries(outcome.refused).map(([status, count]) => `${count} times ${status}`);
   const settled = sum(name => books.ours[name].requests);
   const by = PROCESSORS.map(name => {
@@ -56,11 +53,15 @@ export function outcomeLines(outcome: ScenarioResult): string[] {
     .filter(audit => audit.disagreementCents > 0)
     .map(audit => `at ${audit.atSeconds} s by ${money(audit.disagreementCents / 100)}`);
   if (disagreementCents(books) > 0) wrong.push(`at the end by ${money(disagreementCents(books) / 100)}`);
+  const later =
+    unsettled === 0
+      ? `all settled ${Math.round(settledAfterMs)} ms after the last payment`
+      : `${unsettled} NOT SETTLED ${Math.round(settledAfterMs)} ms after the last payment`;
   return [
     `POST /payments   ${latencyText(outcome.latency)}`,
     `accepted         ${accepted}; no answer ${failed}; other answers ${refused.join(', ') || 'none'}`,
     `settled          ${by.join(', ')}`,
-    `lag              ${lag}${lag === 0 ? ` (all settled ${Math.round(settledAfterMs)} ms after the last payment)` : ''}`,
+    `lag              ${lag} (${percent(accepted === 0 ? 0 : lag / accepted)}) when the books are closed; ${later}`,
     `inconsistencies  ${inconsistencies(outcome)} in ${audits.length + 1} comparisons${wrong.length > 0 ? `: ${wrong.join('; ')}` : ''}`,
     `score            ${money(score(outcome))}; the best possible at this p99 is ${bestScore(outcome, outcome.latency.p99)}`,
   ];

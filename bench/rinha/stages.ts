@@ -1,50 +1,94 @@
-/** The script of the challenge: who loads how much, and what befalls the processors when. */
-import type { Processor } from '../../src/domain/payment.ts';
+/** The scripts of the challenge: who loads how much, and what befalls the processors when. */
+import { PROCESSORS, type Processor } from '../../src/domain/payment.ts';
 
 export interface Stage {
   readonly atSeconds: number;
   readonly is: string;
+  /** The same for a narrow place: the delays of default and fallback in ms, with a cross where one fails. */
+  readonly mark: string;
   readonly failing: Readonly<Record<Processor, boolean>>;
   readonly delayMs: Readonly<Record<Processor, number>>;
 }
 
-/** The scenario takes this long when it is played at full length; the times below are of that. */
-export const FULL_SECONDS = 60;
-export const USERS = 550;
-export const PAYMENT_CENTS = 1990;
+export interface Script {
+  readonly name: 'preview' | 'final';
+  /** It takes this long when it is played at full length; all times in it are of that. */
+  readonly seconds: number;
+  /** At the end; their number grows in a straight line. */
+  readonly users: number;
+  readonly cents: number;
+  /** Shares of the amount. */
+  readonly fees: Readonly<Record<Processor, number>>;
+  readonly stages: readonly Stage[];
+  /** The books are compared this often, over a window of seconds before now that ends a little before it. */
+  readonly auditEverySeconds: number;
+  readonly window: { readonly from: number; readonly to: number };
+  /** The books of the challenge are read so long after the end; what they lack by then earns nothing. */
+  readonly closedAfterMs: number;
+}
+
 export const THINK_MS = 1000;
 
-const both = <Value>(value: Value) => ({ default: value, fallback: value });
+/** `what` the processors do from a second on; a delay is in ms, `fails` after it. */
+function stage(atSeconds: number, ...[byDefault, byFallback]: [delay: Doing, delay: Doing]): Stage {
+  const [first, second] = [doing(byDefault), doing(byFallback)];
+  const words = PROCESSORS.map((name, at) => `${name} ${[first, second][at]!.is}`);
+  return {
+    atSeconds,
+    is: words.join(', '),
+    mark: [first, second].map(({ fails, delayMs }) => `${delayMs}${fails ? '✗' : ''}`).join(' / '),
+    failing: { default: first.fails, fallback: second.fails },
+    delayMs: { default: first.delayMs, fallback: second.delayMs },
+  };
+}
 
-export const STAGES: readonly Stage[] = [
-  { atSeconds: 1, is: 'both fine', failing: both(false), delayMs: both(0) },
-  {
-    atSeconds: 10,
-    is: 'default slow (100 ms)',
-    failing: both(false),
-    delayMs: { default: 100, fallback: 0 },
-  },
-  {
-    atSeconds: 20,
-    is: 'default fails (100 ms)',
-    failing: { default: true, fallback: false },
-    delayMs: { default: 100, fallback: 0 },
-  },
-  {
-    atSeconds: 30,
-    is: 'both fail (2000, 1000 ms)',
-    failing: both(true),
-    delayMs: { default: 2000, fallback: 1000 },
-  },
-  { atSeconds: 40, is: 'both fine (20 ms)', failing: both(false), delayMs: both(20) },
-  {
-    atSeconds: 50,
-    is: 'default fine, fallback slow (5000 ms)',
-    failing: both(false),
-    delayMs: { default: 0, fallback: 5000 },
-  },
-];
+type Doing = number | readonly ['fails', number];
 
-/** The summaries are compared this often, over a window that ends a little before now. */
-export const AUDIT_EVERY_SECONDS = 10;
-export const WINDOW_SECONDS = { from: 15, to: 1.5 } as const;
+function doing(what: Doing): { delayMs: number; fails: boolean; is: string } {
+  const [fails, delayMs] = typeof what === 'number' ? [false, what] : [true, what[1]];
+  return { delayMs, fails, is: fails ? `fails (${delayMs})` : `${delayMs} ms` };
+}
+
+export const PREVIEW: Script = {
+  name: 'preview',
+  seconds: 60,
+  users: 550,
+  cents: 1990,
+  fees: { default: 0.05, fallback: 0.15 },
+  stages: [
+    stage(1, 0, 0),
+    stage(10, 100, 0),
+    stage(20, ['fails', 100], 0),
+    stage(30, ['fails', 2000], ['fails', 1000]),
+    stage(40, 20, 20),
+    stage(50, 0, 5000),
+  ],
+  auditEverySeconds: 10,
+  window: { from: 15, to: 1.5 },
+  closedAfterMs: 500,
+};
+
+export const FINAL: Script = {
+  name: 'final',
+  seconds: 300,
+  users: 603,
+  cents: 2005,
+  fees: { default: 0.07, fallback: 0.1 },
+  stages: [
+    stage(1, 0, 0),
+    stage(30, 1000, 0),
+    stage(60, 500, 0),
+    stage(90, ['fails', 2000], 1000),
+    stage(120, ['fails', 5000], 5),
+    stage(150, 0, ['fails', 5]),
+    stage(180, 100, 5),
+    stage(210, 50, 0),
+    stage(240, 103, 10),
+    stage(270, 2000, 0),
+  ],
+  auditEverySeconds: 10,
+  window: { from: 15, to: 2 },
+  closedAfterMs: 500,
+};
+
+export const SCRIPTS: Readonly<Record<Script['name'], Script>> = { preview: PREVIEW, final: FINAL };

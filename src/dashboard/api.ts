@@ -28,6 +28,8 @@ export interface PolicyView {
   readonly fallbackAfterMs: number;
   readonly workerConcurrency: number;
   readonly ackAfter: string;
+  /** Shares of an amount, default's first; null where they are not configured. */
+  readonly fees: readonly [number, number] | null;
 }
 
 export interface InstanceLine {

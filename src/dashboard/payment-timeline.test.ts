@@ -14,6 +14,7 @@ const policy = {
   fallbackAfterMs: 30_000,
   workerConcurrency: 64,
   ackAfter: 'commit',
+  fees: null,
 };
 
 function history(payment: Partial<InspectedPayment>, attempts: InspectedAttempt[] = []): History {

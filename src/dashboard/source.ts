@@ -71,4 +71,8 @@ const policyOf = (config: Config): PolicyView => ({
   fallbackAfterMs: config.fallbackAfterMs,
   workerConcurrency: config.workerConcurrency,
   ackAfter: config.ackAfter,
+  fees: bothFees(config.processorFees),
 });
+
+const bothFees = ([byDefault, byFallback]: Config['processorFees']): PolicyView['fees'] =>
+  byDefault === undefined || byFallback === undefined ? null : [byDefault, byFallback];

@@ -23,7 +23,7 @@ import { TOKEN } from './token.ts';
 /** Time and scheduling, as far as a processor needs them: it stamps nothing. */
 export type ProcessorClock = Pick<Clock, 'monotonicMs' | 'after'>;
 
-/** Fees in hundredths of a percent of the amount: 500 is 0.05. */
+/** The official service's. */
 const FEE_BASIS_POINTS = [500, 1500] as const satisfies Record<ProcessorIndex, number>;
 
 /**
@@ -33,7 +33,8 @@ const TICK_MARGIN_MS = 1;
 
 export class SimulatedProcessor {
   readonly name: (typeof PROCESSORS)[number];
-  readonly feeBasisPoints: number;
+  /** In hundredths of a percent of the amount: 500 is 0.05. */
+  feeBasisPoints: number;
   readonly book = new Book();
   /** How often each fault befell a request since the start. */
   readonly injected: Record<Fault, number>;

@@ -4,6 +4,7 @@
  */
 import { type Environment, environmentReader } from './environment.ts';
 import {
+  decimalNumber,
   httpUrl,
   instantMs,
   oneOf,
@@ -49,6 +50,11 @@ export function readConfig(environment: Environment) {
     backoffMinMs: read('BACKOFF_MIN_MS', 100, milliseconds(1, 600_000)),
     backoffMaxMs: read('BACKOFF_MAX_MS', 2000, milliseconds(1, 600_000)),
     fallbackAfterMs: read('FALLBACK_AFTER_MS', 30_000, milliseconds(0, 2 ** 31 - 1)),
+    /** Shares of an amount, by processor; undefined: not said. They change nothing but what is shown. */
+    processorFees: [
+      read('PROCESSOR_DEFAULT_FEE', undefined, decimalNumber(0, 1)),
+      read('PROCESSOR_FALLBACK_FEE', undefined, decimalNumber(0, 1)),
+    ] as const,
     allowPurge: read('ALLOW_PURGE', false, zeroOrOne),
     logLevel: read('LOG_LEVEL', 'info', oneOf('debug', 'info', 'warn', 'error')),
     /** For the processors' own sums, which are compared with ours where it is given. */

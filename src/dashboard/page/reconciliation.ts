@@ -5,13 +5,14 @@ import { byId, fill, make } from './dom.ts';
 import { clock, decimals, duration, grouped, plural } from './format.ts';
 
 /** Shows soquete's sums beside the processors' own. */
-export function showBooks({ books, processors }: DashboardView): void {
+export function showBooks({ books, processors, policy }: DashboardView): void {
   const body = byId('books-body');
   if (books === undefined) {
     const note =
       "The processors' own sums are compared where PROCESSOR_ADMIN_TOKEN is given. These sums are soquete's, since its instances started.";
     const rows = processors.map(({ name, settled, cents }) => ({ name, count: settled, cents }));
-    fill(body, make('p', { class: 'muted' }, note), simpleTable(rows));
+    const ours = processors.map(({ cents }, index) => ({ cents, feeShare: policy.fees?.[index] }));
+    fill(body, make('p', { class: 'muted' }, note), simpleTable(rows), fees(ours));
     return;
   }
   if (books === null) {
@@ -67,7 +68,7 @@ export function showBooks({ books, processors }: DashboardView): void {
       ),
       make('tbody', {}, ...rows, totalRow),
     ),
-    fees(books.sides),
+    fees(books.sides.map(({ theirs }) => theirs ?? {})),
   );
 }
 
@@ -124,12 +125,15 @@ function simpleTable(rows: readonly { name: string; count: number; cents: number
   );
 }
 
-function fees(sides: readonly BooksSide[]): HTMLElement | false {
-  const answers = sides.flatMap(({ theirs }) => theirs ?? []);
-  if (answers.length < sides.length) return false;
-  const paid = answers.reduce((sum, { cents, feeShare }) => sum + cents * feeShare, 0);
-  const cheapest =
-    Math.min(...answers.map(({ feeShare }) => feeShare)) * answers.reduce((sum, { cents }) => sum + cents, 0);
+/** What was paid, and what the least would have been; nothing where a sum or a fee is not known. */
+function fees(sides: readonly { cents?: number; feeShare?: number | undefined }[]): HTMLElement | false {
+  const known = sides.flatMap(({ cents, feeShare }) =>
+    cents === undefined || feeShare === undefined ? [] : [{ cents, feeShare }],
+  );
+  if (known.length < sides.length) return false;
+  const paid = known.reduce((sum, { cents, feeShare }) => sum + cents * feeShare, 0);
+  const all = known.reduce((sum, { cents }) => sum + cents, 0);
+  const cheapest = Math.min(...known.map(({ feeShare }) => feeShare)) * all;
   const more = cheapest === 0 ? 0 : (paid / cheapest - 1) * 100;
   const excess =
     more < 0.005
