@@ -19,7 +19,7 @@ import { startContainers } from './rinha/containers.ts';
 import { scenarioEnvironment } from './rinha/environment.ts';
 import { play, playFloor, type ScenarioResult } from './rinha/scenario.ts';
 import { bestScore, floorLines, isFlawless, outcomeLines, score } from './rinha/score.ts';
-import { SCRIPTS, type Script } from './rinha/stages.ts';
+import { CHALLENGE_SCRIPTS, type Script } from './rinha/stages.ts';
 import { ProgressLine, silence } from './tools/progress.ts';
 import { constantProxy } from './tools/proxy.ts';
 import { keep } from './tools/results-file.ts';
@@ -51,7 +51,7 @@ Ends with 1 when the books disagreed or an accepted payment is not settled.`,
   },
   status: 78,
 });
-const script = SCRIPTS[(words[0] ?? 'preview') as Script['name']];
+const script = CHALLENGE_SCRIPTS[(words[0] ?? 'preview') as Script['name']];
 const size = { script, scale: values.scale, users: values.users ?? script.users };
 const env = scenarioEnvironment(size, process.env);
 

@@ -91,4 +91,4 @@ export const FINAL: Script = {
   closedAfterMs: 500,
 };
 
-export const SCRIPTS: Readonly<Record<Script['name'], Script>> = { preview: PREVIEW, final: FINAL };
+export const CHALLENGE_SCRIPTS: Readonly<Record<Script['name'], Script>> = { preview: PREVIEW, final: FINAL };
