@@ -1,11 +1,22 @@
 // Installs what is missing and bundles the entry points into dist/. Runs on any Node.js from 20 on, with nothing installed:
-// it is what brings the Node.js that everything else runs on (the npm package `node`).
+// it is what brings the Node.js that everything else runs on (the npm packages `node-linux-*`, one for each processor, whose
+// checksums stand in package-lock.json).
 //
-//   node build.mjs                  install what is missing, then bundle
+//   node build.mjs                  install what is missing, then bundle what has changed
 //   node build.mjs --install-only   install what is missing
 //   node build.mjs --bundle-only    bundle with what is there
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -24,16 +35,24 @@ const commonEntries = {
   'index-thread': 'src/storage/embedded/index/thread.ts',
 };
 
+/** The Node.js that runs the bundles, at least; on a machine without a package of ours it may be the machine's own. */
+const NODE_MAJOR = 26;
+const ownNode = join(root, 'node_modules/.bin/node');
+
+/** What runs the product needs no more; what checks and tests it does. */
+const withTools = process.env.npm_lifecycle_event !== 'prestart';
+
 /** Whether node_modules holds what package-lock.json asks for, by what npm wrote down when it installed. */
 function installed() {
-  if (!existsSync(join(root, 'node_modules/.bin/node'))) return false;
+  if (!existsSync(ownNode) && Number(process.versions.node.split('.')[0]) < NODE_MAJOR) return false;
   try {
     const wanted = packages('package-lock.json');
     const present = packages('node_modules/.package-lock.json');
-    return Object.entries(wanted).every(
+    return Object.entries(wanted).every(([path, { version, optional, dev }]) => {
+      if (path === '' || (dev && !withTools)) return true;
       // An optional package may be one for another platform.
-      ([path, { version, optional }]) => path === '' || optional || present[path]?.version === version,
-    );
+      return optional && present[path] === undefined ? true : present[path]?.version === version;
+    });
   } catch {
     return false;
   }
@@ -46,15 +65,67 @@ function packages(lockFile) {
 function install() {
   console.log('soquete: installing what package-lock.json names (npm ci), once');
   const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
-  const { status, error } = spawnSync(npm, ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
-    cwd: root,
-    stdio: ['ignore', 'ignore', 'inherit'],
-    shell: process.platform === 'win32',
-  });
+  // Whatever the environment leaves out (NODE_ENV=production, npm_config_omit): Node.js is among the optional packages.
+  const included = ['--include=optional', ...(withTools ? ['--include=dev'] : [])];
+  const { status, error } = spawnSync(
+    npm,
+    ['ci', ...included, '--no-audit', '--no-fund', '--loglevel=error'],
+    {
+      cwd: root,
+      stdio: ['ignore', 'ignore', 'inherit'],
+      shell: process.platform === 'win32',
+    },
+  );
   if (error !== undefined) fail(`npm cannot be run (${error.message}); install it and try again`);
   if (status !== 0) fail(`npm ci failed with status ${status}: see above, then try again`);
-  if (!installed())
-    fail('npm ci left node_modules incomplete; is `ignore-scripts` set? `npm config get ignore-scripts`');
+  if (!existsSync(ownNode) && !installed()) {
+    fail(
+      `there is no Node.js for ${process.platform} on ${process.arch} among the packages: install Node.js ${NODE_MAJOR} and try again`,
+    );
+  }
+  if (!installed()) fail('npm ci left node_modules incomplete: remove node_modules and try again');
+}
+
+/** Says in one line of what source the bundles are. */
+const stamp = join(dist, 'source.sha256');
+
+/** Bundles, unless the bundles are of this source; where they cannot be written, those that are there have to do. */
+async function bundleChanges() {
+  const source = sourceHash();
+  const isThere = existsSync(join(dist, 'main.js'));
+  try {
+    if (isThere && readFileSync(stamp, 'utf8') === source) return;
+  } catch {
+    // Not built yet, or by somebody else.
+  }
+  try {
+    mkdirSync(dist, { recursive: true });
+    accessSync(dist, constants.W_OK);
+    rmSync(stamp, { force: true });
+  } catch ({ code }) {
+    if (!isThere)
+      fail(`dist/ cannot be written (${code}): build where it can (npm run build), then start here`);
+    console.error(
+      `soquete: dist/ cannot be written (${code}), so what was built before runs, though the source has changed`,
+    );
+    return;
+  }
+  await bundle();
+  writeFileSync(stamp, source);
+}
+
+/** Of all that a bundle is made of. */
+function sourceHash() {
+  const hash = createHash('sha256');
+  const files = readdirSync(join(root, 'src'), { recursive: true }).map(name => join('src', name));
+  for (const file of ['build.mjs', 'package-lock.json', 'package.json', ...files.sort()]) {
+    if (/\.test\.|\.md$/.test(file) || !/\.\w+$/.test(file)) continue;
+    hash
+      .update(`${file}\0`)
+      .update(readFileSync(join(root, file)))
+      .update('\0');
+  }
+  return hash.digest('hex');
 }
 
 async function bundle() {
@@ -132,4 +203,4 @@ function fail(reason) {
 }
 
 if (!process.argv.includes('--bundle-only') && !installed()) install();
-if (!process.argv.includes('--install-only')) await bundle();
+if (!process.argv.includes('--install-only')) await bundleChanges();

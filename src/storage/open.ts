@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../domain/clock.ts';
+import { isSystemError } from '../domain/system-error.ts';
 import { EmbeddedStore } from './embedded/embedded-store.ts';
 import { findAgain } from './embedded/index/schema.ts';
 import { logFolder } from './embedded/index/tables.ts';
@@ -35,7 +36,7 @@ export async function openStore(options: OpenOptions): Promise<Store & Reopening
   const { directory, mustExist, clock, chance, events } = options;
   const logDirectory = join(directory, logFolder);
   if (mustExist === false) {
-    realLogFiles.makeDirectory(directory);
+    makeDirectory(directory);
     const refusal = refusalOfFileSystem(realLogFiles.fileSystem(directory));
     if (refusal !== undefined) throw new StoreOpenError(`STORE_URL: ${directory} ${refusal}`);
   }
@@ -58,6 +59,17 @@ export async function openStore(options: OpenOptions): Promise<Store & Reopening
     nonce: () => Math.floor(chance() * 2 ** 48),
     events,
   });
+}
+
+function makeDirectory(directory: string): void {
+  try {
+    realLogFiles.makeDirectory(directory);
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+    throw new StoreOpenError(
+      `STORE_URL: cannot use ${directory} (${error.code}): it has to be a directory that this user can write in`,
+    );
+  }
 }
 
 /**
