@@ -43,6 +43,18 @@ test('a child that ends is started again, and its end tells how and with which w
   );
 });
 
+test('the words of a child that ends begin with the reason, and have no trace in them', async () => {
+  const ends: End[] = [];
+  const script = `echo 'Error: the reason' >&2; for i in $(seq 30); do echo "    at frame $i" >&2; done
+    for i in $(seq 30); do echo "more $i" >&2; done; exit 1`;
+  const child = shell(script, ends);
+  await until(() => ends.length >= 1, 'its end');
+  await child.stop(1000);
+  const { lastWords } = ends[0]!;
+  assert.deepEqual(lastWords.slice(0, 2), ['Error: the reason', 'more 1']);
+  assert.equal(lastWords.length, 10);
+});
+
 /** A file that does not exist yet, in a folder that is gone after the test. */
 function freshFile(t: TestContext, name: string): string {
   const directory = mkdtempSync(join(tmpdir(), 'soquete-child-'));

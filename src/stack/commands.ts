@@ -72,6 +72,8 @@ export function processorsCommand({ simulated }: Settings, env: NodeJS.ProcessEn
   const ports = Object.entries(simulated).filter(([, port]) => port !== undefined);
   if (ports.length === 0) return undefined;
   const args = ports.flatMap(([name, port]) => [`--${name}`, String(port)]);
+  // HOST is for those who pay, not for the processors.
+  args.push('--host', '127.0.0.1');
   return {
     name: 'simulated processors',
     ...guarded(process.execPath, [join(PROJECT_FOLDER, 'dist/processors.js'), ...args]),
