@@ -27,7 +27,9 @@ const { values, words } = readCommandLine({
 });
 const afterMs = values['after-ms'];
 const scripts =
-  words.length > 0 ? [CHALLENGE_SCRIPTS[words[0] as Script['name']]] : Object.values(CHALLENGE_SCRIPTS);
+  words.length > 0
+    ? [CHALLENGE_SCRIPTS[words[0] as Script['name']]]
+    : [CHALLENGE_SCRIPTS.preview, CHALLENGE_SCRIPTS.final];
 for (const script of scripts) {
   const { defaultAttempts, backoffMinMs, backoffMaxMs } = standard;
   const rows = (afterMs === undefined ? AFTER_MS : [afterMs]).map(fallbackAfterMs => {

@@ -5,26 +5,42 @@
  *   npm run bench:rinha -- preview           60 s, up to 550 users; starts a stack of its own
  *   npm run bench:rinha -- final             300 s, up to 603 users
  *   npm run bench:rinha -- final --scale 0.1         all times a tenth: delays, stages, deadlines
- *   npm run bench:rinha -- --containers      starts the stack with Docker, within the challenge's limits
+ *   npm run bench:rinha -- --limits          within the limits of docker-compose.yml, as root without Docker
+ *   npm run bench:rinha -- --containers      the same with Docker
+ *   npm run bench:rinha -- --k6 path/to/rinha-final.js     the challenge's own script, requests.js beside it
+ *   npm run bench:rinha -- --rival 'command'     another entry first, then soquete; one table
  *   npm run bench:rinha -- --url http://localhost:9999     plays it to a soquete that runs already
  *
  * Ends with status 1 when the books disagreed or an accepted payment is not settled.
  */
 import { flag, option, readCommandLine } from '../src/settings/command-line.ts';
-import { decimalNumber, httpUrl, wholeNumber } from '../src/settings/grammar.ts';
+import { decimalNumber, httpUrl, someText, wholeNumber } from '../src/settings/grammar.ts';
 import { ChildProcesses } from '../src/testing/processes.ts';
-import { type RunningStack, startStack } from '../src/testing/stack.ts';
-import type { Endpoints } from './rinha/auditor.ts';
-import { startContainers } from './rinha/containers.ts';
+import {
+  containedSoquete,
+  limitedSoquete,
+  type RinhaContender,
+  rival,
+  unlimitedSoquete,
+} from './rinha/contenders.ts';
 import { scenarioEnvironment } from './rinha/environment.ts';
+import { playWithK6 } from './rinha/k6.ts';
 import { play, playFloor, type ScenarioResult } from './rinha/scenario.ts';
-import { bestScore, floorLines, isFlawless, outcomeLines, score } from './rinha/score.ts';
+import {
+  bestScore,
+  COMPARED,
+  comparedCells,
+  floorLines,
+  isFlawless,
+  outcomeLines,
+  score,
+} from './rinha/score.ts';
 import { CHALLENGE_SCRIPTS, type Script } from './rinha/stages.ts';
 import { ProgressLine, silence } from './tools/progress.ts';
 import { constantProxy } from './tools/proxy.ts';
 import { keep } from './tools/results-file.ts';
-
 import type { Latency } from './tools/statistics.ts';
+import { table } from './tools/table.ts';
 
 const { values, words } = readCommandLine({
   name: 'bench:rinha',
@@ -35,14 +51,28 @@ Ends with 1 when the books disagreed or an accepted payment is not settled.`,
     known: {
       preview: '60 s, up to 550 users, fees of 5 and 15 %; this one where none is named',
       final: '300 s, up to 603 users, fees of 7 and 10 %',
+      steady: '30 s, up to 5,000 payments a second, processors without a fault',
     },
     max: 1,
   },
   options: {
-    containers: flag("starts the stack with Docker Compose, within the challenge's limits"),
+    limits: flag('keeps each process within the limits of docker-compose.yml, by control groups, as root'),
+    containers: flag('starts the stack with Docker Compose, within the same limits'),
     url: option('a soquete that runs already, instead of a stack of its own', 'URL', httpUrl, undefined),
     default: option("that one's default processor", 'URL', httpUrl, 'http://localhost:8001'),
     fallback: option("that one's fallback processor", 'URL', httpUrl, 'http://localhost:8002'),
+    rival: option(
+      'plays to another entry first: it serves port 9999, prints ready and finds the processors by PROCESSOR_DEFAULT_URL and PROCESSOR_FALLBACK_URL',
+      'COMMAND',
+      someText('a command of the shell'),
+      undefined,
+    ),
+    k6: option(
+      "plays the challenge's own script, with k6, and shows its results",
+      'FILE',
+      someText('the path of rinha.js or rinha-final.js, beside which requests.js is'),
+      undefined,
+    ),
     scale: option('all times and delays are multiplied by it', 'N', decimalNumber(0.01, 10), 1),
     users: option('how many there are at the end', 'N', wholeNumber(1, 10_000), undefined),
     'with-floor': flag("plays the same load to HAProxy's constant answer before"),
@@ -54,6 +84,8 @@ Ends with 1 when the books disagreed or an accepted payment is not settled.`,
 const script = CHALLENGE_SCRIPTS[(words[0] ?? 'preview') as Script['name']];
 const size = { script, scale: values.scale, users: values.users ?? script.users };
 const env = scenarioEnvironment(size, process.env);
+// The simulated processors' fees, whoever starts them.
+Object.assign(process.env, env);
 
 const progress = new ProgressLine();
 await using children = new ChildProcesses();
@@ -63,15 +95,36 @@ if (values.floor) {
   console.log(floorLines(await floor()).join('\n'));
 } else {
   const before = values['with-floor'] && !values.together ? await floor() : undefined;
-  await using containers = values.containers ? await startContainers() : undefined;
-  await using stack = values.containers || values.url !== undefined ? undefined : await startStack({ env });
-  const found = containers?.places ?? placesOf(stack);
-  const beside = values.together ? floor(new ProgressLine(silence)) : undefined;
-  const outcome = await play(found, size, progress);
-  report(outcome, before ?? (await beside));
-  if (containers !== undefined)
-    console.log(`memory           ${containers.usage().join('\n                 ')}`);
-  if (!isFlawless(outcome)) process.exitCode = 1;
+  const rows: string[][] = [];
+  const { rival: command } = values;
+  const starts = [...(command === undefined ? [] : [() => rival(command)]), soquete];
+  for (const start of starts) {
+    await using contender = await start();
+    if (values.k6 !== undefined) {
+      const results = await playWithK6(children, values.k6, contender.places, size.users);
+      console.log(`${contender.name}\n${JSON.stringify(results, undefined, 2)}`);
+    } else {
+      const beside = values.together ? floor(new ProgressLine(silence)) : undefined;
+      const outcome = await play(contender.places, size, progress);
+      if (starts.length > 1) console.log(`\n${contender.name}`);
+      report(outcome, before ?? (await beside), start === soquete);
+      rows.push([contender.name, ...comparedCells(outcome)]);
+    }
+    if (contender.usage !== undefined) console.log(contender.usage());
+  }
+  if (rows.length > 1) console.log(`\n${table([script.name, ...COMPARED], rows)}`);
+}
+
+function soquete(): Promise<RinhaContender> {
+  if (values.containers) return containedSoquete();
+  if (values.limits) return limitedSoquete(env);
+  return values.url === undefined ? unlimitedSoquete(env) : Promise.resolve(running(values.url));
+}
+
+/** The one that the command line names. */
+function running(url: string): RinhaContender {
+  const processors = { default: values.default, fallback: values.fallback };
+  return { name: 'soquete', places: { url, processors }, [Symbol.asyncDispose]: async () => {} };
 }
 
 async function floor(shown = progress): Promise<Latency> {
@@ -79,13 +132,7 @@ async function floor(shown = progress): Promise<Latency> {
   return await playFloor({ host: '127.0.0.1', port }, size, shown);
 }
 
-/** Where the stack is that was started, or else that which the command line names. */
-function placesOf(stack: RunningStack | undefined): Endpoints {
-  const [byDefault, byFallback] = stack?.processorUrls ?? [values.default, values.fallback];
-  return { url: stack?.url ?? values.url!, processors: { default: byDefault, fallback: byFallback } };
-}
-
-function report(outcome: ScenarioResult, constant: Latency | undefined): void {
+function report(outcome: ScenarioResult, constant: Latency | undefined, isOurs: boolean): void {
   console.log(outcomeLines(outcome).join('\n'));
   if (constant !== undefined) {
     console.log(floorLines(constant).join('\n'));
@@ -94,6 +141,8 @@ function report(outcome: ScenarioResult, constant: Latency | undefined): void {
       `p99 ratio        ${ratio.toFixed(2)} times that of the constant answer; at that p99 the best score is ${bestScore(outcome, constant.p99)}`,
     );
   }
+  if (!isOurs) return;
+  if (!isFlawless(outcome)) process.exitCode = 1;
   const about = `the challenge's ${script.name}: ${script.seconds} s of growing load, failing processors, audits, and a score`;
   const name = script.name === 'preview' ? 'rinha' : `rinha-${script.name}`;
   if (isFull) keep(name, { about, score: score(outcome), constant, ...outcome });

@@ -14,7 +14,7 @@ import type { Processors } from '../../src/processors/port.ts';
 import { EventLoop, WALL_START_MS } from '../../src/simulation/event-loop.ts';
 import { MemoryState } from '../../src/storage/memory/state.ts';
 import { MemoryStore } from '../../src/storage/memory/store.ts';
-import { type Script, THINK_MS } from '../rinha/stages.ts';
+import type { Script } from '../rinha/stages.ts';
 
 export interface VirtualSettings {
   readonly policy: Policy;
@@ -70,7 +70,7 @@ export function playVirtually(script: Script, settings: VirtualSettings, seed = 
   const endMs = script.seconds * 1000;
   for (let user = 0; user < script.users; user++) {
     const firstMs = (user / script.users) * endMs;
-    for (let atMs = firstMs; atMs < endMs; atMs += THINK_MS) {
+    for (let atMs = firstMs; atMs < endMs; atMs += script.thinkMs) {
       const number = accepted++;
       after(atMs, () => backends[number % BACKENDS]!(number, script.cents));
     }

@@ -84,11 +84,14 @@ export class Auditor implements AsyncDisposable {
 
   async #ours(window: BooksWindow): Promise<ComparedBooks['ours']> {
     const response = await fetch(`${this.#url}/payments-summary${windowQuery(window)}`);
-    if (!response.ok) throw new Error(`GET /payments-summary: ${response.status}`);
+    // As the challenge counts it: who cannot say what was settled has settled nothing.
+    if (!response.ok) return { default: NOTHING, fallback: NOTHING };
     const sums = (await response.json()) as Record<Processor, SoqueteSum>;
     return { default: ourTotal(sums.default), fallback: ourTotal(sums.fallback) };
   }
 }
+
+const NOTHING: BookTotal = { requests: 0, cents: 0 };
 
 interface SoqueteSum {
   totalRequests: number;

@@ -4,7 +4,7 @@ import { PROCESSORS } from '../../src/domain/payment.ts';
 import { clockText, type ProgressLine } from '../tools/progress.ts';
 import { type Latency, latencyOf, quantile } from '../tools/statistics.ts';
 import { Auditor, type ComparedBooks, disagreementCents, type Endpoints } from './auditor.ts';
-import { type Script, THINK_MS } from './stages.ts';
+import type { Script } from './stages.ts';
 import { type Load, startUsers } from './users.ts';
 
 export interface ScenarioSize {
@@ -43,11 +43,11 @@ export interface ScenarioResult {
   readonly audits: readonly Audit[];
   /** The books when the challenge reads them: what they lack earns nothing. */
   readonly closing: ComparedBooks;
-  /** Accepted, and not in those. */
+  /** Accepted, and not in the processors' books then. */
   readonly lag: number;
   /** The books once everything was settled, or waited for in vain. */
   readonly books: ComparedBooks;
-  /** Accepted, and not in those either. */
+  /** Accepted, and not in soquete's then. */
   readonly unsettled: number;
   /** How long it took after the last payment until all were settled. */
   readonly settledAfterMs: number;
@@ -122,7 +122,7 @@ export async function play(
   await sleep(script.closedAfterMs);
   const closing = await everything();
   let books = closing;
-  while (lagOf(load, books) > 0 && performance.now() - endedAt < SETTLE_MS_MAX) {
+  while (missing(load, books.ours) > 0 && performance.now() - endedAt < SETTLE_MS_MAX) {
     await sleep(50);
     books = await everything();
   }
@@ -135,9 +135,9 @@ export async function play(
     refused: Object.fromEntries(load.refused),
     audits,
     closing,
-    lag: lagOf(load, closing),
+    lag: missing(load, closing.theirs),
     books,
-    unsettled: lagOf(load, books),
+    unsettled: missing(load, books.ours),
     settledAfterMs: performance.now() - endedAt,
     timeline: timeline(load, settled),
   };
@@ -167,12 +167,14 @@ const users = (host: string, port: number, size: ScenarioSize): Load =>
     port,
     users: size.users,
     durationMs: secondsOf(size) * 1000,
-    thinkMs: THINK_MS,
+    ...(size.script.rampSeconds !== undefined && { rampMs: size.script.rampSeconds * size.scale * 1000 }),
+    thinkMs: size.script.thinkMs,
     cents: size.script.cents,
   });
 
-const lagOf = (load: Load, { ours }: ComparedBooks): number =>
-  load.accepted - PROCESSORS.reduce((sum, name) => sum + ours[name].requests, 0);
+/** What was accepted and is not in these books. */
+const missing = (load: Load, books: ComparedBooks['ours']): number =>
+  load.accepted - PROCESSORS.reduce((sum, name) => sum + books[name].requests, 0);
 
 function timeline(load: Load, settled: readonly [number, number][]): Second[] {
   const seconds: number[][] = settled.map(() => []);

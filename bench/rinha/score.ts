@@ -67,10 +67,26 @@ export function outcomeLines(outcome: ScenarioResult): string[] {
   ];
 }
 
+/** One line of a table that compares several: the same figures, in the order of `COMPARED`. */
+export function comparedCells(outcome: ScenarioResult): string[] {
+  const { latency, closing, accepted, lag } = outcome;
+  const settled = sum(name => closing.theirs[name].requests);
+  return [
+    latency.p50.toFixed(2),
+    latency.p99.toFixed(2),
+    percent(settled === 0 ? 0 : closing.theirs.default.requests / settled),
+    percent(accepted === 0 ? 0 : lag / accepted),
+    String(inconsistencies(outcome)),
+    money(score(outcome)),
+  ];
+}
+
+export const COMPARED = ['p50, ms', 'p99, ms', 'on default', 'lag', 'differences', 'score'];
+
 export const floorLines = (floor: Latency): string[] => [`constant answer  ${latencyText(floor)}`];
 
-const latencyText = ({ p50, p99, p999, max }: Latency): string =>
-  `p50 ${ms(p50)}  p99 ${ms(p99)}  p99.9 ${ms(p999)}  max ${ms(max)}`;
+const latencyText = ({ p50, p95, p99, p999, max }: Latency): string =>
+  `p50 ${ms(p50)}  p95 ${ms(p95)}  p99 ${ms(p99)}  p99.9 ${ms(p999)}  max ${ms(max)}`;
 
 const ms = (value: number): string => `${value.toFixed(2)} ms`;
 const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;

@@ -1,4 +1,4 @@
-/** The scripts of the challenge: who loads how much, and what befalls the processors when. */
+/** The challenge's scripts, and one of steady load: who asks how much, what befalls the processors when. */
 import { PROCESSORS, type Processor } from '../../src/domain/payment.ts';
 
 export interface Stage {
@@ -11,11 +11,14 @@ export interface Stage {
 }
 
 export interface Script {
-  readonly name: 'preview' | 'final';
+  readonly name: 'preview' | 'final' | 'steady';
   /** It takes this long when it is played at full length; all times in it are of that. */
   readonly seconds: number;
-  /** At the end; their number grows in a straight line. */
+  /** At the end; their number grows in a straight line, until then or for `rampSeconds`. */
   readonly users: number;
+  readonly rampSeconds?: number;
+  /** Between an answer and the next payment of a user. */
+  readonly thinkMs: number;
   readonly cents: number;
   /** Shares of the amount. */
   readonly fees: Readonly<Record<Processor, number>>;
@@ -26,8 +29,6 @@ export interface Script {
   /** The books of the challenge are read so long after the end; what they lack by then earns nothing. */
   readonly closedAfterMs: number;
 }
-
-export const THINK_MS = 1000;
 
 /** `what` the processors do from a second on; a delay is in ms, `fails` after it. */
 function stage(atSeconds: number, ...[byDefault, byFallback]: [delay: Doing, delay: Doing]): Stage {
@@ -53,6 +54,7 @@ export const PREVIEW: Script = {
   name: 'preview',
   seconds: 60,
   users: 550,
+  thinkMs: 1000,
   cents: 1990,
   fees: { default: 0.05, fallback: 0.15 },
   stages: [
@@ -72,6 +74,7 @@ export const FINAL: Script = {
   name: 'final',
   seconds: 300,
   users: 603,
+  thinkMs: 1000,
   cents: 2005,
   fees: { default: 0.07, fallback: 0.1 },
   stages: [
@@ -91,4 +94,19 @@ export const FINAL: Script = {
   closedAfterMs: 500,
 };
 
-export const CHALLENGE_SCRIPTS: Readonly<Record<Script['name'], Script>> = { preview: PREVIEW, final: FINAL };
+/** 5,000 payments a second, once all users are there. */
+const STEADY: Script = {
+  ...PREVIEW,
+  name: 'steady',
+  seconds: 30,
+  users: 500,
+  rampSeconds: 10,
+  thinkMs: 100,
+  stages: [stage(1, 0, 0)],
+};
+
+export const CHALLENGE_SCRIPTS: Readonly<Record<Script['name'], Script>> = {
+  preview: PREVIEW,
+  final: FINAL,
+  steady: STEADY,
+};

@@ -37,6 +37,7 @@ export function quantile(sorted: ArrayLike<number>, share: number): number {
 
 export interface Latency {
   readonly p50: number;
+  readonly p95: number;
   readonly p99: number;
   readonly p999: number;
   readonly max: number;
@@ -46,6 +47,7 @@ export function latencyOf(samples: Samples): Latency {
   const sorted = samples.sorted();
   return {
     p50: quantile(sorted, 0.5),
+    p95: quantile(sorted, 0.95),
     p99: quantile(sorted, 0.99),
     p999: quantile(sorted, 0.999),
     max: quantile(sorted, 1),
