@@ -6,6 +6,7 @@
 import { createPages } from './dashboard/pages.ts';
 import { sourceOf } from './dashboard/source.ts';
 import { isSystemError } from './domain/system-error.ts';
+import { OperationsDoor } from './http/operations-door.ts';
 import { commitOf, routes } from './http/routes.ts';
 import { Server } from './http/server.ts';
 import { Instance } from './payments/instance.ts';
@@ -53,7 +54,12 @@ async function main(): Promise<void> {
   const { instance, telemetry } = backend;
   const source = sourceOf({ clock: systemClock, instance, telemetry, inspection: store, config });
   const server = new Server({
-    handler: routes({ payments: instance, allowPurge: config.allowPurge, ...createPages(source) }),
+    handler: routes({
+      payments: instance,
+      allowPurge: config.allowPurge,
+      door: new OperationsDoor(config),
+      ...createPages(source),
+    }),
     commit: commitOf(instance),
     observer: telemetry.figures,
     isBehindProxy: config.clientAddress === 'forwarded',

@@ -29,11 +29,17 @@ const EXPLANATIONS: Readonly<Record<ProblemKind, Explanation>> = {
     why: 'from and to are ISO 8601 instants with seconds and Z or an offset, each given once, and from is not after to.',
     fix: 'Send from=2026-07-10T12:34:56.000Z&to=2026-07-10T12:35:56.000Z, or leave either out for an open end.',
   },
+  unauthorized: {
+    status: '401',
+    what: 'The pages of operations need a token here, and the request has none, or another one.',
+    why: 'The dashboard, the metrics and the purge tell and do more than clients need, so whoever runs this deployment has set OPS_TOKEN.',
+    fix: 'Send Authorization: Bearer with the token. A browser asks for it: any user, and the token as the password.',
+  },
   forbidden: {
     status: '403',
-    what: 'This deployment does not allow what was asked.',
-    why: 'Purging forgets every payment, so it is off unless it was asked for.',
-    fix: 'In development, start with ALLOW_PURGE=1. In production, do not.',
+    what: 'This deployment does not allow what was asked, or not from there.',
+    why: 'The pages of operations are served to the networks in OPS_FROM, under addresses and the names in PUBLIC_HOST. A browser may not send anything from a page of another site. A purge forgets every payment, so it is off.',
+    fix: 'The detail says which of these it is. In development, ALLOW_PURGE=1 allows a purge; in production, do not allow it.',
   },
   'not-found': {
     status: '404',

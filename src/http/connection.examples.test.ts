@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readExamples } from '../testing/examples.ts';
-import { answersIn, type ConnectionOutput, driveConnection, FakePayments } from '../testing/http.ts';
+import { answersIn, type ConnectionOutput, DOOR, driveConnection, FakePayments } from '../testing/http.ts';
+import { OperationsDoor } from './operations-door.ts';
 import { routes } from './routes.ts';
 
 const run = (pieces: Buffer[], ends = false): Promise<ConnectionOutput> =>
-  driveConnection(pieces, { handler: routes({ payments: new FakePayments(), allowPurge: false }), ends });
+  driveConnection(pieces, {
+    handler: routes({ payments: new FakePayments(), allowPurge: false, door: new OperationsDoor(DOOR) }),
+    ends,
+  });
 
 /** The output without interim answers, which may come or not. */
 const final = (driven: ConnectionOutput): string =>

@@ -69,6 +69,9 @@ export class Connection {
   /** Called when a promised answer is there outside of `receive`: the shell should `take` soon. */
   onReady: (() => void) | undefined;
 
+  /** The address of the client; `local` on a Unix socket, undefined where it cannot be known any more. */
+  peerAddress: () => string | undefined = () => undefined;
+
   readonly #handler: Handler;
   readonly #turn: Turn;
   readonly #observer: Instrumentation;

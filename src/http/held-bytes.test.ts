@@ -123,7 +123,7 @@ test('no mixture of answers makes one connection hold more than 256 KiB', () => 
       const owed = connection.heldBytes - bytes.length;
       assert.ok(owed <= 256 * KiB, `${owed} bytes in mixture ${mixture}`);
       assert.equal(turn.heldBytes, connection.heldBytes);
-      const output = connection.take('', 0);
+      const output = connection.take('now', 0);
       if (output.length > 0) connection.stalled(output.length, 0);
       assert.ok(connection.heldBytes - bytes.length <= 256 * KiB);
       connection.drained(0);
@@ -173,6 +173,23 @@ test('more payments than a pipeline holds are all answered, though they come in 
   assert.ok(pay.length * count < 128 * KiB);
   await waitFor(() => client.statuses().length === count, 'all answers');
   assert.deepEqual(new Set(client.statuses()), new Set([202]));
+});
+
+test('beyond what all may hold, a connection is parsed no further than one answer', () => {
+  let asked = 0;
+  const turn = { batch: 1, waiting: 0, heldBytes: heldBytesMax };
+  const handler = () => {
+    asked++;
+    return json(200, '1');
+  };
+  const connection = new Connection(handler, turn, 0);
+  const bytes = Buffer.from(get('/').repeat(3));
+  connection.receive(bytes, 0, bytes.length, 0);
+  for (let answer = 1; answer <= 3; answer++) {
+    assert.equal(asked, answer);
+    assert.match(connection.take('now', 0).toString(), /^HTTP\/1.1 200 [^H]*$/);
+    connection.resume(0);
+  }
 });
 
 test('while a page is made for a client, its further requests wait, and those of others do not', async context => {

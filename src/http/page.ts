@@ -26,8 +26,6 @@ export interface PageRequest {
   /** Only of a POST. */
   readonly body: string;
   readonly contentType: string | undefined;
-  readonly host: string | undefined;
-  readonly origin: string | undefined;
 }
 
 const answerWith = ({ status, contentType, body, fields = '' }: Page): Answer =>
@@ -131,6 +129,4 @@ const pageRequest = (request: Request): PageRequest => ({
   query: request.query,
   body: request.method === POST ? new TextDecoder().decode(request.body()) : '',
   contentType: request.header('content-type'),
-  host: request.header('host'),
-  origin: request.header('origin'),
 });

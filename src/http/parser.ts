@@ -10,7 +10,7 @@
  */
 import { COLON, CR, IS_TARGET, IS_TOKEN, IS_VALUE, LF, latin1, SLASH, SP } from './bytes.ts';
 import { CHUNKS_DONE, ChunkReader } from './chunks.ts';
-import { headRefusal, KNOWN_FIRST, readField, readTrailer } from './fields.ts';
+import { headRefusal, isKnownField, readField, readTrailer } from './fields.ts';
 import {
   emptyLinesMax,
   headerBytesMax,
@@ -272,7 +272,7 @@ export class Parser {
       if (shift !== 0) {
         const refusal = readTrailer(bytes, mark, nameEnd);
         if (refusal !== 0) return -refusal;
-      } else if (nameEnd - mark < 32 && KNOWN_FIRST[nameEnd - mark] === (bytes[mark]! | 0x20)) {
+      } else if (isKnownField(nameEnd - mark, bytes[mark]!)) {
         const refusal = readField(this.request, bytes, mark, nameEnd, nameEnd + 1, at);
         if (refusal !== 0) return -refusal;
       }

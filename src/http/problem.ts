@@ -8,6 +8,7 @@ const KINDS = {
   'malformed-request': 'Malformed HTTP request',
   'malformed-json': 'Malformed JSON',
   'invalid-query': 'Invalid query parameter',
+  unauthorized: 'Token needed',
   forbidden: 'Not allowed here',
   'not-found': 'Not found',
   'method-not-allowed': 'Method not allowed',

@@ -36,6 +36,14 @@ export const EXPECTS_CONTINUE = 128;
 export const EXPECTS_OTHER = 256;
 export const HAS_REQUEST_ID = 512;
 export const HAS_TRACE = 1024;
+export const HAS_ORIGIN = 2048;
+export const HAS_FETCH_SITE = 4096;
+export const IS_CROSS_SITE = 8192;
+/** Any of the fields that a browser adds, and a program does not. */
+export const FROM_BROWSER = HAS_ORIGIN | HAS_FETCH_SITE;
+
+/** In place of the address of a client on a Unix socket. */
+export const LOCAL = 'local';
 
 export class Request {
   /** Holds every offset below. */
@@ -64,6 +72,9 @@ export class Request {
   /** With HAS_TRACE: the value of `traceparent`, not yet looked at; empty where the field came twice. */
   traceStart = 0;
   traceEnd = 0;
+  /** With HAS_ORIGIN: the value of `Origin`; empty where the field came twice. */
+  originStart = 0;
+  originEnd = 0;
   /** The field lines stand in [fieldsStart, bodyStart). */
   fieldsStart = 0;
   /** The body, chunks already joined: [bodyStart, bodyEnd). */
@@ -145,6 +156,8 @@ export class Request {
     this.requestIdEnd -= byteCount;
     this.traceStart -= byteCount;
     this.traceEnd -= byteCount;
+    this.originStart -= byteCount;
+    this.originEnd -= byteCount;
     this.fieldsStart -= byteCount;
     this.bodyStart -= byteCount;
     this.bodyEnd -= byteCount;

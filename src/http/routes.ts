@@ -18,27 +18,14 @@ import {
 import type { Committed } from './answer-ring.ts';
 import { equals, latin1 } from './bytes.ts';
 import type { Connection, Handler } from './connection.ts';
+import type { OperationsDoor } from './operations-door.ts';
 import type { PageHandler } from './page.ts';
 import { PageTurns } from './page-turns.ts';
-import {
-  AMOUNT_FRACTION,
-  AMOUNT_MISSING,
-  AMOUNT_NOT_A_NUMBER,
-  AMOUNT_NOT_POSITIVE,
-  AMOUNT_OVER_MAX,
-  AMOUNT_TWICE,
-  ID_INVALID,
-  ID_MISSING,
-  ID_TWICE,
-  MALFORMED,
-  NOT_AN_OBJECT,
-  PAYMENT,
-  PaymentFields,
-  readPayment,
-} from './payment-json.ts';
+import { malformedJson, notPaymentAnswer } from './payment-answers.ts';
+import { MALFORMED, PAYMENT, PaymentFields, readPayment } from './payment-json.ts';
 import { problem, RETRY_AFTER } from './problem.ts';
 import { parseWindow } from './query.ts';
-import { GET, HAS_TRACE, HEAD, OPTIONS, OTHER, POST, type Request } from './request.ts';
+import { FROM_BROWSER, GET, HAS_TRACE, HEAD, OPTIONS, OTHER, POST, type Request } from './request.ts';
 import { Answer, afterCommit, json } from './response.ts';
 
 /** Names of the routes by the numbers that `request.route` gets: labels for counters. */
@@ -67,6 +54,8 @@ export interface RouteOptions {
   /** Further paths for POST. */
   readonly actions?: Readonly<Record<string, PageHandler>>;
   readonly pageTurns?: PageTurns;
+  /** Who may ask for what belongs to operations; without it, everybody may. */
+  readonly door?: OperationsDoor;
 }
 
 const UNAVAILABLE_ANSWER = problem(
@@ -113,35 +102,23 @@ const OPTIONS_GET = new Answer(204, ALLOW_GET, '');
 const ONLY_POST = problem(405, 'method-not-allowed', 'Use POST on this path.', ALLOW_POST);
 const ONLY_GET = problem(405, 'method-not-allowed', 'Use GET on this path.', ALLOW_GET);
 
-const notAPayment = (detail: string) => problem(422, 'not-a-payment', detail);
-/** Answers to the refusals of `readPayment`, by their numbers. */
-const NOT_PAYMENTS: Answer[] = [];
-NOT_PAYMENTS[NOT_AN_OBJECT] = notAPayment('Send a JSON object with the members correlationId and amount.');
-NOT_PAYMENTS[ID_MISSING] = notAPayment('correlationId is missing; send a UUID.');
-NOT_PAYMENTS[ID_TWICE] = notAPayment('correlationId is given twice; send it once.');
-NOT_PAYMENTS[ID_INVALID] = notAPayment(
-  'correlationId must be a string with a UUID such as "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3".',
-);
-NOT_PAYMENTS[AMOUNT_MISSING] = notAPayment('amount is missing; send a number such as 19.90.');
-NOT_PAYMENTS[AMOUNT_TWICE] = notAPayment('amount is given twice; send it once.');
-NOT_PAYMENTS[AMOUNT_NOT_A_NUMBER] = notAPayment('amount must be a number such as 19.90, not in quotes.');
-NOT_PAYMENTS[AMOUNT_NOT_POSITIVE] = notAPayment('amount must be greater than 0.');
-NOT_PAYMENTS[AMOUNT_FRACTION] = notAPayment('amount must have at most two decimals.');
-NOT_PAYMENTS[AMOUNT_OVER_MAX] = notAPayment('amount must be at most 9999999999.99.');
-
 const PAYMENTS_PATH = latin1('/payments');
 
 /** The handler of a backend. */
 export function routes(options: RouteOptions): Handler {
-  const { payments, allowPurge, pages = {}, actions = {}, pageTurns = new PageTurns() } = options;
+  const { payments, allowPurge, pages = {}, actions = {}, pageTurns = new PageTurns(), door } = options;
   const fields = new PaymentFields();
   const trace = new Int32Array(TRACE_WORDS);
 
   const pay = (request: Request): Answer | Promise<Answer> => {
+    if ((request.flags & FROM_BROWSER) !== 0) {
+      const refusal = door?.browserRefusal(request);
+      if (refusal !== undefined) return refusal;
+    }
     const { bytes, bodyStart, bodyEnd } = request;
     const result = readPayment(bytes, bodyStart, bodyEnd, fields);
-    if (result === MALFORMED) return malformed(fields.errorAt, bodyEnd - bodyStart);
-    if (result !== PAYMENT) return NOT_PAYMENTS[result]!;
+    if (result === MALFORMED) return malformedJson(request, fields.errorAt);
+    if (result !== PAYMENT) return notPaymentAnswer(result);
     const acceptance = payments.accept(fields.id, fields.cents, traceOf(request, trace));
     if (acceptance === ACCEPTED) return ACCEPTED_ON_COMMIT;
     return answerOf(acceptance);
@@ -165,6 +142,7 @@ export function routes(options: RouteOptions): Handler {
     await payments.purge();
     return PURGED;
   };
+  const purged = (): Answer | Promise<Answer> => (allowPurge ? guarded(purge()) : PURGE_FORBIDDEN);
 
   const health = (): Answer => {
     const { ready, reasons, instance } = payments.readiness();
@@ -176,10 +154,13 @@ export function routes(options: RouteOptions): Handler {
 
   const showPage = (
     page: PageHandler,
+    path: string,
     request: Request,
-    { isTight }: Connection,
+    connection: Connection,
   ): Answer | Promise<Answer> => {
-    if (isTight) return BUSY;
+    const refusal = isOfOperations(path) ? door?.refusal(request, connection) : undefined;
+    if (refusal !== undefined) return refusal;
+    if (connection.isTight) return BUSY;
     const answer = pageTurns.answer(page(request));
     if (answer instanceof Answer) return answer;
     request.isAlone = true;
@@ -201,7 +182,7 @@ export function routes(options: RouteOptions): Handler {
     }
     if (path === '/purge-payments') {
       request.route = PURGE;
-      if (method === POST) return allowPurge ? guarded(purge()) : PURGE_FORBIDDEN;
+      if (method === POST) return door?.refusal(request, connection) ?? purged();
       return method === OPTIONS ? OPTIONS_POST : ONLY_POST;
     }
     let answer: () => Answer | Promise<Answer>;
@@ -219,16 +200,20 @@ export function routes(options: RouteOptions): Handler {
       answer = () => ALIVE;
     } else if (Object.hasOwn(pages, path)) {
       request.route = PAGE;
-      answer = () => showPage(pages[path]!, request, connection);
+      answer = () => showPage(pages[path]!, path, request, connection);
     } else if (Object.hasOwn(actions, path)) {
       request.route = PAGE;
-      if (method === POST) return showPage(actions[path]!, request, connection);
+      if (method === POST) return showPage(actions[path]!, path, request, connection);
       return method === OPTIONS ? OPTIONS_POST : ONLY_POST;
     } else return NOT_FOUND;
     if (method === GET || method === HEAD) return answer();
     return method === OPTIONS ? OPTIONS_GET : ONLY_GET;
   };
 }
+
+/** The pages of operations; those that explain the API to its clients are for all. */
+const isOfOperations = (path: string): boolean =>
+  path === '/' || path === '/metrics' || path.startsWith('/dashboard');
 
 /** Whether the target is `/payments` in origin form, without a query. */
 function isPayments(request: Request): boolean {
@@ -260,16 +245,6 @@ const committedAs = (kept: Kept): Committed =>
 
 function answerOf(acceptance: Acceptance): Answer {
   return acceptance === CONFLICT ? CONFLICT_ANSWER : UNAVAILABLE_ANSWER;
-}
-
-function malformed(at: number, length: number): Answer {
-  const where =
-    length === 0
-      ? 'the body is empty'
-      : at >= length
-        ? 'the body ends too early'
-        : `look at byte ${at} of the body`;
-  return problem(400, 'malformed-json', `Send a body that is valid JSON in UTF-8: ${where}.`);
 }
 
 async function guarded(answer: Promise<Answer>): Promise<Answer> {

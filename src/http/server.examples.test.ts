@@ -6,7 +6,8 @@ import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { test } from 'node:test';
 import { readExamples } from '../testing/examples.ts';
-import { driveConnection, FakePayments } from '../testing/http.ts';
+import { DOOR, driveConnection, FakePayments } from '../testing/http.ts';
+import { OperationsDoor } from './operations-door.ts';
 import { routes } from './routes.ts';
 import { Server, type ServerOptions } from './server.ts';
 
@@ -41,14 +42,17 @@ const lasting = (output: string): string =>
 for (const [name, way] of WAYS) {
   test(`every example is answered over a socket used ${name} as without one`, async context => {
     const payments = new FakePayments();
-    const server = new Server({ handler: routes({ payments, allowPurge: false }), ...way });
+    const server = new Server({
+      handler: routes({ payments, allowPurge: false, door: new OperationsDoor(DOOR) }),
+      ...way,
+    });
     const { port } = (await server.listen({ host: '127.0.0.1', port: 0 })) as { port: number };
     context.after(() => server.close(0));
     for (const { name: example, bytes, ends } of readExamples()) {
       const input = ends ? bytes : Buffer.concat([bytes, LAST]);
       payments.known.clear();
       const alone = await driveConnection([input], {
-        handler: routes({ payments: new FakePayments(), allowPurge: false }),
+        handler: routes({ payments: new FakePayments(), allowPurge: false, door: new OperationsDoor(DOOR) }),
         ends,
       });
       assert.equal(lasting(await exchange(port, input, ends)), lasting(alone.output), example);

@@ -12,6 +12,7 @@ import type { Committed } from './answer-ring.ts';
 import { Connection, type Handler, type Turn } from './connection.ts';
 import { type Instrumentation, NO_OBSERVER } from './instrumentation.ts';
 import { connectionsMax, sweepMs } from './limits.ts';
+import { LOCAL } from './request.ts';
 import { dateText } from './response.ts';
 import { DIRECT, DOCUMENTED, probeDirect, type SocketAccess } from './sockets.ts';
 
@@ -79,6 +80,8 @@ export class Server {
   #spare: (Link | undefined)[] = [];
   /** Who waits for `open`; undefined where nobody has to. */
   #held: Socket[] | undefined;
+  /** It listens on a Unix socket. */
+  #isLocal = false;
   #isScheduled = false;
   #isClosing = false;
   #closing: Promise<void> | undefined;
@@ -126,6 +129,7 @@ export class Server {
       this.#sockets = DOCUMENTED;
       this.#observer.degraded((error as Error).message);
     }
+    this.#isLocal = 'path' in address;
     if ('path' in address) await removeStaleSocket(address.path);
     const options: ListenOptions =
       'path' in address
@@ -204,6 +208,7 @@ export class Server {
     const link: Link = { socket, connection, onDrain, isTouched: false, isEnded: false };
     this.#links.add(link);
     this.#observer.opened();
+    connection.peerAddress = () => (this.#isLocal ? LOCAL : socket.remoteAddress);
     connection.onReady = () => this.#touch(link);
     socket.on('end', () => {
       this.#touch(link);

@@ -14,6 +14,7 @@ import {
   wholeNumber,
   zeroOrOne,
 } from './grammar.ts';
+import { hostNames, networks, PRIVATE_NETWORKS, readToken } from './networks.ts';
 
 /** What has to have happened before a payment is acknowledged. */
 export type AckAfter = 'parse' | 'commit' | 'flush';
@@ -33,8 +34,6 @@ export function readConfig(environment: Environment) {
   const config = {
     instance: read('INSTANCE', 'backend-1', instanceName),
     listen: read('LISTEN', STANDARD_LISTEN, listen),
-    /** Where a client's address comes from: our proxy's X-Forwarded-For, the socket, or nowhere. */
-    clientAddress: read('CLIENT_ADDRESS', undefined, oneOf('forwarded', 'socket', 'unknown')),
     processorUrls: [
       read('PROCESSOR_DEFAULT_URL', 'http://payment-processor-default:8080', httpUrl),
       read('PROCESSOR_FALLBACK_URL', 'http://payment-processor-fallback:8080', httpUrl),
@@ -55,10 +54,17 @@ export function readConfig(environment: Environment) {
       read('PROCESSOR_DEFAULT_FEE', undefined, decimalNumber(0, 1)),
       read('PROCESSOR_FALLBACK_FEE', undefined, decimalNumber(0, 1)),
     ] as const,
+    /** The networks that are served what belongs to operations. */
+    opsFrom: read('OPS_FROM', networks.read(PRIVATE_NETWORKS)!, networks),
+    /** What a request for it has to bring as well, if anything. */
+    opsToken: readToken(environment, 'OPS_TOKEN'),
+    publicHosts: read('PUBLIC_HOST', new Set<string>(), hostNames),
+    /** Where a client's address comes from: our proxy's X-Forwarded-For, the socket, or nowhere. */
+    clientAddress: read('CLIENT_ADDRESS', 'socket', oneOf('forwarded', 'socket', 'unknown')),
     allowPurge: read('ALLOW_PURGE', false, zeroOrOne),
     logLevel: read('LOG_LEVEL', 'info', oneOf('debug', 'info', 'warn', 'error')),
     /** For the processors' own sums, which are compared with ours where it is given. */
-    adminToken: read('PROCESSOR_ADMIN_TOKEN', undefined, someText('a token')),
+    adminToken: readToken(environment, 'PROCESSOR_ADMIN_TOKEN'),
     /**
      * Payments requested before are left out of the comparison: a simulated processor begins with empty
      * books.

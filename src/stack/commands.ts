@@ -26,7 +26,8 @@ export function backendCommand(name: string, settings: Settings, env: NodeJS.Pro
   if (simulated.default !== undefined && simulated.fallback !== undefined) {
     // So the dashboard can compare the books, which begin empty with the simulated processors, and break
     // things.
-    own['PROCESSOR_ADMIN_TOKEN'] = env['PROCESSOR_ADMIN_TOKEN'] || SIMULATED_TOKEN;
+    if (!env['PROCESSOR_ADMIN_TOKEN_FILE'])
+      own['PROCESSOR_ADMIN_TOKEN'] = env['PROCESSOR_ADMIN_TOKEN'] || SIMULATED_TOKEN;
     own['PROCESSOR_CONTROLS'] = env['PROCESSOR_CONTROLS'] || '1';
     own['AUDIT_FROM'] = env['AUDIT_FROM'] || STARTED_AT;
   }

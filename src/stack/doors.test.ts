@@ -8,11 +8,12 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { OperationsDoor } from '../http/operations-door.ts';
 import { routes } from '../http/routes.ts';
 import { Server } from '../http/server.ts';
 import { type Example, readExamples } from '../testing/examples.ts';
 import { haproxy, startProxy, withoutHaproxy } from '../testing/haproxy.ts';
-import { driveConnection, FakePayments } from '../testing/http.ts';
+import { DOOR, driveConnection, FakePayments } from '../testing/http.ts';
 import { send } from '../testing/raw-client.ts';
 
 const FIRST = 'OPTIONS /health HTTP/1.1\r\nHost: a\r\n\r\n';
@@ -95,7 +96,7 @@ const doors = ['own', 'behind-http'].map(kind => ({
   servers: [1, 2, 3].map(
     () =>
       new Server({
-        handler: routes({ payments, allowPurge: false }),
+        handler: routes({ payments, allowPurge: false, door: new OperationsDoor(DOOR) }),
         isBehindProxy: kind === 'behind-http',
       }),
   ),
@@ -148,7 +149,11 @@ const lasting = (output: string): string =>
  */
 async function assertSame(door: number | string): Promise<void> {
   for (const example of examples) {
-    const handler = routes({ payments: new FakePayments(), allowPurge: false });
+    const handler = routes({
+      payments: new FakePayments(),
+      allowPurge: false,
+      door: new OperationsDoor(DOOR),
+    });
     const { output } = await driveConnection([withLast(example)], { handler, ends: example.ends });
     assert.equal(lasting(await play(door, example)), lasting(output), example.name);
   }

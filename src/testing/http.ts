@@ -7,6 +7,7 @@ import type { Summary } from '../domain/payment.ts';
 import { idText, writeIdBytes } from '../domain/payment.ts';
 import { Connection, type Handler, type Phase, type Turn } from '../http/connection.ts';
 import type { Instrumentation } from '../http/instrumentation.ts';
+import type { DoorOptions } from '../http/operations-door.ts';
 import {
   ACCEPTED,
   type Acceptance,
@@ -17,8 +18,17 @@ import {
   type Readiness,
   UNAVAILABLE,
 } from '../payments/api.ts';
+import { networks, PRIVATE_NETWORKS } from '../settings/networks.ts';
 
 export const DATE = 'Fri, 10 Jul 2026 12:34:56 GMT';
+
+/** As a backend's settings are where nothing is said about it. */
+export const DOOR: DoorOptions = {
+  opsFrom: networks.read(PRIVATE_NETWORKS)!,
+  opsToken: undefined,
+  publicHosts: new Set(),
+  clientAddress: 'socket',
+};
 
 /** Payments in a map. */
 export class FakePayments implements Payments {
@@ -83,6 +93,8 @@ export interface DriveOptions {
   readonly handler: Handler;
   readonly commit?: () => boolean;
   readonly observer?: Instrumentation;
+  /** The client's address. */
+  readonly from?: string;
   /** Whether the client ends its side after the last piece. */
   readonly ends?: boolean;
 }
@@ -98,6 +110,7 @@ export async function driveConnection(
 ): Promise<ConnectionOutput> {
   const turn: Turn = { batch: 1, waiting: 0, heldBytes: 0 };
   const connection = new Connection(options.handler, turn, 0, options.observer);
+  connection.peerAddress = () => options.from ?? '127.0.0.1';
   let output = '';
   const flush = () => {
     if (turn.waiting > 0) {

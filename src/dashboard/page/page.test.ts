@@ -216,6 +216,33 @@ describe('the dashboard', { skip, timeout: 120_000 }, () => {
   });
 });
 
+describe('the dashboard behind a token', { skip, timeout: 60_000 }, () => {
+  const password = 'a-token-of-operations';
+
+  test('the browser asks for it once, and what the page does goes on with it', async () => {
+    await using stack = await startStack({ env: { OPS_TOKEN: password } });
+    await using browser = await chromium.launch({ executablePath: browserFile!, args: BROWSER_ARGUMENTS });
+    assert.equal((await fetch(stack.url)).status, 401);
+    const refused: string[] = [];
+    await using context = await browser.newContext({ httpCredentials: { username: 'anybody', password } });
+    const page = await context.newPage();
+    page.on('response', answer => {
+      if (answer.status() >= 400) refused.push(`${answer.status()} ${answer.url()}`);
+    });
+    await page.goto(stack.url);
+    const controls = page.locator('#control-default');
+    await controls.getByRole('button', { name: 'Fails every payment' }).click(PATIENCE);
+    await controls.locator('[aria-pressed="true"]', { hasText: 'Fails every payment' }).waitFor(PATIENCE);
+    await page.locator('#freshness', { hasText: 'from backend' }).waitFor(PATIENCE);
+    assert.deepEqual(refused, []);
+
+    const body = JSON.stringify({ processor: 'default', set: 'failure', to: { failure: false } });
+    const headers = { 'content-type': 'application/json' };
+    const answer = await fetch(`${stack.url}/dashboard/processors`, { method: 'POST', headers, body });
+    assert.equal(answer.status, 401);
+  });
+});
+
 /** The contrast of two colours as #rrggbb, by WCAG 2. */
 function contrast(one: string, other: string): number {
   const [lighter, darker] = [luminance(one), luminance(other)].sort((a, b) => b - a) as [number, number];
