@@ -51,8 +51,8 @@ async function main(): Promise<void> {
   const damage = new DamageLog(logger);
   const store = await openBackendStore(config, logger, damage);
   const backend = createBackend(config, store, logger, damage);
-  const { instance, telemetry } = backend;
-  const source = sourceOf({ clock: systemClock, instance, telemetry, inspection: store, config });
+  const { instance, telemetry, processors } = backend;
+  const source = sourceOf({ clock: systemClock, instance, telemetry, store, processors, config });
   const server = new Server({
     handler: routes({
       payments: instance,

@@ -136,7 +136,7 @@ test('each kind of difference is named, once for each payment, and explains the 
   const payments = await auditPayments(sources);
   assert.deepEqual(
     { ...payments!.counts },
-    { twice: 3, lost: 1, unknown: 1, absent: 0, amount: 1, closed: 0, instant: 0, queued: 1 },
+    { twice: 3, lost: 1, unknown: 1, absent: 0, amount: 1, instant: 0, queued: 1, 'by hand': 0 },
   );
   const { lines } = await auditSums(sources);
   const open = lines.map(({ processor, difference }) => ({

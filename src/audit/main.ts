@@ -4,11 +4,13 @@
  * Exit code 0: they agree. 1: they do not. 2: someone could not be asked.
  */
 import { createReadStream } from 'node:fs';
+import { userInfo } from 'node:os';
 import { createInterface } from 'node:readline';
-import type { BooksWindow } from '../processor-simulator/admin-client.ts';
+import type { BooksWindow, PaymentsSum } from '../processor-simulator/admin-client.ts';
 import { TOKEN } from '../processor-simulator/token.ts';
 import { flag, option, readCommandLine } from '../settings/command-line.ts';
 import { httpUrl, instantMs, someText } from '../settings/grammar.ts';
+import { fix, questions } from './fix.ts';
 import {
   describe,
   MEANING,
@@ -59,8 +61,9 @@ function paymentsReport(audit: PaymentsAudit, lines: readonly ProcessorLine[]): 
     if (more > 0) report.push(`  … and ${more} more`);
   }
   for (const line of lines) {
-    const { count, cents } = unexplained(line, audit);
-    if (count === 0 && cents === 0n) continue;
+    const open = unexplained(line, audit);
+    if (isNothing(open)) continue;
+    const { count, cents } = open;
     report.push(
       `${line.processor}: a difference of ${count} payments, ${signedDecimal(cents)}, is in none of them` +
         (count < 0
@@ -97,7 +100,16 @@ Ends with 0 when they agree, 1 when they do not, 2 when someone could not be ask
       token: option('what the processors take as X-Rinha-Token', 'TOKEN', someText('a token'), TOKEN),
       from: option('only payments requested at this instant or later', 'T', instantMs, -Infinity),
       to: option('only payments requested at this instant or earlier', 'T', instantMs, Infinity),
+      'ops-token': option(
+        'what soquete has as OPS_TOKEN',
+        'TOKEN',
+        someText('a token'),
+        undefined,
+        'OPS_TOKEN',
+      ),
       ids: flag('payment by payment, also when the sums agree'),
+      fix: flag('proposes an act for each difference, and does those that are agreed to'),
+      by: option('who agrees, kept with each act', 'NAME', someText('a name'), userInfo().username),
       sent: option(
         'payment by payment those of a file, one correlationId a line',
         'FILE',
@@ -107,7 +119,7 @@ Ends with 0 when they agree, 1 when they do not, 2 when someone could not be ask
     },
   });
   const window: BooksWindow = { fromMs: values.from, toMs: values.to };
-  const sources = new Sources(values);
+  const sources = new Sources({ ...values, opsToken: values['ops-token'] });
   try {
     const sums = await auditSums(sources, window);
     console.log(sumsTable(sums));
@@ -115,10 +127,16 @@ Ends with 0 when they agree, 1 when they do not, 2 when someone could not be ask
     const held = [...((await sources.held()) ?? [])].filter(([, count]) => count > 0);
     for (const [reason, count] of held)
       console.log(`${count} held (${reason}): not settled, and not in soquete's sums.`);
-    if (!agree || values.ids) {
-      const payments = await auditPayments(sources, window);
+    if (!agree || values.ids || values.fix) {
+      const payments = await auditPayments(sources, window, values.fix ? FIXED_AT_ONCE_MAX : undefined);
       console.log(payments === undefined ? NO_LISTS : paymentsReport(payments, sums.lines));
-      agree &&= payments?.agree ?? true;
+      if (payments !== undefined) {
+        const isExplained = sums.lines.every(line => isNothing(unexplained(line, payments)));
+        if (!agree && payments.agree && isExplained)
+          console.log('Apart from what operators decided, the books agree to the cent.');
+        agree = payments.agree && isExplained;
+        if (values.fix) agree = await fixed(payments, sources, values.by);
+      }
     }
     if (values.sent !== undefined) {
       const payments = await auditSent(sources, lines(values.sent), window);
@@ -128,6 +146,34 @@ Ends with 0 when they agree, 1 when they do not, 2 when someone could not be ask
     return agree ? 0 : 1;
   } finally {
     await sources.close();
+  }
+}
+
+/** With `--fix` so many differences of each kind are gone through. */
+const FIXED_AT_ONCE_MAX = 1000;
+
+const isNothing = ({ count, cents }: PaymentsSum): boolean => count === 0 && cents === 0n;
+
+/** Whether nothing is left to be fixed. */
+async function fixed(audit: PaymentsAudit, sources: Sources, who: string): Promise<boolean> {
+  if (audit.agree) {
+    console.log('There is nothing to fix.');
+    return true;
+  }
+  const { ask, close } = questions();
+  try {
+    const soquete = sources.operations;
+    const { proposed, done } = await fix(audit, {
+      sources,
+      soquete,
+      who,
+      ask,
+      say: line => console.log(line),
+    });
+    console.log(`${proposed} acts proposed, ${done} done. Run the audit again to see what is left.`);
+    return false;
+  } finally {
+    close();
   }
 }
 

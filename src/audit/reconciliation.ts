@@ -68,6 +68,8 @@ export interface Evidence {
   readonly correlationId: string;
   readonly ours: Booked | undefined;
   readonly theirs: Readonly<Record<Processor, RecordedPayment | undefined>>;
+  /** Whether an operator has acted on it. */
+  readonly isByHand?: boolean;
 }
 
 /** What can be wrong with a payment, worst first. */
@@ -77,9 +79,9 @@ export const VERDICTS = [
   'unknown',
   'absent',
   'amount',
-  'closed',
   'instant',
   'queued',
+  'by hand',
 ] as const;
 export type Discrepancy = (typeof VERDICTS)[number];
 
@@ -89,28 +91,28 @@ export const MEANING: Readonly<Record<Discrepancy, string>> = {
   unknown: 'recorded by a processor, unknown to soquete',
   absent: 'was sent, but no one knows of it',
   amount: 'the amounts differ',
-  closed: 'closed by an operator, but recorded by a processor',
   instant: 'the values of requestedAt differ',
   queued: 'recorded by a processor, not yet booked by soquete',
+  'by hand': 'other than a processor has it, as an operator decided',
 };
 
 /**
  * What is wrong with a payment; undefined when all agree. One that waits and that no processor has is in
  * order.
  */
-export function discrepancyOf({ ours, theirs }: Evidence): Discrepancy | undefined {
+export function discrepancyOf({ ours, theirs, isByHand = false }: Evidence): Discrepancy | undefined {
   const recorded = theirs.default ?? theirs.fallback;
   if (theirs.default !== undefined && theirs.fallback !== undefined) return 'twice';
   if (ours === undefined) return recorded === undefined ? 'absent' : 'unknown';
   if (ours.status !== 'settled' || ours.processor === null) {
     if (recorded === undefined) return undefined;
-    if (ours.status === 'closed') return 'closed';
+    if (ours.status === 'closed') return 'by hand';
     return recorded.cents === ours.cents ? 'queued' : 'amount';
   }
   const record = theirs[ours.processor];
   if (record === undefined) return 'lost';
-  if (record.cents !== ours.cents) return 'amount';
-  if (record.requestedAtMs !== ours.requestedAtMs) return 'instant';
+  if (record.cents !== ours.cents) return isByHand ? 'by hand' : 'amount';
+  if (record.requestedAtMs !== ours.requestedAtMs) return isByHand ? 'by hand' : 'instant';
   return undefined;
 }
 
@@ -155,13 +157,16 @@ export class PaymentsAudit {
   readonly explained: Record<Processor, PaymentsSum> = { default: NOTHING, fallback: NOTHING };
   readonly #window: BooksWindow;
 
-  constructor(window: BooksWindow) {
+  readonly #examplesMax: number;
+
+  constructor(window: BooksWindow, examplesMax = EXAMPLES_MAX) {
     this.#window = window;
+    this.#examplesMax = examplesMax;
   }
 
-  /** Whether everything examined was in order. */
+  /** Whether everything examined was in order, or is as an operator decided. */
   get agree(): boolean {
-    return VERDICTS.every(verdict => this.counts[verdict] === 0);
+    return VERDICTS.every(verdict => verdict === 'by hand' || this.counts[verdict] === 0);
   }
 
   /** Takes one payment into account; what is wrong with it, or undefined. Each payment must come once. */
@@ -170,7 +175,7 @@ export class PaymentsAudit {
     const verdict = discrepancyOf(evidence);
     if (verdict === undefined || !this.#touchesWindow(evidence)) return undefined;
     this.counts[verdict] += 1;
-    if (this.examples[verdict].length < EXAMPLES_MAX) this.examples[verdict].push(evidence);
+    if (this.examples[verdict].length < this.#examplesMax) this.examples[verdict].push(evidence);
     for (const processor of PROCESSORS) {
       this.explained[processor] = plus(this.explained[processor], this.#effect(evidence, processor));
     }

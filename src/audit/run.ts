@@ -4,7 +4,12 @@
  * The functions ask and return; they print nothing. Memory is bounded whatever the number of payments.
  */
 import type { Processor } from '../domain/payment.ts';
-import { type BooksWindow, EVERYTHING, type ListedPayment } from '../processor-simulator/admin-client.ts';
+import {
+  type BooksWindow,
+  EVERYTHING,
+  type ListedPayment,
+  type RecordedPayment,
+} from '../processor-simulator/admin-client.ts';
 import {
   compareSums,
   discrepancyOf,
@@ -29,15 +34,15 @@ export async function auditSums(sources: Sources, window: BooksWindow = EVERYTHI
 }
 
 /**
- * Walks the processors' lists and asks soquete for each payment. Undefined where they keep no lists. What
- * soquete booked and no processor recorded is in no list: `unexplained` and `auditSent` tell of that. Throws
- * `CannotAsk`.
+ * Walks the processors' lists and asks soquete for each payment, then soquete's own list for what it booked
+ * and no processor recorded. Undefined where the processors keep no lists. Throws `CannotAsk`.
  */
 export async function auditPayments(
   sources: Sources,
   window: BooksWindow = EVERYTHING,
+  examplesMax?: number,
 ): Promise<PaymentsAudit | undefined> {
-  const audit = new PaymentsAudit(window);
+  const audit = new PaymentsAudit(window, examplesMax);
   // Few are on fallback, so these are examined with everyone's evidence. For one on default, fallback is only
   // asked if something is amiss; if fallback has it too, it was examined already.
   for (const processor of ['fallback', 'default'] as const) {
@@ -45,11 +50,38 @@ export async function auditPayments(
       if (page === undefined) return undefined;
       await concurrently(page, async listed => {
         const evidence = await gather(sources, processor, listed);
-        if (evidence !== undefined) audit.examine(evidence);
+        if (evidence !== undefined) audit.examine(await withActs(sources, evidence));
       });
     }
   }
+  for await (const page of sources.settledPages()) {
+    await concurrently(page, async ({ correlationId, processor }) => {
+      const [onDefault, onFallback] = await recordedBy(sources, correlationId, processor);
+      // Who has a record of it has listed it.
+      if (onDefault !== undefined || onFallback !== undefined) return;
+      const ours = await sources.booked(correlationId);
+      audit.examine({ correlationId, ours, theirs: { default: undefined, fallback: undefined } });
+    });
+  }
   return audit;
+}
+
+/** Both processors' records; the other one is asked only where the one that it is booked on has none. */
+async function recordedBy(
+  sources: Sources,
+  correlationId: string,
+  on: Processor,
+): Promise<readonly [RecordedPayment | undefined, RecordedPayment | undefined]> {
+  const first = await sources.recorded(on, correlationId);
+  if (first !== undefined) return [first, undefined];
+  return [undefined, await sources.recorded(on === 'default' ? 'fallback' : 'default', correlationId)];
+}
+
+/** What differs may be as an operator decided. */
+async function withActs(sources: Sources, evidence: Evidence): Promise<Evidence> {
+  const verdict = discrepancyOf(evidence);
+  if (verdict !== 'amount' && verdict !== 'instant') return evidence;
+  return { ...evidence, isByHand: await sources.isByHand(evidence.correlationId) };
 }
 
 async function gather(sources: Sources, on: Processor, listed: ListedPayment): Promise<Evidence | undefined> {
@@ -80,7 +112,9 @@ export async function auditSent(
       sources.recorded('default', correlationId),
       sources.recorded('fallback', correlationId),
     ]);
-    audit.examine({ correlationId, ours, theirs: { default: onDefault, fallback: onFallback } });
+    audit.examine(
+      await withActs(sources, { correlationId, ours, theirs: { default: onDefault, fallback: onFallback } }),
+    );
   });
   return audit;
 }

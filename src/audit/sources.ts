@@ -5,7 +5,9 @@
  * that says what to mend.
  */
 import { Pool } from 'undici';
+import type { SettledLines } from '../dashboard/api.ts';
 import { PROCESSORS, type Processor } from '../domain/payment.ts';
+import { CannotOperate, OperationsClient } from '../operator/client.ts';
 import {
   AdminClient,
   type BooksWindow,
@@ -30,6 +32,8 @@ export interface Addresses {
   readonly fallback: string;
   /** What the processors take as `X-Rinha-Token`. */
   readonly token: string;
+  /** What soquete takes as `OPS_TOKEN`. */
+  readonly opsToken?: string | undefined;
 }
 
 /** Someone could not be asked; the message says who, and what to mend. */
@@ -46,18 +50,20 @@ const STATUSES = ['settled', 'queued', 'held', 'closed'] as const;
 
 export class Sources {
   readonly #addresses: Addresses;
+  readonly operations: OperationsClient;
   readonly #ours: Pool;
   readonly #theirs: Readonly<Record<Processor, AdminClient>>;
 
   /** Throws `CannotAsk` for an address that is none. Connects when asked. */
   constructor(addresses: Addresses) {
-    const { url, token } = addresses;
+    const { url, token, opsToken } = addresses;
     for (const address of [url, addresses.default, addresses.fallback]) {
       if (!URL.canParse(address)) {
         throw new CannotAsk(`${address} is not an address; it has to look like http://localhost:9999`);
       }
     }
     this.#addresses = addresses;
+    this.operations = new OperationsClient(url, opsToken);
     this.#ours = new Pool(new URL(url).origin, {
       connections: QUESTIONS_MAX,
       pipelining: 1,
@@ -73,6 +79,7 @@ export class Sources {
 
   async close(): Promise<void> {
     const { default: first, fallback: second } = this.#theirs;
+    await this.operations[Symbol.asyncDispose]();
     await Promise.all([this.#ours.destroy(), first[Symbol.asyncDispose](), second[Symbol.asyncDispose]()]);
   }
 
@@ -96,6 +103,32 @@ export class Sources {
     if (status !== 200) return undefined;
     const found = text.matchAll(/^soquete_payments_held\{reason="([^"]+)"\} (\d+)$/gm);
     return new Map([...found].map(([, reason, count]) => [reason!, Number(count)]));
+  }
+
+  /** What soquete settled, page by page; nothing where its operations are not open to this client. */
+  async *settledPages(): AsyncGenerator<SettledLines['payments']> {
+    try {
+      yield* this.operations.settled();
+    } catch (error) {
+      if (!(error instanceof CannotOperate)) throw error;
+    }
+  }
+
+  /** Whether an operator has settled this payment. */
+  async isByHand(correlationId: string): Promise<boolean> {
+    const story = await this.operations.story(correlationId).catch((error: unknown) => {
+      if (error instanceof CannotOperate) return undefined;
+      throw error;
+    });
+    return story?.events.some(({ kind }) => kind === 'act') ?? false;
+  }
+
+  /** Sends a payment to soquete as a client would; the status of its answer. */
+  async send(correlationId: string, amount: string): Promise<number> {
+    const body = `{"correlationId":"${correlationId}","amount":${amount}}`;
+    const answer = await this.#ours.request({ method: 'POST', path: '/payments', body });
+    await answer.body.dump();
+    return answer.statusCode;
   }
 
   /** One payment as soquete shows it. */

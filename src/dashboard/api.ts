@@ -81,6 +81,24 @@ export interface PaymentLine {
   readonly held: HoldReason | null;
 }
 
+/** A held payment. */
+export interface HeldLine extends PaymentLine {
+  /** When it is tried again; null: not by itself. */
+  readonly retryAtMs: number | null;
+}
+
+/** A page of settled payments, in the order of their arrival. */
+export interface SettledLines {
+  readonly payments: readonly {
+    readonly correlationId: string;
+    readonly cents: number;
+    readonly processor: Processor;
+    readonly requestedAtMs: number;
+  }[];
+  /** What to ask for the next page with; 0: there is none. */
+  readonly after: number;
+}
+
 /** The story of one payment, oldest event first. */
 export interface PaymentTimeline {
   readonly payment: PaymentLine;

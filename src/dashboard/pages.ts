@@ -17,6 +17,7 @@ export function createPages(observed: DashboardSource): Pages {
   const nowMs = () => performance.now();
   const dashboard = () => import('./dashboard.ts');
   const apiDocs = () => import('./api-docs.ts');
+  const acts = () => import('./acts.ts');
   const makers = new PageMakers();
   const pages: Record<string, PageHandler> = {
     '/': staticPage(async () => (await dashboard()).showPage()),
@@ -28,6 +29,8 @@ export function createPages(observed: DashboardSource): Pages {
     '/dashboard/payment.json': makers.handler(async request =>
       (await dashboard()).showStory(observed, request),
     ),
+    '/dashboard/held.json': sharedPage(async () => (await acts()).showHeld(observed), nowMs),
+    '/dashboard/settled.json': makers.handler(async request => (await acts()).showSettled(observed, request)),
     '/metrics': sharedPage(async () => {
       const { renderMetrics, CONTENT_TYPE } = await import('../telemetry/prometheus.ts');
       const body = await renderMetrics(
@@ -43,13 +46,16 @@ export function createPages(observed: DashboardSource): Pages {
   for (const kind of PROBLEM_KINDS) {
     pages[`/problems/${kind}`] = staticPage(async () => (await apiDocs()).showProblem(kind));
   }
-  if (observed.controls === undefined) return { pages, actions: {} };
+  const actions: Record<string, PageHandler> = {
+    '/dashboard/acts': makers.handler(async request => (await acts()).doAct(observed, request)),
+  };
+  if (observed.controls === undefined) return { pages, actions };
   pages['/dashboard/processors.json'] = sharedPage(
     async () => (await dashboard()).showControls(observed),
     nowMs,
   );
   const setControl = makers.handler(async request => (await dashboard()).setControl(observed, request));
-  return { pages, actions: { '/dashboard/processors': setControl } };
+  return { pages, actions: { ...actions, '/dashboard/processors': setControl } };
 }
 
 /** The view has two forms: with the samples of the last minutes, and with those of the last seconds. */

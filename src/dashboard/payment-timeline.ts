@@ -84,7 +84,12 @@ export function timelineOf(
   return { payment: paymentLine(payment), events, waits: waits(payment, attempts, circuits, policy) };
 }
 
-const ACTED = { retry: 'tried again', settle: 'settled by hand', close: 'closed' } as const;
+const ACTED = {
+  retry: 'tried again',
+  settle: 'settled by hand',
+  close: 'closed',
+  resend: 'sent to its processor once more',
+} as const;
 
 /** Why a held payment waits. */
 const HELD: Readonly<Record<HoldReason, string>> = {

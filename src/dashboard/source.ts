@@ -1,11 +1,19 @@
 /** What the pages may ask of a backend. */
 
 import type { Clock } from '../domain/clock.ts';
+import { OperatorHand } from '../operator/hand.ts';
 import type { Readiness } from '../payments/api.ts';
 import type { Instance } from '../payments/instance.ts';
+import type { Processors } from '../processors/port.ts';
 import type { Config } from '../settings/backend.ts';
-import type { HeldCounts, History, InspectedPayment, Inspection } from '../storage/inspection.ts';
-import { promised } from '../storage/ports.ts';
+import type {
+  HeldCounts,
+  History,
+  InspectedPayment,
+  Inspection,
+  SettledPage,
+} from '../storage/inspection.ts';
+import { promised, type Store } from '../storage/ports.ts';
 import type { InstanceSeen, Sample, SharedHealth } from '../telemetry/snapshot.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import type { DashboardView, PolicyView } from './api.ts';
@@ -24,6 +32,11 @@ export interface DashboardSource {
   history(id: Uint8Array): Promise<History | undefined>;
   /** How many payments are held, by place in `HOLD_REASONS`. Throws `Unavailable`. */
   held(): Promise<HeldCounts>;
+  /** Held payments, those that came first. Throws `Unavailable`. */
+  heldPayments(limit: number): Promise<InspectedPayment[]>;
+  /** As `Inspection.settled`. Throws `Unavailable`. */
+  settledPayments(after: number, limit: number): Promise<SettledPage>;
+  readonly hand: OperatorHand;
   readonly door: DashboardView['door'];
   readonly policy: PolicyView;
   readonly processorUrls: readonly [string, string];
@@ -38,12 +51,14 @@ export interface SourceParts {
   readonly clock: Clock;
   readonly instance: Pick<Instance, 'readiness'>;
   readonly telemetry: Telemetry;
-  readonly inspection: Inspection;
+  readonly store: Inspection & Pick<Store, 'act' | 'find'>;
+  readonly processors: Processors;
   readonly config: Config;
 }
 
 /** The source that a backend's pages show. */
-export function sourceOf({ clock, instance, telemetry, inspection, config }: SourceParts): DashboardSource {
+export function sourceOf(parts: SourceParts): DashboardSource {
+  const { clock, instance, telemetry, store, config } = parts;
   const { listen, processorUrls: urls, adminToken: token, processorControls } = config;
   return {
     nowMs: () => clock.wallMs(),
@@ -51,9 +66,12 @@ export function sourceOf({ clock, instance, telemetry, inspection, config }: Sou
     shared: () => telemetry.shared(),
     readiness: () => instance.readiness(),
     samples: sinceMs => telemetry.timeline.since(sinceMs),
-    latest: limit => promised(reply => inspection.latest(limit, reply)),
-    history: id => promised(reply => inspection.history(id, reply)),
-    held: () => promised(reply => inspection.heldCounts(reply)),
+    latest: limit => promised(reply => store.latest(limit, reply)),
+    history: id => promised(reply => store.history(id, reply)),
+    held: () => promised(reply => store.heldCounts(reply)),
+    heldPayments: limit => promised(reply => store.held(limit, reply)),
+    settledPayments: (after, limit) => promised(reply => store.settled(after, limit, reply)),
+    hand: new OperatorHand(parts),
     door: listen.is === 'unix' ? 'HAProxy' : 'shared port',
     policy: policyOf(config),
     processorUrls: urls,

@@ -52,7 +52,12 @@ export interface Program<Known extends Options> {
   /** By name, without dashes. `--help` is added. */
   readonly options: Known;
   /** The words it takes besides options, with what each means, and how many of them at once. */
-  readonly words?: { readonly known: Readonly<Record<string, string>>; readonly max: number };
+  readonly words?: {
+    readonly known: Readonly<Record<string, string>>;
+    readonly max: number;
+    /** What a word may be that is not known. */
+    readonly others?: SettingReader<string>;
+  };
   /** The exit status when the command line cannot be used. */
   readonly status?: number;
 }
@@ -147,7 +152,9 @@ function checkWords(words: readonly string[], { command, options, words: wanted 
     refuse(`${onOneLine(words[0]!)} is no option; it takes ${usageOf(options)} after ${command}`);
   }
   const known = Object.keys(wanted.known).join(', ');
-  const unknown = words.filter(word => !Object.hasOwn(wanted.known, word)).map(onOneLine);
+  const unknown = words
+    .filter(word => !Object.hasOwn(wanted.known, word) && wanted.others?.read(word) === undefined)
+    .map(onOneLine);
   if (unknown.length > 0) refuse(`there is no ${unknown.join(', ')}; there is ${known}`);
   if (words.length > wanted.max) {
     refuse(`${words[wanted.max]} is one too many; it takes ${wanted.max} of ${known}`);

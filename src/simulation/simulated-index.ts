@@ -8,7 +8,7 @@ import type { IndexClient } from '../storage/embedded/index/index-client.ts';
 import { type IndexOpened, LogIndex, PaymentLookUp } from '../storage/embedded/index/log-index.ts';
 import { copyOfMemoryIndex, indexFaultOf, openMemoryIndex } from '../storage/embedded/index/schema.ts';
 import type { LogFiles } from '../storage/embedded/shared-log/log-files.ts';
-import type { HeldCounts, History, InspectedPayment } from '../storage/inspection.ts';
+import type { HeldCounts, History, InspectedPayment, SettledPage } from '../storage/inspection.ts';
 import { type Reply, StoreFault } from '../storage/ports.ts';
 import type { Dice } from './dice.ts';
 
@@ -115,6 +115,10 @@ export class SimulatedIndex implements IndexClient {
 
   inspectHeld(_limit: number, reply: Reply<InspectedPayment[]>): void {
     reply([]);
+  }
+
+  settled(_after: number, _limit: number, reply: Reply<SettledPage>): void {
+    reply({ payments: [], after: 0 });
   }
 
   latest(_limit: number, reply: Reply<InspectedPayment[]>): void {

@@ -5,7 +5,7 @@
 import type { ProcessorIndex } from '../domain/payment.ts';
 
 /** The order is stored, so new ones go to the end; the first stands for none. */
-export const ACT_KINDS = ['', 'retry', 'settle', 'close'] as const;
+export const ACT_KINDS = ['', 'retry', 'settle', 'close', 'resend'] as const;
 export type ActKind = Exclude<(typeof ACT_KINDS)[number], ''>;
 
 /** In bytes of UTF-8. */
@@ -28,6 +28,6 @@ export interface Act {
 
 /**
  * What became of an act. `on its way`: an attempt has left whose end nobody has yet, so that it cannot be
- * settled or closed by hand at this moment.
+ * settled or closed by hand at this moment. `not settled`: only what a processor had is sent there again.
  */
-export type ActResult = 'done' | 'no such payment' | 'settled' | 'closed' | 'on its way';
+export type ActResult = 'done' | 'no such payment' | 'settled' | 'not settled' | 'closed' | 'on its way';

@@ -52,6 +52,13 @@ export interface History {
   readonly acts: readonly InspectedAct[];
 }
 
+/** Settled payments in the order of their arrival. */
+export interface SettledPage {
+  readonly payments: readonly InspectedPayment[];
+  /** What to ask for the next page with; 0: there is none. */
+  readonly after: number;
+}
+
 /** How many payments are held, by place in `HOLD_REASONS`. */
 export type HeldCounts = readonly number[];
 
@@ -64,4 +71,6 @@ export interface Inspection {
   heldCounts(reply: Reply<HeldCounts>): void;
   /** Held payments of all instances, those held longest first. */
   held(limit: number, reply: Reply<InspectedPayment[]>): void;
+  /** Settled payments of all instances behind `after` of another page, 0 for the first. */
+  settled(after: number, limit: number, reply: Reply<SettledPage>): void;
 }

@@ -116,3 +116,37 @@ promise(
     assert.deepEqual(await one.write(rows => [rows.put(3, { cents: 300 })]), [KNOWN], 'its id stays refused');
   },
 );
+
+promise('an act on a settled payment is kept, and changes nothing', async deployment => {
+  const [one, other] = await two(deployment);
+  await one.write(rows => [1, 2].map(n => rows.put(n, { cents: 100 * n })));
+  const payments = await one.payments(1, 2);
+  assert.equal(await other.store.act(act(1, 'resend')), 'not settled');
+  await one.write(rows => {
+    for (const payment of payments) {
+      rows.mark(payment, { requestedAtMs: 5 });
+      rows.settle(payment, { requestedAtMs: 5, settledAtMs: 9 });
+    }
+  });
+  const check = async (): Promise<void> => {
+    assert.deepEqual(
+      (await other.payments(1, 2)).map(({ state, settledAtMs }) => [state, settledAtMs]),
+      [
+        [SETTLED, 9],
+        [SETTLED, 9],
+      ],
+    );
+    const total = (await one.store.summary(-Infinity, Infinity)).default;
+    assert.deepEqual([total.count, total.high + total.low], [2, 300]);
+    assert.deepEqual(await unsettled(other), { a: 0, b: 0 });
+  };
+  await check();
+  assert.equal(await other.store.act(act(1, 'resend', { processor: 0, requestedAtMs: 5 })), 'done');
+  await check();
+  for (let twice = 0; twice < 2; twice++) await deployment.index();
+  await check();
+  assert.equal(await other.store.act(act(2, 'resend', { processor: 0, requestedAtMs: 5 })), 'done');
+  await check();
+  await deployment.index();
+  await check();
+});

@@ -23,7 +23,9 @@ export function appendAct(log: LogWriter, order: Order, known: KnownPayments, ac
     const found = known.find(words, act.id);
     if (found === undefined) return 'no such payment';
     const state = found[row.ROW_STATE]!;
-    if (state >= SETTLED) return state === SETTLED ? 'settled' : 'closed';
+    const isResend = act.kind === 'resend';
+    if (state > SETTLED) return 'closed';
+    if (isResend !== (state === SETTLED)) return isResend ? 'not settled' : 'settled';
     const isSettled = act.kind === 'settle';
     if (state === SENT && act.kind !== 'retry') return 'on its way';
     const seen = {

@@ -1,5 +1,5 @@
 /** What a person asks of the embedded store: answered by its index, once that has all that the log holds. */
-import type { HeldCounts, History, InspectedPayment, Inspection } from '../inspection.ts';
+import type { HeldCounts, History, InspectedPayment, Inspection, SettledPage } from '../inspection.ts';
 import { type Reply, StoreFault } from '../ports.ts';
 import type { IndexClient } from './index/index-client.ts';
 import type { Order } from './shared-log/order.ts';
@@ -35,6 +35,15 @@ export class InspectedIndex implements Inspection {
 
   held(limit: number, reply: Reply<InspectedPayment[]>): void {
     this.#advanced(reply, () => this.#index.inspectHeld(limit, this.#named(reply)));
+  }
+
+  settled(after: number, limit: number, reply: Reply<SettledPage>): void {
+    this.#advanced(reply, () => {
+      this.#index.settled(after, limit, page => {
+        if (page instanceof StoreFault) reply(page);
+        else reply({ ...page, payments: page.payments.map(each => ownerNamed(this.#order(), each)) });
+      });
+    });
   }
 
   #named(reply: Reply<InspectedPayment[]>): Reply<InspectedPayment[]> {

@@ -133,9 +133,12 @@ export class MemoryState {
   act(act: Act): ActResult {
     const payment = this.payments.get(idText(act.id));
     if (payment === undefined) return 'no such payment';
-    if (isOver(payment.state)) return payment.state === SETTLED ? 'settled' : 'closed';
+    if (payment.state > SETTLED) return 'closed';
+    const isResend = act.kind === 'resend';
+    if (isResend !== (payment.state === SETTLED)) return isResend ? 'not settled' : 'settled';
     if (payment.state === SENT && act.kind !== 'retry') return 'on its way';
     this.acts.push(act);
+    if (isResend) return 'done';
     payment.held = NOT_HELD;
     payment.retryAtMs = 0;
     if (act.kind === 'retry') return 'done';

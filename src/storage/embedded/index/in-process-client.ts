@@ -1,7 +1,7 @@
 /** The index without a thread: what it is asked is carried out here, when its user says so. */
 import type { DatabaseSync } from 'node:sqlite';
 import type { Summary } from '../../../domain/payment.ts';
-import type { HeldCounts, History, InspectedPayment } from '../../inspection.ts';
+import type { HeldCounts, History, InspectedPayment, SettledPage } from '../../inspection.ts';
 import { type Reply, StoreFault } from '../../ports.ts';
 import type { LogFiles } from '../shared-log/log-files.ts';
 import type { IndexClient } from './index-client.ts';
@@ -107,6 +107,10 @@ export class InProcessIndexClient implements IndexClient {
 
   inspectHeld(limit: number, reply: Reply<InspectedPayment[]>): void {
     this.#ask(reply, ({ inspector }) => inspector.held(limit));
+  }
+
+  settled(after: number, limit: number, reply: Reply<SettledPage>): void {
+    this.#ask(reply, ({ inspector }) => inspector.settled(after, limit));
   }
 
   async close(): Promise<void> {

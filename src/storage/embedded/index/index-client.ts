@@ -1,6 +1,6 @@
 /** What the engine asks of the index, which may be in another thread: answered by callback, in order. */
 import type { Summary } from '../../../domain/payment.ts';
-import type { HeldCounts, History, InspectedPayment } from '../../inspection.ts';
+import type { HeldCounts, History, InspectedPayment, SettledPage } from '../../inspection.ts';
 import type { Reply } from '../../ports.ts';
 import type { IndexOpened } from './log-index.ts';
 import type { IndexedPayment } from './statements.ts';
@@ -38,5 +38,6 @@ export interface IndexClient {
   history(id: Uint8Array, reply: Reply<History | undefined>): void;
   heldCounts(reply: Reply<HeldCounts>): void;
   inspectHeld(limit: number, reply: Reply<InspectedPayment[]>): void;
+  settled(after: number, limit: number, reply: Reply<SettledPage>): void;
   close(): Promise<void>;
 }

@@ -4,9 +4,22 @@
  */
 import { join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import { HOLD_REASONS, type Hold, idText, type ProcessorIndex, type State } from '../../../domain/payment.ts';
+import {
+  HOLD_REASONS,
+  type Hold,
+  idText,
+  type ProcessorIndex,
+  SETTLED,
+  type State,
+} from '../../../domain/payment.ts';
 import { ACT_KINDS, type ActKind } from '../../acts.ts';
-import type { HeldCounts, History, InspectedAttempt, InspectedPayment } from '../../inspection.ts';
+import type {
+  HeldCounts,
+  History,
+  InspectedAttempt,
+  InspectedPayment,
+  SettledPage,
+} from '../../inspection.ts';
 import { NOT_RETRIED } from './statements.ts';
 import { indexFile } from './tables.ts';
 
@@ -14,10 +27,11 @@ import { indexFile } from './tables.ts';
 const ATTEMPTS_MAX = 200;
 const CACHE_KIB = 512;
 
-const PAYMENT = `SELECT id, cents, accepted_at, state, processor, requested_at, attempts, tries, settled_at, origin, held
+const PAYMENT = `SELECT seq, id, cents, accepted_at, state, processor, requested_at, attempts, tries, settled_at, origin, held
   FROM payments`;
 
 interface PaymentRow {
+  readonly seq: number;
   readonly id: Uint8Array;
   readonly cents: number;
   readonly accepted_at: number;
@@ -46,6 +60,7 @@ export class Inspector {
   readonly #acts: StatementSync;
   readonly #heldCounts: StatementSync;
   readonly #held: StatementSync;
+  readonly #settled: StatementSync;
 
   constructor(database: DatabaseSync) {
     this.#database = database;
@@ -61,6 +76,9 @@ export class Inspector {
       'SELECT held, count(*) AS count FROM payments WHERE held > 0 GROUP BY held',
     );
     this.#held = this.#database.prepare(`${PAYMENT} WHERE held > 0 ORDER BY seq LIMIT ?`);
+    this.#settled = this.#database.prepare(
+      `${PAYMENT} WHERE seq > ? AND state = ${SETTLED} ORDER BY seq LIMIT ?`,
+    );
   }
 
   /** Over the store in `directory`, which has to be there. */
@@ -93,6 +111,11 @@ export class Inspector {
 
   held(limit: number): InspectedPayment[] {
     return (this.#held.all(limit) as unknown as PaymentRow[]).map(payment);
+  }
+
+  settled(after: number, limit: number): SettledPage {
+    const rows = this.#settled.all(after, limit) as unknown as PaymentRow[];
+    return { payments: rows.map(payment), after: rows.length < limit ? 0 : rows.at(-1)!.seq };
   }
 
   close(): void {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { Worker } from 'node:worker_threads';
 import type { Summary } from '../../../domain/payment.ts';
-import type { HeldCounts, History, InspectedPayment } from '../../inspection.ts';
+import type { HeldCounts, History, InspectedPayment, SettledPage } from '../../inspection.ts';
 import { type Reply, StoreFault, StoreOpenError } from '../../ports.ts';
 import type { IndexClient } from './index-client.ts';
 import { type IndexOpened, PaymentLookUp } from './log-index.ts';
@@ -30,6 +30,7 @@ export type IndexCall =
     }
   | { readonly name: 'heldCounts' }
   | { readonly name: 'inspectHeld'; readonly values: [limit: number] }
+  | { readonly name: 'settled'; readonly values: [after: number, limit: number] }
   | { readonly name: 'latest'; readonly values: [limit: number] }
   | { readonly name: 'history'; readonly values: [id: Uint8Array] };
 
@@ -134,6 +135,10 @@ export class IndexThreadClient implements IndexClient {
 
   inspectHeld(limit: number, reply: Reply<InspectedPayment[]>): void {
     this.#call({ name: 'inspectHeld', values: [limit] }, reply);
+  }
+
+  settled(after: number, limit: number, reply: Reply<SettledPage>): void {
+    this.#call({ name: 'settled', values: [after, limit] }, reply);
   }
 
   close(): Promise<void> {

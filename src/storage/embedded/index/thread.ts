@@ -59,6 +59,8 @@ if (opened !== undefined) {
         return inspect().heldCounts();
       case 'inspectHeld':
         return inspect().held(...call.values);
+      case 'settled':
+        return inspect().settled(...call.values);
       case 'latest':
         return inspect().latest(...call.values);
       case 'history':

@@ -71,7 +71,7 @@ import * as decided from './order-state.ts';
 import { CHECKER, INDEXER, OrderedMembers, shareOf } from './ordered-members.ts';
 import * as record from './records.ts';
 import { recordBytes, recordDetail, recordKind, recordText } from './records.ts';
-import { isLast, mayChange, pinRow, writeRow } from './row-changes.ts';
+import { isLast, isOnlyKept, mayChange, pinRow, writeRow } from './row-changes.ts';
 import { segmentAt } from './segments.ts';
 import * as row from './tail-table.ts';
 import { TailTable } from './tail-table.ts';
@@ -274,16 +274,15 @@ export class Order {
     const isOwner = members.owner(origin, shareOf(this.#words[3]!)) === batch.epoch;
     // An operator acts through any instance that lives.
     if (kind === record.ACT ? members.living(batch.epoch) === undefined : !isOwner) return false;
-    if (known >= 0) {
-      if (tail.rows[known + row.ROW_ORIGIN] !== origin) return false;
-      if (!mayChange(kind, view, at, tail.rows, known)) return false;
-    }
+    if (known >= 0 && tail.rows[known + row.ROW_ORIGIN] !== origin) return false;
+    if (known >= 0 && !mayChange(kind, view, at, tail.rows, known)) return false;
+    if (kind === record.ACT) this.acts.push(actAt(batch.source, at, position));
+    if (isOnlyKept(kind, view, at)) return true;
     const start = known < 0 ? tail.add(this.#words, 0) : known;
     tail.rows[start + row.ROW_ORIGIN] = origin;
     tail.rows[start + row.ROW_POSITION] = position;
     writeRow(kind, view, at, tail.rows, start, known < 0);
     if (isLast(kind, view, at)) members.count(origin, shareOf(this.#words[3]!), -1);
-    if (kind === record.ACT) this.acts.push(actAt(batch.source, at, position));
     return true;
   }
 

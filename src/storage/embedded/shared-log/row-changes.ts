@@ -16,9 +16,14 @@ import * as row from './tail-table.ts';
 
 const RETRY = ACT_KINDS.indexOf('retry');
 const SETTLE_BY_HAND = ACT_KINDS.indexOf('settle');
+const RESEND = ACT_KINDS.indexOf('resend');
 
 /** Whether an act, at `at`, lifts a hold and does nothing else. */
 const isRetry = (view: DataView, at: number): boolean => view.getUint8(at + 53) === RETRY;
+
+/** Whether a record is kept and changes nothing: an act on a settled payment, which stays as it was. */
+export const isOnlyKept = (kind: number, view: DataView, at: number): boolean =>
+  kind === record.ACT && view.getUint8(at + 53) === RESEND;
 
 /** Whether a record that counts leaves nothing to be done for its payment. */
 export const isLast = (kind: number, view: DataView, at: number): boolean =>
@@ -34,6 +39,7 @@ export function mayChange(
 ): boolean {
   const state = rows[start + row.ROW_STATE]!;
   const detail = recordDetail(view, at);
+  if (isOnlyKept(kind, view, at)) return state === SETTLED;
   if (isOver(state)) return false;
   if (kind === record.ACT) return state === detail && (state !== SENT || isRetry(view, at));
   const isOnItsWay = state === SENT || state === PINNED;

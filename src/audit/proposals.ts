@@ -1,0 +1,63 @@
+/**
+ * What may be done about a payment that the books disagree on. Pure: evidence in, a proposal out, or a word
+ * on why soquete can do nothing about it.
+ */
+import { PROCESSORS, type Processor } from '../domain/payment.ts';
+import { type Discrepancy, type Evidence, signedDecimal } from './reconciliation.ts';
+
+export type Proposal =
+  /** An act by hand on a payment that soquete knows. */
+  | {
+      readonly is: 'act';
+      readonly act: 'retry' | 'settle';
+      readonly on?: Processor;
+      readonly anyway?: boolean;
+      readonly means: string;
+    }
+  /** It is sent to soquete as a client would. */
+  | { readonly is: 'send'; readonly amount: string; readonly means: string }
+  | { readonly is: 'none'; readonly means: string };
+
+export function proposalFor(verdict: Discrepancy, { ours, theirs }: Evidence): Proposal {
+  const on = PROCESSORS.find(processor => theirs[processor] !== undefined);
+  switch (verdict) {
+    case 'lost':
+      return {
+        is: 'act',
+        act: 'retry',
+        means: `send it to ${ours!.processor} once more, with the requestedAt that is booked`,
+      };
+    case 'queued':
+      return { is: 'act', act: 'settle', on: on!, means: `book it as ${on} has it` };
+    case 'amount':
+      if (ours!.status === 'settled')
+        return none('have the processor put its amount right: what is booked here stays');
+      return {
+        is: 'act',
+        act: 'settle',
+        on: on!,
+        anyway: true,
+        means: `book it as settled on ${on} with soquete's ${signedDecimal(ours!.cents)}; the difference stays, and is explained`,
+      };
+    case 'unknown':
+      if (on === 'fallback')
+        return none(
+          'taken in now it would be settled on default as well: restore a backup that knows it, or refund it',
+        );
+      return {
+        is: 'send',
+        amount: signedDecimal(theirs.default!.cents),
+        means: 'take it in: default says that it has it, so it is booked as it is there',
+      };
+    case 'twice':
+      return none('refund it at one of the processors');
+    case 'absent':
+      return none('have its client send it again');
+    case 'instant':
+      return none('have the processor put its requestedAt right: what is booked here stays');
+    case 'by hand':
+      return none('an operator has decided on it');
+  }
+}
+
+const none = (means: string): Proposal => ({ is: 'none', means });

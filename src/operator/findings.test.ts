@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Found } from '../processors/port.ts';
+import { mayClose, mayResend, maySettle } from './findings.ts';
+
+const absent: Found = { is: 'absent' };
+const silent: Found = { is: 'unavailable' };
+const there = (cents: number, requestedAtMs = 7): Found => ({ is: 'there', cents, requestedAtMs });
+
+test('what a processor has is booked as it has it', () => {
+  assert.deepEqual(maySettle(100, 0, undefined, [there(100), absent], false), {
+    may: true,
+    requestedAtMs: 7,
+  });
+  assert.deepEqual(maySettle(100, 1, 7, [absent, there(100)], false), { may: true, requestedAtMs: 7 });
+});
+
+test('what speaks against a settlement has to be known to who settles', () => {
+  const cases: [number | undefined, [Found, Found], RegExp, number][] = [
+    [undefined, [there(101), absent], /amounts differ \(1\.00 here\)/, 7],
+    [8, [there(100), absent], /default has another requestedAt/, 8],
+    [undefined, [there(100), there(100)], /fallback has it as well/, 7],
+    [8, [absent, absent], /default would have no record/, 8],
+    [8, [silent, absent], /default cannot be asked/, 8],
+  ];
+  for (const [wanted, found, because, requestedAtMs] of cases) {
+    const finding = maySettle(100, 0, wanted, found, false);
+    assert.ok(!finding.may);
+    assert.match(finding.because, because);
+    assert.deepEqual(maySettle(100, 0, wanted, found, true), { may: true, requestedAtMs });
+  }
+});
+
+test('without a record and without a requestedAt nothing can be booked', () => {
+  for (const found of [absent, silent]) {
+    const finding = maySettle(100, 0, undefined, [found, absent], true);
+    assert.ok(!finding.may);
+    assert.match(finding.because, /--requested-at is needed/);
+  }
+});
+
+test('a payment is closed where both processors say that they do not have it', () => {
+  assert.ok(mayClose([absent, absent], false).may);
+  for (const [found, because] of [
+    [[absent, there(1)], /settle it --on fallback/],
+    [[silent, absent], /default cannot be asked/],
+  ] as [[Found, Found], RegExp][]) {
+    const finding = mayClose(found, false);
+    assert.ok(!finding.may);
+    assert.match(finding.because, because);
+    assert.ok(mayClose(found, true).may);
+  }
+});
+
+test('a settled payment is sent once more only where its processor says that it does not have it', () => {
+  assert.ok(mayResend(1, [there(1), absent]).may);
+  assert.ok(!mayResend(1, [absent, there(1)]).may);
+  assert.ok(!mayResend(1, [absent, silent]).may);
+});
