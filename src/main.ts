@@ -16,15 +16,8 @@ import { UndiciClient } from './processors/undici-client.ts';
 import { type Config, type Listen, readConfig } from './settings/backend.ts';
 import { UnusableSetting } from './settings/grammar.ts';
 import type { LogDamage } from './storage/embedded/damage.ts';
-import type { Inspection } from './storage/inspection.ts';
-import { openStore } from './storage/open.ts';
-import {
-  NameTakenError,
-  type Reopening,
-  type Store,
-  type StoreFault,
-  StoreOpenError,
-} from './storage/ports.ts';
+import { type OpenedStore, openStore } from './storage/open.ts';
+import { NameTakenError, type StoreFault, StoreOpenError } from './storage/ports.ts';
 import { systemClock } from './system-clock.ts';
 import { DamageLog } from './telemetry/damage-log.ts';
 import { createLogger, type Logger } from './telemetry/logger.ts';
@@ -58,6 +51,7 @@ async function main(): Promise<void> {
       payments: instance,
       allowPurge: config.allowPurge,
       door: new OperationsDoor(config),
+      survives: () => store.survives,
       ...createPages(source),
     }),
     commit: commitOf(instance),
@@ -70,7 +64,7 @@ async function main(): Promise<void> {
   stopOnSignal(server, backend, logger);
   await instance.start();
   server.open();
-  logger.info({ listen: config.listen }, 'ready');
+  logger.info({ listen: config.listen, survives: store.survives }, 'ready');
 }
 
 interface Backend {
@@ -79,20 +73,15 @@ interface Backend {
   readonly processors: UndiciClient;
 }
 
-function createBackend(
-  config: Config,
-  store: Store & Inspection & Reopening,
-  logger: Logger,
-  damage: DamageLog,
-): Backend {
-  const { instance: name, storeDirectory, processorUrls: urls, adminToken } = config;
+function createBackend(config: Config, store: OpenedStore, logger: Logger, damage: DamageLog): Backend {
+  const { instance: name, processorUrls: urls, adminToken } = config;
   const breakers = [new CircuitBreaker(), new CircuitBreaker()] as const;
   const telemetry = new Telemetry({
     instance: name,
     logger,
     clock: systemClock,
     breakers,
-    storeDirectory,
+    storeSize: () => store.size(),
     damage,
     session: () => instance.session,
     reasons: () => instance.readiness().reasons,
@@ -144,11 +133,11 @@ async function openBackendStore(
   damage: DamageLog,
 ): ReturnType<typeof openStore> {
   const options = {
-    directory: config.storeDirectory,
+    store: config.store,
+    ackAfter: config.ackAfter,
     instance: config.instance,
     clock: systemClock,
     chance: Math.random,
-    isFlushing: config.ackAfter === 'flush',
     events: {
       damaged: (found: LogDamage) => damage.found(found),
       notIndexed: ({ reason, detail }: StoreFault) =>

@@ -73,11 +73,11 @@ async function fill(payments: number, tell: (what: string) => void): Promise<Fil
 /** The embedded store of `directory`, as a backend opens it. */
 export const openBenchStore = (directory: string, instance: string): ReturnType<typeof openStore> =>
   openStore({
-    directory,
+    store: { is: 'sqlite', directory },
+    ackAfter: 'commit',
     instance,
     clock: systemClock,
     chance: Math.random,
-    isFlushing: false,
     mustExist: false,
     isDiskDoubtful: false,
     events: {

@@ -50,6 +50,8 @@ export class Membership {
   #shared: Shared | undefined;
   #checking = false;
   #adopting = false;
+  /** Whether a look is at work, and whether something changed since it was asked. */
+  #looking: 'no' | 'yes' | 'once more' = 'no';
   #closed = false;
 
   constructor(store: Store, clock: Clock, instance: string, generation: number, events: MembershipEvents) {
@@ -62,6 +64,7 @@ export class Membership {
 
   start(): void {
     assert(!this.#closed && this.#shared === undefined, 'started twice');
+    this.#store.watch?.(() => this.#look());
     this.#look();
     this.#beat();
   }
@@ -78,6 +81,7 @@ export class Membership {
 
   close(): void {
     this.#closed = true;
+    this.#store.watch?.(undefined);
     for (const timer of this.#timers.values()) timer.cancel();
     this.#setChecking(false);
   }
@@ -90,14 +94,22 @@ export class Membership {
   }
 
   #look(): void {
+    if (this.#looking !== 'no') {
+      this.#looking = 'once more';
+      return;
+    }
+    this.#looking = 'yes';
     this.#store.look(answer => {
+      const isAgain = this.#looking === 'once more';
+      this.#looking = 'no';
       if (this.#closed) return;
       if (!(answer instanceof StoreFault)) this.#learn(answer);
       else if (answer.reason === 'lost') {
         this.#events.lost(answer);
         return;
       }
-      this.#again('look', LOOK_MS, () => this.#look());
+      if (isAgain) this.#look();
+      else this.#again('look', LOOK_MS, () => this.#look());
     });
   }
 

@@ -90,6 +90,7 @@ export const COMPONENTS = {
         status: { type: 'string', enum: ['ok', 'unavailable'] },
         instance: { type: 'string' },
         reasons: { type: 'array', items: { type: 'string' } },
+        survives: { type: 'string', description: 'What a payment that was answered with 202 survives.' },
       },
     },
     Liveness: {

@@ -49,6 +49,8 @@ export interface RouteOptions {
   readonly payments: Payments;
   /** Whether `POST /purge-payments` is allowed. */
   readonly allowPurge: boolean;
+  /** What a 202 survives, for people. */
+  readonly survives?: () => string;
   /** Further paths for GET and HEAD, such as `/metrics`. */
   readonly pages?: Readonly<Record<string, PageHandler>>;
   /** Further paths for POST. */
@@ -106,7 +108,15 @@ const PAYMENTS_PATH = latin1('/payments');
 
 /** The handler of a backend. */
 export function routes(options: RouteOptions): Handler {
-  const { payments, allowPurge, pages = {}, actions = {}, pageTurns = new PageTurns(), door } = options;
+  const {
+    payments,
+    allowPurge,
+    survives,
+    pages = {},
+    actions = {},
+    pageTurns = new PageTurns(),
+    door,
+  } = options;
   const fields = new PaymentFields();
   const trace = new Int32Array(TRACE_WORDS);
 
@@ -148,7 +158,7 @@ export function routes(options: RouteOptions): Handler {
     const { ready, reasons, instance } = payments.readiness();
     return json(
       ready ? 200 : 503,
-      JSON.stringify({ status: ready ? 'ok' : 'unavailable', instance, reasons }),
+      JSON.stringify({ status: ready ? 'ok' : 'unavailable', instance, reasons, survives: survives?.() }),
     );
   };
 

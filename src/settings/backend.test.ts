@@ -11,7 +11,7 @@ test('an empty environment gives the documented defaults', () => {
     'http://payment-processor-default:8080',
     'http://payment-processor-fallback:8080',
   ]);
-  assert.equal(config.storeDirectory, './data');
+  assert.deepEqual(config.store, { is: 'sqlite', directory: './data' });
   assert.equal(config.ackAfter, 'commit');
   assert.equal(config.defaultAttempts, 5);
   assert.equal(config.allowPurge, false);
@@ -53,6 +53,7 @@ const unusable: readonly [string, string][] = [
   ['PROCESSOR_FALLBACK_URL', 'nonsense'],
   ['STORE_URL', 'mysql://a'],
   ['STORE_URL', 'sqlite:'],
+  ['STORE_URL', 'postgres://host'],
   ['ACK_AFTER', 'never'],
   ['QUEUE_CAPACITY', '-1'],
   ['QUEUE_CAPACITY', '1e9'],

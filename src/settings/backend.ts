@@ -2,6 +2,7 @@
  * The environment of a backend, read once: one frozen Config, or one line that names the variable and what
  * it takes.
  */
+import { POSTGRES_URL_TAKES, type PostgresUrl, parsePostgresUrl } from '../storage/postgres/url.ts';
 import { type Environment, environmentReader } from './environment.ts';
 import {
   decimalNumber,
@@ -25,6 +26,12 @@ export type Listen =
   | { readonly is: 'unix'; readonly path: string }
   | { readonly is: 'tcp'; readonly host: string; readonly port: number };
 
+/** The directory of the embedded store and of its log, or a database. */
+export type StoreSetting =
+  | { readonly is: 'sqlite'; readonly directory: string }
+  | { readonly is: 'postgres'; readonly url: PostgresUrl };
+
+const STANDARD_STORE: StoreSetting = { is: 'sqlite', directory: './data' };
 const STANDARD_LISTEN: Listen = { is: 'unix', path: './run/backend-1.sock' };
 
 /** Reads a backend's configuration. Throws `UnusableSetting`. An empty value counts as unset. */
@@ -38,8 +45,7 @@ export function readConfig(environment: Environment) {
       read('PROCESSOR_DEFAULT_URL', 'http://payment-processor-default:8080', httpUrl),
       read('PROCESSOR_FALLBACK_URL', 'http://payment-processor-fallback:8080', httpUrl),
     ] as const,
-    /** The directory of the embedded store and of the logs. */
-    storeDirectory: read('STORE_URL', './data', storeDirectory),
+    store: read('STORE_URL', STANDARD_STORE, store),
     ackAfter: read('ACK_AFTER', 'commit', oneOf('parse', 'commit', 'flush')),
     queueCapacity: read('QUEUE_CAPACITY', 262_144, wholeNumber(16, 2 ** 24, 'payments')),
     /** 3 × 128 leave most of the 800 that a processor takes to others, and to backends that are replaced. */
@@ -102,7 +108,12 @@ const listen: SettingReader<Listen> = {
   },
 };
 
-const storeDirectory: SettingReader<string> = {
-  takes: 'sqlite:DIR',
-  read: text => /^sqlite:(.+)$/s.exec(text)?.[1],
+const store: SettingReader<StoreSetting> = {
+  takes: `sqlite:DIR or ${POSTGRES_URL_TAKES}`,
+  read(text) {
+    const directory = /^sqlite:(.+)$/s.exec(text)?.[1];
+    if (directory !== undefined) return { is: 'sqlite', directory };
+    const url = parsePostgresUrl(text);
+    return url && { is: 'postgres', url };
+  },
 };

@@ -15,8 +15,11 @@ export class UnusableSetting extends Error {
   override name = 'UnusableSetting';
 }
 
-/** What was typed, on one line whatever it holds. */
-export const onOneLine = (text: string): string => (/^[!-~]+$/.test(text) ? text : JSON.stringify(text));
+/** What was typed, on one line whatever it holds, without the password of an address. */
+export function onOneLine(typed: string): string {
+  const text = typed.replace(/(\/\/[^/:@]*):.*@/s, '$1:...@');
+  return /^[!-~]+$/.test(text) ? text : JSON.stringify(text);
+}
 
 /** Any text, or one of a form; never an empty one. */
 export const someText = (takes: string, form = /./s): SettingReader<string> => ({

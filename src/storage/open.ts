@@ -1,8 +1,10 @@
 /** The store that `STORE_URL` names: the one place that knows the engines. */
 import { readFileSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../domain/clock.ts';
 import { isSystemError } from '../domain/system-error.ts';
+import type { AckAfter, StoreSetting } from '../settings/backend.ts';
 import { EmbeddedStore } from './embedded/embedded-store.ts';
 import { findAgain } from './embedded/index/schema.ts';
 import { logFolder } from './embedded/index/tables.ts';
@@ -13,27 +15,61 @@ import { crc32 } from './embedded/shared-log/crc32.ts';
 import { realLogFiles } from './embedded/shared-log/real-log-files.ts';
 import { refusalOfFileSystem } from './embedded/shared-log/segments.ts';
 import type { Inspection } from './inspection.ts';
-import { type Reopening, type Store, StoreOpenError } from './ports.ts';
+import { type Reopening, type Store, StoreFault, StoreOpenError } from './ports.ts';
+import { describePostgresUrl, type PostgresUrl } from './postgres/url.ts';
 
 export interface OpenOptions {
-  /** Of the embedded store. */
-  readonly directory: string;
+  readonly store: StoreSetting;
+  readonly ackAfter: AckAfter;
   /** The name that is held there for as long as the store is open. */
   readonly instance: string;
   readonly clock: Clock;
   /** 0 to 1. */
   readonly chance: () => number;
-  /** Whether replies wait for the disk. */
-  readonly isFlushing: boolean;
   /** It is not made where it is missing, and may have been away. */
   readonly mustExist: boolean;
   readonly isDiskDoubtful: boolean;
   readonly events: EmbeddedEvents;
 }
 
+export type OpenedStore = Store & Reopening & Inspection & SizedStore;
+
+export interface SizedStore {
+  /** What a 202 survives, for people; may change with the settings of a database. */
+  readonly survives: string;
+  /** Of its payments, in bytes. */
+  size(): Promise<number>;
+}
+
+/** A database that is not there yet is waited for so long when a deployment starts. */
+const DATABASE_MS = 10_000;
+const AGAIN_MS = 500;
+
 /** Rejects with `StoreOpenError`. */
-export async function openStore(options: OpenOptions): Promise<Store & Reopening & Inspection> {
-  const { directory, mustExist, clock, chance, events } = options;
+export function openStore(options: OpenOptions): Promise<OpenedStore> {
+  const { store } = options;
+  return store.is === 'sqlite' ? openEmbedded(store.directory, options) : openPostgres(store.url, options);
+}
+
+async function openPostgres(url: PostgresUrl, options: OpenOptions): Promise<OpenedStore> {
+  const { clock, instance, ackAfter, mustExist } = options;
+  // Read only where it is used: who has no database starts sooner.
+  const { PostgresStore } = await import('./postgres/postgres-store.ts');
+  for (let waitedMs = 0; ; waitedMs += AGAIN_MS) {
+    try {
+      return await PostgresStore.open({ url, clock, instance, ackAfter, application: `soquete ${instance}` });
+    } catch (error) {
+      if (!(error instanceof StoreFault)) throw error;
+      // The launcher waits for one that has been there, for as long as it takes.
+      if (mustExist || waitedMs >= DATABASE_MS)
+        throw new StoreOpenError(`STORE_URL: ${describePostgresUrl(url)}: ${error.detail}`);
+      await new Promise<void>(resolve => clock.after(AGAIN_MS, resolve));
+    }
+  }
+}
+
+async function openEmbedded(directory: string, options: OpenOptions): Promise<OpenedStore> {
+  const { mustExist, clock, chance, events } = options;
   const logDirectory = join(directory, logFolder);
   if (mustExist === false) {
     makeDirectory(directory);
@@ -41,7 +77,7 @@ export async function openStore(options: OpenOptions): Promise<Store & Reopening
     if (refusal !== undefined) throw new StoreOpenError(`STORE_URL: ${directory} ${refusal}`);
   }
   let isThere = mustExist;
-  return EmbeddedStore.open({
+  const store = await EmbeddedStore.open({
     takeName: () => {
       if (isThere) findAgain(directory);
       isThere = true;
@@ -54,11 +90,25 @@ export async function openStore(options: OpenOptions): Promise<Store & Reopening
     index: new IndexThreadClient({ directory, logDirectory, mustExist }),
     clock,
     boot: thisBoot(),
-    isFlushing: options.isFlushing,
+    isFlushing: options.ackAfter === 'flush',
     isDiskDoubtful: options.isDiskDoubtful,
     nonce: () => Math.floor(chance() * 2 ** 48),
     events,
   });
+  const survives =
+    options.ackAfter === 'flush' ? 'the power loss of its machine' : 'the death of all its processes';
+  return Object.assign(store, { survives, size: () => sizeOfIndex(directory) });
+}
+
+async function sizeOfIndex(directory: string): Promise<number> {
+  const path = join(directory, 'payments.db');
+  const sizes = [path, `${path}-wal`].map(file =>
+    stat(file).then(
+      ({ size }) => size,
+      () => 0,
+    ),
+  );
+  return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
 }
 
 function makeDirectory(directory: string): void {

@@ -198,6 +198,11 @@ export interface Store {
   summary(fromMs: number, toMs: number, reply: Reply<Summary>): void;
   /** Reads what is shared. Cheap where nothing has changed. */
   look(reply: Reply<Shared>): void;
+  /**
+   * `changed` is called when another instance may have changed what is shared; undefined: no more. A store
+   * that has no way to learn of that leaves this out, and is looked at often.
+   */
+  watch?(changed: (() => void) | undefined): void;
   /** Beats: our beat + 1, and our figures. Fault `fenced` when we were declared dead. */
   beat(figures: string, reply: Reply<Shared>): void;
   /**

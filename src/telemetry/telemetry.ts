@@ -1,6 +1,4 @@
 /** The telemetry of one backend: counts events, logs them, and publishes a snapshot with each beat. */
-import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Clock } from '../domain/clock.ts';
 import type { InstanceEvents } from '../payments/instance.ts';
 import type { Session } from '../payments/session.ts';
@@ -34,7 +32,8 @@ export interface TelemetryParts {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly breakers: readonly [CircuitBreaker, CircuitBreaker];
-  readonly storeDirectory: string;
+  /** The size of the store in bytes. */
+  readonly storeSize: () => Promise<number>;
   /** The present session; undefined between two sessions. */
   readonly session: () => Session | undefined;
   /** What of the store's log cannot be used. */
@@ -233,13 +232,6 @@ export class Telemetry {
   }
 
   async #measureStore(): Promise<void> {
-    const path = join(this.#parts.storeDirectory, 'payments.db');
-    const sizes = [path, `${path}-wal`].map(file =>
-      stat(file).then(
-        ({ size }) => size,
-        () => 0,
-      ),
-    );
-    this.#storeBytes = (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
+    this.#storeBytes = await this.#parts.storeSize();
   }
 }

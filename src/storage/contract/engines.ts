@@ -3,9 +3,11 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
 import type { Clock } from '../../domain/clock.ts';
 import type { StoredPayment } from '../../domain/payment.ts';
+import { systemClock } from '../../system-clock.ts';
+import { installedPostgres, type PostgresBinaries, PostgresServer } from '../../testing/postgres-server.ts';
 import {
   type Asked,
   asked,
@@ -31,6 +33,8 @@ import { VirtualLogFiles } from '../embedded/shared-log/virtual-log-files.ts';
 import { MemoryState } from '../memory/state.ts';
 import { MemoryStore } from '../memory/store.ts';
 import type { Joined, Reopening, Store } from '../ports.ts';
+import { PostgresStore } from '../postgres/postgres-store.ts';
+import { parsePostgresUrl } from '../postgres/url.ts';
 
 export interface OpenAs {
   /** The run of the machine, from 1. */
@@ -146,11 +150,45 @@ function embeddedInMemory(): Deployment {
   });
 }
 
-export const engines = [
+/** One server a version for all sentences of a file; each has a schema of its own in it. */
+function postgres(binaries: PostgresBinaries): () => Deployment {
+  let server: Promise<PostgresServer> | undefined;
+  let schemas = 0;
+  after(async () => (await server)?.[Symbol.asyncDispose]());
+  return () => {
+    // What is asked here is what it does, not what it survives.
+    server ??= PostgresServer.start({ binaries, settings: { fsync: 'off', full_page_writes: 'off' } });
+    schemas += 1;
+    const schema = `store_${schemas}`;
+    const opened: Store[] = [];
+    return {
+      async open({ boot = 1, isDoubtful = false, isFlushing = false } = {}) {
+        const url = parsePostgresUrl((await server!).url('postgres', `schema=${schema}`))!;
+        const store = await PostgresStore.open({
+          ...{ url, clock: systemClock, isDoubtful, application: 'contract', run: String(boot) },
+          // A commit here waits for the disk, and none is lost when the server starts anew.
+          ackAfter: isFlushing ? 'commit' : 'parse',
+        });
+        opened.push(store);
+        return store;
+      },
+      beginIndex() {},
+      async index() {},
+      async close() {
+        for (const store of opened) await new Promise(closed => store.leave(closed));
+      },
+    };
+  };
+}
+
+type Engine = readonly [string, () => Deployment];
+
+export const engines: readonly [Engine, ...Engine[]] = [
   ['memory', memory],
   ['embedded', embedded],
   ['embedded in memory', embeddedInMemory],
-] as const;
+  ...installedPostgres().map(each => [`PostgreSQL ${each.version}`, postgres(each)] as const),
+];
 
 /** Asks one sentence of every engine. */
 export function promise(sentence: string, check: (deployment: Deployment) => Promise<void>): void {

@@ -11,13 +11,17 @@ const at = 1_783_684_800_123;
 promise('two instances accept one id once', async deployment => {
   const both = await two(deployment);
   const answers = await Promise.all(both.map(each => each.write(rows => rows.put(7))));
-  assert.deepEqual(answers.flat().toSorted(), [KNOWN, 1]);
+  const [lost, first] = answers.flat().toSorted((a, b) => a - b);
+  assert.equal(lost, KNOWN);
   const [one, other] = both;
-  const again = await one.write(rows => [rows.put(8), rows.put(8), rows.put(7)]);
-  assert.deepEqual(again, [2, KNOWN, KNOWN]);
+  const [second, ...known] = await one.write(rows => [rows.put(8), rows.put(8), rows.put(7)]);
+  assert.deepEqual(known, [KNOWN, KNOWN]);
   await deployment.index();
   await deployment.index();
-  assert.deepEqual(await other.write(rows => [rows.put(7), rows.put(8), rows.put(9)]), [KNOWN, KNOWN, 3]);
+  const [seven, eight, third] = await other.write(rows => [rows.put(7), rows.put(8), rows.put(9)]);
+  assert.deepEqual([seven, eight], [KNOWN, KNOWN]);
+  // Of two that race, the one that loses may have used up a number.
+  assert.ok(first! > 0 && second! > first! && third! > second!);
 });
 
 promise('of two amounts of one id exactly one is accepted', async deployment => {
@@ -26,9 +30,11 @@ promise('of two amounts of one id exactly one is accepted', async deployment => 
     one.write(rows => rows.put(7, { cents: 100 })),
     other.write(rows => rows.put(7, { cents: 200 })),
   ]);
-  assert.deepEqual(answers.flat().toSorted(), [OTHER_AMOUNT, 1]);
+  const [lost, seq] = answers.flat().toSorted((a, b) => a - b);
+  assert.equal(lost, OTHER_AMOUNT);
+  assert.ok(seq! > 0);
   const { cents } = await one.payment(7);
-  assert.equal(cents, answers[0]![0] === 1 ? 100 : 200);
+  assert.equal(cents, answers[0]![0]! > 0 ? 100 : 200);
   const amounts = async (): Promise<number[]> =>
     one.write(rows => [100, 200, 300].map(each => rows.put(7, { cents: each })));
   const expected = [100, 200, 300].map(each => (each === cents ? KNOWN : OTHER_AMOUNT));

@@ -24,8 +24,14 @@ function emptyDirectory(t: TestContext): string {
 async function open(t: TestContext, directory: string, instance: string) {
   const damage: LogDamage[] = [];
   const store = await openStore({
-    ...{ directory, instance, clock: systemClock, chance: Math.random },
-    ...{ isFlushing: false, mustExist: false, isDiskDoubtful: false },
+    ...{
+      store: { is: 'sqlite', directory },
+      ackAfter: 'commit',
+      instance,
+      clock: systemClock,
+      chance: Math.random,
+    },
+    ...{ mustExist: false, isDiskDoubtful: false },
     events: { damaged: found => void damage.push(found), notIndexed: () => {} },
   });
   const ask = asked(store);

