@@ -25,11 +25,12 @@ const MEANING: Readonly<Record<Outcome, string>> = {
   'not connected': 'no connection: nothing was sent',
   failed: 'refused with 500: not processed',
   overloaded: 'refused with 429: too busy, not processed',
-  unavailable: 'refused with 503: not processed',
-  rejected: 'refused: not processed',
+  unavailable: 'answered with 503, perhaps by something in between: outcome unknown',
+  rejected: 'refused this payment: not processed',
   gateway: 'a gateway answered: outcome unknown',
   'timed out': 'no answer in time: outcome unknown',
   reset: 'connection lost: outcome unknown',
+  foreign: 'something else than the processor answered: outcome unknown',
   garbage: 'no readable answer: outcome unknown',
 };
 

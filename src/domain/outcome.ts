@@ -1,9 +1,12 @@
 /**
- * What the end of an attempt proves: the one place where every way in which it can end is judged.
+ * What the end of an attempt proves: the one place where every way in which it can end is judged. It proves
+ * two things, of the payment and of the processor, and neither follows from the other: a processor that
+ * refuses a payment works, and one that times out may have processed it. docs/outcomes.md is the table of it,
+ * row by row.
  *
- * Processed: `200`, or `422` for a payment of ours. Not processed: nothing was sent, or the processor itself
- * refused. Unknown: everything else once bytes may have left, and the answers of a gateway in between,
- * which do not say whether the processor behind it got the request.
+ * Of the payment: processed, not processed (nothing was sent, or the processor itself refused), or unknown:
+ * everything else once bytes may have left, and whatever something in between may have said, which does not
+ * know whether the processor behind it got the request.
  */
 import type { Verdict } from './settlement.ts';
 
@@ -20,48 +23,78 @@ export const OUTCOMES = [
   'timed out',
   'reset',
   'garbage',
+  'foreign',
 ] as const;
 export type Outcome = (typeof OUTCOMES)[number];
 
 /** How an attempt ended, as seen from the socket. */
 export type AttemptResult =
-  /** A whole status line came; what follows it does not matter. */
-  | { readonly status: number; readonly retryAfterMs?: number }
+  /**
+   * A whole status line came. `isForeign`: its body shows that something else than the processor answered,
+   * see `answer-body`.
+   */
+  | { readonly status: number; readonly retryAfterMs?: number; readonly isForeign?: boolean }
   /** No status line. `sent`: at least one byte of the request may have left. */
-  | { readonly sent: boolean; readonly because: 'timed out' | 'reset' | 'garbage' };
+  | { readonly sent: boolean; readonly because: LostBecause };
+export type LostBecause = 'timed out' | 'reset' | 'garbage';
+
+/** What an attempt shows of its processor. */
+export type ProcessorSign =
+  /** It does its work, whatever becomes of this payment. */
+  | 'works'
+  | 'fails'
+  /** It works, and asks for quiet. */
+  | 'overloaded'
+  | 'nothing';
 
 export interface Judgement {
   readonly outcome: Outcome;
+  /** Of the payment. */
   readonly verdict: Verdict;
+  readonly processor: ProcessorSign;
 }
 
-const judgement = (outcome: Outcome, verdict: Verdict): Judgement => ({ outcome, verdict });
-const PROCESSED = judgement('processed', 'processed');
-const ALREADY = judgement('already processed', 'processed');
-const NOT_CONNECTED = judgement('not connected', 'not processed');
-const FAILED = judgement('failed', 'not processed');
-const OVERLOADED = judgement('overloaded', 'not processed');
-const UNAVAILABLE = judgement('unavailable', 'not processed');
-const REJECTED = judgement('rejected', 'not processed');
-const GATEWAY = judgement('gateway', 'unknown');
-const TIMED_OUT = judgement('timed out', 'unknown');
-const RESET = judgement('reset', 'unknown');
-const GARBAGE = judgement('garbage', 'unknown');
+const judgement = (outcome: Outcome, verdict: Verdict, processor: ProcessorSign): Judgement => ({
+  outcome,
+  verdict,
+  processor,
+});
+const PROCESSED = judgement('processed', 'processed', 'works');
+const ALREADY = judgement('already processed', 'processed', 'works');
+const NOT_CONNECTED = judgement('not connected', 'not processed', 'fails');
+const FAILED = judgement('failed', 'not processed', 'fails');
+const OVERLOADED = judgement('overloaded', 'not processed', 'overloaded');
+const REJECTED = judgement('rejected', 'not processed', 'works');
+/** Told to be one by `REFUSAL_STATUSES`. */
+const REJECTED_FAILING = judgement('rejected', 'not processed', 'fails');
+const UNAVAILABLE = judgement('unavailable', 'unknown', 'fails');
+const GATEWAY = judgement('gateway', 'unknown', 'fails');
+/** About this request only. */
+const CONFLICT = judgement('gateway', 'unknown', 'nothing');
+const FOREIGN = judgement('foreign', 'unknown', 'fails');
+const LOST: Readonly<Record<LostBecause, Judgement>> = {
+  'timed out': judgement('timed out', 'unknown', 'fails'),
+  reset: judgement('reset', 'unknown', 'fails'),
+  garbage: judgement('garbage', 'unknown', 'fails'),
+};
 
-export function classify(ending: AttemptResult): Judgement {
-  if ('status' in ending) return judgeStatus(ending.status);
-  if (!ending.sent) return NOT_CONNECTED;
-  switch (ending.because) {
-    case 'timed out':
-      return TIMED_OUT;
-    case 'reset':
-      return RESET;
-    case 'garbage':
-      return GARBAGE;
-  }
-}
+/** Statuses that never are a refusal, whatever is said of them: they have a meaning of their own. */
+export const NO_REFUSALS: readonly number[] = [200, 422, 429, 500];
+/** Of a `4xx`: those that something in between may have said. */
+const UNSURE: readonly number[] = [408, 409, 425];
 
-function judgeStatus(status: number): Judgement {
+/** The statuses by which a processor itself refuses a payment, as far as nobody says otherwise. */
+export const REFUSAL_STATUSES: ReadonlySet<number> = new Set(
+  Array.from({ length: 100 }, (_, at) => 400 + at).filter(
+    status => !NO_REFUSALS.includes(status) && !UNSURE.includes(status),
+  ),
+);
+
+/** `refusals`: the statuses by which the processor itself refuses a payment. */
+export function classify(ending: AttemptResult, refusals: ReadonlySet<number> = REFUSAL_STATUSES): Judgement {
+  if (!('status' in ending)) return ending.sent ? LOST[ending.because] : NOT_CONNECTED;
+  const { status, isForeign = false } = ending;
+  if (isForeign && (status === 200 || status === 422)) return FOREIGN;
   switch (status) {
     case 200:
       return PROCESSED;
@@ -71,14 +104,45 @@ function judgeStatus(status: number): Judgement {
       return OVERLOADED;
     case 500:
       return FAILED;
+    default:
+      if (refusals.has(status)) return status < 500 ? REJECTED : REJECTED_FAILING;
+      return judgeUnsure(status);
+  }
+}
+
+function judgeUnsure(status: number): Judgement {
+  switch (status) {
     case 503:
       return UNAVAILABLE;
     case 408:
     case 502:
     case 504:
       return GATEWAY;
+    case 409:
+    case 425:
+      return CONFLICT;
     default:
       // No processor answers a payment with these: neither a yes nor a no can be read from them.
-      return status >= 400 && status < 500 ? REJECTED : GARBAGE;
+      return LOST.garbage;
   }
+}
+
+/** Errors of undici and Node.js, by their `code`, that do not stand for a connection that broke. */
+const LOST_BY_CODE: Readonly<Record<string, LostBecause>> = {
+  UND_ERR_HEADERS_TIMEOUT: 'timed out',
+  UND_ERR_BODY_TIMEOUT: 'timed out',
+  UND_ERR_CONNECT_TIMEOUT: 'timed out',
+  ETIMEDOUT: 'timed out',
+  UND_ERR_HEADERS_OVERFLOW: 'garbage',
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'garbage',
+  UND_ERR_RES_EXCEEDED_MAX_SIZE: 'garbage',
+  UND_ERR_RESPONSE: 'garbage',
+};
+
+/**
+ * How an attempt ended that ended with an error, by its `code`; those of the parser begin with `HPE_`.
+ * Whatever is not known has broken the connection.
+ */
+export function lostBecause(code: string): LostBecause {
+  return LOST_BY_CODE[code] ?? (code.startsWith('HPE_') ? 'garbage' : 'reset');
 }

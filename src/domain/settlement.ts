@@ -35,6 +35,8 @@ export interface Policy {
   readonly backoffMaxMs: number;
   /** No payment waits longer for default, whether that fails, is slow or is full. */
   readonly fallbackAfterMs: number;
+  /** By which a processor itself refuses a payment; default: `REFUSAL_STATUSES`. */
+  readonly refusalStatuses?: ReadonlySet<number>;
 }
 
 /** What an attempt proved. */
@@ -112,4 +114,18 @@ export function destination(
 export function pauseMs(failures: number, chance: number, policy: Policy): number {
   const doubled = policy.backoffMinMs * 2 ** Math.min(failures - 1, 30);
   return Math.min(doubled, policy.backoffMaxMs) * (0.5 + chance / 2);
+}
+
+/** A held payment is tried again after these bounds at the earliest and at the latest, before chance. */
+export const heldPauseMinMs = 30_000;
+export const heldPauseMaxMs = 3_600_000;
+
+/**
+ * How long a held payment that was accepted `waitedMs` ago is left alone, in ms: half as long as it has
+ * waited, so that it is tried ever more seldom without anything to be remembered of it. At least half of that
+ * counts, the rest by `chance` (0 to 1).
+ */
+export function heldPauseMs(waitedMs: number, chance: number): number {
+  const pause = Math.min(Math.max(waitedMs / 2, heldPauseMinMs), heldPauseMaxMs);
+  return pause * (0.5 + chance / 2);
 }

@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type AttemptResult, OUTCOMES } from '../domain/outcome.ts';
-import { DEFAULT, FALLBACK, PINNED, type ProcessorIndex, SENT, SETTLED, WAITING } from '../domain/payment.ts';
+import {
+  DEFAULT,
+  FALLBACK,
+  HELD_AMOUNT,
+  PINNED,
+  type ProcessorIndex,
+  SENT,
+  SETTLED,
+  WAITING,
+} from '../domain/payment.ts';
 import { StoreFault } from '../storage/ports.ts';
 import { type AttemptsStand, attemptsStand, BACKOFF_MIN_MS } from '../testing/attempts-stand.ts';
 import type { BatchRow } from '../testing/store-stand.ts';
@@ -20,11 +29,14 @@ const TIMED_OUT: AttemptResult = { sent: true, because: 'timed out' };
 /** A payment whose first attempt, on `to`, ended without an answer, and which has paused. */
 function pinned(stand: AttemptsStand, to: ProcessorIndex = DEFAULT): number {
   const slot = stand.stored(1);
+  stand.found = { is: 'absent' };
   stand.attempt(slot, to, TIMED_OUT);
   assert.equal(stand.pool.state[slot], PINNED);
   stand.pass(500);
   assert.equal(stand.retries.takeDue(stand.clock.monotonicMs()), slot);
   stand.events.length = 0;
+  stand.lookedUp.length = 0;
+  stand.found = undefined;
   return slot;
 }
 
@@ -77,7 +89,6 @@ test('processed: it is settled as it was requested, and its place and its slot a
 
 for (const [name, answer] of [
   ['failed', { status: 500 }],
-  ['unavailable', { status: 503 }],
   ['rejected', { status: 400 }],
   ['not connected', { sent: false, because: 'reset' }],
 ] as const) {
@@ -136,9 +147,13 @@ for (const [name, answer] of [
   ['reset', { sent: true, because: 'reset' }],
   ['garbage', { sent: true, because: 'garbage' }],
   ['gateway', { status: 504 }],
+  ['gateway', { status: 409 }],
+  ['unavailable', { status: 503 }],
+  ['foreign', { status: 200, isForeign: true }],
 ] as const) {
-  test(`unknown (${name}): it is pinned, and the store is not to believe anything else`, () => {
+  test(`unknown (${name}): it is pinned, and looked up; that nothing is there proves nothing`, () => {
     const stand = attemptsStand();
+    stand.found = { is: 'absent' };
     const slot = stand.stored(1);
     const rows = stand.attempt(slot, DEFAULT, answer);
     assert.equal(kindsOf(rows), 'MARK ATTEMPT');
@@ -147,7 +162,53 @@ for (const [name, answer] of [
     assert.equal(rows[1]!.next, PINNED);
     assert.equal(stand.pool.state[slot], PINNED);
     pausesUntil(stand);
-    assert.deepEqual(stand.lookedUp, []);
+    assert.deepEqual(stand.lookedUp, ['00000001 at 0']);
+  });
+}
+
+test('unavailable for a time: processor and payment rest for so long, and nothing is looked up', () => {
+  const stand = attemptsStand();
+  const slot = stand.stored(1);
+  const startedMs = stand.loop.nowMs;
+  stand.attempt(slot, DEFAULT, { status: 503, retryAfterMs: 700 });
+  assert.equal(stand.pool.state[slot], PINNED);
+  assert.ok(pausesUntil(stand) >= startedMs + 700);
+  assert.equal(stand.gate.permits(startedMs + 699).default, false);
+  assert.deepEqual(stand.lookedUp, []);
+});
+
+test('refusals of a payment neither open the circuit nor take its probe', () => {
+  const stand = attemptsStand();
+  for (let number = 1; number <= 30; number++) stand.attempt(stand.stored(number), DEFAULT, { status: 400 });
+  assert.equal(stand.breakers[DEFAULT].circuit, 'closed');
+  for (let number = 31; number <= 50; number++) stand.attempt(stand.stored(number), DEFAULT, { status: 500 });
+  stand.pass(1000);
+  assert.equal(stand.gate.permits(stand.loop.nowMs).default, true);
+  stand.attempt(stand.stored(60), DEFAULT, { status: 400 });
+  assert.deepEqual(
+    [stand.breakers[DEFAULT].circuit, stand.breakers[DEFAULT].isProbing],
+    ['half-open', false],
+  );
+  assert.equal(stand.gate.permits(stand.loop.nowMs).default, true, 'the next one may be the probe');
+});
+
+for (const [name, answer] of [
+  ['already processed', { status: 422 }],
+  ['timed out', TIMED_OUT],
+] as const) {
+  test(`${name}, and the processor has another amount: it is held, and never settled with either`, () => {
+    const stand = attemptsStand();
+    const slot = stand.stored(1);
+    stand.found = { is: 'there', requestedAtMs: 1_783_684_800_123, cents: 999_999 };
+    const rows = stand.attempt(slot, DEFAULT, answer);
+    assert.equal(kindsOf(rows), 'MARK ATTEMPT HOLD');
+    const [payment] = stand.state.payments.values();
+    assert.deepEqual([payment!.state, payment!.held], [PINNED, HELD_AMOUNT]);
+    assert.ok(payment!.retryAtMs > stand.clock.wallMs());
+    assert.equal(stand.events.at(-1), '999999 cents on 0');
+    assert.equal(stand.pool.size, 0);
+    assert.equal(stand.retries.nextAtMs, Infinity);
+    assert.equal(stand.gate.atWork, 0);
   });
 }
 
@@ -189,7 +250,7 @@ for (const [name, again, answer] of [
     const { stand, slot } = stood();
     stand.found = { is: 'there', requestedAtMs: 1_783_684_800_123, cents: 1990 };
     const rows = stand.attempt(slot, DEFAULT, answer);
-    assert.equal(kindsOf(rows), again ? 'SETTLE' : 'MARK SETTLE');
+    assert.equal(kindsOf(rows), again ? 'ATTEMPT SETTLE' : 'MARK SETTLE');
     assert.equal(rows.at(-1)!.requestedAtMs, 1_783_684_800_123);
     assert.deepEqual(stand.lookedUp, ['00000001 at 0']);
     assert.equal(stand.gate.atWork, 0);

@@ -3,15 +3,29 @@
  * `settlement`.
  *
  * start ──> intent in the writer ──stored──> outbox ──> processors.post ──> classified ──> settled
- *   └─── pinned: the store has its intent ─────^                              ├──> retry schedule
- *                                                                             └──> processors.find ──> either
+ *   └─── pinned: the store has its intent ─────^                              ├──> retry schedule, or held
+ *                                                                             └──> processors.find ──> any
  */
 import assert from 'node:assert/strict';
 import { FixedDeque } from 'mnemonist';
 import type { Clock } from '../domain/clock.ts';
 import { type AttemptResult, classify, OUTCOMES, type Outcome } from '../domain/outcome.ts';
-import { PINNED, type ProcessorIndex, SENT, SETTLED, WAITING } from '../domain/payment.ts';
-import { after, triesAfterRefusal, triesAfterSending } from '../domain/settlement.ts';
+import {
+  HELD_AMOUNT,
+  type Hold,
+  PINNED,
+  type ProcessorIndex,
+  SENT,
+  SETTLED,
+  WAITING,
+} from '../domain/payment.ts';
+import {
+  after,
+  heldPauseMs,
+  type Policy,
+  triesAfterRefusal,
+  triesAfterSending,
+} from '../domain/settlement.ts';
 import type { Found, PaymentRequest, Processors } from '../processors/port.ts';
 import type { DispatchGate } from './dispatch-gate.ts';
 import type { PaymentPool } from './payment-pool.ts';
@@ -32,6 +46,7 @@ export interface AttemptsParts {
   readonly chance: () => number;
   /** Attempts at work at once on each processor. */
   readonly concurrency: number;
+  readonly policy: Policy;
   readonly events: AttemptEvents;
   /** There is something to send, or a place for another attempt. */
   readonly wake: () => void;
@@ -40,6 +55,8 @@ export interface AttemptsParts {
 export interface AttemptEvents {
   settled(processor: ProcessorIndex, cents: number, waitedMs: number): void;
   attempted(request: PaymentRequest, processor: ProcessorIndex, outcome: Outcome, durationMs: number): void;
+  /** The processor has the payment with another amount, `cents`, than it was accepted with. */
+  amountDiffers(request: PaymentRequest, processor: ProcessorIndex, cents: number): void;
 }
 
 /** One attempt on its way. */
@@ -173,9 +190,9 @@ export class Attempts {
     const pool = this.#pool;
     const nowMs = clock.monotonicMs();
     const durationMs = nowMs - flight.startedMs;
-    const judgement = classify(ending);
+    const judgement = classify(ending, this.#parts.policy.refusalStatuses);
     const { outcome, verdict } = judgement;
-    const restMs = outcome === 'overloaded' ? retryAfterMs(ending) : 0;
+    const restMs = restMsAfter(ending, outcome);
     gate.learn(to, judgement, { durationMs, restMs, isProbe: probe }, nowMs);
     if (pool.version[slot] !== flight.version) return;
 
@@ -186,20 +203,23 @@ export class Attempts {
       return;
     }
     pool.state[slot] = after(verdict === 'processed' ? 'unknown' : verdict, pinned);
-    if (outcome === 'already processed' || (verdict === 'unknown' && pinned)) {
-      this.#reconcile(slot, to, outcome);
+    if (outcome === 'already processed') {
+      this.#reconcile(flight, () => this.#writer.attempt(slot, OUTCOMES.indexOf(outcome), 0, clock.wallMs()));
       return;
     }
     if (pool.state[slot] === WAITING) pool.tries[slot] = triesAfterRefusal(to, pool.tries[slot]!);
     this.#writer.attempt(slot, OUTCOMES.indexOf(outcome), durationMs, clock.wallMs());
-    retries.begin(slot, restMs);
+    // What asks for quiet is not asked, either.
+    if (verdict === 'unknown' && restMs === 0) this.#reconcile(flight, () => {});
+    else retries.begin(slot, restMs);
   }
 
   /**
-   * The processor has the payment, or may have it: its own record tells when it was requested. That it has
-   * none yet proves nothing.
+   * The processor has the payment, or may have it: its own record tells when it was requested, and with which
+   * amount. That it has none yet proves nothing; `notThere` is called then.
    */
-  #reconcile(slot: number, to: ProcessorIndex, outcome: Outcome): void {
+  #reconcile(flight: Flight, notThere: () => void): void {
+    const { slot, to } = flight;
     const pool = this.#pool;
     const { processors, gate, chance } = this.#parts;
     const version = pool.version[slot]!;
@@ -209,14 +229,26 @@ export class Attempts {
       this.#parts.gate.left(to);
       this.#parts.wake();
       if (pool.version[slot] !== version) return;
-      if (found.is === 'there') {
+      if (found.is === 'there' && found.cents === pool.cents[slot]) {
         this.#settle(slot, found.requestedAtMs);
         return;
       }
-      this.#writer.attempt(slot, OUTCOMES.indexOf(outcome), 0, this.#parts.clock.wallMs());
-      this.#parts.retries.begin(slot, 0);
+      notThere();
+      if (found.is === 'there') {
+        this.#parts.events.amountDiffers(flight, to, found.cents);
+        this.#hold(slot, HELD_AMOUNT);
+      } else this.#parts.retries.begin(slot, 0);
     };
     processors.find(to, pool.textOf(slot), heard, pool.traces.traceparent(slot, chance));
+  }
+
+  /** The payment leaves the pool once the store has that it is held. */
+  #hold(slot: number, reason: Hold): void {
+    const pool = this.#pool;
+    const { clock, chance } = this.#parts;
+    pool.held[slot] = reason;
+    const nowMs = clock.wallMs();
+    this.#writer.hold(slot, nowMs + heldPauseMs(nowMs - pool.acceptedAtMs[slot]!, chance()));
   }
 
   #settle(slot: number, requestedAtMs: number): void {
@@ -231,5 +263,9 @@ export class Attempts {
   }
 }
 
-const retryAfterMs = (ending: AttemptResult): number =>
-  'status' in ending && ending.retryAfterMs !== undefined ? Math.max(1, ending.retryAfterMs) : OVERLOADED_MS;
+/** For how long the processor asked to be left alone; 0: it did not. */
+function restMsAfter(ending: AttemptResult, outcome: Outcome): number {
+  const askedMs = 'status' in ending ? ending.retryAfterMs : undefined;
+  if (outcome === 'overloaded') return askedMs === undefined ? OVERLOADED_MS : Math.max(1, askedMs);
+  return outcome === 'unavailable' ? (askedMs ?? 0) : 0;
+}

@@ -140,7 +140,7 @@ export class DispatchGate {
    */
   learn(
     to: ProcessorIndex,
-    { outcome, verdict }: Judgement,
+    { outcome, verdict, processor: sign }: Judgement,
     { durationMs, restMs, isProbe }: { durationMs: number; restMs: number; isProbe: boolean },
     nowMs: number,
   ): void {
@@ -150,8 +150,10 @@ export class DispatchGate {
     if (outcome === 'overloaded' || outcome === 'unavailable') this.#limits[to].refused(durationMs, nowMs);
     const breaker = this.#breakers[to];
     if (verdict === 'processed') breaker.succeeded();
-    else if (restMs > 0) breaker.overloaded(nowMs, restMs, isProbe);
-    else breaker.failed(nowMs, isProbe);
+    else if (sign === 'fails') breaker.failed(nowMs, isProbe);
+    // A refusal shows that it works, but no payment has gone through: the next one may be the probe.
+    else breaker.abandoned(isProbe);
+    if (restMs > 0) breaker.rests(nowMs, restMs);
   }
 
   #hasRoom(at: ProcessorIndex): boolean {

@@ -41,7 +41,8 @@ export type SessionEnd =
   /** The store has to be opened anew. */
   | { readonly is: 'store lost'; readonly fault: StoreFault };
 
-export interface SessionEvents extends Pick<WorkerEvents, 'settled' | 'attempted' | 'faulty' | 'decided'> {
+export interface SessionEvents
+  extends Pick<WorkerEvents, 'settled' | 'attempted' | 'amountDiffers' | 'faulty' | 'decided'> {
   /** Writes may have been lost, so `count` payments were pinned that may have been sent. */
   lostWrites(count: number): void;
   /** Another session has to begin. */
@@ -95,6 +96,7 @@ export class Session {
         decided: events.decided,
         settled: events.settled,
         attempted: events.attempted,
+        amountDiffers: events.amountDiffers,
         faulty: events.faulty,
         purged,
         fenced: () => this.#end({ is: 'fenced' }),

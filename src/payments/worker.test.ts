@@ -53,7 +53,15 @@ function sentByTurn(sendingMs: number, lookingMs = 0): readonly number[] {
     epoch: 1,
     generation: 1,
     parked: false,
-    events: { decided() {}, settled() {}, attempted() {}, purged() {}, fenced() {}, faulty() {} },
+    events: {
+      decided() {},
+      settled() {},
+      attempted() {},
+      amountDiffers() {},
+      purged() {},
+      fenced() {},
+      faulty() {},
+    },
   });
   for (let id = 1; id <= PAYMENTS; id++) worker.enter(pool.add([0, 0, 0, id], 1990, 0, 0));
 

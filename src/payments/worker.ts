@@ -21,7 +21,7 @@ import type { Clock, Timer } from '../domain/clock.ts';
 import type { Policy } from '../domain/settlement.ts';
 import type { CircuitBreaker } from '../processors/circuit-breaker.ts';
 import type { Processors } from '../processors/port.ts';
-import { INSERT, SETTLE } from '../storage/batch.ts';
+import { INSERT, PUT_ON_HOLD, SETTLE } from '../storage/batch.ts';
 import { KNOWN, OTHER_AMOUNT, type Store, type StoreFault } from '../storage/ports.ts';
 import { ACCEPTED, type Acceptance, CONFLICT, UNAVAILABLE } from './api.ts';
 import { type AttemptEvents, Attempts } from './attempts.ts';
@@ -232,7 +232,8 @@ export class Worker {
       pool.seq[slot] = result;
       this.#parts.events.decided(slot, ACCEPTED);
     }
-    if (kind === SETTLE || (kind === INSERT && this.#overflow.stored(slot, result))) pool.free(slot);
+    if (kind === SETTLE || kind === PUT_ON_HOLD || (kind === INSERT && this.#overflow.stored(slot, result)))
+      pool.free(slot);
     else if (result === KNOWN) this.#attempts.notOurs(slot);
     else if (sent) this.#attempts.sendSoon(slot);
     this.#wake();

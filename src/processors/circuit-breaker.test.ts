@@ -146,7 +146,8 @@ test('reports while a probe is on its way neither send another nor lose its end'
 test('a probe that finds the processor overloaded leaves the circuit half-open until the rest is over', () => {
   const breaker = opened();
   breaker.reported(false, 100);
-  breaker.overloaded(200, 2000, breaker.start());
+  breaker.abandoned(breaker.start());
+  breaker.rests(200, 2000);
   assert.equal(breaker.circuit, 'half-open');
   assert.equal(breaker.askAgainAtMs, 2200);
   breaker.reported(false, 1000);
@@ -157,7 +158,7 @@ test('a probe that finds the processor overloaded leaves the circuit half-open u
 
 test('a processor that asks for quiet gets it, without being taken for broken', () => {
   const breaker = new CircuitBreaker(policy);
-  breaker.overloaded(0, 2000, false);
+  breaker.rests(0, 2000);
   assert.equal(breaker.circuit, 'closed');
   assert.equal(breaker.allows(1999), false);
   assert.equal(breaker.askAgainAtMs, 2000);

@@ -49,7 +49,7 @@ export class CircuitBreaker {
   #probesFailed = 0;
   #probing = false;
   #probeAtMs = 0;
-  /** Until then the processor asked to be left alone (429 with Retry-After). */
+  /** Until then the processor asked to be left alone (429, or 503 with Retry-After). */
   #heldUntilMs = 0;
 
   constructor(policy: CircuitBreakerPolicy = CIRCUIT_BREAKER_POLICY) {
@@ -111,9 +111,8 @@ export class CircuitBreaker {
     if (probe) this.#probing = false;
   }
 
-  /** The processor is overloaded and wants `retryAfterMs` of quiet. It works: the circuit stays as it is. */
-  overloaded(nowMs: number, retryAfterMs: number, probe: boolean): void {
-    this.abandoned(probe);
+  /** The processor wants `retryAfterMs` of quiet: nothing leaves until then. The circuit stays as it is. */
+  rests(nowMs: number, retryAfterMs: number): void {
     this.#heldUntilMs = Math.max(this.#heldUntilMs, nowMs + retryAfterMs);
   }
 

@@ -1,5 +1,6 @@
 /**
- * What the worker asks of the processors; the shell over undici is `client.ts`, the simulation has its own.
+ * What the worker asks of the processors; the shell over undici is `undici-client.ts`, the simulation has its
+ * own.
  */
 
 import type { AttemptResult } from '../domain/outcome.ts';
@@ -16,6 +17,7 @@ export interface PaymentRequest {
 
 /** What `GET /payments/{id}` of a processor showed. */
 export type Found =
+  /** `cents` are not whole where the amount has more than two decimals. */
   | { readonly is: 'there'; readonly requestedAtMs: number; readonly cents: number }
   /** Not recorded yet; it proves nothing, the record may still come. */
   | { readonly is: 'absent' }

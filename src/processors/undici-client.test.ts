@@ -15,7 +15,7 @@ const request = {
 type Answer = (socket: Socket, received: string) => void;
 
 /** A processor that answers each whole request with raw bytes, and a client of it. */
-async function processor(answer: Answer, attemptTimeoutMs = 5000) {
+async function processor(answer: Answer, attemptTimeoutMs = 5000, user = '', path = '') {
   const received: string[] = [];
   let connections = 0;
   const server = createServer(socket => {
@@ -31,7 +31,7 @@ async function processor(answer: Answer, attemptTimeoutMs = 5000) {
     });
   });
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const url = `http://${user}127.0.0.1:${(server.address() as AddressInfo).port}${path}`;
   const client = new UndiciClient({ urls: [url, url], attemptTimeoutMs, connections: 1 });
   after(async () => {
     await client.close();
@@ -96,6 +96,58 @@ test('a whole status line and head decide, even if the body is cut', async () =>
     socket.end('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"cut'),
   );
   assert.deepEqual(await post(), { status: 200 });
+});
+
+for (const [what, head, body] of [
+  ['a maintenance page', 'Content-Type: text/html\r\n', '<html>We are back soon</html>'],
+  ['another id', 'Content-Type: application/json\r\n', `{"correlationId":"${'0'.repeat(36)}"}`],
+  ['another amount', 'Content-Type: application/json\r\n', '{"amount":1.99}'],
+] as const) {
+  test(`${what} in the body shows that something else answered`, async () => {
+    for (const status of ['200 OK', '422 Unprocessable Content']) {
+      const { post } = await processor(
+        says(`HTTP/1.1 ${status}\r\n${head}Content-Length: ${body.length}\r\n\r\n${body}`),
+      );
+      assert.deepEqual(await post(), { status: Number(status.slice(0, 3)), isForeign: true });
+    }
+  });
+}
+
+test('a body that never comes is not waited for', async () => {
+  const { post } = await processor(says('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"mess'));
+  assert.deepEqual(await post(), { status: 200 });
+});
+
+test('user and password of the address go along with every request, the path in front of it', async () => {
+  const { client, post, received } = await processor(
+    says('HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n'),
+    5000,
+    'Aladdin:open%20sesame@',
+    '/api/',
+  );
+  await post();
+  await new Promise<Found>(resolve => client.find(DEFAULT, request.correlationId, resolve));
+  await new Promise(resolve => client.health(DEFAULT, resolve));
+  assert.equal(received.length, 3);
+  for (const text of received) {
+    assert.match(text, /^[A-Z]+ \/api\/payments/);
+    assert.match(text, /\r\nauthorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n/i);
+  }
+});
+
+test('a record of another payment is no record, and its amount is read exactly', async () => {
+  const records = [
+    { ...request, correlationId: '0'.repeat(36), amount: 19.9, requestedAt: '2026-07-10T12:34:56.007Z' },
+    { ...request, amount: 19.904, requestedAt: '2026-07-10T12:34:56.007Z' },
+  ].map(record => JSON.stringify(record));
+  const { client } = await processor(socket => {
+    const body = records.shift()!;
+    socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+  });
+  const find = () => new Promise<Found>(resolve => client.find(DEFAULT, request.correlationId, resolve));
+  assert.deepEqual(await find(), { is: 'unavailable' });
+  const found = await find();
+  assert.ok(found.is === 'there' && found.cents !== 1990);
 });
 
 test('interim answers are passed over', async () => {

@@ -5,14 +5,17 @@
  * closed: what it says next may belong to the request before.
  */
 import { type Dispatcher, Pool } from 'undici';
+import { amountCents, isForeignBody } from '../domain/answer-body.ts';
 import { formatInstant } from '../domain/instant.ts';
 import { decimal } from '../domain/money.ts';
-import type { AttemptResult } from '../domain/outcome.ts';
+import { type AttemptResult, lostBecause } from '../domain/outcome.ts';
 import type { ProcessorIndex } from '../domain/payment.ts';
 import type { Found, Health, PaymentRequest, Processors } from './port.ts';
+import { type ProcessorUrl, processorUrl } from './processor-url.ts';
+import { retryAfterMs } from './retry-after.ts';
 
 export interface ClientOptions {
-  /** Origins by ProcessorIndex. */
+  /** By ProcessorIndex. */
   readonly urls: readonly [string, string];
   readonly attemptTimeoutMs: number;
   /** Connections to each processor: as many as attempts can be at work, and a few for questions. */
@@ -27,34 +30,39 @@ const HEALTH_TIMEOUT_MS = 6000;
 /** No answer of a processor is longer; what is, is not read. */
 const ANSWER_BYTES_MAX = 64 * 1024;
 
-/**
- * As long as a processor may keep all payments from itself with one answer: it may have slipped with the
- * number.
- */
-const RETRY_AFTER_MAX_S = 60;
+/** After a status line that decides, its body is waited for only so long. */
+const BODY_TIMEOUT_MS = 1000;
 
 const JSON_HEADERS = ['content-type', 'application/json'];
-const NO_HEADERS: string[] = [];
 
 export class UndiciClient implements Processors {
   readonly #pools: readonly [Pool, Pool];
-  readonly #paths: readonly [string, string];
+  readonly #urls: readonly [ProcessorUrl, ProcessorUrl];
+  /** Fields of each request, and of each with a body. */
+  readonly #fields: readonly [string[], string[]];
+  readonly #jsonFields: readonly [string[], string[]];
   readonly #attemptTimeoutMs: number;
 
   constructor(options: ClientOptions) {
     const { urls, attemptTimeoutMs, connections } = options;
     this.#attemptTimeoutMs = attemptTimeoutMs;
-    const pool = (url: string): Pool =>
-      new Pool(new URL(url).origin, {
+    this.#urls = [processorUrl(urls[0]), processorUrl(urls[1])];
+    const pool = ({ origin }: ProcessorUrl): Pool =>
+      new Pool(origin, {
         connections: connections + 4,
         pipelining: 1,
         keepAliveTimeout: KEEP_ALIVE_MS,
         keepAliveMaxTimeout: KEEP_ALIVE_MS,
         connect: { timeout: CONNECT_TIMEOUT_MS, noDelay: true },
       });
-    this.#pools = [pool(urls[0]), pool(urls[1])];
-    const prefix = (url: string): string => new URL(url).pathname.replace(/\/$/, '');
-    this.#paths = [prefix(urls[0]), prefix(urls[1])];
+    this.#pools = [pool(this.#urls[0]), pool(this.#urls[1])];
+    const fields = ({ authorization }: ProcessorUrl): string[] =>
+      authorization === undefined ? [] : ['authorization', authorization];
+    this.#fields = [fields(this.#urls[0]), fields(this.#urls[1])];
+    this.#jsonFields = [
+      [...JSON_HEADERS, ...this.#fields[0]],
+      [...JSON_HEADERS, ...this.#fields[1]],
+    ];
   }
 
   post(processor: ProcessorIndex, request: PaymentRequest, reply: (ending: AttemptResult) => void): void {
@@ -63,13 +71,13 @@ export class UndiciClient implements Processors {
     this.#pools[processor].dispatch(
       {
         method: 'POST',
-        path: `${this.#paths[processor]}/payments`,
-        headers: traced(JSON_HEADERS, traceparent),
+        path: `${this.#urls[processor].prefix}/payments`,
+        headers: traced(this.#jsonFields[processor], traceparent),
         body: `{"correlationId":"${correlationId}","amount":${decimal(cents)},"requestedAt":"${requestedAt}"}`,
         headersTimeout: this.#attemptTimeoutMs,
-        bodyTimeout: this.#attemptTimeoutMs,
+        bodyTimeout: BODY_TIMEOUT_MS,
       },
-      new Attempt(reply),
+      new Attempt(request, reply),
     );
   }
 
@@ -79,17 +87,23 @@ export class UndiciClient implements Processors {
     reply: (found: Found) => void,
     traceparent?: string,
   ): void {
-    const headers = traced(NO_HEADERS, traceparent);
+    const headers = traced(this.#fields[processor], traceparent);
     this.#get(processor, `/payments/${correlationId}`, headers, this.#attemptTimeoutMs, (status, body) => {
       if (status === 404) reply({ is: 'absent' });
-      else reply((status === 200 && recordIn(body)) || { is: 'unavailable' });
+      else reply((status === 200 && recordIn(body, correlationId)) || { is: 'unavailable' });
     });
   }
 
   health(processor: ProcessorIndex, reply: (health: Health | undefined) => void): void {
-    this.#get(processor, '/payments/service-health', NO_HEADERS, HEALTH_TIMEOUT_MS, (status, body) => {
-      reply(status === 200 ? healthIn(body) : undefined);
-    });
+    this.#get(
+      processor,
+      '/payments/service-health',
+      this.#fields[processor],
+      HEALTH_TIMEOUT_MS,
+      (status, body) => {
+        reply(status === 200 ? healthIn(body) : undefined);
+      },
+    );
   }
 
   /** Ends every connection. Attempts at work end as reset. */
@@ -107,7 +121,7 @@ export class UndiciClient implements Processors {
     this.#pools[processor].dispatch(
       {
         method: 'GET',
-        path: `${this.#paths[processor]}${path}`,
+        path: `${this.#urls[processor].prefix}${path}`,
         headers,
         headersTimeout: timeoutMs,
         bodyTimeout: timeoutMs,
@@ -121,13 +135,21 @@ export class UndiciClient implements Processors {
 const traced = (headers: string[], traceparent: string | undefined): string[] =>
   traceparent === undefined ? headers : [...headers, 'traceparent', traceparent];
 
-/** One attempt: decided by its status line, whatever becomes of the rest. */
+/**
+ * One attempt: decided by its status line, unless the body of a `200` or `422` shows that something else
+ * answered. A body that is cut short, or does not come in time, decides nothing.
+ */
 class Attempt implements Dispatcher.DispatchHandler {
+  readonly #request: PaymentRequest;
   readonly #reply: (ending: AttemptResult) => void;
   #sent = false;
   #over = false;
+  #status = 0;
+  #contentType: string | undefined;
+  #body = '';
 
-  constructor(reply: (ending: AttemptResult) => void) {
+  constructor(request: PaymentRequest, reply: (ending: AttemptResult) => void) {
+    this.#request = request;
     this.#reply = reply;
   }
 
@@ -141,21 +163,35 @@ class Attempt implements Dispatcher.DispatchHandler {
     headers: Record<string, string | string[] | undefined>,
   ): void {
     if (status < 200) return;
-    const retryAfter = Number(headers['retry-after']);
-    const retryAfterMs =
-      Number.isFinite(retryAfter) && retryAfter >= 0
-        ? Math.min(retryAfter, RETRY_AFTER_MAX_S) * 1000
-        : undefined;
-    this.#end(retryAfterMs === undefined ? { status } : { status, retryAfterMs });
-    if (status !== 200 && status !== 422) controller.abort(new Error(`answered ${status}`));
+    if (status === 200 || status === 422) {
+      this.#status = status;
+      this.#contentType = oneOf(headers['content-type']);
+      return;
+    }
+    const waitMs = retryAfterMs(oneOf(headers['retry-after']), oneOf(headers['date']), Date.now());
+    this.#end(waitMs === undefined ? { status } : { status, retryAfterMs: waitMs });
+    controller.abort(new Error(`answered ${status}`));
   }
 
-  onResponseData(): void {}
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#body += chunk.toString('latin1');
+    if (this.#body.length <= ANSWER_BYTES_MAX) return;
+    this.#answered(false);
+    controller.abort(new Error('the answer is too long'));
+  }
 
-  onResponseEnd(): void {}
+  onResponseEnd(): void {
+    this.#answered(true);
+  }
 
-  onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
-    this.#end({ sent: this.#sent, because: reason(error) });
+  onResponseError(_controller: Dispatcher.DispatchController | null, error: Error & { code?: string }): void {
+    if (this.#status !== 0) this.#answered(false);
+    else this.#end({ sent: this.#sent, because: lostBecause(codeOf(error)) });
+  }
+
+  #answered(isWhole: boolean): void {
+    const isForeign = isForeignBody(this.#contentType, this.#body, isWhole, this.#request);
+    this.#end(isForeign ? { status: this.#status, isForeign } : { status: this.#status });
   }
 
   #end(ending: AttemptResult): void {
@@ -165,11 +201,13 @@ class Attempt implements Dispatcher.DispatchHandler {
   }
 }
 
-function reason(error: Error & { code?: string }): 'timed out' | 'reset' | 'garbage' {
-  const { code = '' } = error;
-  if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT') return 'timed out';
-  return error.name === 'HTTPParserError' || code === 'UND_ERR_HEADERS_OVERFLOW' ? 'garbage' : 'reset';
-}
+/** Some errors of the parser have no code. */
+const codeOf = ({ code, name }: Error & { code?: string }): string =>
+  code ?? (name === 'HTTPParserError' ? 'HPE_' : '');
+
+/** A field that is there more than once counts as the list that it is. */
+const oneOf = (value: string | string[] | undefined): string | undefined =>
+  Array.isArray(value) ? value.join(', ') : value;
 
 /** A question whose whole answer counts; status 0 stands for none. */
 class Question implements Dispatcher.DispatchHandler {
@@ -209,15 +247,17 @@ class Question implements Dispatcher.DispatchHandler {
   }
 }
 
-function recordIn(body: unknown): Found | undefined {
+/** The record in an answer; undefined where there is none, or one of another payment. */
+function recordIn(body: unknown, id: string): Found | undefined {
   if (typeof body !== 'object' || body === null) return undefined;
-  const { requestedAt, amount } = body as Record<string, unknown>;
+  const { correlationId, requestedAt, amount } = body as Record<string, unknown>;
+  if (typeof correlationId === 'string' && correlationId.toLowerCase() !== id) return undefined;
   if (typeof requestedAt !== 'string' || typeof amount !== 'number') return undefined;
   // The official service leaves the Z away and means UTC all the same.
   const zoned = /(?:z|[+-]\d\d:?\d\d)$/i.test(requestedAt) ? requestedAt : `${requestedAt}Z`;
   const requestedAtMs = Date.parse(zoned);
   if (Number.isNaN(requestedAtMs)) return undefined;
-  return { is: 'there', requestedAtMs, cents: Math.round(amount * 100) };
+  return { is: 'there', requestedAtMs, cents: amountCents(amount) };
 }
 
 function healthIn(body: unknown): Health | undefined {

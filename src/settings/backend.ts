@@ -2,6 +2,7 @@
  * The environment of a backend, read once: one frozen Config, or one line that names the variable and what
  * it takes.
  */
+import { REFUSAL_STATUSES } from '../domain/outcome.ts';
 import { POSTGRES_URL_TAKES, type PostgresUrl, parsePostgresUrl } from '../storage/postgres/url.ts';
 import { type Environment, environmentReader } from './environment.ts';
 import {
@@ -16,6 +17,7 @@ import {
   zeroOrOne,
 } from './grammar.ts';
 import { hostNames, networks, PRIVATE_NETWORKS, readToken } from './networks.ts';
+import { refusalStatuses } from './refusal-statuses.ts';
 
 /** What has to have happened before a payment is acknowledged. */
 export type AckAfter = 'parse' | 'commit' | 'flush';
@@ -67,6 +69,8 @@ export function readConfig(environment: Environment) {
     publicHosts: read('PUBLIC_HOST', new Set<string>(), hostNames),
     /** Where a client's address comes from: our proxy's X-Forwarded-For, the socket, or nowhere. */
     clientAddress: read('CLIENT_ADDRESS', 'socket', oneOf('forwarded', 'socket', 'unknown')),
+    /** By which a processor itself refuses a payment, so that it may go elsewhere. */
+    refusalStatuses: read('REFUSAL_STATUSES', REFUSAL_STATUSES, refusalStatuses),
     allowPurge: read('ALLOW_PURGE', false, zeroOrOne),
     logLevel: read('LOG_LEVEL', 'info', oneOf('debug', 'info', 'warn', 'error')),
     /** For the processors' own sums, which are compared with ours where it is given. */

@@ -2,16 +2,7 @@
  * Reads the log as an observer that sees everything, and keeps a model of what it says: what the invariants
  * compare all else with. It uses the rules of order, so those have proofs and tests of their own.
  */
-import {
-  DEFAULT,
-  idText,
-  idWords,
-  PINNED,
-  type ProcessorIndex,
-  type State,
-  WAITING,
-  writeIdBytes,
-} from '../domain/payment.ts';
+import { DEFAULT, idText, idWords, PINNED, WAITING, writeIdBytes } from '../domain/payment.ts';
 import { LogIndex, PaymentLookUp } from '../storage/embedded/index/log-index.ts';
 import type { LogFiles } from '../storage/embedded/shared-log/log-files.ts';
 import { Order } from '../storage/embedded/shared-log/order.ts';
@@ -110,14 +101,21 @@ export class LogObserver {
       this.#invariants.fail(id, 'the log speaks of a payment that was never accepted');
       return;
     }
-    payment.owner = owner;
-    payment.state = rows[start + row.ROW_STATE] as State;
-    const processor = rows[start + row.ROW_PROCESSOR]!;
-    payment.processor = processor < 0 ? undefined : (processor as ProcessorIndex);
-    payment.requestedAtMs = rows[start + row.ROW_REQUESTED_AT]!;
-    payment.attempts = rows[start + row.ROW_ATTEMPTS]!;
-    payment.tries = rows[start + row.ROW_TRIES]!;
-    payment.settledAtMs = rows[start + row.ROW_SETTLED_AT]!;
+    // The row of a payment that the index had need not say when it was accepted.
+    const { state, processor, requestedAtMs, attempts, tries, settledAtMs, held, retryAtMs } = storedPayment(
+      rows.slice(start, start + row.ROW_COLUMNS),
+    );
+    Object.assign(payment, {
+      owner,
+      state,
+      processor,
+      requestedAtMs,
+      attempts,
+      tries,
+      settledAtMs,
+      held,
+      retryAtMs,
+    });
     if (this.#isRebuilding) return;
     if (kind === INTEND) this.#invariants.intended(id, owner);
     if (kind === BOOK) this.#invariants.booked(payment);

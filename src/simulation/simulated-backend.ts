@@ -166,6 +166,7 @@ export class SimulatedBackend {
         accepted: () => {},
         settled: () => {},
         attempted: () => {},
+        amountDiffers: () => {},
         changed: state => this.#changed(process, state),
         cannotJoin: () => {},
         failed: error => this.#crash(process, error),

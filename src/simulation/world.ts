@@ -189,7 +189,8 @@ export class World implements Surroundings {
   /** Nothing is at work, waiting, unsettled or unanswered anywhere. */
   #isQuiet(): boolean {
     if (!this.#clients.isQuiet) return false;
-    for (const payment of this.memory.payments.values()) if (payment.state !== SETTLED) return false;
+    for (const payment of this.memory.payments.values())
+      if (payment.state !== SETTLED && !this.invariants.isHeldForGood(payment)) return false;
     for (const { id, owed } of this.invariants.payments.values()) {
       if (owed && !this.memory.payments.has(id)) return false;
     }

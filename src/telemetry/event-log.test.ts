@@ -14,7 +14,7 @@ function recorded(): { log: EventLog; lines: Record<string, unknown>[] } {
   return { log: new EventLog(logger), lines };
 }
 
-const payment = (correlationId: string) => ({ correlationId });
+const payment = (correlationId: string) => ({ correlationId, cents: 1990 });
 
 test('a payment that succeeds gets no line', () => {
   const { log, lines } = recorded();
@@ -38,6 +38,7 @@ test('the line of a payment with a trace has its id', () => {
   const { log, lines } = recorded();
   const attempt = (parentId: string) => ({
     correlationId: 'a',
+    cents: 1990,
     traceparent: `00-0af7651916cd43dd8448eb211c80319c-${parentId}-01`,
   });
   log.attempted(attempt('b7ad6b7169203331'), FALLBACK, 'timed out', 1);
@@ -79,4 +80,11 @@ test('on a terminal a line is for people', () => {
     '12:34:56.789 warn  backend-1 circuit open processor=default why="a b"\n',
   );
   assert.equal(pretty('not JSON\n'), 'not JSON\n');
+});
+
+test('a processor that has another amount is an error, and both amounts are named', () => {
+  const { log, lines } = recorded();
+  log.amountDiffers(payment('a'), DEFAULT, 999_999);
+  const [{ level, correlationId, processor, amount, recorded: theirs }] = lines as [(typeof lines)[0]];
+  assert.deepEqual([level, correlationId, processor, amount, theirs], [50, 'a', 'default', 19.9, 9999.99]);
 });

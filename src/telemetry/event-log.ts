@@ -17,7 +17,7 @@ const WINDOW_BEATS = 20;
 const PINNED_MAX = 4096;
 
 /** How the log names a payment. */
-type Asked = Pick<PaymentRequest, 'correlationId' | 'traceparent'>;
+type Asked = Pick<PaymentRequest, 'cents' | 'correlationId' | 'traceparent'>;
 
 const named = ({ correlationId, traceparent }: Asked): object =>
   traceparent === undefined ? { correlationId } : { correlationId, traceId: traceIdOf(traceparent) };
@@ -30,6 +30,8 @@ const UNKNOWN: ReadonlySet<Outcome> = new Set([
   'timed out',
   'reset',
   'garbage',
+  'foreign',
+  'unavailable',
 ] satisfies Outcome[]);
 const IS_UNKNOWN = OUTCOMES.map(outcome => UNKNOWN.has(outcome));
 
@@ -61,6 +63,14 @@ export class EventLog {
       if (this.#pinned.size < PINNED_MAX) this.#pinned.add(correlationId);
       this.#log('pinned', { ...named(request), processor, outcome });
     }
+  }
+
+  /** Its processor has it with `cents`; it is held. */
+  amountDiffers(request: Asked, to: ProcessorIndex, cents: number): void {
+    this.#logger.error(
+      { ...named(request), processor: PROCESSORS[to], amount: request.cents / 100, recorded: cents / 100 },
+      'the processor has this payment with another amount: it is held until an operator decides',
+    );
   }
 
   /** Payments of a dead instance were taken over. */

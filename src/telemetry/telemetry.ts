@@ -83,6 +83,7 @@ export class Telemetry {
       changed: state => this.#instanceLog.changed(state),
       cannotJoin: error => this.#instanceLog.cannotJoin(error),
       settled: (processor, cents, waitedMs) => figures.settled(processor, cents, waitedMs),
+      amountDiffers: (request, processor, cents) => journal.amountDiffers(request, processor, cents),
       attempted: (request, processor, outcome, durationMs) => {
         figures.attempted(processor, outcome);
         journal.attempted(request, processor, outcome, durationMs);

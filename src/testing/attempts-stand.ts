@@ -7,7 +7,7 @@ import { DispatchGate } from '../payments/dispatch-gate.ts';
 import { RetrySchedule } from '../payments/retry-schedule.ts';
 import { CircuitBreaker } from '../processors/circuit-breaker.ts';
 import type { Found, PaymentRequest } from '../processors/port.ts';
-import { SETTLE } from '../storage/batch.ts';
+import { PUT_ON_HOLD, SETTLE } from '../storage/batch.ts';
 import { KNOWN } from '../storage/ports.ts';
 import { fakeProcessors } from './fakes.ts';
 import { type BatchRow, type WriterStand, writerStand } from './store-stand.ts';
@@ -45,7 +45,7 @@ export function attemptsStand(): AttemptsStand {
   const writing = writerStand({
     // As the worker does it.
     written(slot, kind, result, isSent) {
-      if (kind === SETTLE) pool.free(slot);
+      if (kind === SETTLE || kind === PUT_ON_HOLD) pool.free(slot);
       else if (result === KNOWN) attempts.notOurs(slot);
       else if (isSent) attempts.sendSoon(slot);
     },
@@ -68,6 +68,7 @@ export function attemptsStand(): AttemptsStand {
     clock,
     chance,
     concurrency: 16,
+    policy: POLICY,
     processors: fakeProcessors(
       loop,
       (to, request) => {
@@ -83,6 +84,7 @@ export function attemptsStand(): AttemptsStand {
       settled: (processor, cents, waitedMs) =>
         void events.push(`settled ${cents} on ${processor} after ${waitedMs}`),
       attempted: (_request, processor, outcome) => void events.push(`${outcome} on ${processor}`),
+      amountDiffers: (_request, processor, cents) => void events.push(`${cents} cents on ${processor}`),
     },
     wake: () => clock.soon(turn),
   });

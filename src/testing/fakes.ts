@@ -105,6 +105,7 @@ export function instanceStand(options: StandOptions = {}): InstanceStand {
       failed: error => void stand.failures.push(error),
       settled() {},
       attempted() {},
+      amountDiffers() {},
       lostWrites() {},
       died() {},
       adopted() {},

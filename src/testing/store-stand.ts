@@ -11,7 +11,7 @@ import { KNOWN, OTHER_AMOUNT, type Store, type StoreFault } from '../storage/por
 
 /** One row of a batch, by the names of its columns. */
 export interface BatchRow {
-  readonly kind: 'INSERT' | 'MARK' | 'SETTLE' | 'ATTEMPT';
+  readonly kind: 'INSERT' | 'MARK' | 'SETTLE' | 'ATTEMPT' | 'HOLD';
   readonly seq: number;
   /** The first word of the id; 0 where the row has none. */
   readonly id: number;
@@ -32,7 +32,7 @@ export interface StoreCall {
   readonly number: number;
 }
 
-const KINDS = ['INSERT', 'MARK', 'SETTLE', 'ATTEMPT'] as const;
+const KINDS = ['INSERT', 'MARK', 'SETTLE', 'ATTEMPT', 'HOLD'] as const;
 
 /** A copy of what a batch holds now. */
 export function batchRows(batch: Batch): BatchRow[] {
