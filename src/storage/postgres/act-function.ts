@@ -22,8 +22,13 @@ BEGIN
   SELECT t.* INTO q FROM ${schema}.queue t WHERE t.id = p_id FOR NO KEY UPDATE;
   IF NOT FOUND THEN
     SELECT t.state INTO s FROM ${schema}.settled t WHERE t.id = p_id;
-    RETURN CASE WHEN NOT FOUND THEN 'no such payment' WHEN s.state = 3 THEN 'settled' ELSE 'closed' END;
+    IF NOT FOUND THEN RETURN 'no such payment'; END IF;
+    IF s.state <> 3 THEN RETURN 'closed'; END IF;
+    IF p_kind <> 'resend' THEN RETURN 'settled'; END IF;
+    INSERT INTO ${schema}.acts (id, kind, at, who, text) VALUES (p_id, p_kind, p_at, p_who, p_text);
+    RETURN 'done';
   END IF;
+  IF p_kind = 'resend' THEN RETURN 'not settled'; END IF;
   IF q.state = 1 AND p_kind <> 'retry' THEN RETURN 'on its way'; END IF;
   INSERT INTO ${schema}.acts (id, kind, at, who, text) VALUES (p_id, p_kind, p_at, p_who, p_text);
   IF p_kind = 'retry' THEN

@@ -12,7 +12,16 @@ import { idOf } from '../../testing/stores.ts';
 import { TcpProxy } from '../../testing/tcp-proxy.ts';
 import { until } from '../../testing/until.ts';
 import { instance, type MemberStore } from '../contract/engines.ts';
-import { DONE, NameTakenError, StoreFault, type StoreOpenError, type Written } from '../ports.ts';
+import type { HeldCounts, History, InspectedPayment, SettledPage } from '../inspection.ts';
+import {
+  DONE,
+  NameTakenError,
+  promised,
+  type Reply,
+  StoreFault,
+  type StoreOpenError,
+  type Written,
+} from '../ports.ts';
 import { PostgresStore, type PostgresStoreOptions } from './postgres-store.ts';
 import { parsePostgresUrl } from './url.ts';
 
@@ -253,6 +262,34 @@ test('a copy that ends before what was acknowledged begins a term', options, asy
   const again = await member(one.raw as PostgresStore, 'a');
   assert.deepEqual([again.joined.term, again.joined.pinned], [2, 1]);
   assert.equal(await again.store.find(idOf(10)), undefined);
+});
+
+test('a person is shown the latest payments, what is held, and the story of one', options, async () => {
+  const raw = await open(newSchema());
+  const one = await member(raw, 'a');
+  const ask = <T>(call: (reply: Reply<T>) => void): Promise<T> => promised(call);
+  await one.write(rows => [1, 2, 3].map(n => rows.put(n)));
+  const [first, second] = await one.owned();
+  await one.write(rows => {
+    rows.attempt(first!, { outcome: 2, requestedAtMs: 7, attempts: 1 });
+    rows.hold(second!, { held: 1, retryAtMs: 9 });
+  });
+  await one.write(rows => rows.settle(first!, { requestedAtMs: 8, attempts: 2 }));
+  const numbers = (payments: readonly InspectedPayment[]) =>
+    payments.map(({ correlationId, owner }) => `${owner}${Number(correlationId.slice(-2))}`);
+  assert.deepEqual(numbers(await ask(reply => raw.latest(2, reply))), ['a3', 'a1']);
+  assert.deepEqual(numbers(await ask(reply => raw.held(9, reply))), ['a2']);
+  assert.deepEqual((await ask<HeldCounts>(reply => raw.heldCounts(reply)))[1], 1);
+  const page = await ask<SettledPage>(reply => raw.settled(0, 1, reply));
+  assert.deepEqual([numbers(page.payments), page.after], [['a1'], 1]);
+  assert.deepEqual(await ask(reply => raw.settled(page.after, 1, reply)), { payments: [], after: 0 });
+  const history = await ask<History | undefined>(reply => raw.history(idOf(1), reply));
+  assert.deepEqual(
+    history?.attempts.map(({ number, outcome, requestedAtMs }) => [number, outcome, requestedAtMs]),
+    [[1, 2, 7]],
+  );
+  assert.equal(await ask(reply => raw.history(idOf(9), reply)), undefined);
+  assert.ok((await raw.size()) > 0);
 });
 
 test('ACK_AFTER=flush needs a standby that is waited for', options, async () => {

@@ -12,7 +12,6 @@ import type { Clock, Timer } from '../../domain/clock.ts';
 import type { ProcessorIndex, StoredPayment, Summary } from '../../domain/payment.ts';
 import type { Act, ActResult } from '../acts.ts';
 import type { Batch } from '../batch.ts';
-import type { HeldCounts, History, InspectedPayment, Inspection } from '../inspection.ts';
 import {
   type Joined,
   type Reopening,
@@ -27,10 +26,11 @@ import { batchArrays } from './batch-arrays.ts';
 import { type Ask, DatabaseConnection, type ServerState } from './connection.ts';
 import { type Durability, durabilityOf } from './durability.ts';
 import { lossBetween, lsnOf, type ServerHistory } from './history.ts';
+import { InspectedDatabase } from './inspected-database.ts';
 import { migrate } from './migrate.ts';
 import { type NameHolder, SessionName, WatchedName } from './name.ts';
-import { findPaymentIn, heldCountsIn, historyIn, type ReadFunction, summaryIn } from './reading.ts';
-import { inspected, paymentOf } from './rows.ts';
+import { findPaymentIn, type ReadFunction, summaryIn } from './reading.ts';
+import { paymentOf } from './rows.ts';
 import { callOf, writeStatement, writtenOf } from './statements.ts';
 import { describePostgresUrl, type PostgresUrl } from './url.ts';
 
@@ -60,7 +60,7 @@ export interface PostgresStoreOptions {
   readonly run?: string;
 }
 
-export class PostgresStore implements Store, Reopening, Inspection {
+export class PostgresStore extends InspectedDatabase implements Store, Reopening {
   readonly #options: PostgresStoreOptions;
   readonly #writes: DatabaseConnection;
   readonly #reads: DatabaseConnection;
@@ -95,6 +95,7 @@ export class PostgresStore implements Store, Reopening, Inspection {
   }
 
   private constructor(options: PostgresStoreOptions) {
+    super();
     this.#options = options;
     this.#writeText = writeStatement(options.url.schema);
     this.#lostTerm = options.isDoubtful === true ? -1 : undefined;
@@ -204,15 +205,15 @@ export class PostgresStore implements Store, Reopening, Inspection {
   }
 
   take(afterSeq: number, limit: number, reply: Reply<StoredPayment[]>): void {
-    this.#question(reply, async () => {
-      const rows = await this.#read('take', [this.#name, afterSeq, limit], 'text, bigint, int');
+    this.question(reply, async () => {
+      const rows = await this.read('take', [this.#name, afterSeq, limit], 'text, bigint, int');
       return rows.map(paymentOf);
     });
   }
 
   takeHeld(dueMs: number, limit: number, reply: Reply<StoredPayment[]>): void {
-    this.#question(reply, async () => {
-      const rows = await this.#read('take_held', [this.#name, dueMs, limit], 'text, float8, int');
+    this.question(reply, async () => {
+      const rows = await this.read('take_held', [this.#name, dueMs, limit], 'text, float8, int');
       return rows.map(paymentOf);
     });
   }
@@ -228,15 +229,15 @@ export class PostgresStore implements Store, Reopening, Inspection {
   }
 
   find(id: Uint8Array, reply: Reply<StoredPayment | undefined>): void {
-    this.#question(reply, () => findPaymentIn(this.#read, id));
+    this.question(reply, () => findPaymentIn(this.read, id));
   }
 
   summary(fromMs: number, toMs: number, reply: Reply<Summary>): void {
-    this.#question(reply, () => summaryIn(this.#read, fromMs, toMs));
+    this.question(reply, () => summaryIn(this.read, fromMs, toMs));
   }
 
   look(reply: Reply<Shared>): void {
-    this.#question(reply, async () => this.#shared(await this.#call('look', [], '')));
+    this.question(reply, async () => this.#shared(await this.#call('look', [], '')));
   }
 
   beat(figures: string, reply: Reply<Shared>): void {
@@ -268,22 +269,6 @@ export class PostgresStore implements Store, Reopening, Inspection {
       await this.#close();
       return true as const;
     });
-  }
-
-  latest(limit: number, reply: Reply<InspectedPayment[]>): void {
-    this.#question(reply, async () => (await this.#read('latest', [limit], 'int')).map(inspected));
-  }
-
-  held(limit: number, reply: Reply<InspectedPayment[]>): void {
-    this.#question(reply, async () => (await this.#read('held', [limit], 'int')).map(inspected));
-  }
-
-  heldCounts(reply: Reply<HeldCounts>): void {
-    this.#question(reply, () => heldCountsIn(this.#read));
-  }
-
-  history(id: Uint8Array, reply: Reply<History | undefined>): void {
-    this.#question(reply, () => historyIn(this.#read, id));
   }
 
   #holderOf(
@@ -359,11 +344,11 @@ export class PostgresStore implements Store, Reopening, Inspection {
     return row!['answer'];
   }
 
-  readonly #read: ReadFunction = (name, values, types) =>
+  protected readonly read: ReadFunction = (name, values, types) =>
     this.#reads.ask(callOf(this.#options.url.schema, name, values, types, 'SELECT * FROM'));
 
   /** Behind the batch that is at work now. */
-  #question<T>(reply: Reply<T>, work: () => Promise<T>): void {
+  protected question<T>(reply: Reply<T>, work: () => Promise<T>): void {
     const writing = this.#writing;
     this.#answer(reply, async () => {
       await writing;

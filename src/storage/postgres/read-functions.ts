@@ -70,14 +70,13 @@ BEGIN
     ) a GROUP BY a.processor;
 END $$;
 
--- Of the settled ones those that were sent last are looked at, four times as many as are asked for.
 CREATE FUNCTION ${schema}.latest(p_limit int)
 RETURNS TABLE (${payment}, owner_name text) LANGUAGE plpgsql STABLE ${PLANS} AS $$
 #variable_conflict use_column
 BEGIN
   RETURN QUERY
     WITH candidates AS (
-      (SELECT ${booked} FROM ${schema}.settled s ORDER BY s.requested_at DESC LIMIT 4 * p_limit)
+      (SELECT ${booked} FROM ${schema}.settled s ORDER BY s.seq DESC LIMIT p_limit)
       UNION ALL
       SELECT k.* FROM ${schema}.instances i CROSS JOIN LATERAL (
         SELECT ${queued} FROM ${schema}.queue q WHERE q.owner = i.number AND q.held = 0
@@ -101,4 +100,12 @@ $$;
 CREATE FUNCTION ${schema}.acts_of(p_id uuid) RETURNS SETOF ${schema}.acts LANGUAGE sql STABLE AS $$
   SELECT a.* FROM ${schema}.acts a WHERE a.id = p_id ORDER BY a.number
 $$;
+
+CREATE FUNCTION ${schema}.settled_after(p_after bigint, p_limit int)
+RETURNS TABLE (${payment}, owner_name text) LANGUAGE plpgsql STABLE ${PLANS} AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY SELECT ${booked}, coalesce((SELECT i.name FROM ${schema}.instances i WHERE i.number = s.owner), '')
+    FROM ${schema}.settled s WHERE s.seq > p_after AND s.state = 3 ORDER BY s.seq LIMIT p_limit;
+END $$;
 `;

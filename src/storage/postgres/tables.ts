@@ -93,6 +93,7 @@ CREATE TABLE ${schema}.settled (
   state smallint NOT NULL DEFAULT 3,
   reason text NOT NULL DEFAULT ''
 );
+CREATE INDEX settled_by_seq ON ${schema}.settled (seq);
 CREATE INDEX settled_by_request ON ${schema}.settled (requested_at);
 
 -- Attempts that did not settle their payment.
