@@ -16,6 +16,8 @@ export interface DashboardView {
   readonly held: Readonly<Record<string, number>>;
   readonly latest: readonly PaymentLine[];
   readonly samples: readonly Sample[];
+  /** Whether payments can be acted on by hand from here. */
+  readonly operator: boolean;
   /** Whether the processors can be broken from here. */
   readonly controls: boolean;
 }

@@ -44,6 +44,7 @@ export async function showViews(
       counts.flatMap((count, place) => (count > 0 ? [[HOLD_REASONS[place]!, count]] : [])),
     ),
     latest: latest.map(paymentLine),
+    operator: observed.hasToken,
     controls: observed.controls !== undefined,
   };
   const withSamples = (sinceMs: number): Page =>

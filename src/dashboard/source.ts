@@ -37,6 +37,8 @@ export interface DashboardSource {
   /** As `Inspection.settled`. Throws `Unavailable`. */
   settledPayments(after: number, limit: number): Promise<SettledPage>;
   readonly hand: OperatorHand;
+  /** Whether operations need a token: then the page offers the hand. */
+  readonly hasToken: boolean;
   readonly door: DashboardView['door'];
   readonly policy: PolicyView;
   readonly processorUrls: readonly [string, string];
@@ -72,6 +74,7 @@ export function sourceOf(parts: SourceParts): DashboardSource {
     heldPayments: limit => promised(reply => store.held(limit, reply)),
     settledPayments: (after, limit) => promised(reply => store.settled(after, limit, reply)),
     hand: new OperatorHand(parts),
+    hasToken: config.opsToken !== undefined,
     door: listen.is === 'unix' ? 'HAProxy' : 'shared port',
     policy: policyOf(config),
     processorUrls: urls,

@@ -5,7 +5,8 @@ import { refreshControls } from './controls.ts';
 import { byId, setText } from './dom.ts';
 import { drawFlow } from './flow.ts';
 import { brief, clock, decimals, duration, grouped, rate } from './format.ts';
-import { focusSearch, refreshStory, showLatest, startPayments } from './payments.ts';
+import { refreshHeld } from './held.ts';
+import { focusSearch, openStory, refreshStory, showLatest, startPayments } from './payments.ts';
 import { Plot, type Point } from './plot.ts';
 import { showBooks, showPolicy } from './reconciliation.ts';
 import { headlineOf } from './verdict.ts';
@@ -64,7 +65,8 @@ async function poll(): Promise<void> {
     const answer: DashboardView = await response.json();
     if (isPaused) return;
     update(answer);
-    await refreshStory();
+    await refreshStory(answer);
+    await refreshHeld(answer, id => void openStory(id));
     if (view?.controls && answers % 2 === 1) await refreshControls();
   } catch {
     setVerdict('bad', 'soquete does not answer. Retrying…');

@@ -5,6 +5,7 @@ import { after, before, describe, test } from 'node:test';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 import { findProgram } from '../../stack/settings.ts';
 import { type RunningStack, startStack } from '../../testing/stack.ts';
+import { until } from '../../testing/until.ts';
 
 const browserFile = ['chromium', 'chromium-browser', 'google-chrome']
   .map(name => findProgram(name, process.env['PATH']))
@@ -235,6 +236,37 @@ describe('the dashboard behind a token', { skip, timeout: 60_000 }, () => {
     await controls.locator('[aria-pressed="true"]', { hasText: 'Fails every payment' }).waitFor(PATIENCE);
     await page.locator('#freshness', { hasText: 'from backend' }).waitFor(PATIENCE);
     assert.deepEqual(refused, []);
+
+    const byFallback = page.locator('#control-fallback');
+    await byFallback.getByRole('button', { name: 'Fails every payment' }).click(PATIENCE);
+    await byFallback.locator('[aria-pressed="true"]', { hasText: 'Fails every payment' }).waitFor(PATIENCE);
+    const correlationId = randomUUID();
+    await fetch(`${stack.url}/payments`, {
+      method: 'POST',
+      body: JSON.stringify({ correlationId, amount: 1 }),
+    });
+    await page.locator('#wanted').fill(correlationId);
+    await page.keyboard.press('Enter');
+    const hand = page.locator('#story .hand');
+    await hand.getByLabel('Your name').fill('ana', PATIENCE);
+    await hand.getByLabel('Why').fill('the client went away');
+    const questions: string[] = [];
+    let isSure = false;
+    page.on('dialog', dialog => {
+      questions.push(dialog.message());
+      void (isSure ? dialog.accept() : dialog.dismiss());
+    });
+    const close = hand.getByRole('button', { name: 'Close' });
+    await close.click();
+    assert.equal(await hand.getByRole('status').textContent(), '');
+    isSure = true;
+    const story = page.locator('#story');
+    // An attempt may be on its way at that moment.
+    await until(async () => {
+      if (await close.isVisible()) await close.click();
+      return ((await story.textContent()) ?? '').includes('closed by ana: the client went away');
+    }, 'the payment to be closed');
+    assert.ok(questions.length >= 2 && questions.every(text => text.includes('never be settled')));
 
     const body = JSON.stringify({ processor: 'default', set: 'failure', to: { failure: false } });
     const headers = { 'content-type': 'application/json' };

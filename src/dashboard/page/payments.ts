@@ -2,17 +2,19 @@
 import type { DashboardView, PaymentLine, PaymentTimeline } from '../api.ts';
 import { byId, fill, make } from './dom.ts';
 import { clock, decimals, duration } from './format.ts';
+import { handOn } from './hand.ts';
 
 const COLOURS: Readonly<Record<string, string>> = { default: 'c-default', fallback: 'c-fallback' };
 
 let wantedId: string | undefined;
 let isDone = false;
+let isOperator = false;
 
 /** Makes the search work. */
 export function startPayments(): void {
   byId<HTMLFormElement>('search').addEventListener('submit', event => {
     event.preventDefault();
-    void open(byId<HTMLInputElement>('wanted').value.trim());
+    void openStory(byId<HTMLInputElement>('wanted').value.trim());
   });
 }
 
@@ -24,8 +26,9 @@ export function showLatest({ latest }: DashboardView): void {
   fill(body, ...latest.map(row));
 }
 
-/** Asks again for the open story, until its payment is settled. */
-export async function refreshStory(): Promise<void> {
+/** Asks again for the open story, until its payment is settled or closed. */
+export async function refreshStory({ operator }: DashboardView): Promise<void> {
+  isOperator = operator;
   if (wantedId !== undefined && !isDone) await load(wantedId);
 }
 
@@ -36,7 +39,7 @@ function row(payment: PaymentLine): HTMLElement {
     { type: 'button', class: 'id', 'aria-label': `Story of ${correlationId}`, title: correlationId },
     `${correlationId.slice(0, 8)}…`,
   );
-  id.addEventListener('click', () => void open(correlationId));
+  id.addEventListener('click', () => void openStory(correlationId));
   const took = settledAtMs === 0 ? '' : duration(settledAtMs - acceptedAtMs);
   return make(
     'tr',
@@ -62,7 +65,8 @@ function stateOf({ state, processor, attempts, held }: PaymentLine): HTMLElement
   return make('span', { class: `state ${colour}` }, words);
 }
 
-async function open(id: string): Promise<void> {
+/** Shows the story of a payment. */
+export async function openStory(id: string): Promise<void> {
   if (id === '') return;
   wantedId = id;
   isDone = false;
@@ -93,11 +97,16 @@ async function load(id: string): Promise<void> {
     fill(panel, make('h3', {}, id, close), make('p', {}, body.detail ?? 'Nothing is known about it.'));
     return;
   }
-  isDone = body.payment.state === 'settled';
-  const focused = panel.contains(document.activeElement);
-  fill(panel, make('h3', {}, body.payment.correlationId, close), ...story(body));
-  if (focused) close.focus();
+  isDone = isOver(body.payment);
+  const focused = panel.contains(document.activeElement) ? document.activeElement : null;
+  const hand = isOperator && body.payment.state !== 'closed' ? handOn(body.payment) : undefined;
+  fill(panel, make('h3', {}, body.payment.correlationId, close), ...story(body), hand);
+  if (focused === null) return;
+  if (hand?.contains(focused)) (focused as HTMLElement).focus();
+  else close.focus();
 }
+
+const isOver = ({ state }: PaymentLine): boolean => state === 'settled' || state === 'closed';
 
 function story({ payment, events, waits }: PaymentTimeline): HTMLElement[] {
   const list = make('ol', { tabindex: '0', 'aria-label': 'What happened, oldest first' });

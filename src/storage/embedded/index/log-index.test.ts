@@ -111,6 +111,19 @@ function breaking(log: IndexedLog, times: number): LogIndex {
   return new LogIndex({ database, files, directory: '/log' });
 }
 
+test('an index is as far as the log when it was asked, also where another one has moved meanwhile', () => {
+  const log = new IndexedLog();
+  const [one, other] = [log.index(), log.index()];
+  log.accept(1);
+  assert.equal(one.advance(), log.writer.position);
+  assert.equal(other.advance(), log.writer.position);
+  log.accept(2);
+  one.advance();
+  log.accept(3);
+  assert.equal(other.advance(), log.writer.position);
+  assert.equal(other.position, log.writer.position);
+});
+
 test('a move that fails anywhere leaves the tables as they were, and is done by the next one', () => {
   for (let times = 0; ; times++) {
     const log = new IndexedLog();

@@ -60,6 +60,8 @@ export interface IndexParts {
 
 /** The tables move on while a reader is made: once is rare. */
 const BEHIND_MAX = 3;
+/** So often another one may have been faster. */
+const OTHERS_MAX = 20;
 
 /** Finds payments by id, over a connection that need not write. */
 export class PaymentLookUp {
@@ -150,7 +152,9 @@ export class LogIndex {
   advance(): number {
     for (let behind = 1; ; behind++) {
       try {
-        return this.#advance();
+        const position = this.#advance();
+        // Who indexed meanwhile may not have come as far as the log goes by now.
+        if (position !== undefined || behind > OTHERS_MAX) return position ?? this.position;
       } catch (error) {
         this.forget();
         // The tables are further than this reader: another one has indexed a segment to its end, and removed
@@ -160,7 +164,8 @@ export class LogIndex {
     }
   }
 
-  #advance(): number {
+  /** Undefined: another one has indexed meanwhile, so that this one has to begin where that one ended. */
+  #advance(): number | undefined {
     const reader = this.#follow();
     const order = this.#order!;
     const { generation, term } = order;
@@ -178,7 +183,7 @@ export class LogIndex {
       if (present !== this.#position) {
         database.exec('ROLLBACK');
         this.forget();
-        return present;
+        return undefined;
       }
       this.#move(order, generation, term);
       order.tail.dropBefore(order.keptFrom);
