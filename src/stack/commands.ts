@@ -42,7 +42,7 @@ export function backendCommand(name: string, settings: Settings, env: NodeJS.Pro
 }
 
 export function proxyCommand(haproxy: string, settings: Settings, env: NodeJS.ProcessEnv): Command {
-  const { limits } = settings;
+  const { limits, tls } = settings;
   const configuration = join(PROJECT_FOLDER, 'haproxy', settings.proxy === 'tcp' ? 'tcp.cfg' : 'haproxy.cfg');
   return {
     name: 'HAProxy',
@@ -61,6 +61,11 @@ export function proxyCommand(haproxy: string, settings: Settings, env: NodeJS.Pr
       SOQUETE_LIMIT_CONNECTION_RATE: String(limits.connectionRate),
       SOQUETE_LIMIT_REQUEST_RATE: String(limits.requestRate),
       SOQUETE_EXEMPT: limits.exempt.join(' '),
+      ...(tls !== undefined && {
+        SOQUETE_TLS_BIND: settings.hosts.map(host => bindAddress(host, tls.port)).join(),
+        SOQUETE_TLS_CERTIFICATE: tls.certificate,
+        ...(tls.clientCa !== undefined && { SOQUETE_TLS_CLIENT_CA: tls.clientCa }),
+      }),
       SOQUETE_PROXY_PROTOCOL: settings.proxyProtocol ? '1' : '0',
       ...(settings.trustedProxies.length > 0 && { SOQUETE_TRUSTED: settings.trustedProxies.join(' ') }),
     },

@@ -199,7 +199,7 @@ function warnOfLimits({ haproxy, limits }: Settings): void {
 const reachable = (host: string): string => (host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host);
 
 function sayReady(settings: Settings, tookMs: number): void {
-  const { hosts, port, statsPort, haproxy, proxy, simulated } = settings;
+  const { hosts, port, statsPort, haproxy, proxy, simulated, tls } = settings;
   const front = haproxy === undefined ? 'a shared port' : `HAProxy in ${proxy.toUpperCase()} mode`;
   const ports = Object.values(simulated).filter(processorPort => processorPort !== undefined);
   const processors = ports.length === 0 ? '' : `, simulated processors on ${ports.join(' and ')}`;
@@ -208,8 +208,9 @@ function sayReady(settings: Settings, tookMs: number): void {
   const host = reachable(hosts[0]!);
   const url = `${host === '127.0.0.1' ? 'localhost' : inUrl(host)}:${port}`;
   const open = hosts.some(each => each === '0.0.0.0' || each === '::') ? ', open to other machines' : '';
+  const secure = tls === undefined ? '' : `, TLS on ${tls.port}`;
   say(
-    `ready on http://${url} in ${Math.round(tookMs)} ms (${front}${open}, ${BACKENDS.length} backends${processors}${stats})`,
+    `ready on http://${url} in ${Math.round(tookMs)} ms (${front}${secure}${open}, ${BACKENDS.length} backends${processors}${stats})`,
   );
   const id = randomUUID();
   console.log(`

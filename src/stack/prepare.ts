@@ -15,9 +15,10 @@ const PORT_PATIENCE_MS = 1_000;
  * Finds out whether all ports are free. Rejects with `UnusableSetting`. Returns the addresses to listen on.
  */
 export async function findPortsFree(settings: Settings): Promise<readonly string[]> {
-  const { hosts, optionalHost, port, statsPort, haproxy, simulated } = settings;
+  const { hosts, optionalHost, port, statsPort, haproxy, simulated, tls } = settings;
   const wanted: [variable: string, host: string, port: number | undefined][] = [
     ...hosts.map((host): [string, string, number] => ['PORT', host, port]),
+    ...hosts.map((host): [string, string, number | undefined] => ['TLS_PORT', host, tls?.port]),
     ['STATS_PORT', '127.0.0.1', haproxy === undefined ? undefined : statsPort],
     ['PROCESSOR_DEFAULT_PORT', '127.0.0.1', simulated.default],
     ['PROCESSOR_FALLBACK_PORT', '127.0.0.1', simulated.fallback],

@@ -1,13 +1,14 @@
 /** What the launcher takes from the environment: its own settings, and what each of its children is given. */
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
-import { delimiter, join } from 'node:path';
+import { delimiter, join, resolve } from 'node:path';
 import { environmentReader } from '../settings/environment.ts';
 import {
   oneOf,
   portNumber,
   type SettingReader,
   someText,
+  UnusableSetting,
   wholeNumber,
   zeroOrOne,
 } from '../settings/grammar.ts';
@@ -33,6 +34,15 @@ export interface Settings {
   readonly trustedProxies: readonly string[];
   /** Their connections begin with the PROXY protocol. */
   readonly proxyProtocol: boolean;
+  readonly tls: Tls | undefined;
+}
+
+/** HTTPS beside HTTP. */
+export interface Tls {
+  readonly port: number;
+  /** PEM files: the server's certificates with their key; the authority of clients' certificates. */
+  readonly certificate: string;
+  readonly clientCa: string | undefined;
 }
 
 /** What HAProxy takes, altogether and from one address. */
@@ -79,8 +89,29 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     limits: readLimits(read),
     trustedProxies: read('TRUSTED_PROXIES', [], networks),
     proxyProtocol: read('PROXY_PROTOCOL', false, zeroOrOne),
+    tls: readTls(read, proxy),
   };
 }
+
+function readTls(read: ReturnType<typeof environmentReader>, proxy: Settings['proxy']): Tls | undefined {
+  const port = read('TLS_PORT', undefined, portNumber(1));
+  if (port === undefined) return undefined;
+  const certificate = read('TLS_CERTIFICATE', undefined, pemFile);
+  if (certificate === undefined) throw new UnusableSetting('TLS_PORT needs TLS_CERTIFICATE: a PEM file');
+  if (proxy !== 'http') throw new UnusableSetting('TLS_PORT needs PROXY=http: it is HAProxy that speaks TLS');
+  return { port, certificate, clientCa: read('TLS_CLIENT_CA', undefined, pemFile) };
+}
+
+const pemFile: SettingReader<string> = {
+  takes: 'a PEM file that this user can read',
+  read(text) {
+    try {
+      return readFileSync(text, 'latin1').includes('-----BEGIN ') ? resolve(text) : undefined;
+    } catch {
+      return undefined;
+    }
+  },
+};
 
 /** Idle connections take 3 KiB each of HAProxy's memory; those that send 32 KiB and more, while they do. */
 const MAXCONN = 16_384;
