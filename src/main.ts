@@ -6,6 +6,8 @@
 import { createPages } from './dashboard/pages.ts';
 import { sourceOf } from './dashboard/source.ts';
 import { isSystemError } from './domain/system-error.ts';
+import { ConnectionLimits } from './http/connection-limits.ts';
+import { connectionsMax } from './http/limits.ts';
 import { OperationsDoor } from './http/operations-door.ts';
 import { commitOf, routes } from './http/routes.ts';
 import { Server } from './http/server.ts';
@@ -14,6 +16,7 @@ import { letCompilersGiveWay } from './priority.ts';
 import { CircuitBreaker } from './processors/circuit-breaker.ts';
 import { UndiciClient } from './processors/undici-client.ts';
 import { type Config, type Listen, readConfig } from './settings/backend.ts';
+import { descriptorsMax } from './settings/descriptors.ts';
 import { UnusableSetting } from './settings/grammar.ts';
 import type { LogDamage } from './storage/embedded/damage.ts';
 import { type OpenedStore, openStore } from './storage/open.ts';
@@ -31,6 +34,11 @@ const DRAIN_MS = 1500;
 
 /** A store that has been there is looked for again so often. */
 const STORE_AGAIN_MS = 500;
+
+/**
+ * What a backend opens beside the connections of its clients: files, pipes, connections to the processors.
+ */
+const OWN_DESCRIPTORS = 128;
 
 /** What to do when the launcher is gone. */
 let stop = (): unknown => process.exit(0);
@@ -57,6 +65,8 @@ async function main(): Promise<void> {
     commit: commitOf(instance),
     observer: telemetry.figures,
     isBehindProxy: config.clientAddress === 'forwarded',
+    connectionsMax: Math.min(connectionsMax, descriptorsMax() - OWN_DESCRIPTORS),
+    ...(config.listen.is === 'tcp' && config.clientAddress === 'socket' && { limits: limitsOf(config) }),
     // Without a proxy in front, the kernel spreads connections over the backends that share a port.
     reusePort: config.listen.is === 'tcp',
   });
@@ -66,6 +76,9 @@ async function main(): Promise<void> {
   server.open();
   logger.info({ listen: config.listen, survives: store.survives }, 'ready');
 }
+
+const limitsOf = ({ limitConnections, limitExempt }: Config): ConnectionLimits =>
+  new ConnectionLimits(limitConnections, address => limitExempt.has(address), systemClock.wallMs);
 
 interface Backend {
   readonly instance: Instance;

@@ -26,6 +26,7 @@ const CORE_FILES = ['src/storage/ports.ts', 'src/storage/batch.ts', 'src/storage
 /** In those rooms: the shells that carry out, and the programs. */
 const SHELLS = [
   'src/http/server.ts',
+  'src/http/connection-limits.ts',
   'src/http/sockets.ts',
   'src/http/static-page.ts',
   'src/processors/undici-client.ts',

@@ -3,8 +3,8 @@
  *
  *   node bench/siege/attacker.ts NAME PORT SECONDS ADDRESS
  *
- * Prints what it did as JSON. It is a process of its own, and a nice one, so that what it takes of this machine
- * is taken from nobody: an attacker brings his own machine.
+ * Prints what it did as JSON. It is a process of its own, and a nice one, so that what it takes of this
+ * machine is taken from nobody: an attacker brings his own machine.
  */
 
 import { connect, type Socket } from 'node:net';

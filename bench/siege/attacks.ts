@@ -1,4 +1,4 @@
-/** What people do to a port that they can reach: out of malice, by mistake, or because they speak another language. */
+/** What is done to a port that can be reached: out of malice, by mistake, or in another language. */
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 

@@ -95,6 +95,12 @@ const EXPLANATIONS: Readonly<Record<ProblemKind, Explanation>> = {
     why: 'The limit bounds the memory of a connection.',
     fix: 'Send fewer or shorter fields; cookies are the usual cause, and none are needed here.',
   },
+  'too-many-requests': {
+    status: '429',
+    what: 'One address has too many connections open, or sends too many requests in a second.',
+    why: 'What one client may take is bounded, so that no client can keep the others out.',
+    fix: 'Use fewer connections and keep them open, and wait for Retry-After seconds. Whoever runs this deployment can raise the limits (LIMIT_CONNECTIONS and its relatives), and has to name a proxy in front of it in TRUSTED_PROXIES: all of its clients have one address otherwise.',
+  },
   'internal-error': {
     status: '500',
     what: 'Something broke in soquete.',

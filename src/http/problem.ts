@@ -19,6 +19,7 @@ const KINDS = {
   'expectation-failed': 'Expectation failed',
   'not-a-payment': 'Not a payment',
   'header-section-too-large': 'Header section too large',
+  'too-many-requests': 'Too many requests',
   'internal-error': 'Internal error',
   'not-implemented': 'Not implemented',
   unavailable: 'Temporarily unavailable',

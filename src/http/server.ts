@@ -10,6 +10,7 @@ import { statSync, unlinkSync } from 'node:fs';
 import { connect, createServer, type ListenOptions, type Server as NetServer, type Socket } from 'node:net';
 import type { Committed } from './answer-ring.ts';
 import { Connection, type Handler, type Turn } from './connection.ts';
+import { type ConnectionLimits, firstByteTimeoutMs } from './connection-limits.ts';
 import { type Instrumentation, NO_OBSERVER } from './instrumentation.ts';
 import { connectionsMax, sweepMs } from './limits.ts';
 import { LOCAL } from './request.ts';
@@ -32,6 +33,8 @@ export interface ServerOptions {
   readonly connectionsMax?: number;
   /** Requests come through a proxy that adds fields to those of its clients. */
   readonly isBehindProxy?: boolean;
+  /** Of each address, where no proxy keeps them. */
+  readonly limits?: ConnectionLimits;
   readonly clock?: ServerClock;
   /** Finds out whether sockets can be used directly; rejects when they cannot. */
   readonly probe?: () => Promise<void>;
@@ -56,6 +59,8 @@ interface Link {
   isTouched: boolean;
   /** Our side was ended. */
   isEnded: boolean;
+  /** When it is too late for its first byte; infinite when that has come, or nobody counts. */
+  silentUntilMs: number;
 }
 
 export class Server {
@@ -66,6 +71,7 @@ export class Server {
   readonly #clock: ServerClock;
   readonly #reusePort: boolean;
   readonly #isBehindProxy: boolean;
+  readonly #limits: ConnectionLimits | undefined;
   readonly #probe: () => Promise<void>;
   #sockets: SocketAccess = DIRECT;
   readonly #turn: Turn = { batch: 1, waiting: 0, heldBytes: 0 };
@@ -98,9 +104,11 @@ export class Server {
     this.#clock = options.clock ?? SYSTEM_CLOCK;
     this.#reusePort = options.reusePort ?? false;
     this.#isBehindProxy = options.isBehindProxy ?? false;
+    this.#limits = options.limits;
     this.#probe = options.probe ?? probeDirect;
     this.#nowMs = this.#clock.now();
     this.#net = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, socket => {
+      if (this.#limits?.admits(socket) === false) return;
       if (this.#held === undefined) this.#serve(socket);
       else this.#held.push(socket);
     });
@@ -199,13 +207,16 @@ export class Server {
     const connection = new Connection(this.#handler, this.#turn, nowMs, this.#observer, this.#isBehindProxy);
     const socket = this.#sockets.take(accepted, (bytes, byteCount) => {
       this.#touch(link);
+      link.silentUntilMs = Infinity;
       connection.receive(bytes, 0, byteCount, this.#nowMs);
     });
     const onDrain = () => {
       connection.drained(this.#nowMs);
       this.#touch(link);
     };
-    const link: Link = { socket, connection, onDrain, isTouched: false, isEnded: false };
+    const silentUntilMs = this.#limits === undefined ? Infinity : nowMs + firstByteTimeoutMs;
+    const link: Link = { socket, connection, onDrain, isTouched: false, isEnded: false, silentUntilMs };
+    const letGo = this.#limits?.count(socket);
     this.#links.add(link);
     this.#observer.opened();
     connection.peerAddress = () => (this.#isLocal ? LOCAL : socket.remoteAddress);
@@ -217,6 +228,7 @@ export class Server {
     // Expected: a client may reset its connection at any moment. 'close' follows.
     socket.on('error', () => {});
     socket.on('close', () => {
+      letGo?.();
       connection.abandon(this.#nowMs);
       this.#links.delete(link);
       this.#observer.closed();
@@ -334,7 +346,7 @@ export class Server {
       const { connection } = link;
       const { phase, pending } = connection;
       connection.tick(nowMs);
-      if (connection.phase === 'gone') link.socket.destroy();
+      if (connection.phase === 'gone' || nowMs >= link.silentUntilMs) link.socket.destroy();
       else if (connection.phase !== phase || connection.pending !== pending) this.#touch(link);
     }
   }

@@ -68,6 +68,9 @@ export function readConfig(environment: Environment) {
     opsToken: readToken(environment, 'OPS_TOKEN'),
     publicHosts: read('PUBLIC_HOST', new Set<string>(), hostNames),
     /** Where a client's address comes from: our proxy's X-Forwarded-For, the socket, or nowhere. */
+    /** Connections of one address at once, where our sockets are its clients', and who may have more. */
+    limitConnections: read('LIMIT_CONNECTIONS', 1024, wholeNumber(1, 1_000_000, 'connections')),
+    limitExempt: read('LIMIT_EXEMPT', networks.read('127.0.0.1,::1')!, networks),
     clientAddress: read('CLIENT_ADDRESS', 'socket', oneOf('forwarded', 'socket', 'unknown')),
     /** By which a processor itself refuses a payment, so that it may go elsewhere. */
     refusalStatuses: read('REFUSAL_STATUSES', REFUSAL_STATUSES, refusalStatuses),

@@ -2,6 +2,7 @@
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { delimiter, join, resolve } from 'node:path';
+import { descriptorsMax } from '../settings/descriptors.ts';
 import { environmentReader } from '../settings/environment.ts';
 import {
   oneOf,
@@ -12,7 +13,7 @@ import {
   wholeNumber,
   zeroOrOne,
 } from '../settings/grammar.ts';
-import { descriptorsMax } from './descriptors.ts';
+import { networks } from '../settings/networks.ts';
 
 export interface Settings {
   /** The addresses to listen on. */
@@ -87,7 +88,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
       fallback: env['PROCESSOR_FALLBACK_URL'] ? undefined : ports.fallback,
     },
     limits: readLimits(read),
-    trustedProxies: read('TRUSTED_PROXIES', [], networks),
+    trustedProxies: read('TRUSTED_PROXIES', [], networkList),
     proxyProtocol: read('PROXY_PROTOCOL', false, zeroOrOne),
     tls: readTls(read, proxy),
   };
@@ -129,7 +130,7 @@ function readLimits(read: ReturnType<typeof environmentReader>): Limits {
     connections: read('LIMIT_CONNECTIONS', 1024, count),
     connectionRate: read('LIMIT_CONNECTION_RATE', 2_000, wholeNumber(1, 1_000_000, 'connections a second')),
     requestRate: read('LIMIT_REQUEST_RATE', 20_000, wholeNumber(1, 10_000_000, 'requests a second')),
-    exempt: read('LIMIT_EXEMPT', ['127.0.0.1', '::1'], networks),
+    exempt: read('LIMIT_EXEMPT', ['127.0.0.1', '::1'], networkList),
   };
 }
 
@@ -141,20 +142,10 @@ const address: SettingReader<string> = {
   },
 };
 
-const networks: SettingReader<readonly string[]> = {
-  takes: 'addresses and networks such as 10.0.0.0/8, with commas between them',
-  read(text) {
-    const each = text.split(/[\s,]+/).filter(part => part !== '');
-    return each.length > 0 && each.every(isNetwork) ? each : undefined;
-  },
+const networkList: SettingReader<readonly string[]> = {
+  takes: networks.takes,
+  read: text => (networks.read(text) === undefined ? undefined : text.split(/[\s,]+/).filter(Boolean)),
 };
-
-function isNetwork(text: string): boolean {
-  const [ip = '', bits, ...more] = text.split('/');
-  const version = isIP(ip);
-  if (version === 0 || more.length > 0) return false;
-  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128));
-}
 
 /** An ordinary user's PATH on Debian lacks the folders where servers are installed. */
 const SERVER_FOLDERS = ['/usr/sbin', '/usr/local/sbin', '/opt/homebrew/bin'];

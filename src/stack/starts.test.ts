@@ -5,11 +5,11 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { descriptorsMax } from '../settings/descriptors.ts';
 import { withoutHaproxy } from '../testing/haproxy.ts';
 import { program } from '../testing/processes.ts';
 import { launchStack, startStack } from '../testing/stack.ts';
 import { until } from '../testing/until.ts';
-import { descriptorsMax } from './descriptors.ts';
 import { readSettings } from './settings.ts';
 
 const withoutIpv6 = await new Promise<string | false>(resolve => {
