@@ -115,6 +115,8 @@ function backend(
     epoch,
     generation: 1,
     parked: false,
+    asksFirstUntilMs: 0,
+    asksFromMs: 0,
     events: { decided() {}, settled, attempted() {}, purged() {}, fenced() {}, faulty() {} } as never,
   });
   worker.start();

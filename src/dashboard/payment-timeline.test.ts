@@ -27,6 +27,7 @@ function history(payment: Partial<InspectedPayment>, attempts: InspectedAttempt[
       acceptedAtMs: 1000,
       requestedAtMs: 0,
       settledAtMs: 0,
+      isUncertain: false,
       attempts: 0,
       tries: 0,
       held: 0,

@@ -76,6 +76,8 @@ export interface StoredPayment {
   readonly retryAtMs: number;
   /** Why it was closed, in the operator's words; '' unless it was. */
   readonly reason: string;
+  /** The store cannot say whether or where it was sent since: both processors are asked before it leaves. */
+  readonly isUncertain: boolean;
 }
 
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { DEFAULT, FALLBACK, PINNED, SENT, SETTLED, WAITING } from './payment.ts';
 import {
   after,
+  afterAsking,
   destination,
   type Permits,
   type Policy,
@@ -29,6 +30,23 @@ test('what was being sent when the process died is pinned, what was not is free'
   assert.equal(recovered(SENT), PINNED);
   assert.equal(recovered(PINNED), PINNED);
   assert.equal(recovered(WAITING), WAITING);
+});
+
+test('an uncertain payment goes on as it was only if neither processor has it, and both have said so', () => {
+  const [has, hasNot] = ['has it', 'does not have it'] as const;
+  assert.deepEqual(afterAsking([hasNot, hasNot], undefined), { is: 'as it was' });
+  for (const doubt of ['no answer', 'has another amount'] as const) {
+    for (const said of [[doubt, hasNot] as const, [hasNot, doubt] as const, [doubt, doubt] as const])
+      assert.equal(afterAsking(said, FALLBACK).is, 'uncertain');
+    const { by, isDouble } = afterAsking([doubt, has], undefined) as { by: number; isDouble: boolean };
+    assert.deepEqual([by, isDouble], [FALLBACK, doubt === 'has another amount']);
+  }
+  for (const [pinnedTo, by] of [
+    [undefined, DEFAULT],
+    [FALLBACK, FALLBACK],
+  ] as const)
+    assert.deepEqual(afterAsking([has, has], pinnedTo), { is: 'settled', by, isDouble: true });
+  assert.deepEqual(afterAsking([hasNot, has], DEFAULT), { is: 'settled', by: FALLBACK, isDouble: false });
 });
 
 test('a pinned payment goes to its processor or nowhere', () => {

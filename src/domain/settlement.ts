@@ -16,6 +16,18 @@
  *   not a no. A pinned payment keeps its `requestedAt` and goes back to the same processor until that says
  *   200 or 422, or shows the payment. No later refusal lifts the pin: it speaks of the later request only.
  * - A payment found as SENT after a crash is PINNED: its request may have left.
+ *
+ * Uncertain is a payment of which the store cannot say whether or where it was sent: it is an older copy of
+ * itself, or lost a part of its log. Both processors are asked for such a payment before anything of it
+ * leaves:
+ *
+ *     one has it, with our amount     SETTLED there; if both have it, that is an error to be reported
+ *     one has it, with another        it stays uncertain, and that is an error to be reported
+ *     one does not answer             it stays uncertain, and is asked for again
+ *     neither has it                  it goes on as it was: WAITING, or PINNED to its processor
+ *
+ * That neither has it proves something only once what left before can be expected to be recorded
+ * (`ASK_AFTER_MS`).
  */
 import {
   DEFAULT,
@@ -48,6 +60,37 @@ export interface PaymentProgress {
   readonly processor: ProcessorIndex;
   /** Attempts on default in this round. */
   readonly tries: number;
+}
+
+/**
+ * So long after a session began uncertain payments are asked for. What left before, it left under an earlier
+ * session: one and a half times as long as an attempt is waited for.
+ */
+export const ASK_AFTER_MS = 15_000;
+
+/** What one processor said of an uncertain payment. */
+export type ProcessorSays = 'has it' | 'has another amount' | 'does not have it' | 'no answer';
+
+export type AfterAsking =
+  /** `isDouble`: the other processor has it as well. */
+  | { readonly is: 'settled'; readonly by: ProcessorIndex; readonly isDouble: boolean }
+  | { readonly is: 'as it was' }
+  | { readonly is: 'uncertain'; readonly because: 'no answer' | 'another amount' };
+
+/** What follows when both processors were asked for an uncertain payment, which `pinnedTo` one or to none. */
+export function afterAsking(
+  said: readonly [ProcessorSays, ProcessorSays],
+  pinnedTo: ProcessorIndex | undefined,
+): AfterAsking {
+  const has = [DEFAULT, FALLBACK].filter(processor => said[processor] === 'has it') as ProcessorIndex[];
+  if (has.length > 0) {
+    const by = pinnedTo !== undefined && has.includes(pinnedTo) ? pinnedTo : has[0]!;
+    const other = said[by === DEFAULT ? FALLBACK : DEFAULT];
+    return { is: 'settled', by, isDouble: other === 'has it' || other === 'has another amount' };
+  }
+  if (said.includes('has another amount')) return { is: 'uncertain', because: 'another amount' };
+  if (said.includes('no answer')) return { is: 'uncertain', because: 'no answer' };
+  return { is: 'as it was' };
 }
 
 /** The state of a payment that is found in the store with no instance at work on it. */

@@ -199,7 +199,7 @@ export class Attempts {
     const pinned = pool.state[slot] === PINNED;
     events.attempted(flight, to, outcome, durationMs);
     if (outcome === 'processed') {
-      this.#settle(slot, pool.requestedAtMs[slot]!);
+      this.settle(slot, pool.requestedAtMs[slot]!);
       return;
     }
     pool.state[slot] = after(verdict === 'processed' ? 'unknown' : verdict, pinned);
@@ -230,20 +230,20 @@ export class Attempts {
       this.#parts.wake();
       if (pool.version[slot] !== version) return;
       if (found.is === 'there' && found.cents === pool.cents[slot]) {
-        this.#settle(slot, found.requestedAtMs);
+        this.settle(slot, found.requestedAtMs);
         return;
       }
       notThere();
       if (found.is === 'there') {
         this.#parts.events.amountDiffers(flight, to, found.cents);
-        this.#hold(slot, HELD_AMOUNT);
+        this.hold(slot, HELD_AMOUNT);
       } else this.#parts.retries.begin(slot, 0);
     };
     processors.find(to, pool.textOf(slot), heard, pool.traces.traceparent(slot, chance));
   }
 
   /** The payment leaves the pool once the store has that it is held. */
-  #hold(slot: number, reason: Hold): void {
+  hold(slot: number, reason: Hold): void {
     const pool = this.#pool;
     const { clock, chance } = this.#parts;
     pool.held[slot] = reason;
@@ -251,7 +251,8 @@ export class Attempts {
     this.#writer.hold(slot, nowMs + heldPauseMs(nowMs - pool.acceptedAtMs[slot]!, chance()));
   }
 
-  #settle(slot: number, requestedAtMs: number): void {
+  /** The processor of the last attempt has booked the payment as of `requestedAtMs`. */
+  settle(slot: number, requestedAtMs: number): void {
     const pool = this.#pool;
     const { clock, events } = this.#parts;
     assert(pool.state[slot] === SENT || pool.state[slot] === PINNED, 'settled without an attempt');

@@ -102,6 +102,11 @@ export class DispatchGate {
     return isFull ? this.#outlook.turnsInTime(this.#atWork[DEFAULT], this.#rate.perMs, nowMs) : Infinity;
   }
 
+  /** Whether there is a place for a look-up at both processors at once, whatever their circuits say. */
+  get mayAsk(): boolean {
+    return this.#hasRoom(DEFAULT) && this.#hasRoom(FALLBACK);
+  }
+
   /** When waiting payments are worth another look, in monotonic ms; Infinity: an event has to come first. */
   nextAtMs(nowMs: number): number {
     let nextMs = this.#isHeldBack ? this.#rate.nextAtMs : Infinity;

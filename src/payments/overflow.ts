@@ -150,6 +150,7 @@ export class Overflow {
     pool.origin[slot] = payment.origin;
     pool.requestedAtMs[slot] = payment.requestedAtMs;
     pool.state[slot] = recovered(payment.state);
+    pool.uncertain[slot] = payment.isUncertain ? 1 : 0;
     pool.processor[slot] = payment.processor ?? DEFAULT;
     pool.attempts[slot] = payment.attempts;
     pool.tries[slot] = payment.tries;

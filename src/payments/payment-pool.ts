@@ -51,6 +51,8 @@ export class PaymentPool {
    * 1 while the store is at work on the payment's first row: until it answers, there is no seq to speak of.
    */
   readonly storing: Uint8Array;
+  /** 1: both processors have to be asked for it before anything of it leaves. */
+  readonly uncertain: Uint8Array;
   readonly version: Uint32Array;
   readonly traces: Traces;
   /** Slots that were given back. To list those that were never used, too, would take 5 ms of each start. */
@@ -79,6 +81,7 @@ export class PaymentPool {
     this.held = new Uint8Array(capacity);
     this.failures = new Uint16Array(capacity);
     this.storing = new Uint8Array(capacity);
+    this.uncertain = new Uint8Array(capacity);
     this.version = new Uint32Array(capacity);
     this.traces = new Traces(capacity);
     this.#free = new FixedStack(Int32Array, capacity);
@@ -113,6 +116,7 @@ export class PaymentPool {
     this.held[slot] = NOT_HELD;
     this.failures[slot] = 0;
     this.storing[slot] = 0;
+    this.uncertain[slot] = 0;
     this.traces.forget(slot);
     let place = hash(id, 0) & this.#mask;
     while (this.#index[place] !== 0) place = (place + 1) & this.#mask;

@@ -1,6 +1,7 @@
 /**
  * Which payment is next: those that wait for a processor, by what they may still do.
  *
+ *   uncertain   both processors are asked for it before it may be anything else
  *   pinned[p]   outcome unknown: only processor p will do
  *   exhausted   their attempts on default are used up: fallback is next
  *   tried       failed before in this session, oldest acceptance first
@@ -18,6 +19,7 @@ import { NONE, type PaymentPool, RETIRED } from './payment-pool.ts';
 export class ReadyQueue {
   readonly #pool: PaymentPool;
   readonly #policy: Policy;
+  readonly #uncertain: FixedDeque<number>;
   readonly #pinned: readonly [FixedDeque<number>, FixedDeque<number>];
   readonly #exhausted: FixedDeque<number>;
   readonly #tried: Heap<number>;
@@ -28,6 +30,7 @@ export class ReadyQueue {
     this.#pool = pool;
     this.#policy = policy;
     const ring = () => new FixedDeque<number>(Int32Array, pool.capacity);
+    this.#uncertain = ring();
     this.#pinned = [ring(), ring()];
     this.#exhausted = ring();
     this.#fresh = ring();
@@ -46,7 +49,7 @@ export class ReadyQueue {
   }
 
   get size(): number {
-    const others = this.#exhausted.size + this.#pinned[0].size + this.#pinned[1].size;
+    const others = this.#exhausted.size + this.#pinned[0].size + this.#pinned[1].size + this.#uncertain.size;
     return this.waitingForDefault + others;
   }
 
@@ -54,7 +57,8 @@ export class ReadyQueue {
   enter(slot: number, adopted = false): void {
     const pool = this.#pool;
     assert(pool.state[slot] === WAITING || pool.state[slot] === PINNED, 'nothing is left to send');
-    if (pool.state[slot] === PINNED) this.#pinned[pool.processorOf(slot)].push(slot);
+    if (pool.uncertain[slot] === 1) this.#uncertain.push(slot);
+    else if (pool.state[slot] === PINNED) this.#pinned[pool.processorOf(slot)].push(slot);
     else if (pool.tries[slot]! >= this.#policy.defaultAttempts) this.#exhausted.push(slot);
     else if (adopted || pool.attempts[slot]! > 0) this.#tried.push(slot);
     else this.#fresh.push(slot);
@@ -82,6 +86,17 @@ export class ReadyQueue {
     if (slot === undefined || !this.#mayLeave(slot, nowMs, permits, Infinity)) return NONE;
     this.#fresh.pop();
     return slot;
+  }
+
+  /** The next uncertain payment that the store has, taken out; NONE if there is none. */
+  nextUncertain(): number {
+    const slot = this.#first(this.#uncertain);
+    return slot === undefined || this.#pool.seq[slot] === 0 ? NONE : this.#uncertain.shift()!;
+  }
+
+  /** Uncertain payments that wait to be asked for. */
+  get uncertain(): number {
+    return this.#uncertain.size;
   }
 
   /** Where the payment that `next` or `youngest` returned goes. */

@@ -13,7 +13,7 @@ import { HealthChecker } from '../cluster/health-checker.ts';
 import { Membership } from '../cluster/membership.ts';
 import type { Clock } from '../domain/clock.ts';
 import { DEFAULT, FALLBACK, type ProcessorIndex } from '../domain/payment.ts';
-import type { Policy } from '../domain/settlement.ts';
+import { ASK_AFTER_MS, type Policy } from '../domain/settlement.ts';
 import type { CircuitBreaker } from '../processors/circuit-breaker.ts';
 import type { Processors } from '../processors/port.ts';
 import { type Joined, promised, type Shared, type Store, type StoreFault } from '../storage/ports.ts';
@@ -31,6 +31,8 @@ export interface SessionParts {
   readonly queueCapacity: number;
   /** Attempts at work at once on each processor. */
   readonly concurrency: number;
+  /** Of `domain/settlement`, which is the default. */
+  readonly askAfterMs?: number;
   readonly events: SessionEvents;
 }
 
@@ -42,7 +44,7 @@ export type SessionEnd =
   | { readonly is: 'store lost'; readonly fault: StoreFault };
 
 export interface SessionEvents
-  extends Pick<WorkerEvents, 'settled' | 'attempted' | 'amountDiffers' | 'faulty' | 'decided'> {
+  extends Pick<WorkerEvents, 'settled' | 'attempted' | 'amountDiffers' | 'doubled' | 'faulty' | 'decided'> {
   /** Writes may have been lost, so `count` payments were pinned that may have been sent. */
   lostWrites(count: number): void;
   /** Another session has to begin. */
@@ -92,12 +94,15 @@ export class Session {
       epoch,
       generation,
       parked: hasUnsettled,
+      asksFirstUntilMs: joined.asksFirstUntilMs,
+      asksFromMs: clock.monotonicMs() + (joined.isCalm ? 0 : (parts.askAfterMs ?? ASK_AFTER_MS)),
       events: {
         decided: events.decided,
         settled: events.settled,
         attempted: events.attempted,
         amountDiffers: events.amountDiffers,
         faulty: events.faulty,
+        doubled: events.doubled,
         purged,
         fenced: () => this.#end({ is: 'fenced' }),
       },

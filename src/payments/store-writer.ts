@@ -162,7 +162,9 @@ export class StoreWriter {
     const start = this.#row(PUT_ON_HOLD, slot);
     const { rows } = this.#page.batch;
     this.#fill(start, slot);
-    rows[start + NEXT] = this.#pool.state[slot]!;
+    const state = this.#pool.state[slot]!;
+    // One that is uncertain stays so.
+    rows[start + NEXT] = this.#pool.uncertain[slot] === 1 ? ~state : state;
     rows[start + STATE] = 0;
     rows[start + SETTLED_AT] = retryAtMs === Infinity ? Infinity : Math.round(retryAtMs);
   }

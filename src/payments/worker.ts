@@ -13,17 +13,20 @@
  *      ready-queue       which payment is next
  *      dispatch-gate     when an attempt may leave
  *      attempts          one attempt, from its intent to its end
+ *      asking            what both processors are asked for before it may leave
  *      retry-schedule    which payments failed, and wait
  *      store-writer      what the store is sent
  */
 import assert from 'node:assert/strict';
 import type { Clock, Timer } from '../domain/clock.ts';
+import type { Hold } from '../domain/payment.ts';
 import type { Policy } from '../domain/settlement.ts';
 import type { CircuitBreaker } from '../processors/circuit-breaker.ts';
 import type { Processors } from '../processors/port.ts';
 import { INSERT, PUT_ON_HOLD, SETTLE } from '../storage/batch.ts';
 import { KNOWN, OTHER_AMOUNT, type Store, type StoreFault } from '../storage/ports.ts';
 import { ACCEPTED, type Acceptance, CONFLICT, UNAVAILABLE } from './api.ts';
+import { Asking, type AskingEvents } from './asking.ts';
 import { type AttemptEvents, Attempts } from './attempts.ts';
 import { DispatchGate } from './dispatch-gate.ts';
 import { Overflow } from './overflow.ts';
@@ -47,10 +50,14 @@ export interface WorkerParts {
   readonly generation: number;
   /** Unsettled payments that the store holds for this instance from before. */
   readonly parked: boolean;
+  /** What is accepted before this instant is uncertain; as `Joined` has it. */
+  readonly asksFirstUntilMs: number;
+  /** Before this instant of the monotonic clock no uncertain payment is asked for. */
+  readonly asksFromMs: number;
   readonly events: WorkerEvents;
 }
 
-export interface WorkerEvents extends AttemptEvents {
+export interface WorkerEvents extends AttemptEvents, AskingEvents {
   /** What the store said of a payment that came in here. */
   decided(slot: number, acceptance: Acceptance): void;
   /** The store is of a later generation: everything here was purged. */
@@ -68,6 +75,7 @@ export class Worker {
   readonly #retries: RetrySchedule;
   readonly #gate: DispatchGate;
   readonly #attempts: Attempts;
+  readonly #asking: Asking;
   #scheduled = false;
   #timer: Timer | undefined;
   #timerAtMs = Infinity;
@@ -96,6 +104,9 @@ export class Worker {
     this.#gate = gate;
     this.#overflow = new Overflow({ ...parts, ready, wake });
     this.#attempts = new Attempts({ ...parts, writer, retries, gate, wake });
+    const settle = (slot: number, atMs: number): void => this.#attempts.settle(slot, atMs);
+    const hold = (slot: number, reason: Hold): void => this.#attempts.hold(slot, reason);
+    this.#asking = new Asking({ ...parts, ready, retries, gate, settle, hold, wake });
   }
 
   /** Begins to work on what the store holds. */
@@ -106,7 +117,9 @@ export class Worker {
   /** A payment came in: it has a slot, and the store decides on it with the next `write`. */
   enter(slot: number): void {
     assert(!this.#closed);
-    this.#gate.accepted(this.#parts.clock.monotonicMs());
+    const { clock, asksFirstUntilMs } = this.#parts;
+    this.#gate.accepted(clock.monotonicMs());
+    if (this.#pool.acceptedAtMs[slot]! < asksFirstUntilMs) this.#pool.uncertain[slot] = 1;
     this.#writer.put(slot);
     if (!this.#overflow.takes(slot)) this.#ready.enter(slot);
     this.#wake();
@@ -170,6 +183,7 @@ export class Worker {
     if (this.#closed) return;
     this.#closed = true;
     this.#attempts.close();
+    this.#asking.close();
     this.#overflow.close();
     this.#writer.close();
     this.#timer?.cancel();
@@ -188,7 +202,10 @@ export class Worker {
     this.#gate.beginTurn(nowMs);
     this.#resume(nowMs);
     this.#attempts.sendSome();
-    if (!this.#stopping) this.#startSome(nowMs);
+    if (!this.#stopping) {
+      this.#asking.askSome(nowMs);
+      this.#startSome(nowMs);
+    }
     this.#writer.submit();
     if (!this.#stopping) this.#overflow.refill();
     this.#arm(nowMs);
@@ -253,6 +270,7 @@ export class Worker {
     let atLeastMs = this.#retries.nextAtMs;
     if (this.#ready.size > 0 && !this.#stopping) {
       atLeastMs = Math.min(atLeastMs, this.#gate.nextAtMs(nowMs));
+      atLeastMs = Math.min(atLeastMs, this.#asking.nextAtMs(nowMs));
       const deadlineMs = this.#ready.deadlineMs;
       if (deadlineMs > nowMs) atLeastMs = Math.min(atLeastMs, deadlineMs);
     }

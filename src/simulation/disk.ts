@@ -150,6 +150,28 @@ export class Disk {
     };
   }
 
+  /** Some bytes of the log become others; false: there were too few. */
+  damage(dice: Dice): boolean {
+    const file = dice.pick([...this.#files.values()]);
+    // Not the header, and not what would only look cut short.
+    const from = file.length - dice.whole(0, 1500);
+    if (from < 32 || from + 40 > file.length) return false;
+    for (let at = from; at < from + 24; at++) file.bytes[at] = dice.whole(1, 255);
+    return true;
+  }
+
+  /** What all its files hold. */
+  copy(): ReadonlyMap<string, Uint8Array> {
+    return new Map([...this.#files].map(([name, { bytes, length }]) => [name, bytes.slice(0, length)]));
+  }
+
+  /** Holds these files and no others. */
+  replace(files: ReadonlyMap<string, Uint8Array>): void {
+    this.#files.clear();
+    for (const [name, bytes] of files)
+      this.#files.set(name, { bytes: bytes.slice(), length: bytes.length, syncedLength: bytes.length });
+  }
+
   /** A process has ended. */
   closeAll(process: Process): void {
     for (const [fd, { process: owner }] of this.#open) if (owner === process) this.#open.delete(fd);

@@ -9,7 +9,8 @@ import { type Faults, NO_FAULTS, OTHER_FAULTS, POST_FAULTS } from '../processor-
 import { type Store, StoreFault, StoreOpenError } from '../storage/ports.ts';
 import type { Dice } from './dice.ts';
 import type { DiskFaults } from './disk.ts';
-import type { Kind } from './plan.ts';
+import { forgetWhatIsOpen, restoreCopy, type StoreCopy } from './older-copy.ts';
+import { DOUBTED_LATE_MS, DOUBTED_SLOW_MS, type Kind } from './plan.ts';
 import type { SimulatedBackend } from './simulated-backend.ts';
 import type { Surroundings } from './surroundings.ts';
 
@@ -288,11 +289,40 @@ export class FaultInjector {
     this.boots += 1;
     for (const instance of backends) instance.kill();
     disk.losePower(this.#dice);
+    const isDamaged = this.#dice.hits(plan.rates.logDamaged * 0.5) && disk.damage(this.#dice);
     if (!plan.storeIsRemote) {
       index.losePower(this.#dice);
       observer.rebuild();
+      invariants.losePower(isDamaged || plan.ackAfter !== 'flush');
     }
-    if (!plan.storeIsRemote) invariants.losePower(plan.ackAfter !== 'flush');
+    if (isDamaged) this.#doubt();
+    eventLoop.after(this.#dice.between(10, 1000), undefined, () => {
+      this.#powerless = false;
+      for (const instance of backends) this.start(instance);
+    });
+    return true;
+  }
+
+  /** What the disk had is not all there. */
+  #doubt(): void {
+    this.met('logDamaged');
+    const { processors, invariants, trace } = this.#world;
+    trace.say(undefined, 'world', () => 'has a damaged log');
+    forgetWhatIsOpen(invariants);
+    // From here on soquete relies on processors that know what they recorded a while ago.
+    for (const processor of processors) processor.faults = { ...processor.faults, lookupMissing: 0 };
+  }
+
+  /** Stops all instances, and starts them on an older copy of the store. */
+  restore(copy: StoreCopy, asksFirstUntilMs: number): boolean {
+    const { backends, disk, trace, eventLoop, processors } = this.#world;
+    if (!this.#raging || disk.isOut || this.#powerless) return false;
+    trace.say(undefined, 'world', () => 'restores a backup');
+    this.met('restoreOlder');
+    this.#powerless = true;
+    for (const instance of backends) instance.kill();
+    restoreCopy(this.#world, copy, asksFirstUntilMs, this.#dice);
+    for (const processor of processors) processor.faults = { ...processor.faults, lookupMissing: 0 };
     eventLoop.after(this.#dice.between(10, 1000), undefined, () => {
       this.#powerless = false;
       for (const instance of backends) this.start(instance);
@@ -316,8 +346,9 @@ export class FaultInjector {
     const sum = POST_FAULTS.reduce((so, fault) => so + plan.rates[fault], 0);
     for (const fault of POST_FAULTS) faults[fault] = (plan.rates[fault] / Math.max(1, sum)) * 0.8;
     for (const fault of OTHER_FAULTS) faults[fault] = plan.rates[fault] * 0.8;
-    faults['lateMs'] = this.#dice.pick([100, 1000, 4000]);
-    faults['slowMs'] = this.#dice.pick([50, 500, 4000]);
+    const isDoubted = plan.rates.restoreOlder > 0 || plan.rates.logDamaged > 0;
+    faults['lateMs'] = this.#dice.pick(isDoubted ? DOUBTED_LATE_MS : [100, 1000, 4000]);
+    faults['slowMs'] = this.#dice.pick(isDoubted ? DOUBTED_SLOW_MS : [50, 500, 4000]);
     for (const processor of processors) {
       const seed = this.#dice.whole(1, 2 ** 31);
       if (this.#dice.hits(0.8)) processor.faults = { ...faults, seed } as unknown as Faults;

@@ -63,6 +63,10 @@ export class Invariants {
   readonly payments = new Map<string, TrackedPayment>();
   /** Payments that were lost with the power, or whose amount was, whatever processors made of them. */
   forgotten = 0;
+  /** Processors keep what a purge forgot. */
+  isPurged = false;
+  /** How often what was booked may have been lost. */
+  losses = 0;
   /** Set once the store exists: it reports what it books. */
   memory!: MemoryState;
   readonly #parts: ChecksParts;
@@ -111,6 +115,7 @@ export class Invariants {
 
   /** The power was lost, with what had not been waited for: of payments, where `202` does not wait. */
   losePower(mayForget: boolean): void {
+    this.losses += 1;
     for (const payment of this.payments.values()) {
       const row = this.memory.payments.get(payment.id);
       if (mayForget && row === undefined) {
@@ -128,6 +133,16 @@ export class Invariants {
     }
   }
 
+  /**
+   * The store is an older copy of itself from now on. What it does not have is lost until its client sends it
+   * again; whatever it says of the rest, nothing leaves that both processors were not asked for.
+   */
+  restored(): void {
+    this.losses += 1;
+    this.#generation = this.memory.generation;
+    for (const payment of this.payments.values()) payment.restoredTo(this.memory.payments.get(payment.id));
+  }
+
   /** A request leaves for a processor. */
   leaves(process: Process, to: ProcessorIndex, request: PaymentRequest): Attempt {
     const { correlationId, cents, requestedAtMs } = request;
@@ -138,6 +153,12 @@ export class Invariants {
     }
     const { last } = payment;
     const attempt: Attempt = { payment, to, requestedAtMs, process, refusedAtMs: -1 };
+    if (payment.mustAsk && payment.absentAt.size < 2)
+      this.fail(
+        correlationId,
+        'left after a restore, before both processors had said that they do not have it',
+      );
+    payment.mustAsk = false;
     if (!payment.forgotten) {
       if (!payment.isInstantLost) this.#checkStored(attempt);
       if (!payment.amounts.has(cents)) this.fail(correlationId, `left with ${cents} cents`);
@@ -164,6 +185,7 @@ export class Invariants {
   stored(id: string): void {
     const payment = this.payments.get(id);
     if (payment === undefined) return;
+    payment.isLost = false;
     if (payment.generation < this.memory.generation)
       this.fail(id, 'was stored after a purge, though no session after it had read of it');
   }
@@ -235,7 +257,7 @@ export class Invariants {
         this.fail(idText(row.id), 'is still unsettled in the store');
     }
     for (const payment of this.payments.values()) {
-      if (payment.recordedBy === undefined || payment.forgotten) continue;
+      if (payment.recordedBy === undefined || payment.forgotten || payment.isLost) continue;
       const row = this.memory.payments.get(payment.id);
       if (row?.processor !== payment.recordedBy) {
         this.fail(payment.id, `recorded by ${PROCESSORS[payment.recordedBy]}, not in the summary there`);
@@ -362,6 +384,7 @@ export class Invariants {
 
   #purged(): void {
     this.#generation = this.memory.generation;
+    this.isPurged = true;
     this.#parts.say(undefined, 'store', () => `purged, generation ${this.#generation}`);
     for (const payment of this.payments.values()) forget(payment);
   }

@@ -2,13 +2,14 @@
  * Reads the log as an observer that sees everything, and keeps a model of what it says: what the invariants
  * compare all else with. It uses the rules of order, so those have proofs and tests of their own.
  */
-import { DEFAULT, idText, idWords, PINNED, WAITING, writeIdBytes } from '../domain/payment.ts';
+import { DEFAULT, idText, idWords, PINNED, SETTLED, WAITING, writeIdBytes } from '../domain/payment.ts';
 import { LogIndex, PaymentLookUp } from '../storage/embedded/index/log-index.ts';
 import type { LogFiles } from '../storage/embedded/shared-log/log-files.ts';
 import { Order } from '../storage/embedded/shared-log/order.ts';
 import { CHECKER } from '../storage/embedded/shared-log/ordered-members.ts';
 import { LogReader } from '../storage/embedded/shared-log/reader.ts';
 import { ACCEPT, BOOK, INTEND } from '../storage/embedded/shared-log/records.ts';
+import { certain } from '../storage/embedded/shared-log/row-changes.ts';
 import { storeIdOf } from '../storage/embedded/shared-log/segments.ts';
 import * as row from '../storage/embedded/shared-log/tail-table.ts';
 import { storedPayment } from '../storage/embedded/stored-payment.ts';
@@ -38,9 +39,9 @@ export class LogObserver {
       this.rebuild();
       if (this.#reader === undefined) return;
     }
-    const { term } = this.#order;
+    const { termAt, doubtAt } = this.#order;
     this.#reader.poll();
-    if (this.#order.term !== term) this.#pin();
+    this.#doubt(termAt, doubtAt);
     this.#seeMembers();
   }
 
@@ -68,9 +69,9 @@ export class LogObserver {
       position: opened.position,
       events: { gap: () => {}, left: fd => this.#files.close(fd) },
     });
-    const { term } = this.#order;
+    const { termAt, doubtAt } = this.#order;
     this.#reader.poll();
-    if (this.#order.term !== term) this.#pin();
+    this.#doubt(termAt, doubtAt);
     this.#isRebuilding = false;
     this.#seeMembers();
   }
@@ -102,20 +103,11 @@ export class LogObserver {
       return;
     }
     // The row of a payment that the index had need not say when it was accepted.
-    const { state, processor, requestedAtMs, attempts, tries, settledAtMs, held, retryAtMs } = storedPayment(
-      rows.slice(start, start + row.ROW_COLUMNS),
-    );
-    Object.assign(payment, {
-      owner,
-      state,
-      processor,
-      requestedAtMs,
-      attempts,
-      tries,
-      settledAtMs,
-      held,
-      retryAtMs,
-    });
+    const known = storedPayment(rows.slice(start, start + row.ROW_COLUMNS));
+    const { state, isUncertain, processor, requestedAtMs, attempts, tries, settledAtMs, held, retryAtMs } =
+      known;
+    Object.assign(payment, { owner, state, isUncertain, processor, requestedAtMs, attempts, tries });
+    Object.assign(payment, { settledAtMs, held, retryAtMs });
     if (this.#isRebuilding) return;
     if (kind === INTEND) this.#invariants.intended(id, owner);
     if (kind === BOOK) this.#invariants.booked(payment);
@@ -129,11 +121,17 @@ export class LogObserver {
     memory.bySeq.clear();
   }
 
-  #pin(): void {
+  /** A term may have begun since: what waits is pinned, or uncertain, or both. */
+  #doubt(termBefore: number, doubtBefore: number): void {
+    const { termAt, doubtAt, tail } = this.#order;
+    if (termAt === termBefore && doubtAt === doubtBefore) return;
     for (const payment of this.#memory.payments.values()) {
-      if (payment.state !== WAITING) continue;
-      const start = this.#order.tail.find(idWords(payment.id), 0);
-      if (start >= 0 && this.#order.tail.rows[start + row.ROW_STATE] === WAITING) continue;
+      const start = tail.find(idWords(payment.id), 0);
+      const inTail = start < 0 ? undefined : tail.rows[start + row.ROW_STATE]!;
+      if (inTail === undefined) payment.isUncertain ||= doubtAt !== doubtBefore && payment.state < SETTLED;
+      else payment.isUncertain = inTail < 0;
+      if (payment.state !== WAITING || termAt === termBefore) continue;
+      if (inTail !== undefined && certain(inTail) === WAITING) continue;
       payment.state = PINNED;
       payment.processor ??= DEFAULT;
       payment.requestedAtMs ||= payment.acceptedAtMs;

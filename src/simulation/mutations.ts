@@ -99,6 +99,26 @@ const losingPower = (plan: WorldPlan): WorldPlan => ({
   rates: { ...plan.rates, powerLoss: 1, processorFails: 1 },
 });
 
+/** To be quick: a backup is restored while default fails now and then. */
+const restoring = (plan: WorldPlan): WorldPlan => ({
+  ...plan,
+  attemptTimeoutMs: 500,
+  breakMs: 15_000,
+  storeIsRemote: false,
+  rates: { ...plan.rates, restoreOlder: 1, processorFails: 1, otherAmount: 0 },
+});
+
+/** Look-ups whose answers are others. */
+const finding = (
+  change: (find: Processors['find'], ...asked: Parameters<Processors['find']>) => void,
+): Mutation => ({
+  processors: inner => ({
+    post: (to, request, reply) => inner.post(to, request, reply),
+    find: (...asked) => change((...values) => inner.find(...values), ...asked),
+    health: (to, reply) => inner.health(to, reply),
+  }),
+});
+
 const NOT_SENT: AttemptResult = { sent: false, because: 'reset' };
 const isTimeOut = (ending: AttemptResult): boolean => 'because' in ending && ending.because === 'timed out';
 
@@ -235,6 +255,36 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
   'a payment goes to fallback though nothing keeps it from default': {
     plan: plan => ({ ...plan, policy: { ...plan.policy, fallbackAfterMs: 10_000 } }),
     instance: parts => ({ ...parts, policy: { ...parts.policy, fallbackAfterMs: 0 } }),
+  },
+
+  'after a restore only default is asked': {
+    plan: restoring,
+    ...finding((find, to, id, reply) => (to === FALLBACK ? reply({ is: 'absent' }) : find(to, id, reply))),
+  },
+
+  'after a restore no answer is taken for one that has nothing': {
+    plan: plan => {
+      const doubted = restoring(plan);
+      return { ...doubted, rates: { ...doubted.rates, requestLost: 1, processorAway: 1 } };
+    },
+    ...finding((find, to, id, reply) =>
+      find(to, id, found => reply(found.is === 'unavailable' ? { is: 'absent' } : found)),
+    ),
+  },
+
+  'at a restart it is forgotten that a payment is uncertain': {
+    plan: restoring,
+    ...giving(payments => payments.map(payment => ({ ...payment, isUncertain: false }))),
+  },
+
+  'what a restore forgot is accepted as new': {
+    plan: restoring,
+    ...storing(inner => ({
+      join: (instance, reply) =>
+        inner.join(instance, answer =>
+          reply(answer instanceof StoreFault ? answer : { ...answer, asksFirstUntilMs: 0 }),
+        ),
+    })),
   },
 
   'there is one attempt too many on default': {

@@ -94,6 +94,7 @@ export class Network implements Processors {
     const words = idTextWords(correlationId);
     const heard = (found: Found): void => {
       trace.say(correlationId, processLabel(this.#process), () => `is shown ${JSON.stringify(found)}`);
+      if (found.is === 'absent') this.#parts.invariants.payments.get(correlationId)?.absentAt.add(to);
       reply(found);
     };
     this.#ask(to, attemptTimeoutMs, { is: 'unavailable' } as Found, heard, answer =>

@@ -39,6 +39,10 @@ const OWN_KINDS = [
   'queueFull',
   // The disk of both is taken out, and comes back with what it had.
   'diskOut',
+  // All instances stop, and the store is replaced by an older copy of itself.
+  'restoreOlder',
+  // Some bytes of the log are others after a power loss, of what the disk had too.
+  'logDamaged',
   // The network between workers and processors.
   'requestLost',
   'requestTwice',
@@ -64,6 +68,16 @@ export type Kind = (typeof KINDS)[number];
 export const NO_RATES = Object.freeze(Object.fromEntries(KINDS.map(kind => [kind, 0]))) as Readonly<
   Record<Kind, number>
 >;
+
+/**
+ * Where a store forgets what the disk had, a request that left is recorded within this time or never: the
+ * longest way of the network (three time-outs), the longest wait at the processor (two, and a slow one), and
+ * a late record.
+ */
+export const LATEST_RECORD_MS = 3500;
+/** Then faults of processors that delay last no longer than these. */
+export const DOUBTED_SLOW_MS = [50, 500];
+export const DOUBTED_LATE_MS = [100, 1000];
 
 export interface WorldPlan {
   readonly ackAfter: AckAfter;
@@ -91,6 +105,7 @@ export function drawPlan(dice: Dice): WorldPlan {
   const rates = drawRates(dice, ackAfter);
   const crowded = rates.queueFull > 0;
   const backoffMinMs = dice.pick([10, 50, 100]);
+  const isDoubted = rates.restoreOlder > 0 || rates.logDamaged > 0;
   return {
     ackAfter,
     policy: {
@@ -99,15 +114,17 @@ export function drawPlan(dice: Dice): WorldPlan {
       backoffMaxMs: backoffMinMs * dice.pick([1, 4, 20]),
       fallbackAfterMs: dice.pick([0, 500, 2000, 5000, 10_000]),
     },
-    attemptTimeoutMs: dice.pick([150, 500, 1500, 3000]),
+    attemptTimeoutMs: dice.pick(isDoubted ? [150, 500] : [150, 500, 1500, 3000]),
     queueCapacity: crowded ? dice.pick([16, 16, 24, 32]) : dice.pick([32, 64, 1024]),
     concurrency: dice.pick([1, 2, 4, 16, 64]),
     segmentRecords: dice.pick([2, 8, 64, 1024]),
     payments: dice.pick([10, 30, 60, 120]),
     // Being taken for dead takes three seconds.
-    breakMs: dice.pick(rates.pause > 0 ? [6000, 9000] : [1500, 3000, 6000, 9000]),
+    breakMs: dice.pick(
+      rates.restoreOlder > 0 ? [9000, 15_000] : rates.pause > 0 ? [6000, 9000] : [1500, 3000, 6000, 9000],
+    ),
     burstMax: crowded ? 40 : dice.pick([1, 3, 12]),
-    storeIsRemote: dice.hits(0.3),
+    storeIsRemote: dice.hits(0.3) && !isDoubted,
     storeDelayMs: dice.pick([0, 0.5, 3]),
     networkDelayMs: dice.pick([0.2, 1, 10]),
     rates,
@@ -120,5 +137,8 @@ function drawRates(dice: Dice, ackAfter: AckAfter): Record<Kind, number> {
   for (const kind of KINDS) if (dice.hits(share)) rates[kind] = dice.pick([0.1, 0.4, 1]);
   // Only there nothing that was acknowledged may be lost with the power.
   if (ackAfter === 'flush' && dice.hits(0.5)) rates.powerLoss = 1;
+  if (rates.logDamaged > 0) rates.powerLoss ||= 1;
+  // What was forgotten may come again with another amount than a processor has, and is never settled then.
+  if (rates.restoreOlder > 0 || rates.logDamaged > 0) rates.otherAmount = 0;
   return rates;
 }

@@ -12,7 +12,7 @@ import type { Dice } from './dice.ts';
 import type { Disk } from './disk.ts';
 import { type EventLoop, Process, ProcessClock, type WallClock } from './event-loop.ts';
 import { Ingress } from './ingress.ts';
-import type { WorldPlan } from './plan.ts';
+import { LATEST_RECORD_MS, type WorldPlan } from './plan.ts';
 
 /** As in `main.ts`. */
 const DRAIN_MS = 1500;
@@ -162,6 +162,7 @@ export class SimulatedBackend {
       instance: name,
       queueCapacity: plan.queueCapacity,
       concurrency: plan.concurrency,
+      ...(plan.rates.restoreOlder > 0 || plan.rates.logDamaged > 0 ? { askAfterMs: LATEST_RECORD_MS } : {}),
       events: {
         accepted: () => {},
         settled: () => {},
@@ -171,6 +172,7 @@ export class SimulatedBackend {
         cannotJoin: () => {},
         failed: error => this.#crash(process, error),
         lostWrites: count => this.#say(() => `pins ${count} payments that may have been sent`),
+        doubled: (id, by) => this.#say(() => `finds ${id} at both processors, and books it at ${by}`),
         died: other => this.#say(() => `declares ${other} dead`),
         adopted: (other, count) => this.#say(() => `adopts ${count} payments of ${other}`),
         checking: mine => this.#say(() => (mine ? 'asks the health' : 'does not ask the health')),

@@ -25,6 +25,16 @@ export class SharedIndex {
     this.#synced = this.database.serialize();
   }
 
+  copy(): Uint8Array {
+    return this.database.serialize();
+  }
+
+  /** Is this one from now on. */
+  replace(bytes: Uint8Array): void {
+    this.database = copyOfMemoryIndex(bytes);
+    this.sync();
+  }
+
   /** Goes back to what its disk has, or not so far: another file, which has to be opened anew. */
   losePower(dice: Dice): void {
     if (dice.hits(0.5)) this.sync();
@@ -35,6 +45,7 @@ export class SharedIndex {
 export interface SimulatedIndexParts {
   readonly shared: SharedIndex;
   readonly files: LogFiles;
+  readonly wallMs: () => number;
   /** Calls back after the time that a call takes, unless the process is dead by then. */
   readonly later: (answer: () => void) => void;
 }
@@ -52,9 +63,9 @@ export class SimulatedIndex implements IndexClient {
   }
 
   open(): Promise<IndexOpened> {
-    const { shared, files } = this.#parts;
+    const { shared, files, wallMs } = this.#parts;
     this.#index?.forget();
-    this.#index = new LogIndex({ database: shared.database, files, directory: LOG_DIRECTORY });
+    this.#index = new LogIndex({ database: shared.database, files, directory: LOG_DIRECTORY, wallMs });
     this.#database = shared.database;
     this.#lookUp = new PaymentLookUp(shared.database);
     const opened = this.#index.open();

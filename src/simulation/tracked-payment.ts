@@ -1,5 +1,5 @@
 /** What an all-seeing observer knows of one payment. */
-import type { ProcessorIndex } from '../domain/payment.ts';
+import { type ProcessorIndex, SETTLED, type StoredPayment } from '../domain/payment.ts';
 import type { PaymentView } from '../payments/api.ts';
 import type { Process } from './event-loop.ts';
 
@@ -51,10 +51,35 @@ export class TrackedPayment {
   shownSettledAtMs = 0;
   /** What the store says of its last attempt may be older than that, and was not brought up to date yet. */
   isInstantLost = false;
+  /** The store was restored from a copy that does not have it, and nobody has sent it again since. */
+  isLost = false;
+  /** The store was restored, and did not have it as settled: both processors have to be asked for it. */
+  mustAsk = false;
+  /** Processors that have said since that they do not have it. */
+  readonly absentAt = new Set<ProcessorIndex>();
 
   constructor(id: string, firstSentAtMs: number) {
     this.id = id;
     this.firstSentAtMs = firstSentAtMs;
+  }
+
+  /** The store is an older copy of itself, which has this of the payment. */
+  restoredTo(row: StoredPayment | undefined): void {
+    const isSettled = row?.state === SETTLED;
+    this.isLost = row === undefined;
+    if (this.isLost) {
+      this.owed = false;
+      this.acknowledged.length = 0;
+    }
+    if (!isSettled) this.shownSettled = undefined;
+    this.isBooked = isSettled;
+    this.mustAsk = !isSettled;
+    this.absentAt.clear();
+    this.open = 0;
+    this.last = undefined;
+    this.tries = 0;
+    this.intendedBy = undefined;
+    this.isInstantLost = false;
   }
 
   /** A session of `generation` read a request for it. */

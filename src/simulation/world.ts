@@ -290,7 +290,7 @@ export class World implements Surroundings {
       directory: '',
       logDirectory: LOG_DIRECTORY,
       files,
-      index: new SimulatedIndex({ shared: index, files, later }),
+      index: new SimulatedIndex({ shared: index, files, later, wallMs: () => clock.wallMs() }),
       clock,
       boot: faultInjector.boots,
       isFlushing: plan.ackAfter === 'flush',

@@ -21,6 +21,8 @@ export interface InspectedPayment {
   readonly held: Hold;
   /** As in `StoredPayment`. */
   readonly retryAtMs: number;
+  /** Both processors are asked for it before it leaves. */
+  readonly isUncertain: boolean;
   /** The instance that has it. */
   readonly owner: string;
 }

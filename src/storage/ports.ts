@@ -94,6 +94,13 @@ export interface Joined {
   readonly term: number;
   /** Payments that this joining pinned. */
   readonly pinned: number;
+  /**
+   * Payments that are accepted before this instant (wall clock, ms since 1970; 0: none) are uncertain
+   * (`StoredPayment`): what the store may have forgotten may come again.
+   */
+  readonly asksFirstUntilMs: number;
+  /** What was sent before the store became doubtful can be expected to be recorded by now. */
+  readonly isCalm: boolean;
 }
 
 export interface HealthReport {

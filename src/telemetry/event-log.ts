@@ -85,6 +85,14 @@ export class EventLog {
     );
   }
 
+  /** Both processors have a payment. */
+  doubled(correlationId: string, by: ProcessorIndex): void {
+    this.#logger.error(
+      { correlationId, processor: PROCESSORS[by] },
+      'settled twice: both processors have this payment; it is booked at one, claim the other back',
+    );
+  }
+
   died(other: string): void {
     this.#logger.warn({ other }, 'an instance died');
   }

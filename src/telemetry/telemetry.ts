@@ -89,6 +89,7 @@ export class Telemetry {
         journal.attempted(request, processor, outcome, durationMs);
         this.#watchCircuits();
       },
+      doubled: (id, by) => journal.doubled(id, by),
       lostWrites: count => journal.lostWrites(count),
       died: instance => journal.died(instance),
       adopted: (instance, count) => journal.adopted(instance, count),

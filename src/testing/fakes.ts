@@ -107,6 +107,7 @@ export function instanceStand(options: StandOptions = {}): InstanceStand {
       attempted() {},
       amountDiffers() {},
       lostWrites() {},
+      doubled() {},
       died() {},
       adopted() {},
       checking() {},

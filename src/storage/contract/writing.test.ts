@@ -53,7 +53,16 @@ promise('a payment comes back as it was accepted, sent, ended and settled', asyn
     { ...expected, origin: 0 },
     {
       ...{ seq: 1, id: idOf(1), cents, acceptedAtMs: at, origin: 0, state: WAITING, processor: undefined },
-      ...{ requestedAtMs: 0, attempts: 0, tries: 0, settledAtMs: 0, held: 0, retryAtMs: 0, reason: '' },
+      ...{
+        requestedAtMs: 0,
+        attempts: 0,
+        tries: 0,
+        settledAtMs: 0,
+        held: 0,
+        retryAtMs: 0,
+        reason: '',
+        isUncertain: false,
+      },
     },
   );
   const check = async (changes: Partial<StoredPayment>): Promise<void> => {

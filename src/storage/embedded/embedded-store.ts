@@ -23,14 +23,7 @@ import {
   type Written,
 } from '../ports.ts';
 import { appendAct } from './acting.ts';
-import {
-  appendOrThrow,
-  appendRows,
-  faultOfLog,
-  faultOfLogOrIndex,
-  LastBatch,
-  throwFault,
-} from './appending.ts';
+import { appendOrThrow, appendRows, faultOfLog, faultOfLogOrIndex, LastBatch } from './appending.ts';
 import { keepDamaged } from './damage.ts';
 import type { IndexOpened } from './index/log-index.ts';
 import { openErrorOf } from './index/schema.ts';
@@ -43,9 +36,11 @@ import type { EmbeddedParts } from './parts.ts';
 import { LogBehindError } from './shared-log/log-error.ts';
 import { Order } from './shared-log/order.ts';
 import { ALL_SHARES, CHECKER } from './shared-log/ordered-members.ts';
+
 import { storeIdOf } from './shared-log/segments.ts';
 import { LogFault, LogWriter } from './shared-log/writer.ts';
 import { sharedOf } from './shared-view.ts';
+import { beginTerms, refuseDamaged } from './terms.ts';
 
 /** The index is opened anew when its segment was removed meanwhile. */
 const OPENS_MAX = 3;
@@ -63,7 +58,7 @@ export class EmbeddedStore extends InspectedIndex implements Store, Reopening {
   #sharedAt = -1;
   #indexing: Indexing | undefined;
   #isBehind = false;
-  readonly #last = new LastBatch();
+  #last = new LastBatch();
   #isClosed = false;
 
   private constructor(parts: EmbeddedParts) {
@@ -94,17 +89,14 @@ export class EmbeddedStore extends InspectedIndex implements Store, Reopening {
 
   join(instance: string, reply: Reply<Joined>): void {
     this.#answer(reply, log => {
-      const { boot, isFlushing, nonce } = this.#parts;
+      const { isFlushing, nonce } = this.#parts;
       const order = this.#order;
       this.#held?.assertInPlace();
       if (log.epoch !== 0) log.rejoin();
       log.poll();
       const { term } = order;
       const unsettled = order.members.unsettledTotal();
-      if (order.boot !== boot) throwFault(log.boot(boot, false, nonce()));
-      // Unless a term has begun since: then another one has found the same.
-      if ((this.#doubtfulTerm ?? 0) >= order.term || order.isDamaged)
-        throwFault(log.boot(boot, true, nonce()));
+      beginTerms(log, order, this.#doubtfulTerm, this.#parts);
       this.#doubtfulTerm = undefined;
       const before = order.members.named(instance)?.epoch ?? 0;
       const epoch = log.join(instance, before, nonce(), isFlushing);
@@ -117,8 +109,9 @@ export class EmbeddedStore extends InspectedIndex implements Store, Reopening {
       this.#indexing = this.#indexingOf(log);
       this.#indexing.claim();
       this.#indexing.start();
-      const { generation } = order;
-      return { epoch, generation, term: order.term, pinned: order.term === term ? 0 : unsettled };
+      const { generation, asksFirstUntilMs, isCalm } = order;
+      const pinned = order.term === term ? 0 : unsettled;
+      return { epoch, generation, term: order.term, pinned, asksFirstUntilMs, isCalm };
     });
   }
 
@@ -158,6 +151,7 @@ export class EmbeddedStore extends InspectedIndex implements Store, Reopening {
     this.#answer(reply, log => {
       log.poll();
       this.#assertAlive(log);
+      refuseDamaged(this.#order);
       return this.#adoptAll(log);
     });
   }
@@ -200,6 +194,7 @@ export class EmbeddedStore extends InspectedIndex implements Store, Reopening {
       this.#held?.assertInPlace();
       log.poll();
       this.#assertAlive(log);
+      refuseDamaged(this.#order);
       log.batch().beat(new TextEncoder().encode(figures), this.#parts.clock.wallMs());
       appendOrThrow(log);
       this.#indexing?.claim();
@@ -304,6 +299,8 @@ export class EmbeddedStore extends InspectedIndex implements Store, Reopening {
     const order = new Order(id.mark);
     if (state !== undefined) order.restore(state, tail);
     this.#order = order;
+    // A log that lost its end gives epochs again.
+    this.#last = new LastBatch();
     this.#known = new KnownPayments(order, this.#parts.index);
     this.#shared = undefined;
     for (const lost of damage) events.damaged(lost);

@@ -19,7 +19,7 @@ import type { IndexClient } from './index/index-client.ts';
 import type { IndexedPayment } from './index/statements.ts';
 import type { Order } from './shared-log/order.ts';
 import { shareOf } from './shared-log/ordered-members.ts';
-import { pinRow } from './shared-log/row-changes.ts';
+import { doubtRow, pinRow } from './shared-log/row-changes.ts';
 import * as row from './shared-log/tail-table.ts';
 import { storedPayment } from './stored-payment.ts';
 
@@ -76,13 +76,18 @@ export class KnownPayments {
   }
 
   /**
-   * What an index that has the log up to `position` says of a payment: a term that began since has pinned it.
+   * What an index that has the log up to `position` says of a payment: a term that began since has pinned it,
+   * or made it uncertain, or both.
    */
   ofTerm(indexed: IndexedPayment, position: number): IndexedPayment {
-    if (position > this.#order.termAt || indexed[row.ROW_STATE] !== WAITING) return indexed;
-    const pinned = indexed.slice();
-    pinRow(pinned, 0);
-    return pinned;
+    const { termAt, doubtAt } = this.#order;
+    const isPinned = position <= termAt && indexed[row.ROW_STATE] === WAITING;
+    const isDoubted = position <= doubtAt && indexed[row.ROW_STATE]! < SETTLED;
+    if (!isPinned && !isDoubted) return indexed;
+    const changed = indexed.slice();
+    if (isPinned) pinRow(changed, 0);
+    if (isDoubted) doubtRow(changed, 0);
+    return changed;
   }
 
   /** Whether an index that has the log up to `position` still has what was purged, and nothing else. */

@@ -12,13 +12,15 @@
  *     others behind it         its place, and is put aside
  *
  * Where bytes are lost, the log goes on in a fresh segment behind all others, with the state of the index.
- * The first batch of that one is a forced BOOT: whoever lived does not any more, a new term begins, and what
- * waits is pinned.
+ * The first batch of that one is a BOOT: whoever lived does not any more, a new term begins, what waits is
+ * pinned, and what is unsettled is uncertain: whether a power loss took the bytes or something else, which
+ * takes what was on the disk as well, nothing tells.
  */
 import { join } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
 import { isSystemError } from '../../domain/system-error.ts';
 import { type LogDamage, setAside } from './damage.ts';
+import { BOOT_DOUBTS, BOOT_PINS } from './shared-log/boots.ts';
 import { LogBehindError, LogForeignError } from './shared-log/log-error.ts';
 import type { LogFiles } from './shared-log/log-files.ts';
 import type { OrderState } from './shared-log/order-state.ts';
@@ -41,7 +43,11 @@ export interface RecoveryParts {
   readonly files: LogFiles;
   /** Of the segments. */
   readonly directory: string;
+  readonly wallMs: () => number;
 }
+
+/** After damage what is accepted is uncertain for so long: what was forgotten is sent again soon or never. */
+export const asksFirstMs = 60 * 60 * 1000;
 
 /**
  * Brings the log and the index together; `catchUp` moves all that the log holds into the index, and says up
@@ -126,7 +132,9 @@ function decide(parts: RecoveryParts, wereBehind: readonly number[]): LogDamage[
   const fresh = segments.at(-1)! + 1;
   // In this order: whoever starts after a crash in between finds that something is behind, and decides the
   // same.
-  create(fresh, state === undefined ? new Uint8Array(0) : bootBatch(id, state));
+  const detail = BOOT_PINS | BOOT_DOUBTS;
+  const untilMs = parts.wallMs() + asksFirstMs;
+  create(fresh, state === undefined ? new Uint8Array(0) : bootBatch(id, state, detail, untilMs));
   const damage: LogDamage[] = behind.map(lost => setAside(files, directory, lost));
   if (damage.length === 0) damage.push(cutOff(position));
   database.prepare('UPDATE log SET position = ?').run(positionOf(fresh, SEGMENT_HEADER_BYTES));
@@ -147,11 +155,16 @@ function cutOff(position: number): LogDamage {
 }
 
 /** Says that all in front of it may be older than what became of it. */
-function bootBatch(id: StoreId, state: OrderState): Uint8Array {
+export function bootBatch(
+  id: StoreId,
+  state: Pick<OrderState, 'boot' | 'term' | 'generation' | 'marks'>,
+  detail: number,
+  asksFirstUntilMs: number,
+): Uint8Array {
   const encoder = new BatchEncoder();
   // Another run than the last one, and most likely than the present one, which comes with the next that
   // joins.
-  encoder.boot((state.boot + 1) % 2 ** 32 || 1, state.term, true);
+  encoder.boot((state.boot + 1) % 2 ** 32 || 1, state.term, detail, asksFirstUntilMs);
   const length = encoder.finish({
     store: id.mark,
     instance: 0,

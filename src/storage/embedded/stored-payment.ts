@@ -8,6 +8,7 @@ import {
   type StoredPayment,
   writeIdBytes,
 } from '../../domain/payment.ts';
+import { certain } from './shared-log/row-changes.ts';
 import * as row from './shared-log/tail-table.ts';
 
 /** `reason`: why it was closed, if it was. */
@@ -23,7 +24,8 @@ export function storedPayment(found: Float64Array, reason = ''): StoredPayment {
     cents: found[row.ROW_CENTS] as Cents,
     acceptedAtMs: found[row.ROW_ACCEPTED_AT]!,
     origin: found[row.ROW_ORIGIN]!,
-    state: found[row.ROW_STATE] as State,
+    state: certain(found[row.ROW_STATE]!) as State,
+    isUncertain: found[row.ROW_STATE]! < 0,
     processor: processor < 0 ? undefined : (processor as ProcessorIndex),
     requestedAtMs: found[row.ROW_REQUESTED_AT]!,
     attempts: found[row.ROW_ATTEMPTS]!,

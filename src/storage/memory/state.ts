@@ -232,6 +232,7 @@ export const untouched = {
   held: NOT_HELD,
   retryAtMs: 0,
   reason: '',
+  isUncertain: false,
 } as const;
 
 /** How far a payment is that may have been sent when nothing was written of that. */

@@ -82,7 +82,7 @@ export class MemoryStore implements Store, Reopening {
       this.#world.free(instance);
       this.#name = instance;
       this.#epoch = view.epoch;
-      return { epoch: view.epoch, generation, term, pinned };
+      return { epoch: view.epoch, generation, term, pinned, asksFirstUntilMs: 0, isCalm: true };
     });
   }
 

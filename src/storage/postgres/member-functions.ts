@@ -66,7 +66,7 @@ BEGIN
     ON CONFLICT (name) DO UPDATE SET beat = b.beat + 1, figures = '';
   ${changed(schema)}
   RETURN json_build_object('epoch', joined.epoch, 'generation', d.generation, 'term', d.term,
-    'pinned', pinned);
+    'pinned', pinned, 'asksFirstUntilMs', 0, 'isCalm', true);
 END $$;
 
 CREATE FUNCTION ${schema}.look() RETURNS json LANGUAGE sql STABLE AS $$

@@ -32,6 +32,7 @@ export function paymentOf(row: ResultRow): StoredPayment {
     held: Number(row['held']) as Hold,
     retryAtMs: Number(row['retry_at']),
     reason: String(row['reason']),
+    isUncertain: false,
   };
 }
 

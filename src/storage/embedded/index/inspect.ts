@@ -20,6 +20,7 @@ import type {
   InspectedPayment,
   SettledPage,
 } from '../../inspection.ts';
+import { certain } from '../shared-log/row-changes.ts';
 import { NOT_RETRIED } from './statements.ts';
 import { indexFile } from './tables.ts';
 
@@ -35,7 +36,7 @@ interface PaymentRow {
   readonly id: Uint8Array;
   readonly cents: number;
   readonly accepted_at: number;
-  readonly state: State;
+  readonly state: number;
   readonly processor: number;
   readonly requested_at: number;
   readonly attempts: number;
@@ -126,7 +127,8 @@ export class Inspector {
 const payment = (row: PaymentRow): InspectedPayment => ({
   correlationId: idText(row.id),
   cents: row.cents,
-  state: row.state,
+  state: certain(row.state) as State,
+  isUncertain: row.state < 0,
   processor: row.processor < 0 ? undefined : (row.processor as ProcessorIndex),
   acceptedAtMs: row.accepted_at,
   requestedAtMs: row.requested_at,

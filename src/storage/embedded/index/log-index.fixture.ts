@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { DatabaseSync } from 'node:sqlite';
 import { idWords, SENT } from '../../../domain/payment.ts';
 import { idOf } from '../../../testing/stores.ts';
+import { BOOT_PINS } from '../shared-log/boots.ts';
 import { Order } from '../shared-log/order.ts';
 import { COUNTED } from '../shared-log/order-state.ts';
 import { ALL_SHARES, INDEXER } from '../shared-log/ordered-members.ts';
@@ -113,7 +114,7 @@ export class IndexedLog {
   beginTerm(): void {
     const dead = this.writer.epoch;
     this.writer.rejoin();
-    assert.equal(this.writer.boot(this.order.boot, true, 2 ** 40), undefined);
+    assert.equal(this.writer.boot(this.order.boot, BOOT_PINS, 2 ** 40), undefined);
     this.join('a');
     this.#takeOver(dead);
   }

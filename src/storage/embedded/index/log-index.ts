@@ -56,6 +56,8 @@ export interface IndexParts {
   readonly files: LogFiles;
   /** Of the segments. */
   readonly directory: string;
+  /** Default: the system's clock. */
+  readonly wallMs?: () => number;
 }
 
 /** The tables move on while a reader is made: once is rare. */
@@ -121,7 +123,7 @@ export class LogIndex {
     const damage: LogDamage[] = [];
     this.#opening = damage;
     try {
-      const lost = recoverLog(this.#parts, () => this.advance());
+      const lost = recoverLog({ wallMs: Date.now, ...this.#parts }, () => this.advance());
       damage.push(...lost);
       // It may go on elsewhere than where this has read.
       if (lost.length > 0) this.forget();
@@ -168,7 +170,7 @@ export class LogIndex {
   #advance(): number | undefined {
     const reader = this.#follow();
     const order = this.#order!;
-    const { generation, term } = order;
+    const { generation, termAt, doubtAt } = order;
     // Marks may say more than the tables have, see `open`.
     order.heldFrom = this.#position;
     reader.poll();
@@ -185,7 +187,7 @@ export class LogIndex {
         this.forget();
         return undefined;
       }
-      this.#move(order, generation, term);
+      this.#move(order, generation, termAt, doubtAt);
       order.tail.dropBefore(order.keptFrom);
       const tail = order.tail.copy();
       this.#statements.advance.run(position, JSON.stringify(order.save()), new Uint8Array(tail.buffer));
@@ -330,10 +332,11 @@ export class LogIndex {
     if (damage !== undefined) this.#opening?.push(damage);
   }
 
-  #move(order: Order, generationBefore: number, termBefore: number): void {
+  #move(order: Order, generationBefore: number, termBefore: number, doubtBefore: number): void {
     const statements = this.#statements;
     if (order.generation !== generationBefore) for (const clear of statements.purge) clear.run();
-    if (order.term !== termBefore) statements.pin.run();
+    if (order.termAt !== termBefore) statements.pin.run();
+    if (order.doubtAt !== doubtBefore) statements.doubt.run();
     const { rows, count } = order.tail;
     const totals = new TotalsSum();
     for (let start = 0; start < count * row.ROW_COLUMNS; start += row.ROW_COLUMNS) {

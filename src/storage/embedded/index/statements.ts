@@ -83,6 +83,10 @@ export function prepare(database: DatabaseSync) {
          requested_at = iif(requested_at > 0, requested_at, accepted_at), attempts = max(attempts, 1)
        WHERE state < ${SETTLED} AND state = ${WAITING}`,
     ),
+    /** The complement of a state, as in the rows of the tail. */
+    doubt: database.prepare(
+      `UPDATE payments SET state = -1 - state WHERE state < ${SETTLED} AND state >= ${WAITING}`,
+    ),
     purge: ['payments', 'attempts', 'totals', 'acts'].map(table => database.prepare(`DELETE FROM ${table}`)),
   };
 }

@@ -188,6 +188,9 @@ function stateOf(
     purgedAt: 0,
     termAt: -1,
     isDamaged: false,
+    doubtAt: -1,
+    asksFirstUntilMs: 0,
+    isCalm: true,
     health,
     members: membersOf(database, Date.now()),
   };

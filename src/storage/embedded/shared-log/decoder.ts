@@ -106,6 +106,9 @@ export interface Gap {
   readonly records: number;
 }
 
+/** No record ends with so many. */
+const ZEROS_MIN = 16;
+
 const gapHeader = new BatchView();
 
 /** Says what the bytes from `from` to `to` are, in which no whole batch begins. */
@@ -137,7 +140,9 @@ function classify(source: LogBytes, from: number, to: number): Gap {
   }
   // Cut short: all that is there is right, up to a record that lacks its end.
   const isCut = gapHeader.byteLength > length && (at + 8 > end || at + recordBytes(view, at) > end);
-  if (isCut) return { is: 'torn', from, to, records };
+  // Or right up to where the disk has zeros: a power loss kept the length of a file, and not its bytes.
+  const isZeroed = isZero(bytes, Math.max(at, end - ZEROS_MIN), end);
+  if (isCut || (at < end && isZeroed)) return { is: 'torn', from, to, records };
   return { is: 'damaged', from, to, records: salvage(source, from, to, () => {}) };
 }
 

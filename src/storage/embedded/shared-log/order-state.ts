@@ -43,6 +43,9 @@ export interface OrderState {
   readonly purgedAt: number;
   readonly termAt: number;
   readonly isDamaged: boolean;
+  readonly doubtAt: number;
+  readonly asksFirstUntilMs: number;
+  readonly isCalm: boolean;
   readonly health: readonly OrderedHealth[];
   readonly members: MembersState;
 }

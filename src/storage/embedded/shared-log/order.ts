@@ -65,13 +65,14 @@
  */
 import { SETTLED, WAITING } from '../../../domain/payment.ts';
 import { actAt, type OrderedAct } from './acts.ts';
+import { beginRun, CALM_BEATS } from './boots.ts';
 import type { BatchView } from './decoder.ts';
 import type { BatchVerdict, EachCounted, OrderedHealth, OrderState } from './order-state.ts';
 import * as decided from './order-state.ts';
 import { CHECKER, INDEXER, OrderedMembers, shareOf } from './ordered-members.ts';
 import * as record from './records.ts';
 import { recordBytes, recordDetail, recordKind, recordText } from './records.ts';
-import { isLast, isOnlyKept, mayChange, pinRow, writeRow } from './row-changes.ts';
+import { isLast, isOnlyKept, mayChange, writeRow } from './row-changes.ts';
 import { segmentAt } from './segments.ts';
 import * as row from './tail-table.ts';
 import { TailTable } from './tail-table.ts';
@@ -111,8 +112,14 @@ export class Order {
   touchedAt = 0;
   /** Where the batch begins that purged last. */
   purgedAt = 0;
-  /** Where the batch begins that began the term. */
+  /** Where the batch begins that pinned what waits. */
   termAt = -1;
+  /** Where the batch begins that made what is unsettled uncertain. */
+  doubtAt = -1;
+  /** What is accepted before this instant is uncertain. */
+  asksFirstUntilMs = 0;
+  /** Somebody has lived for long since `doubtAt`. */
+  isCalm = true;
   /** A part of the log was damaged since the last term began: what waits may have been sent. */
   isDamaged = false;
   /** The table keeps what stands behind this, whatever the marks say. */
@@ -145,8 +152,8 @@ export class Order {
 
   save(): OrderState {
     const { seq, generation, marks, indexedTo, keptFrom, durableTo, sealed, digest } = this;
-    const { boot, term, touchedAt, purgedAt, termAt, isDamaged } = this;
-    const position = { marks, indexedTo, keptFrom, durableTo, sealed, touchedAt, purgedAt, termAt };
+    const { boot, term, touchedAt, purgedAt, termAt, isDamaged, doubtAt, asksFirstUntilMs, isCalm } = this;
+    const position = { marks, indexedTo, keptFrom, durableTo, sealed, touchedAt, purgedAt, termAt, doubtAt };
     const health = this.health.map(report => ({ ...report }));
     return {
       seq,
@@ -155,6 +162,8 @@ export class Order {
       boot,
       term,
       isDamaged,
+      asksFirstUntilMs,
+      isCalm,
       ...position,
       health,
       members: this.members.save(),
@@ -236,9 +245,10 @@ export class Order {
     this.seq += 1;
     rows[start + row.ROW_SEQ] = this.seq;
     rows[start + row.ROW_CENTS] = cents;
-    rows[start + row.ROW_ACCEPTED_AT] = view.getFloat64(at + 36, true);
+    const acceptedAtMs = view.getFloat64(at + 36, true);
+    rows[start + row.ROW_ACCEPTED_AT] = acceptedAtMs;
     rows[start + row.ROW_ORIGIN] = epoch;
-    rows[start + row.ROW_STATE] = WAITING;
+    rows[start + row.ROW_STATE] = acceptedAtMs < this.asksFirstUntilMs ? ~WAITING : WAITING;
     rows[start + row.ROW_POSITION] = position;
     this.members.count(epoch, shareOf(this.#words[3]!), 1);
     return this.seq;
@@ -296,8 +306,7 @@ export class Order {
         ? members.join(name, view.getUint32(at + 8, true), this.generation, detail === 1)
         : decided.VOID;
     }
-    if (kind === record.BOOT)
-      return this.#boot(view.getUint32(at + 8, true), view.getUint32(at + 12, true), detail === 1, position);
+    if (kind === record.BOOT) return beginRun(this, view, at, position);
     const self = members.living(batch.epoch);
     if (self === undefined) return decided.VOID;
     switch (kind) {
@@ -313,6 +322,7 @@ export class Order {
       }
       case record.BEAT:
         self.beat += 1;
+        this.isCalm ||= self.beat >= CALM_BEATS;
         self.beatAtMs = view.getFloat64(at + 8, true);
         self.figures = text.decode(recordText(bytes, view, at + 16));
         return 1;
@@ -354,33 +364,6 @@ export class Order {
     health.isFailing = view.getUint32(at + 12, true) === 1;
     health.version += 1;
     return true;
-  }
-
-  /**
-   * A new run of the machine ends all that lived in the last one, and a disk that was away all that used it.
-   * Those that did not wait for their disk may have sent what is not in front of this any more, to the
-   * processor that their last intent here names, or to default: a change of processor is on the disk before
-   * it leaves. So what waits is pinned there.
-   */
-  #boot(boot: number, termSeen: number, isForced: boolean, position: number): number {
-    if (boot === this.boot && !isForced) return decided.VOID;
-    if (isForced && termSeen !== this.term) return decided.VOID;
-    const isFirst = this.boot === 0;
-    const alive = [...this.members.alive];
-    this.boot = boot;
-    for (const member of alive) this.members.end(member);
-    if (!isForced && (isFirst || alive.every(({ isFlushing }) => isFlushing))) return 1;
-    this.term += 1;
-    this.isDamaged = false;
-    this.termAt = position;
-    this.touchedAt = position;
-    const { rows, count } = this.tail;
-    for (let start = 0; start < count * row.ROW_COLUMNS; start += row.ROW_COLUMNS) {
-      if (rows[start + row.ROW_STATE] !== WAITING) continue;
-      pinRow(rows, start);
-      rows[start + row.ROW_POSITION] = position;
-    }
-    return 1;
   }
 
   /** Rule 5. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { PINNED, SENT, WAITING } from '../../../domain/payment.ts';
+import { BOOT_PINS } from './boots.ts';
 import { BATCH_FENCED } from './order-state.ts';
 import { ALL_SHARES, CHECKER, INDEXER, SHARES } from './ordered-members.ts';
 import type { BatchEncoder } from './records.ts';
@@ -140,7 +141,7 @@ test('a new run of the machine ends all that lived, and pins what waits unless a
   for (const isFlushing of [false, true]) {
     const log = new WrittenLog();
     const join = (name: string): number => log.results(0, batch => batch.join(text(name), 0, isFlushing))[0]!;
-    const boot = (run: number): number => log.results(0, batch => batch.boot(run, log.order.term, false))[0]!;
+    const boot = (run: number): number => log.results(0, batch => batch.boot(run, log.order.term, 0))[0]!;
     assert.deepEqual([boot(7), log.order.term], [1, 1], 'the first');
     assert.deepEqual([join('a'), join('b')], [1, 2]);
     log.results(1, batch => batch.accept(paymentIn(5), 0, 1, 1990, 1000));
@@ -160,7 +161,7 @@ test('a new run of the machine ends all that lived, and pins what waits unless a
 test('a term that is asked for begins once for all that saw the same one, and ends all', () => {
   const log = begun();
   log.results(1, batch => batch.accept(paymentIn(6), 0, 1, 5, 1000));
-  const force = (termSeen: number): number => log.results(0, batch => batch.boot(0, termSeen, true))[0]!;
+  const force = (termSeen: number): number => log.results(0, batch => batch.boot(0, termSeen, BOOT_PINS))[0]!;
   assert.deepEqual([force(1), force(1), log.order.term], [1, 0, 2]);
   assert.deepEqual([log.state(paymentIn(5)), log.state(paymentIn(6))], [SENT, PINNED]);
   assert.deepEqual([...log.order.members.alive], []);

@@ -32,7 +32,7 @@ export const EMPTY = 25;
 export const SEAL = 26;
 /**
  * The machine has started anew, or its disk was away: what the disk had not got may be missing in front of
- * this.
+ * this. `detail`: see `boots`.
  */
 export const BOOT = 27;
 

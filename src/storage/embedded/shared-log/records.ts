@@ -252,10 +252,11 @@ export class BatchEncoder {
   }
 
   /** `boot` names this run of the machine; `termSeen` may be lost whoever was careful. */
-  boot(boot: number, termSeen: number, isForced: boolean): void {
-    const at = this.#record(BOOT, isForced ? 1 : 0, 16);
+  boot(boot: number, termSeen: number, detail: number, asksFirstUntilMs = 0): void {
+    const at = this.#record(BOOT, detail, 24);
     this.#view.setUint32(at + 8, boot, true);
     this.#view.setUint32(at + 12, termSeen, true);
+    this.#view.setFloat64(at + 16, asksFirstUntilMs, true);
   }
 
   seal(nextSegment: number): void {

@@ -14,6 +14,18 @@ import * as record from './records.ts';
 import { recordDetail } from './records.ts';
 import * as row from './tail-table.ts';
 
+/** The state of a row without the uncertainty. */
+export const certain = (state: number): number => (state < 0 ? ~state : state);
+
+/** The state that the detail of a record is: below 0 that of an uncertain payment. */
+const stateIn = (view: DataView, at: number): number => view.getInt8(at + 3);
+
+/** Makes of an unsettled payment one that both processors are asked for before it leaves. */
+export function doubtRow(rows: Float64Array, start: number): void {
+  const state = rows[start + row.ROW_STATE]!;
+  if (state >= 0 && state < SETTLED) rows[start + row.ROW_STATE] = ~state;
+}
+
 const RETRY = ACT_KINDS.indexOf('retry');
 const SETTLE_BY_HAND = ACT_KINDS.indexOf('settle');
 const RESEND = ACT_KINDS.indexOf('resend');
@@ -37,14 +49,17 @@ export function mayChange(
   rows: Float64Array,
   start: number,
 ): boolean {
-  const state = rows[start + row.ROW_STATE]!;
+  const stored = rows[start + row.ROW_STATE]!;
+  const state = certain(stored);
   const detail = recordDetail(view, at);
   if (isOnlyKept(kind, view, at)) return state === SETTLED;
   if (isOver(state)) return false;
-  if (kind === record.ACT) return state === detail && (state !== SENT || isRetry(view, at));
+  if (kind === record.ACT) return stored === stateIn(view, at) && (stored !== SENT || isRetry(view, at));
   const isOnItsWay = state === SENT || state === PINNED;
   const isElsewhere = rows[start + row.ROW_PROCESSOR] !== detail;
-  return !(isOnItsWay && isElsewhere && (kind === record.INTEND || kind === record.BOOK));
+  // An uncertain one may have been settled anywhere.
+  const isFixed = kind === record.INTEND || (kind === record.BOOK && stored >= 0);
+  return !(isOnItsWay && isElsewhere && isFixed);
 }
 
 /**
@@ -58,7 +73,7 @@ export function writeRow(
   start: number,
   isNew: boolean,
 ): void {
-  const state = isNew ? WAITING : rows[start + row.ROW_STATE]!;
+  const state = isNew ? WAITING : certain(rows[start + row.ROW_STATE]!);
   const detail = recordDetail(view, at);
   switch (kind) {
     case record.INTEND:
@@ -77,7 +92,14 @@ export function writeRow(
       if (isNew) rows[start + row.ROW_HELD] = view.getUint8(at + 54);
       return;
     case record.HOLD:
-      writeProgress(view, at, rows, start, state === PINNED ? PINNED : detail);
+      // One that is uncertain stays so.
+      writeProgress(
+        view,
+        at,
+        rows,
+        start,
+        state !== PINNED ? stateIn(view, at) : stateIn(view, at) < 0 ? ~PINNED : PINNED,
+      );
       rows[start + row.ROW_HELD] = view.getUint8(at + 53);
       rows[start + row.ROW_SETTLED_AT] = view.getFloat64(at + 40, true);
       return;
@@ -105,7 +127,7 @@ function writeProgress(view: DataView, at: number, rows: Float64Array, start: nu
 
 function writeAct(view: DataView, at: number, rows: Float64Array, start: number, isNew: boolean): void {
   const kind = view.getUint8(at + 53);
-  if (isNew || kind === SETTLE_BY_HAND) writeProgress(view, at, rows, start, recordDetail(view, at));
+  if (isNew || kind === SETTLE_BY_HAND) writeProgress(view, at, rows, start, stateIn(view, at));
   rows[start + row.ROW_SETTLED_AT] = 0;
   if (kind === RETRY) {
     rows[start + row.ROW_HELD] = row.HOLD_LIFTED;

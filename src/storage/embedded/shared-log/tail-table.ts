@@ -15,7 +15,7 @@ export const ROW_CENTS = 5;
 export const ROW_ACCEPTED_AT = 6;
 /** The epoch that accepted it: never changes, whoever owns it later. */
 export const ROW_ORIGIN = 7;
-/** Of domain/payment. */
+/** Of domain/payment; of an uncertain payment the complement (`~`) of that. */
 export const ROW_STATE = 8;
 /** -1: none yet. */
 export const ROW_PROCESSOR = 9;

@@ -164,9 +164,9 @@ export class LogWriter {
   }
 
   /** Says that this is another run of the machine, before it joins. `nonce` as for `join`. */
-  boot(boot: number, isForced: boolean, nonce: number): LogFault | undefined {
+  boot(boot: number, detail: number, nonce: number, asksFirstUntilMs = 0): LogFault | undefined {
     assert(this.#epoch === 0 && this.#encoder.count === 0);
-    this.batch().boot(boot, this.#parts.order.term, isForced);
+    this.batch().boot(boot, this.#parts.order.term, detail, asksFirstUntilMs);
     this.#number = nonce;
     const outcome = this.append();
     this.discard();
