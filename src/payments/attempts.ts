@@ -9,10 +9,13 @@
 import assert from 'node:assert/strict';
 import { FixedDeque } from 'mnemonist';
 import type { Clock } from '../domain/clock.ts';
-import { type AttemptResult, classify, OUTCOMES, type Outcome } from '../domain/outcome.ts';
+import { type AttemptResult, classify, type Judgement, OUTCOMES, type Outcome } from '../domain/outcome.ts';
 import {
+  FALLBACK,
   HELD_AMOUNT,
+  HELD_REFUSED,
   type Hold,
+  NOT_HELD,
   PINNED,
   type ProcessorIndex,
   SENT,
@@ -26,8 +29,15 @@ import {
   triesAfterRefusal,
   triesAfterSending,
 } from '../domain/settlement.ts';
+import {
+  failuresAloneMin,
+  isAside,
+  isToBeHeld,
+  suspicionAfter,
+  suspicionInNextRound,
+} from '../domain/suspicion.ts';
 import type { Found, PaymentRequest, Processors } from '../processors/port.ts';
-import type { DispatchGate } from './dispatch-gate.ts';
+import { asideAtWorkMax, type DispatchGate } from './dispatch-gate.ts';
 import type { PaymentPool } from './payment-pool.ts';
 import type { RetrySchedule } from './retry-schedule.ts';
 import type { StoreWriter } from './store-writer.ts';
@@ -59,13 +69,19 @@ export interface AttemptEvents {
   amountDiffers(request: PaymentRequest, processor: ProcessorIndex, cents: number): void;
 }
 
+/** Why an attempt leaves: in its turn, as the probe of a half-open circuit, or for a payment put aside. */
+const PLAIN = 0;
+const PROBE = 1;
+const ASIDE_TRY = 2;
+type Role = typeof PLAIN | typeof PROBE | typeof ASIDE_TRY;
+
 /** One attempt on its way. */
 interface Flight extends PaymentRequest {
   readonly slot: number;
   /** Of the slot when the attempt left: an answer for an earlier tenant of the slot is ignored. */
   readonly version: number;
   readonly to: ProcessorIndex;
-  readonly probe: boolean;
+  readonly role: Role;
   readonly startedMs: number;
 }
 
@@ -73,7 +89,7 @@ export class Attempts {
   readonly #parts: AttemptsParts;
   readonly #pool: PaymentPool;
   readonly #writer: StoreWriter;
-  readonly #probing: Uint8Array;
+  readonly #role: Uint8Array;
   /** 1 from an attempt's start until it is sent: it has a place at work, and no answer will free it. */
   readonly #intending: Uint8Array;
   /** Slots with an intent in the store, that are yet to be sent. */
@@ -85,9 +101,9 @@ export class Attempts {
     this.#parts = parts;
     this.#pool = parts.pool;
     this.#writer = parts.writer;
-    this.#probing = new Uint8Array(capacity);
+    this.#role = new Uint8Array(capacity);
     this.#intending = new Uint8Array(capacity);
-    this.#outbox = new FixedDeque<number>(Int32Array, parts.concurrency * 2);
+    this.#outbox = new FixedDeque<number>(Int32Array, parts.concurrency * 2 + asideAtWorkMax);
   }
 
   /** An attempt on `to` begins: it leaves as soon as the store has its intent. */
@@ -98,7 +114,10 @@ export class Attempts {
     assert(pinned || pool.state[slot] === WAITING, 'an attempt on a payment that does not wait for one');
     assert(!pinned || pool.processorOf(slot) === to, 'a pinned payment left for the other processor');
     assert(this.#intending[slot] === 0 && pool.storing[slot] === 0);
-    this.#probing[slot] = gate.took(to) ? 1 : 0;
+    if (isAside(pool.suspicion[slot]!)) {
+      gate.tookAside(to);
+      this.#role[slot] = ASIDE_TRY;
+    } else this.#role[slot] = gate.took(to) ? PROBE : PLAIN;
     this.#intending[slot] = 1;
     pool.attempts[slot]! += 1;
     if (pinned) {
@@ -108,6 +127,7 @@ export class Attempts {
     }
     // After a power loss the store has to know which processor can have it, or both would get it.
     const isOtherProcessor = to !== pool.processorOf(slot);
+    if (isOtherProcessor) pool.failedFirstMs[slot] = 0;
     pool.tries[slot] = triesAfterSending(to, pool.tries[slot]!);
     pool.processor[slot] = to;
     pool.requestedAtMs[slot] = clock.wallMs();
@@ -156,7 +176,10 @@ export class Attempts {
   /** An attempt that had begun will not leave. */
   #abandon(slot: number): void {
     this.#intending[slot] = 0;
-    this.#parts.gate.abandoned(this.#pool.processorOf(slot), this.#probing[slot] === 1);
+    const { gate } = this.#parts;
+    const to = this.#pool.processorOf(slot);
+    if (this.#role[slot] === ASIDE_TRY) gate.leftAside(to);
+    else gate.abandoned(to, this.#role[slot] === PROBE);
   }
 
   #send(slot: number): void {
@@ -169,7 +192,7 @@ export class Attempts {
       slot,
       version: pool.version[slot]!,
       to: pool.processorOf(slot),
-      probe: this.#probing[slot] === 1,
+      role: this.#role[slot] as Role,
       startedMs: clock.monotonicMs(),
       correlationId: pool.textOf(slot),
       cents: pool.cents[slot]!,
@@ -179,21 +202,23 @@ export class Attempts {
     processors.post(flight.to, flight, ending => {
       if (this.#closed) return;
       this.#ended(flight, ending);
-      this.#parts.gate.left(flight.to);
+      if (flight.role === ASIDE_TRY) this.#parts.gate.leftAside(flight.to);
+      else this.#parts.gate.left(flight.to);
       this.#parts.wake();
     });
   }
 
   #ended(flight: Flight, ending: AttemptResult): void {
-    const { slot, to, probe } = flight;
-    const { retries, gate, clock, events } = this.#parts;
+    const { slot, to, role } = flight;
+    const { gate, clock, events } = this.#parts;
     const pool = this.#pool;
     const nowMs = clock.monotonicMs();
     const durationMs = nowMs - flight.startedMs;
     const judgement = classify(ending, this.#parts.policy.refusalStatuses);
     const { outcome, verdict } = judgement;
     const restMs = restMsAfter(ending, outcome);
-    gate.learn(to, judgement, { durationMs, restMs, isProbe: probe }, nowMs);
+    const shown = { durationMs, restMs, isProbe: role === PROBE, isAside: role === ASIDE_TRY };
+    gate.learn(to, judgement, shown, nowMs);
     if (pool.version[slot] !== flight.version) return;
 
     const pinned = pool.state[slot] === PINNED;
@@ -208,10 +233,37 @@ export class Attempts {
       return;
     }
     if (pool.state[slot] === WAITING) pool.tries[slot] = triesAfterRefusal(to, pool.tries[slot]!);
+    this.#suspect(flight, judgement);
     this.#writer.attempt(slot, OUTCOMES.indexOf(outcome), durationMs, clock.wallMs());
     // What asks for quiet is not asked, either.
     if (verdict === 'unknown' && restMs === 0) this.#reconcile(flight, () => {});
-    else retries.begin(slot, restMs);
+    else this.#again(slot, to, restMs);
+  }
+
+  /** Whether the payment itself is the reason why it was not processed. */
+  #suspect({ slot, to, startedMs }: Flight, judgement: Judgement): void {
+    const pool = this.#pool;
+    const isFirst = pool.failedFirstMs[slot] === 0;
+    if (isFirst) pool.failedFirstMs[slot] = startedMs;
+    const isAlone =
+      judgement.processor === 'fails' &&
+      pool.failures[slot]! + 1 >= failuresAloneMin &&
+      this.#parts.gate.hasSettledSince(to, pool.failedFirstMs[slot]!);
+    pool.suspicion[slot] = suspicionAfter(pool.suspicion[slot]!, to, judgement, isAlone);
+  }
+
+  /** Another attempt follows after a pause, or it is held: for the first time, or again after its tries. */
+  #again(slot: number, to: ProcessorIndex, restMs: number): void {
+    const pool = this.#pool;
+    const marks = pool.suspicion[slot]!;
+    const isRoundOver = pool.state[slot] === PINNED || to === FALLBACK;
+    if (pool.held[slot] !== NOT_HELD && isRoundOver) this.hold(slot, pool.held[slot] as Hold);
+    else if (pool.state[slot] === WAITING && to === FALLBACK && isToBeHeld(marks))
+      this.hold(slot, HELD_REFUSED);
+    else {
+      if (pool.state[slot] === WAITING && to === FALLBACK) pool.suspicion[slot] = suspicionInNextRound(marks);
+      this.#parts.retries.begin(slot, restMs);
+    }
   }
 
   /**
@@ -237,12 +289,12 @@ export class Attempts {
       if (found.is === 'there') {
         this.#parts.events.amountDiffers(flight, to, found.cents);
         this.hold(slot, HELD_AMOUNT);
-      } else this.#parts.retries.begin(slot, 0);
+      } else this.#again(slot, to, 0);
     };
     processors.find(to, pool.textOf(slot), heard, pool.traces.traceparent(slot, chance));
   }
 
-  /** The payment leaves the pool once the store has that it is held. */
+  /** The payment is held, and leaves the pool once the store has that. */
   hold(slot: number, reason: Hold): void {
     const pool = this.#pool;
     const { clock, chance } = this.#parts;

@@ -5,6 +5,7 @@
  *     limit     how many attempts may it have at work at once?               processors/adaptive-limit
  *     rate      how fast may a backlog drain while payments come in?         drain-rate
  *     outlook   how many may wait for default, and have their turn in time?  outlook
+ *     aside     how much may be spent on payments that are refused as they are? domain/suspicion
  *     turn      how long may starting and sending hold up one turn of the event loop?
  *
  * Rate and turn say the same on two scales: accepting goes first.
@@ -27,13 +28,38 @@ import { Outlook } from './outlook.ts';
  */
 export const TURN_BUDGET_MS = 0.25;
 
+/**
+ * Attempts a second that payments put aside may always take; as with a backlog, they are more while more are
+ * accepted, and without a bound while none are.
+ */
+const ASIDE_RATE_MIN = 100;
+/** What they leave free of a processor's places for the others: a quarter. */
+const ASIDE_SHARE = 0.75;
+/** And how many of them are at work at once. */
+export const asideAtWorkMax = 16;
+
+/** What an attempt shows of its processor besides its judgement. */
+export interface AttemptShown {
+  readonly durationMs: number;
+  readonly restMs: number;
+  readonly isProbe: boolean;
+  /** Of a payment that was put aside: that it fails says nothing of the processor. */
+  readonly isAside?: boolean;
+}
+
 export class DispatchGate {
   readonly #breakers: readonly [CircuitBreaker, CircuitBreaker];
   readonly #limits: readonly [AdaptiveLimit, AdaptiveLimit];
   readonly #rate = new DrainRate();
+  readonly #asideRate = new DrainRate(ASIDE_RATE_MIN);
   readonly #outlook: Outlook;
   readonly #atWork: [number, number] = [0, 0];
   readonly #permits = { default: false, fallback: false, defaultWorks: false, fallbackHasRoom: false };
+  readonly #asidePermits = { ...this.#permits };
+  #asideAtWork = 0;
+  /** When the attempt left that was settled last, of those that left latest; by processor. */
+  readonly #settledStartMs: [number, number] = [-Infinity, -Infinity];
+  #isAsideHeldBack = false;
   #turnEndsMs = -Infinity;
   /** The rate alone kept the last attempt back. */
   #isHeldBack = false;
@@ -61,6 +87,7 @@ export class DispatchGate {
   /** A payment was accepted: a backlog may drain at a multiple of that rate. */
   accepted(nowMs: number): void {
     this.#rate.accepted(nowMs);
+    this.#asideRate.accepted(nowMs);
     this.#outlook.accepted(nowMs);
   }
 
@@ -68,6 +95,7 @@ export class DispatchGate {
   beginTurn(nowMs: number): void {
     this.#turnEndsMs = nowMs + TURN_BUDGET_MS;
     this.#isHeldBack = false;
+    this.#isAsideHeldBack = false;
   }
 
   /** Whether this turn has time left for starting or sending one more attempt. */
@@ -96,6 +124,31 @@ export class DispatchGate {
     return this.#permits;
   }
 
+  /** Whether one more payment that was put aside may start; if so, it is counted as started. */
+  mayStartAside(nowMs: number): boolean {
+    if (this.#asideAtWork >= asideAtWorkMax) return false;
+    this.#isAsideHeldBack = !this.#asideRate.take(nowMs);
+    return !this.#isAsideHeldBack;
+  }
+
+  /** As `permits`, for payments that were put aside: they are no probes, and one of them always has room. */
+  asidePermits(nowMs: number): Permits {
+    const breakers = this.#breakers;
+    const hasRoom = (at: ProcessorIndex): boolean =>
+      this.#asideAtWork === 0 || this.#atWork[at] < this.#limits[at].value * ASIDE_SHARE;
+    const fallbackHasRoom = hasRoom(FALLBACK);
+    this.#asidePermits.default = hasRoom(DEFAULT) && breakers[DEFAULT].allowsAside(nowMs);
+    this.#asidePermits.fallback = fallbackHasRoom && breakers[FALLBACK].allowsAside(nowMs);
+    this.#asidePermits.defaultWorks = breakers[DEFAULT].circuit === 'closed';
+    this.#asidePermits.fallbackHasRoom = fallbackHasRoom;
+    return this.#asidePermits;
+  }
+
+  /** Whether an attempt that left after `sinceMs` was settled by this processor. */
+  hasSettledSince(to: ProcessorIndex, sinceMs: number): boolean {
+    return this.#settledStartMs[to] > sinceMs;
+  }
+
   /** How many payments may wait for default and still have their turn in time; Infinity: as many as do. */
   turnsInTime(nowMs: number): number {
     const isFull = this.#breakers[DEFAULT].circuit === 'closed' && !this.#hasRoom(DEFAULT);
@@ -110,6 +163,7 @@ export class DispatchGate {
   /** When waiting payments are worth another look, in monotonic ms; Infinity: an event has to come first. */
   nextAtMs(nowMs: number): number {
     let nextMs = this.#isHeldBack ? this.#rate.nextAtMs : Infinity;
+    if (this.#isAsideHeldBack) nextMs = Math.min(nextMs, this.#asideRate.nextAtMs);
     for (const { askAgainAtMs } of this.#breakers) {
       if (askAgainAtMs > nowMs) nextMs = Math.min(nextMs, askAgainAtMs);
     }
@@ -120,6 +174,19 @@ export class DispatchGate {
   took(to: ProcessorIndex): boolean {
     this.tookLookUp(to);
     return this.#breakers[to].start();
+  }
+
+  /** An attempt on a payment that was put aside takes its place; it is no probe. */
+  tookAside(to: ProcessorIndex): void {
+    this.tookLookUp(to);
+    this.#asideAtWork += 1;
+  }
+
+  /** As `left`, of one that `tookAside`. */
+  leftAside(to: ProcessorIndex): void {
+    this.left(to);
+    this.#asideAtWork -= 1;
+    assert(this.#asideAtWork >= 0);
   }
 
   /** A look-up takes a place: it loads the processor as an attempt does, and proves nothing of it. */
@@ -146,16 +213,17 @@ export class DispatchGate {
   learn(
     to: ProcessorIndex,
     { outcome, verdict, processor: sign }: Judgement,
-    { durationMs, restMs, isProbe }: { durationMs: number; restMs: number; isProbe: boolean },
+    { durationMs, restMs, isProbe, isAside = false }: AttemptShown,
     nowMs: number,
   ): void {
     const isAnswered = outcome === 'processed';
+    if (isAnswered) this.#settledStartMs[to] = Math.max(this.#settledStartMs[to], nowMs - durationMs);
     if (isAnswered) this.#limits[to].answered(durationMs, nowMs);
     if (isAnswered && to === DEFAULT) this.#outlook.answered(durationMs);
     if (outcome === 'overloaded' || outcome === 'unavailable') this.#limits[to].refused(durationMs, nowMs);
     const breaker = this.#breakers[to];
     if (verdict === 'processed') breaker.succeeded();
-    else if (sign === 'fails') breaker.failed(nowMs, isProbe);
+    else if (sign === 'fails' && !isAside) breaker.failed(nowMs, isProbe);
     // A refusal shows that it works, but no payment has gone through: the next one may be the probe.
     else breaker.abandoned(isProbe);
     if (restMs > 0) breaker.rests(nowMs, restMs);

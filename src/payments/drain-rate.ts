@@ -21,11 +21,17 @@ const SPAN_MS = 250;
 const KEEP_MS = 20;
 
 export class DrainRate {
+  readonly #rateMin: number;
   #acceptedInSpan = 0;
   #spanEndsMs = -Infinity;
   #perMs = Infinity;
   #allowance = 0;
   #countedMs = -Infinity;
+
+  /** `rateMin`: starts a second that are always allowed. */
+  constructor(rateMin = RATE_MIN) {
+    this.#rateMin = rateMin;
+  }
 
   /** A payment was accepted. */
   accepted(nowMs: number): void {
@@ -59,7 +65,7 @@ export class DrainRate {
     if (nowMs < this.#spanEndsMs) return;
     const quiet = nowMs - this.#spanEndsMs >= SPAN_MS || this.#acceptedInSpan === 0;
     const acceptedPerSecond = (this.#acceptedInSpan / SPAN_MS) * 1000;
-    this.#perMs = quiet ? Infinity : Math.max(RATE_MIN, TIMES_ACCEPTED * acceptedPerSecond) / 1000;
+    this.#perMs = quiet ? Infinity : Math.max(this.#rateMin, TIMES_ACCEPTED * acceptedPerSecond) / 1000;
     this.#acceptedInSpan = 0;
     this.#spanEndsMs = nowMs + SPAN_MS;
   }

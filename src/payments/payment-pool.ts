@@ -18,6 +18,7 @@ import {
   WAITING,
   writeIdBytes,
 } from '../domain/payment.ts';
+import { UNSUSPECTED } from '../domain/suspicion.ts';
 import { Traces } from '../domain/trace-context.ts';
 
 export const NONE = -1;
@@ -45,6 +46,12 @@ export class PaymentPool {
   readonly tries: Uint16Array;
   /** Why it is held: a place in `HOLD_REASONS`. */
   readonly held: Uint8Array;
+  /** What its attempts say of the payment itself, see `suspicion`. */
+  readonly suspicion: Uint8Array;
+  /**
+   * When the first of the attempts in a row left that failed on its present processor, monotonic; 0: none.
+   */
+  readonly failedFirstMs: Float64Array;
   /** Attempts in a row that failed, for the pauses. */
   readonly failures: Uint16Array;
   /**
@@ -79,6 +86,8 @@ export class PaymentPool {
     this.attempts = new Uint32Array(capacity);
     this.tries = new Uint16Array(capacity);
     this.held = new Uint8Array(capacity);
+    this.suspicion = new Uint8Array(capacity);
+    this.failedFirstMs = new Float64Array(capacity);
     this.failures = new Uint16Array(capacity);
     this.storing = new Uint8Array(capacity);
     this.uncertain = new Uint8Array(capacity);
@@ -114,6 +123,8 @@ export class PaymentPool {
     this.attempts[slot] = 0;
     this.tries[slot] = 0;
     this.held[slot] = NOT_HELD;
+    this.suspicion[slot] = UNSUSPECTED;
+    this.failedFirstMs[slot] = 0;
     this.failures[slot] = 0;
     this.storing[slot] = 0;
     this.uncertain[slot] = 0;

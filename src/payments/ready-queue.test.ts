@@ -96,15 +96,15 @@ test('one that was adopted takes its place by its acceptance, though it was neve
   assert.deepEqual(all(), [10, 20, 30, 40]);
 });
 
-test('the probe of a doubtful default is one that has spent no attempt yet', () => {
+test('the probe of a doubtful default is the youngest of those that have spent no attempt yet', () => {
   const { enter, next } = queueStand();
   enter(10, { attempts: 1, tries: 1 });
   enter(20);
   enter(30);
   const probing: Permits = { ...OPEN, defaultWorks: false };
-  assert.deepEqual(next(probing), [20, DEFAULT]);
+  assert.deepEqual(next(probing), [30, DEFAULT]);
   assert.deepEqual(next(), [10, DEFAULT]);
-  assert.deepEqual(next(), [30, DEFAULT]);
+  assert.deepEqual(next(), [20, DEFAULT]);
 });
 
 test('where all have spent an attempt, the oldest is the probe', () => {

@@ -125,13 +125,15 @@ export class ReadyQueue {
   #takeOldest(nowMs: number, permits: Permits): number | undefined {
     const tried = this.#oldestTried();
     const fresh = this.#first(this.#fresh);
+    // A probe of a doubtful default spends an attempt: those that spent none yet go first, and of those the
+    // one that is least like what failed before: were all old ones refused as they are, no probe would
+    // succeed.
+    const isProbing = permits.default && !permits.defaultWorks;
+    if (isProbing && fresh !== undefined) return this.#takeLast(nowMs, permits);
     if (tried === undefined) return this.#takeFirst(this.#fresh, nowMs, permits);
     const accepted = this.#pool.acceptedMonotonicMs;
-    // A probe of a doubtful default spends an attempt: those that spent none yet go first.
-    const probing = permits.default && !permits.defaultWorks;
-    if (fresh !== undefined && (probing || accepted[fresh]! <= accepted[tried]!)) {
+    if (fresh !== undefined && accepted[fresh]! <= accepted[tried]!)
       return this.#takeFirst(this.#fresh, nowMs, permits);
-    }
     if (!this.#mayLeave(tried, nowMs, permits)) return undefined;
     return this.#tried.pop();
   }
@@ -144,6 +146,13 @@ export class ReadyQueue {
       lane.shift();
       this.#pool.free(slot);
     }
+  }
+
+  #takeLast(nowMs: number, permits: Permits): number | undefined {
+    const slot = this.#last();
+    if (slot === undefined || !this.#mayLeave(slot, nowMs, permits)) return undefined;
+    this.#fresh.pop();
+    return slot;
   }
 
   #last(): number | undefined {

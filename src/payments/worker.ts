@@ -10,7 +10,8 @@
  * Here is the order of things: what a turn does, and what the next one waits for. The rest is with
  *
  *      overflow          payments that only the store holds
- *      ready-queue       which payment is next
+ *      held-payments     those that wait for an operator, and are tried seldom
+ *      ready-queue       which payment is next; one for those that are refused as they are
  *      dispatch-gate     when an attempt may leave
  *      attempts          one attempt, from its intent to its end
  *      asking            what both processors are asked for before it may leave
@@ -21,6 +22,7 @@ import assert from 'node:assert/strict';
 import type { Clock, Timer } from '../domain/clock.ts';
 import type { Hold } from '../domain/payment.ts';
 import type { Policy } from '../domain/settlement.ts';
+import { isAside } from '../domain/suspicion.ts';
 import type { CircuitBreaker } from '../processors/circuit-breaker.ts';
 import type { Processors } from '../processors/port.ts';
 import { INSERT, PUT_ON_HOLD, SETTLE } from '../storage/batch.ts';
@@ -29,6 +31,7 @@ import { ACCEPTED, type Acceptance, CONFLICT, UNAVAILABLE } from './api.ts';
 import { Asking, type AskingEvents } from './asking.ts';
 import { type AttemptEvents, Attempts } from './attempts.ts';
 import { DispatchGate } from './dispatch-gate.ts';
+import { HeldPayments } from './held-payments.ts';
 import { Overflow } from './overflow.ts';
 import { NONE, type PaymentPool } from './payment-pool.ts';
 import { ReadyQueue } from './ready-queue.ts';
@@ -71,6 +74,9 @@ export class Worker {
   readonly #pool: PaymentPool;
   readonly #writer: StoreWriter;
   readonly #ready: ReadyQueue;
+  /** Payments that were put aside: whatever they wait for, the others do not wait behind them. */
+  readonly #aside: ReadyQueue;
+  readonly #held: HeldPayments;
   readonly #overflow: Overflow;
   readonly #retries: RetrySchedule;
   readonly #gate: DispatchGate;
@@ -107,6 +113,13 @@ export class Worker {
     const settle = (slot: number, atMs: number): void => this.#attempts.settle(slot, atMs);
     const hold = (slot: number, reason: Hold): void => this.#attempts.hold(slot, reason);
     this.#asking = new Asking({ ...parts, ready, retries, gate, settle, hold, wake });
+    this.#aside = new ReadyQueue(pool, policy);
+    this.#held = new HeldPayments({
+      ...parts,
+      enter: slot => this.#laneOf(slot).enter(slot),
+      postpone: slot => hold(slot, pool.held[slot] as Hold),
+      wake,
+    });
   }
 
   /** Begins to work on what the store holds. */
@@ -142,6 +155,7 @@ export class Worker {
   /** The store holds more payments that are ours, having been another instance's. */
   adopted(): void {
     this.#overflow.adopted();
+    this.#held.adopted();
     this.#wake();
   }
 
@@ -185,6 +199,7 @@ export class Worker {
     this.#attempts.close();
     this.#asking.close();
     this.#overflow.close();
+    this.#held.close();
     this.#writer.close();
     this.#timer?.cancel();
   }
@@ -207,19 +222,28 @@ export class Worker {
       this.#startSome(nowMs);
     }
     this.#writer.submit();
-    if (!this.#stopping) this.#overflow.refill();
+    if (!this.#stopping) {
+      this.#overflow.refill();
+      this.#held.refill();
+    }
     this.#arm(nowMs);
   }
 
   /** Payments whose pause is over are ready again. */
   #resume(nowMs: number): void {
     for (let slot = this.#retries.takeDue(nowMs); slot !== NONE; slot = this.#retries.takeDue(nowMs)) {
-      this.#ready.enter(slot);
+      this.#laneOf(slot).enter(slot);
     }
+  }
+
+  #laneOf(slot: number): ReadyQueue {
+    const { uncertain, suspicion } = this.#pool;
+    return uncertain[slot] === 0 && isAside(suspicion[slot]!) ? this.#aside : this.#ready;
   }
 
   #startSome(nowMs: number): void {
     const { clock } = this.#parts;
+    this.#startAside(nowMs);
     while (this.#ready.size > 0 && this.#gate.mayStart(nowMs)) {
       const slot = this.#next(nowMs);
       if (slot === NONE) return;
@@ -229,6 +253,15 @@ export class Worker {
         return;
       }
     }
+  }
+
+  /** One a turn, so that they neither wait for ever nor take the turn's time from the others. */
+  #startAside(nowMs: number): void {
+    if (this.#aside.size === 0 || !this.#gate.mayStartAside(nowMs)) return;
+    const slot = this.#aside.next(nowMs, this.#gate.asidePermits(nowMs));
+    if (slot === NONE) return;
+    this.#attempts.start(slot, this.#aside.to);
+    if (this.#aside.size > 0) this.#wake();
   }
 
   #next(nowMs: number): number {
@@ -268,10 +301,12 @@ export class Worker {
   #arm(nowMs: number): void {
     const { clock } = this.#parts;
     let atLeastMs = this.#retries.nextAtMs;
-    if (this.#ready.size > 0 && !this.#stopping) {
+    if (!this.#stopping) atLeastMs = Math.min(atLeastMs, Math.max(nowMs, this.#held.nextAtMs));
+    for (const lane of [this.#ready, this.#aside]) {
+      if (lane.size === 0 || this.#stopping) continue;
       atLeastMs = Math.min(atLeastMs, this.#gate.nextAtMs(nowMs));
       atLeastMs = Math.min(atLeastMs, this.#asking.nextAtMs(nowMs));
-      const deadlineMs = this.#ready.deadlineMs;
+      const deadlineMs = lane.deadlineMs;
       if (deadlineMs > nowMs) atLeastMs = Math.min(atLeastMs, deadlineMs);
     }
     if (atLeastMs === this.#timerAtMs && this.#timer !== undefined) return;

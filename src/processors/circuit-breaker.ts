@@ -78,6 +78,15 @@ export class CircuitBreaker {
     return this.#circuit === 'closed' || (this.#circuit === 'half-open' && !this.#probing);
   }
 
+  /**
+   * May an attempt leave now that is not to be the probe, whatever comes of it? Not while nothing is known to
+   * have changed since the processor failed.
+   */
+  allowsAside(nowMs: number): boolean {
+    if (nowMs < this.#heldUntilMs) return false;
+    return this.#circuit !== 'open' || nowMs >= this.#probeAtMs;
+  }
+
   /** An attempt leaves. True when it is the probe of a half-open circuit: its end is reported as `probe`. */
   start(): boolean {
     if (this.#circuit !== 'half-open' || this.#probing) return false;

@@ -193,8 +193,8 @@ export interface Store {
   adopt(instance: string, reply: Reply<number>): void;
   find(id: Uint8Array, reply: Reply<StoredPayment | undefined>): void;
   /**
-   * An operator's act, through any instance that has joined, whoever owns the payment. A retry lifts the
-   * hold, so that the owner may take the payment again; a settlement is booked as if the processor had
+   * An operator's act, through any instance that has joined, whoever owns the payment. A retry makes a held
+   * one due; a settlement is booked as if the processor had
    * answered; a close ends it. Known to all instances and safe from a power loss when this replies.
    */
   act(act: Act, reply: Reply<ActResult>): void;

@@ -37,7 +37,8 @@ export function appendAct(log: LogWriter, order: Order, known: KnownPayments, ac
     };
     const [origin, cents] = [found[row.ROW_ORIGIN]!, found[row.ROW_CENTS]!];
     const [who, text] = [utf8.encode(act.who), utf8.encode(act.text)];
-    log.batch().act(words, 0, origin, seen, ACT_KINDS.indexOf(act.kind), cents, act.atMs, who, text);
+    const [kind, held] = [ACT_KINDS.indexOf(act.kind), found[row.ROW_HELD]!];
+    log.batch().act(words, 0, origin, seen, kind, cents, act.atMs, who, text, held);
     const verdict = append(log);
     if (verdict === COUNTED && log.results[0] === 1) return 'done';
     if (verdict !== COUNTED && verdict !== BATCH_STALE)

@@ -116,14 +116,9 @@ export class KnownPayments {
     for (let start = 0; start < tail.count * row.ROW_COLUMNS; start += row.ROW_COLUMNS) {
       const seq = tail.rows[start + row.ROW_SEQ]!;
       if (seq > afterSeq && seq <= lastSeq) owned.set(seq, tail.rows.slice(start, start + row.ROW_COLUMNS));
-      else if (seq === 0 && tail.rows[start + row.ROW_HELD] === row.HOLD_LIFTED) {
-        const known = this.#whole(start);
-        if (known[row.ROW_SEQ]! > afterSeq && known[row.ROW_SEQ]! <= lastSeq)
-          owned.set(known[row.ROW_SEQ]!, known);
-      }
     }
     return [...owned.values()]
-      .filter(payment => this.#isOf(payment, epoch) && payment[row.ROW_HELD]! <= NOT_HELD)
+      .filter(payment => this.#isOf(payment, epoch) && payment[row.ROW_HELD] === NOT_HELD)
       .sort((one, other) => one[row.ROW_SEQ]! - other[row.ROW_SEQ]!)
       .map(payment => storedPayment(payment));
   }
@@ -135,7 +130,7 @@ export class KnownPayments {
     for (const payment of indexed)
       if (tail.find(payment, row.ROW_ID) < 0) held.set(payment[row.ROW_SEQ]!, payment);
     for (let start = 0; start < tail.count * row.ROW_COLUMNS; start += row.ROW_COLUMNS) {
-      if (tail.rows[start + row.ROW_HELD]! <= NOT_HELD || tail.rows[start + row.ROW_SETTLED_AT]! > dueMs)
+      if (tail.rows[start + row.ROW_HELD] === NOT_HELD || tail.rows[start + row.ROW_SETTLED_AT]! > dueMs)
         continue;
       const known = this.#whole(start);
       held.set(known[row.ROW_SEQ]!, known);

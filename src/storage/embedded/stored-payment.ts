@@ -16,7 +16,7 @@ export function storedPayment(found: Float64Array, reason = ''): StoredPayment {
   const id = new Uint8Array(16);
   writeIdBytes(found, row.ROW_ID, id, 0);
   const processor = found[row.ROW_PROCESSOR]!;
-  const held = Math.max(NOT_HELD, found[row.ROW_HELD]!) as Hold;
+  const held = found[row.ROW_HELD] as Hold;
   const isHeld = held !== NOT_HELD;
   return {
     seq: found[row.ROW_SEQ]!,

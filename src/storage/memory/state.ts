@@ -139,9 +139,9 @@ export class MemoryState {
     if (payment.state === SENT && act.kind !== 'retry') return 'on its way';
     this.acts.push(act);
     if (isResend) return 'done';
-    payment.held = NOT_HELD;
     payment.retryAtMs = 0;
     if (act.kind === 'retry') return 'done';
+    payment.held = NOT_HELD;
     if (act.kind === 'settle') {
       payment.state = SETTLED;
       payment.processor = act.processor;

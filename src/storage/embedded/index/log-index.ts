@@ -368,7 +368,7 @@ export class LogIndex {
       rows[start + row.ROW_ATTEMPTS]!,
       rows[start + row.ROW_TRIES]!,
       Number.isFinite(rows[start + row.ROW_SETTLED_AT]!) ? rows[start + row.ROW_SETTLED_AT]! : NOT_RETRIED,
-      Math.max(NOT_HELD, rows[start + row.ROW_HELD]!),
+      rows[start + row.ROW_HELD]!,
     ];
     if (rows[start + row.ROW_SEQ] === 0) {
       const { changes } = this.#statements.change.run(...changed, this.#id);

@@ -15,7 +15,7 @@ import {
 import { ALL_SHARES, INDEXER } from './ordered-members.ts';
 import type { BatchEncoder } from './records.ts';
 import { positionOf } from './segments.ts';
-import { HOLD_LIFTED, ROW_HELD, ROW_PROCESSOR, ROW_SETTLED_AT } from './tail-table.ts';
+import { ROW_HELD, ROW_PROCESSOR, ROW_SETTLED_AT } from './tail-table.ts';
 import { begun, fence, paymentIn, progress, STORE, text } from './written-log.fixture.ts';
 
 test('of several amounts of an id the first is accepted, and its intent alone counts', () => {
@@ -119,7 +119,7 @@ test('a settled payment is settled once; a closed one is never sent, one on its 
   assert.equal(log.state(paymentIn(7)), CLOSED);
 });
 
-test('a hold stays through attempts, is beside a pin, and is lifted by an operator or a settlement', () => {
+test('a hold stays through attempts, is beside a pin, and ends with a settlement', () => {
   const log = begun();
   const held = (): number[] => {
     const start = log.order.tail.find(paymentIn(5), 0);
@@ -143,7 +143,7 @@ test('a hold stays through attempts, is beside a pin, and is lifted by an operat
   log.results(1, batch => batch.hold(paymentIn(5), 0, 1, waiting, HELD_REFUSED, 6000));
   assert.deepEqual([log.state(paymentIn(5)), held()], [PINNED, [HELD_REFUSED, 6000]], 'the pin stays');
   assert.deepEqual(act(WAITING, 1), [0], 'the operator saw another state');
-  assert.deepEqual([act(PINNED, 1), held()], [[1], [HOLD_LIFTED, 0]]);
+  assert.deepEqual([act(PINNED, 1), held()], [[1], [HELD_REFUSED, 0]], 'due at once');
   assert.deepEqual(
     log.order.acts.map(({ kind, who, text: why }) => [kind, who, why]),
     [['retry', 'me', 'why']],

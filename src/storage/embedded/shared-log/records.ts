@@ -186,10 +186,12 @@ export class BatchEncoder {
     atMs: number,
     who: Uint8Array,
     why: Uint8Array,
+    held = 0,
   ): void {
     const size = 64 + textSize(who) + textSize(why);
     const at = this.#progress(ACT, size, words, wordStart, origin, seen, atMs);
     this.#view.setUint8(at + 53, kind);
+    this.#view.setUint8(at + 54, held);
     this.#view.setFloat64(at + 56, cents, true);
     this.#text(at + 64, who);
     this.#text(at + 64 + textSize(who), why);

@@ -30,7 +30,7 @@ const RETRY = ACT_KINDS.indexOf('retry');
 const SETTLE_BY_HAND = ACT_KINDS.indexOf('settle');
 const RESEND = ACT_KINDS.indexOf('resend');
 
-/** Whether an act, at `at`, lifts a hold and does nothing else. */
+/** Whether an act, at `at`, makes a held payment due and does nothing else. */
 const isRetry = (view: DataView, at: number): boolean => view.getUint8(at + 53) === RETRY;
 
 /** Whether a record is kept and changes nothing: an act on a settled payment, which stays as it was. */
@@ -130,7 +130,7 @@ function writeAct(view: DataView, at: number, rows: Float64Array, start: number,
   if (isNew || kind === SETTLE_BY_HAND) writeProgress(view, at, rows, start, stateIn(view, at));
   rows[start + row.ROW_SETTLED_AT] = 0;
   if (kind === RETRY) {
-    rows[start + row.ROW_HELD] = row.HOLD_LIFTED;
+    if (isNew) rows[start + row.ROW_HELD] = view.getUint8(at + 54);
     return;
   }
   rows[start + row.ROW_HELD] = NOT_HELD;

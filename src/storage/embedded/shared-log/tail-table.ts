@@ -24,13 +24,11 @@ export const ROW_ATTEMPTS = 11;
 export const ROW_TRIES = 12;
 /** When it was settled; of a held one, when it is tried again. */
 export const ROW_SETTLED_AT = 13;
-/** Why it is held, of domain/payment; HOLD_LIFTED: it was, and the index may not know yet that it is not. */
+/** Why it is held, of domain/payment. */
 export const ROW_HELD = 14;
 /** Where the batch with its last record begins. */
 export const ROW_POSITION = 15;
 export const ROW_COLUMNS = 16;
-
-export const HOLD_LIFTED = -1;
 
 export class TailTable {
   rows = new Float64Array(64 * ROW_COLUMNS);

@@ -1,0 +1,118 @@
+/**
+ * The held payments of this instance. Only the store has them: a few that are due come back at a time, each
+ * for one try on each processor, and go again. So however many there are, they take no memory, no place that
+ * others need, and a bounded number of attempts a second.
+ */
+import type { Clock } from '../domain/clock.ts';
+import {
+  DEFAULT,
+  FALLBACK,
+  idWords,
+  PINNED,
+  type ProcessorIndex,
+  type StoredPayment,
+} from '../domain/payment.ts';
+import { type Policy, recovered } from '../domain/settlement.ts';
+import { SUSPECTED_HELD } from '../domain/suspicion.ts';
+import type { CircuitBreaker } from '../processors/circuit-breaker.ts';
+import { type Store, StoreFault } from '../storage/ports.ts';
+import { NONE, type PaymentPool } from './payment-pool.ts';
+
+/** Held payments that are in memory at once. */
+export const heldHereMax = 16;
+/** How often more are asked for while there are more that are due, and while there are none. */
+const ASK_MS = 1000;
+const ASK_IDLE_MS = 5000;
+
+export interface HeldParts {
+  readonly pool: PaymentPool;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly policy: Policy;
+  readonly breakers: readonly [CircuitBreaker, CircuitBreaker];
+  /** The payment in a slot may leave, as far as it costs the others nothing. */
+  readonly enter: (slot: number) => void;
+  /** No processor that may have it works at present: it is held again. */
+  readonly postpone: (slot: number) => void;
+  readonly wake: () => void;
+}
+
+export class HeldPayments {
+  readonly #parts: HeldParts;
+  /** Slots with a held payment, and the version that they had then. */
+  readonly #here = new Map<number, number>();
+  #isAsking = false;
+  #askAtMs = -Infinity;
+  #closed = false;
+
+  constructor(parts: HeldParts) {
+    this.#parts = parts;
+  }
+
+  /** When to call `refill` again, in monotonic ms. */
+  get nextAtMs(): number {
+    return this.#isAsking ? Infinity : this.#askAtMs;
+  }
+
+  /** The store may have other ones that are due. */
+  adopted(): void {
+    this.#askAtMs = -Infinity;
+  }
+
+  /** Brings back what is due. */
+  refill(): void {
+    const { store, clock, wake, pool } = this.#parts;
+    const nowMs = clock.monotonicMs();
+    if (this.#isAsking || this.#closed || nowMs < this.#askAtMs) return;
+    for (const [slot, version] of this.#here) if (pool.version[slot] !== version) this.#here.delete(slot);
+    const room = heldHereMax - this.#here.size;
+    this.#askAtMs = nowMs + ASK_MS;
+    if (room === 0) return;
+    this.#isAsking = true;
+    store.takeHeld(clock.wallMs(), room, answer => {
+      this.#isAsking = false;
+      if (this.#closed) return;
+      if (!(answer instanceof StoreFault)) {
+        for (const payment of answer) this.#restore(payment);
+        if (answer.length < room) this.#askAtMs = clock.monotonicMs() + ASK_IDLE_MS;
+      }
+      wake();
+    });
+  }
+
+  /** The store's answers are ignored from now on. */
+  close(): void {
+    this.#closed = true;
+  }
+
+  #restore(payment: StoredPayment): void {
+    const { pool, clock, policy, enter, postpone } = this.#parts;
+    const id = idWords(payment.id);
+    if (pool.find(id) !== NONE) return;
+    const waitedMs = Math.max(0, clock.wallMs() - payment.acceptedAtMs);
+    const slot = pool.add(id, payment.cents, payment.acceptedAtMs, clock.monotonicMs() - waitedMs);
+    if (slot === NONE) return;
+    const isDefaultUp = this.#works(DEFAULT);
+    const processor = payment.processor ?? DEFAULT;
+    pool.seq[slot] = payment.seq;
+    pool.origin[slot] = payment.origin;
+    pool.requestedAtMs[slot] = payment.requestedAtMs;
+    pool.state[slot] = recovered(payment.state);
+    pool.processor[slot] = processor;
+    pool.attempts[slot] = payment.attempts;
+    pool.held[slot] = payment.held;
+    pool.uncertain[slot] = payment.isUncertain ? 1 : 0;
+    pool.suspicion[slot] = SUSPECTED_HELD;
+    // One try on default, then one on fallback.
+    pool.tries[slot] = isDefaultUp ? policy.defaultAttempts - 1 : policy.defaultAttempts;
+    this.#here.set(slot, pool.version[slot]!);
+    const mayLeave =
+      pool.state[slot] === PINNED ? this.#works(processor) : isDefaultUp || this.#works(FALLBACK);
+    if (mayLeave || payment.isUncertain) enter(slot);
+    else postpone(slot);
+  }
+
+  #works(processor: ProcessorIndex): boolean {
+    return this.#parts.breakers[processor].circuit !== 'open';
+  }
+}
