@@ -10,19 +10,24 @@ import { until } from '../testing/until.ts';
 const PAUSE_MS_MAX = 5000;
 const REFUSE_MS_MAX = 2000;
 
+type Kind = readonly [name: string, act: () => unknown];
+
 export class Injuries {
   readonly counts = new Map<string, number>();
   last = 'none';
   readonly #stack: RunningStack;
   readonly #admins: readonly AdminClient[];
   readonly #draw: Chance;
+  readonly #more: readonly Kind[];
   readonly #paused = new Set<number>();
   #healed = false;
 
-  constructor(stack: RunningStack, draw: Chance) {
+  /** `more`: what else may be done, drawn as often as all of the rest together. */
+  constructor(stack: RunningStack, draw: Chance, more: readonly Kind[] = []) {
     this.#stack = stack;
     this.#admins = stack.processorUrls.map(url => new AdminClient(url));
     this.#draw = draw;
+    this.#more = more;
   }
 
   /** Injures something every `everyMs` until `heal`. */
@@ -52,7 +57,7 @@ export class Injuries {
   }
 
   async #injure(): Promise<void> {
-    const kinds: [string, () => unknown][] = [
+    const kinds: readonly Kind[] = [
       ['backend killed', () => this.#stack.signal('SIGKILL', this.#backend())],
       ['backend killed', () => this.#stack.signal('SIGKILL', this.#backend())],
       ['backend paused', () => this.#pause()],
@@ -67,7 +72,8 @@ export class Injuries {
       ['processor quick', () => this.#admin().set('delay', { delay: 0 })],
       ['processor refusing', () => this.#admin().set('faults', { refuseMs: this.#upTo(REFUSE_MS_MAX) })],
     ];
-    const [name, act] = pick(this.#draw, kinds);
+    const isMore = this.#more.length > 0 && this.#upTo(2) === 0;
+    const [name, act] = pick(this.#draw, isMore ? this.#more : kinds);
     this.last = name;
     this.counts.set(name, (this.counts.get(name) ?? 0) + 1);
     try {

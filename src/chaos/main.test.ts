@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { installedPostgres } from '../testing/postgres-server.ts';
 import { playChaos } from './main.ts';
 
 test('nothing is lost or double while parts of the real stack are killed and paused', {
@@ -11,6 +12,22 @@ test('nothing is lost or double while parts of the real stack are killed and pau
     connections: 8,
     seed: 11,
     everyMs: 250,
+    say: line => said.push(line),
+  });
+  assert.equal(disagreements, 0, said.join('\n'));
+});
+
+test('nothing is lost or double while the database is killed and its connections are cut as well', {
+  timeout: 240_000,
+  skip: installedPostgres().length === 0 && 'PostgreSQL for tests is not installed',
+}, async () => {
+  const said: string[] = [];
+  const disagreements = await playChaos({
+    payments: 300,
+    connections: 8,
+    seed: 3,
+    everyMs: 500,
+    store: 'postgres',
     say: line => said.push(line),
   });
   assert.equal(disagreements, 0, said.join('\n'));

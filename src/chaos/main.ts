@@ -8,14 +8,15 @@
 
 import { signedDecimal, VERDICTS } from '../audit/reconciliation.ts';
 import { auditSent, auditSums } from '../audit/run.ts';
-import { Sources } from '../audit/sources.ts';
+import { CannotAsk, Sources } from '../audit/sources.ts';
 import { type Chance, chance } from '../domain/random.ts';
 import { EVERYTHING } from '../processor-simulator/admin-client.ts';
 import { TOKEN } from '../processor-simulator/token.ts';
 import { option, readCommandLine } from '../settings/command-line.ts';
-import { someText, wholeNumber } from '../settings/grammar.ts';
+import { oneOf, someText, wholeNumber } from '../settings/grammar.ts';
 import { type RunningStack, startStack } from '../testing/stack.ts';
 import { Client } from './client.ts';
+import { ChaosDatabase } from './database.ts';
 import { Injuries } from './fault-injector.ts';
 import { playRows } from './promises.ts';
 
@@ -25,8 +26,15 @@ export interface ChaosOptions {
   readonly seed: number;
   /** The pause between two injuries, in ms. */
   readonly everyMs: number;
+  /** Where payments are kept; `pgbouncer`: in PostgreSQL, with a pooler in between. */
+  readonly store?: ChaosStore;
+  /** Of PostgreSQL. */
+  readonly version?: number | undefined;
   readonly say: (line: string) => void;
 }
+
+const CHAOS_STORES = ['sqlite', 'postgres', 'pgbouncer'] as const;
+type ChaosStore = (typeof CHAOS_STORES)[number];
 
 /** Windows on which the books are compared at the end. */
 const WINDOWS = 20;
@@ -34,13 +42,22 @@ const SETTLE_DEADLINE_MS = 120_000;
 
 /** Plays it all; resolves to the number of payments about which the books do not agree. */
 export async function playChaos(options: ChaosOptions): Promise<number> {
-  const { payments, connections, seed, everyMs, say } = options;
-  await using stack = await startStack({
-    env: { LOG_LEVEL: 'error', ATTEMPT_TIMEOUT_MS: '1500', FALLBACK_AFTER_MS: '4000' },
-  });
+  const { payments, connections, seed, everyMs, say, store = 'sqlite', version } = options;
   const draw = chance(seed);
+  await using database =
+    store === 'sqlite' ? undefined : await ChaosDatabase.start(draw, store === 'pgbouncer', version);
+  if (database !== undefined)
+    say(`chaos: on PostgreSQL ${database.version}${store === 'pgbouncer' ? ' behind PgBouncer' : ''}`);
+  await using stack = await startStack({
+    env: {
+      LOG_LEVEL: 'error',
+      ATTEMPT_TIMEOUT_MS: '1500',
+      FALLBACK_AFTER_MS: '4000',
+      ...(database === undefined ? {} : { STORE_URL: database.url }),
+    },
+  });
   const client = new Client(stack.url, connections, draw);
-  const injuries = new Injuries(stack, draw);
+  const injuries = new Injuries(stack, draw, database?.injuries);
   say(`chaos: ${payments} payments on ${stack.url}, an injury every ${everyMs} ms, seed ${seed}`);
   const progress = setInterval(() => say(`  ${client.accepted} accepted, last: ${injuries.last}`), 5000);
   const startedAt = performance.now();
@@ -48,6 +65,7 @@ export async function playChaos(options: ChaosOptions): Promise<number> {
   await client.send(payments);
   const seconds = (performance.now() - startedAt) / 1000;
   await injuries.heal();
+  await database?.heal();
   await ended;
   clearInterval(progress);
   say(
@@ -71,8 +89,12 @@ async function untilSettled(stack: RunningStack, accepted: number): Promise<numb
   const sources = new Sources(addresses(stack));
   try {
     while (performance.now() - startedAt < SETTLE_DEADLINE_MS) {
-      const summary = await sources.summary(EVERYTHING);
-      if (summary.default.count + summary.fallback.count >= accepted) return performance.now() - startedAt;
+      const settled = await sources.summary(EVERYTHING).then(
+        summary => summary.default.count + summary.fallback.count,
+        // Its connection to the database was one of those that healing cut.
+        error => (error instanceof CannotAsk ? 0 : Promise.reject(error)),
+      );
+      if (settled >= accepted) return performance.now() - startedAt;
       await new Promise(resolve => setTimeout(resolve, 100));
     }
     return undefined;
@@ -142,6 +164,13 @@ Ends with 0 when nothing is lost or double and the books agree, with 1 otherwise
         wholeNumber(0, 2 ** 32 - 1),
         undefined,
       ),
+      store: option('where payments are kept', CHAOS_STORES.join('|'), oneOf(...CHAOS_STORES), 'sqlite'),
+      version: option(
+        'of PostgreSQL, 18 or what is installed (the newest)',
+        'N',
+        wholeNumber(15, 99),
+        undefined,
+      ),
       rows: option(
         'plays the rows of docs/promises.md instead that have this in their names, or "all", one by one',
         'TEXT',
@@ -150,7 +179,7 @@ Ends with 0 when nothing is lost or double and the books agree, with 1 otherwise
       ),
     },
   });
-  const { payments, connections, rows, seed = Date.now() % 1_000_000 } = values;
+  const { payments, connections, rows, store, version, seed = Date.now() % 1_000_000 } = values;
   const say = (line: string): void => console.log(line);
   if (rows !== undefined) {
     const broken = await playRows(rows === 'all' ? '' : rows, { connections, seed, say });
@@ -161,6 +190,8 @@ Ends with 0 when nothing is lost or double and the books agree, with 1 otherwise
     payments,
     connections,
     seed,
+    store,
+    version,
     everyMs: 1000,
     say,
   });

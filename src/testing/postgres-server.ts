@@ -71,7 +71,7 @@ function linkLibraries(root: string): void {
 }
 
 /** As a user that PostgreSQL accepts. */
-const unprivileged = (command: string, args: readonly string[]): [string, string[]] =>
+export const unprivileged = (command: string, args: readonly string[]): [string, string[]] =>
   isRoot
     ? ['setpriv', [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups', command, ...args]]
     : [command, [...args]];

@@ -1,5 +1,5 @@
 /**
- * One connection to the database, that is made anew when it breaks. A question is sent at once or refused
+ * One connection to the database, that is made anew when it breaks. A question is sent once or refused
  * (`busy`), and never sent a second time here: what a broken connection leaves open is for the caller to ask
  * (`unanswered`).
  *
@@ -93,13 +93,9 @@ export class DatabaseConnection {
   }
 
   /** Throws `StoreFault`. */
-  ask(question: Question, deadlineMs = this.#deadlineMs): Promise<ResultRow[]> {
-    const client = this.#client;
-    if (client === undefined) {
-      this.open().catch(() => {});
-      return Promise.reject(this.#isClosed ? new StoreFault('lost', 'the store is closed') : this.#fault);
-    }
-    return this.#askOf(client, this.#socket!, question, deadlineMs);
+  async ask(question: Question, deadlineMs = this.#deadlineMs): Promise<ResultRow[]> {
+    if (this.#client === undefined) await this.#openAgain();
+    return this.#askOf(this.#client!, this.#socket!, question, deadlineMs);
   }
 
   /** Breaks the connection: whatever was asked is unanswered. */
@@ -114,6 +110,16 @@ export class DatabaseConnection {
     this.#client = undefined;
     await Promise.race([client?.end(), new Promise(done => setTimeout(done, 500).unref())]);
     this.#socket?.destroy();
+  }
+
+  /** A connection that broke is back in a moment, mostly; what cannot be had is said at once. */
+  async #openAgain(): Promise<void> {
+    try {
+      await this.open();
+    } catch (error) {
+      throw error instanceof StoreFault ? error : new StoreFault('busy', messageOf(error));
+    }
+    if (this.#client === undefined) throw this.#fault;
   }
 
   async #connect(): Promise<void> {
