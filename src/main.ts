@@ -5,6 +5,7 @@
 
 import { createPages } from './dashboard/pages.ts';
 import { sourceOf } from './dashboard/source.ts';
+import { askAfterMs } from './domain/settlement.ts';
 import { isSystemError } from './domain/system-error.ts';
 import { ConnectionLimits } from './http/connection-limits.ts';
 import { connectionsMax } from './http/limits.ts';
@@ -124,6 +125,7 @@ function createBackend(config: Config, store: OpenedStore, logger: Logger, damag
     instance: name,
     queueCapacity: config.queueCapacity,
     concurrency: config.workerConcurrency,
+    askAfterMs: askAfterMs(config.attemptTimeoutMs),
     events: {
       ...telemetry.events,
       failed: error => {

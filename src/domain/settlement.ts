@@ -27,7 +27,7 @@
  *     neither has it                  it goes on as it was: WAITING, or PINNED to its processor
  *
  * That neither has it proves something only once what left before can be expected to be recorded
- * (`ASK_AFTER_MS`).
+ * (`askAfterMs`).
  */
 import {
   DEFAULT,
@@ -63,10 +63,13 @@ export interface PaymentProgress {
 }
 
 /**
- * So long after a session began uncertain payments are asked for. What left before, it left under an earlier
- * session: one and a half times as long as an attempt is waited for.
+ * So long after a session began uncertain payments are asked for: what left before, it left under an earlier
+ * session, and is recorded by then.
  */
-export const ASK_AFTER_MS = 15_000;
+export const askAfterMs = (attemptTimeoutMs: number): number => 1.5 * attemptTimeoutMs;
+
+/** An instance that has lived for so long since the store became doubtful need not wait so. */
+export const CALM_MS = 20_000;
 
 /** What one processor said of an uncertain payment. */
 export type ProcessorSays = 'has it' | 'has another amount' | 'does not have it' | 'no answer';

@@ -13,7 +13,7 @@ import { HealthChecker } from '../cluster/health-checker.ts';
 import { Membership } from '../cluster/membership.ts';
 import type { Clock } from '../domain/clock.ts';
 import { DEFAULT, FALLBACK, type ProcessorIndex } from '../domain/payment.ts';
-import { ASK_AFTER_MS, type Policy } from '../domain/settlement.ts';
+import { CALM_MS, type Policy } from '../domain/settlement.ts';
 import type { CircuitBreaker } from '../processors/circuit-breaker.ts';
 import type { Processors } from '../processors/port.ts';
 import { type Joined, promised, type Shared, type Store, type StoreFault } from '../storage/ports.ts';
@@ -31,8 +31,8 @@ export interface SessionParts {
   readonly queueCapacity: number;
   /** Attempts at work at once on each processor. */
   readonly concurrency: number;
-  /** Of `domain/settlement`, which is the default. */
-  readonly askAfterMs?: number;
+  /** Of `domain/settlement`. */
+  readonly askAfterMs: number;
   readonly events: SessionEvents;
 }
 
@@ -81,6 +81,7 @@ export class Session {
     const { epoch, generation } = joined;
     assert(epoch >= 1 && generation >= 1);
     this.#parts = parts;
+    const isCalm = joined.isCalm && parts.askAfterMs <= CALM_MS;
     this.generation = generation;
     this.pool = new PaymentPool(parts.queueCapacity);
     this.#checker = new HealthChecker(store, parts.processors, clock);
@@ -95,7 +96,7 @@ export class Session {
       generation,
       parked: hasUnsettled,
       asksFirstUntilMs: joined.asksFirstUntilMs,
-      asksFromMs: clock.monotonicMs() + (joined.isCalm ? 0 : (parts.askAfterMs ?? ASK_AFTER_MS)),
+      asksFromMs: clock.monotonicMs() + (isCalm ? 0 : parts.askAfterMs),
       events: {
         decided: events.decided,
         settled: events.settled,

@@ -47,7 +47,7 @@ export function readConfig(environment: Environment) {
       read('PROCESSOR_DEFAULT_URL', 'http://payment-processor-default:8080', httpUrl),
       read('PROCESSOR_FALLBACK_URL', 'http://payment-processor-fallback:8080', httpUrl),
     ] as const,
-    store: read('STORE_URL', STANDARD_STORE, store),
+    store: readStoreSetting(environment),
     ackAfter: read('ACK_AFTER', 'commit', oneOf('parse', 'commit', 'flush')),
     queueCapacity: read('QUEUE_CAPACITY', 262_144, wholeNumber(16, 2 ** 24, 'payments')),
     /** 3 × 128 leave most of the 800 that a processor takes to others, and to backends that are replaced. */
@@ -93,6 +93,10 @@ export function readConfig(environment: Environment) {
   }
   return Object.freeze(config);
 }
+
+/** Throws `UnusableSetting`. */
+export const readStoreSetting = (environment: Environment): StoreSetting =>
+  environmentReader(environment)('STORE_URL', STANDARD_STORE, store);
 
 const instanceName = someText(
   '1 to 64 letters, digits, dots, dashes or underscores',

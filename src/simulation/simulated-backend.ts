@@ -162,7 +162,7 @@ export class SimulatedBackend {
       instance: name,
       queueCapacity: plan.queueCapacity,
       concurrency: plan.concurrency,
-      ...(plan.rates.restoreOlder > 0 || plan.rates.logDamaged > 0 ? { askAfterMs: LATEST_RECORD_MS } : {}),
+      askAfterMs: plan.rates.restoreOlder > 0 || plan.rates.logDamaged > 0 ? LATEST_RECORD_MS : 15_000,
       events: {
         accepted: () => {},
         settled: () => {},

@@ -93,6 +93,7 @@ export function instanceStand(options: StandOptions = {}): InstanceStand {
     }),
     breakers: [new CircuitBreaker(), new CircuitBreaker()],
     clock: new ProcessClock(loop, process, { offsetMs: 0 }),
+    askAfterMs: 0,
     chance: () => 0.5,
     policy: { defaultAttempts: 5, backoffMinMs: 100, backoffMaxMs: 200, fallbackAfterMs: 1000 },
     instance: name,

@@ -1,9 +1,8 @@
 /**
  * What a BOOT means: another run of the machine, a disk that was away, a log with holes, an older copy.
  */
-import assert from 'node:assert/strict';
 import { WAITING } from '../../../domain/payment.ts';
-import { ASK_AFTER_MS } from '../../../domain/settlement.ts';
+import { CALM_MS } from '../../../domain/settlement.ts';
 import { VOID } from './order-state.ts';
 import type { OrderedMembers } from './ordered-members.ts';
 import { recordDetail } from './records.ts';
@@ -18,9 +17,8 @@ export const BOOT_PINS = 1;
  */
 export const BOOT_DOUBTS = 2;
 
-/** An instance beats at most twice a second, so it has lived for 20 s by then: longer than `ASK_AFTER_MS`. */
-export const CALM_BEATS = 40;
-assert(CALM_BEATS * 500 > ASK_AFTER_MS);
+/** An instance beats at most twice a second. */
+export const CALM_BEATS = CALM_MS / 500;
 
 /** What of an order a BOOT changes. */
 interface BootedOrder {
