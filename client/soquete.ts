@@ -31,13 +31,16 @@ export type ProcessorName = 'default' | 'fallback';
 export interface Payment {
   readonly correlationId: string;
   readonly amount: number;
-  readonly status: 'queued' | 'settled';
+  /** `held`: only a person can settle it now. `closed`: an operator did, and it will not be settled. */
+  readonly status: 'queued' | 'settled' | 'held' | 'closed';
   /** Of the last attempt. */
   readonly processor: ProcessorName | null;
   /** As in the books of the processor. */
   readonly requestedAt: string | null;
   readonly acceptedAt: string;
   readonly attempts: number;
+  /** Of one that is held or closed. */
+  readonly reason?: string;
 }
 
 export interface SummaryTotal {

@@ -4,18 +4,31 @@
 import { requestIdBytesMax } from '../http/limits.ts';
 
 /** A reference to one of the shapes below. */
-export const schema = (name: string) => ({ $ref: `#/components/schemas/${name}` });
+export const schema = <Name extends string>(name: Name) => ({
+  $ref: `#/components/schemas/${name}` as const,
+});
 
-const REQUEST_ID_SCHEMA = { type: 'string', minLength: 1, maxLength: requestIdBytesMax, pattern: '^[!-~]+$' };
+/** Both are for machines that check; what they leave out, the descriptions say. */
+const instant = { type: 'string', format: 'date-time' } as const;
+const correlationId = {
+  type: 'string',
+  format: 'uuid',
+  description: 'Names the payment; either case.',
+} as const;
 
 export const COMPONENTS = {
+  securitySchemes: {
+    token: { type: 'http', scheme: 'bearer', description: 'OPS_TOKEN, where it is set.' },
+    password: { type: 'http', scheme: 'basic', description: 'Any user, with OPS_TOKEN as the password.' },
+  },
   parameters: {
     RequestId: {
       name: 'X-Request-Id',
       in: 'header',
       description:
-        'Names this request in its answer. A value that does not fit, or a repeated field, is ignored.',
-      schema: REQUEST_ID_SCHEMA,
+        `Names this request in its answer, if it has 1 to ${requestIdBytesMax} characters of visible ASCII. Any other value, ` +
+        'or a repeated field, is ignored.',
+      schema: { type: 'string' },
       example: '7f3e9b5c',
     },
     Traceparent: {
@@ -24,14 +37,14 @@ export const COMPONENTS = {
       description:
         'The trace that the payment belongs to (W3C Trace Context). The processors get it with each attempt, with another ' +
         'parent-id. An invalid or repeated field is ignored.',
-      schema: { type: 'string', pattern: '^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}' },
+      schema: { type: 'string' },
       example: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
     },
   },
   headers: {
     RequestId: {
       description: 'The X-Request-Id of the request; absent where the request has none.',
-      schema: REQUEST_ID_SCHEMA,
+      schema: { type: 'string', minLength: 1, maxLength: requestIdBytesMax, pattern: '^[!-~]+$' },
       example: '7f3e9b5c',
     },
   },
@@ -40,13 +53,14 @@ export const COMPONENTS = {
       type: 'object',
       required: ['correlationId', 'amount'],
       properties: {
-        correlationId: { type: 'string', format: 'uuid', description: 'Names the payment; either case.' },
+        correlationId,
         amount: {
           type: 'number',
-          exclusiveMinimum: 0,
+          minimum: 0.01,
           maximum: 9_999_999_999.99,
-          multipleOf: 0.01,
-          description: 'At most two decimals.',
+          description:
+            'At most two decimals, as written: 19.9, 19.90 and 1990e-2 are the same. A multipleOf would be computed ' +
+            'in binary fractions and refuse some of them.',
         },
       },
       description: 'Other members are ignored.',
@@ -58,13 +72,12 @@ export const COMPONENTS = {
         correlationId: { type: 'string', format: 'uuid' },
         amount: { type: 'number' },
         status: { type: 'string', enum: ['queued', 'settled', 'held', 'closed'] },
-        processor: { type: ['string', 'null'], enum: ['default', 'fallback', null] },
+        processor: { enum: ['default', 'fallback', null], description: 'Of the last attempt.' },
         requestedAt: {
-          type: ['string', 'null'],
-          format: 'date-time',
+          anyOf: [instant, { type: 'null' }],
           description: 'As in the books of the processor; null before the first attempt.',
         },
-        acceptedAt: { type: 'string', format: 'date-time' },
+        acceptedAt: instant,
         attempts: { type: 'integer', minimum: 0 },
         reason: {
           type: 'string',

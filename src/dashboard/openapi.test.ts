@@ -8,11 +8,13 @@ import { request } from 'node:http';
 import { after, before, test } from 'node:test';
 import { Unavailable } from '../domain/unavailable.ts';
 import { requestTimeoutMs } from '../http/limits.ts';
+import { OperationsDoor } from '../http/operations-door.ts';
 import { PROBLEM_KINDS } from '../http/problem.ts';
 import { commitOf, routes } from '../http/routes.ts';
 import { Server } from '../http/server.ts';
 import { VERSION } from '../telemetry/version.ts';
-import { FakePayments } from '../testing/http.ts';
+import { DOOR, FakePayments } from '../testing/http.ts';
+import { Schemas } from '../testing/json-schema.ts';
 import { OPENAPI } from './openapi.ts';
 import { createPages } from './pages.ts';
 import type { DashboardSource } from './source.ts';
@@ -39,6 +41,8 @@ class Payments extends FakePayments {
 
 const payments = new Payments();
 const allowed = { purge: true };
+const door = { ...DOOR, opsToken: undefined as string | undefined };
+const NOBODY = { has: () => false };
 let lateMs = 0;
 let port = 0;
 let server: Server;
@@ -51,11 +55,10 @@ before(async () => {
     readiness: () => payments.readiness(),
     controls: undefined,
   } as Partial<DashboardSource> as DashboardSource;
-  const handlers = [true, false].map(allowPurge =>
-    routes({ payments, allowPurge, ...createPages(observed) }),
-  );
+  const pages = createPages(observed);
   server = new Server({
-    handler: (...request) => handlers[allowed.purge ? 0 : 1]!(...request),
+    handler: (...request) =>
+      routes({ payments, allowPurge: allowed.purge, door: new OperationsDoor(door), ...pages })(...request),
     commit: commitOf(payments),
     clock: { now: () => performance.now() + lateMs, wallMs: () => Date.now() },
   });
@@ -73,11 +76,18 @@ interface Reply {
 }
 
 /** `whileUnfinished`: called when the server has read the head; the last byte of the body is never sent. */
-function ask(method: string, path: string, body?: string, whileUnfinished?: () => void): Promise<Reply> {
+function ask(
+  method: string,
+  path: string,
+  body?: string,
+  whileUnfinished?: () => void,
+  more: Record<string, string> = {},
+): Promise<Reply> {
   return new Promise((resolve, reject) => {
     const isUnfinished = whileUnfinished !== undefined;
     const headers = {
       'x-request-id': REQUEST_ID,
+      ...more,
       ...(body === undefined ? {} : { 'content-length': body.length + (isUnfinished ? 1 : 0) }),
       ...(isUnfinished ? { expect: '100-continue' } : {}),
     };
@@ -116,6 +126,13 @@ const away = (method: string, path: string) => async (): Promise<Reply> => {
   }
 };
 
+const withToken = (method: string, path: string) => async (): Promise<Reply> => {
+  door.opsToken = 'secret';
+  return ask(method, path).finally(() => {
+    door.opsToken = undefined;
+  });
+};
+
 /** How to be given each documented answer. */
 const PROVOKE: Readonly<Record<string, () => Promise<Reply>>> = {
   'post /payments 202': () => ask('POST', '/payments', PAYMENT),
@@ -138,7 +155,8 @@ const PROVOKE: Readonly<Record<string, () => Promise<Reply>>> = {
       payments.isFull = false;
     });
   },
-  'get /payments 405': () => ask('GET', '/payments'),
+  'post /payments 403': () =>
+    ask('POST', '/payments', PAYMENT, undefined, { origin: 'https://evil.example' }),
   'get /payments/{correlationId} 200': async () => {
     await ask('POST', '/payments', PAYMENT);
     return ask('GET', `/payments/${ID}`);
@@ -157,9 +175,23 @@ const PROVOKE: Readonly<Record<string, () => Promise<Reply>>> = {
     });
   },
   'post /purge-payments 503': away('POST', '/purge-payments'),
+  'post /purge-payments 401': withToken('POST', '/purge-payments'),
+  ...Object.fromEntries(
+    ['/', '/metrics'].flatMap(path => [
+      [`get ${path} 200`, () => ask('GET', path)],
+      [`get ${path} 401`, withToken('GET', path)],
+      [
+        `get ${path} 403`,
+        async () => {
+          door.opsFrom = NOBODY;
+          return ask('GET', path).finally(() => {
+            door.opsFrom = DOOR.opsFrom;
+          });
+        },
+      ],
+    ]),
+  ),
   'get /livez 200': () => ask('GET', '/livez'),
-  'get /metrics 200': () => ask('GET', '/metrics'),
-  'get / 200': () => ask('GET', '/'),
   'get /openapi.json 200': () => ask('GET', '/openapi.json'),
   'get /problems 200': () => ask('GET', '/problems'),
   ...Object.fromEntries(
@@ -180,23 +212,21 @@ const PROVOKE: Readonly<Record<string, () => Promise<Reply>>> = {
 
 interface Documented {
   readonly headers?: Readonly<Record<string, unknown>>;
-  readonly content?: Readonly<Record<string, { readonly schema: Schema; readonly example: unknown }>>;
+  readonly content?: Readonly<
+    Record<string, { readonly schema: { readonly $ref: string }; readonly example: unknown }>
+  >;
 }
 
-interface Schema {
-  readonly $ref?: string;
-  readonly type?: string | readonly string[];
-  readonly enum?: readonly unknown[];
-  readonly required?: readonly string[];
-  readonly properties?: Readonly<Record<string, Schema>>;
-  readonly items?: Schema;
-}
+const schemas = new Schemas(OPENAPI);
+
+/** What stands before a backend says, or what any request may be answered. */
+const NOT_OURS = ['429', 'default'];
 
 const documented = Object.entries(OPENAPI.paths).flatMap(([path, methods]) =>
   Object.entries(methods).flatMap(([method, { responses }]) =>
-    Object.entries(responses as Record<string, Documented>).map(
-      ([status, answer]) => [`${method} ${path} ${status}`, Number(status), answer] as const,
-    ),
+    Object.entries(responses as Record<string, Documented>)
+      .filter(([status]) => !NOT_OURS.includes(status))
+      .map(([status, answer]) => [`${method} ${path} ${status}`, Number(status), answer] as const),
   ),
 );
 
@@ -218,8 +248,7 @@ for (const [name, status, answer] of documented) {
     }
     if (!type.endsWith('json')) return;
     const body = JSON.parse(reply.body);
-    assertFits(body, content.schema, 'the answer');
-    assertFits(content.example, content.schema, 'the example');
+    schemas.assertFits(body, content.schema.$ref, 'the answer');
     if (type === 'application/problem+json') assert.deepEqual(body, content.example);
   });
 }
@@ -260,27 +289,3 @@ test('the version is that of the package', () => {
   const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
   assert.equal(VERSION, version);
 });
-
-/** As much of JSON Schema as the document uses. */
-function assertFits(value: unknown, schema: Schema, where: string): void {
-  if (schema.$ref !== undefined) {
-    const name = schema.$ref.split('/').at(-1) as keyof typeof OPENAPI.components.schemas;
-    assertFits(value, OPENAPI.components.schemas[name] as Schema, where);
-    return;
-  }
-  const types = [schema.type ?? []].flat();
-  const type = value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value;
-  const isInteger = Number.isInteger(value) && types.includes('integer');
-  assert.ok(isInteger || types.includes(type), `${where} is ${type}, not ${types.join(' or ')}`);
-  if (schema.enum !== undefined) assert.ok(schema.enum.includes(value), `${where} is ${value}`);
-  if (type === 'array') {
-    for (const item of value as unknown[]) assertFits(item, schema.items ?? {}, `${where}[]`);
-  }
-  if (type !== 'object') return;
-  const members = value as Record<string, unknown>;
-  for (const name of schema.required ?? [])
-    assert.ok(Object.hasOwn(members, name), `${where}.${name} is missing`);
-  for (const [name, property] of Object.entries(schema.properties ?? {})) {
-    if (Object.hasOwn(members, name)) assertFits(members[name], property, `${where}.${name}`);
-  }
-}

@@ -33,8 +33,22 @@ const problem = (status: number, kind: ProblemKind, detail: string, headers?: Re
   },
 });
 
+/** Whatever else may be the answer to any request, with what stands before the backends. */
+const ANY_PROBLEM = {
+  description:
+    'Any other refusal: malformed HTTP (400), not complete in time (408), limits (413, 414, 429 and 431), an expectation ' +
+    '(417), a coding or a version (501, 505), or no backend to answer (502, 503, 504).',
+  content: { 'application/problem+json': { schema: schema('Problem') } },
+};
+
 const RETRY_AFTER = {
   'Retry-After': { description: 'Seconds to wait.', schema: { type: 'integer' }, example: 1 },
+};
+/** Of what stands before the backends. */
+const TOO_MANY = {
+  description: 'Too many connections or requests from one address.',
+  headers: RETRY_AFTER,
+  content: { 'application/problem+json': { schema: schema('Problem') } },
 };
 const ALLOW = {
   Allow: {
@@ -44,9 +58,27 @@ const ALLOW = {
   },
 };
 const ONLY_GET = problem(405, 'method-not-allowed', 'Use GET on this path.', ALLOW);
-const ONLY_POST = problem(405, 'method-not-allowed', 'Use POST on this path.', {
-  Allow: { ...ALLOW.Allow, example: 'POST, OPTIONS' },
-});
+/** Of operations: what is refused by where a request comes from and what it brings. */
+const ELSEWHERE = problem(403, 'forbidden', 'Ask for this from a network that OPS_FROM lists.');
+const NO_TOKEN = problem(
+  401,
+  'unauthorized',
+  'Send the token in OPS_TOKEN: as Authorization: Bearer, or as the password of any user.',
+  {
+    'WWW-Authenticate': {
+      description: 'The ways to send the token.',
+      schema: { type: 'string' },
+      example: 'Basic realm="soquete operations", charset="UTF-8"',
+    },
+  },
+);
+/** Without any where no token is asked for. */
+const SECURITY = [{}, { token: [] }, { password: [] }];
+const OTHER_SITE = problem(
+  403,
+  'forbidden',
+  'Send this from a page of this site, or from a program: another site may not.',
+);
 const MALFORMED = 'Send a body that is valid JSON in UTF-8: the body is empty.';
 const STORE_UNAVAILABLE = problem(
   503,
@@ -73,6 +105,8 @@ const readiness = (summary: string) => ({
         instance: 'backend-1',
         reasons: ['the queue is full'],
       }),
+      429: TOO_MANY,
+      default: ANY_PROBLEM,
     },
   },
 });
@@ -116,6 +150,7 @@ export const OPENAPI = {
         responses: {
           202: empty('Accepted, now or before: it will be settled, once.'),
           400: problem(400, 'malformed-json', MALFORMED),
+          403: OTHER_SITE,
           408: problem(408, 'request-timeout', 'Send each request whole within 10 seconds.'),
           409: problem(
             409,
@@ -130,13 +165,9 @@ export const OPENAPI = {
             'The payment was not accepted, because the queue or the store cannot take it now; send it again later.',
             RETRY_AFTER,
           ),
+          429: TOO_MANY,
+          default: ANY_PROBLEM,
         },
-      },
-      get: {
-        summary: 'Not taken',
-        tags: ['payments'],
-        parameters: [REQUEST_ID],
-        responses: { 405: ONLY_POST },
       },
     },
     '/payments/{correlationId}': {
@@ -165,6 +196,8 @@ export const OPENAPI = {
           }),
           404: problem(404, 'not-found', 'No payment with this correlationId is known.'),
           503: STORE_UNAVAILABLE,
+          429: TOO_MANY,
+          default: ANY_PROBLEM,
         },
       },
     },
@@ -191,6 +224,8 @@ export const OPENAPI = {
           ),
           405: ONLY_GET,
           503: STORE_UNAVAILABLE,
+          429: TOO_MANY,
+          default: ANY_PROBLEM,
         },
       },
     },
@@ -198,13 +233,17 @@ export const OPENAPI = {
       post: {
         summary: 'Forget everything; only where ALLOW_PURGE=1',
         tags: ['operating'],
+        security: SECURITY,
         parameters: [REQUEST_ID],
         responses: {
           200: json('Everything accepted before is forgotten.', 'Message', {
             message: 'All payments purged.',
           }),
+          401: NO_TOKEN,
           403: problem(403, 'forbidden', 'Start with ALLOW_PURGE=1 to allow purging.'),
           503: STORE_UNAVAILABLE,
+          429: TOO_MANY,
+          default: ANY_PROBLEM,
         },
       },
     },
@@ -215,13 +254,14 @@ export const OPENAPI = {
         summary: 'Is the process alive? Neither a failing processor nor a full queue changes the answer.',
         tags: ['operating'],
         parameters: [REQUEST_ID],
-        responses: { 200: json('It is.', 'Liveness', { status: 'ok' }) },
+        responses: { 200: json('It is.', 'Liveness', { status: 'ok' }), 429: TOO_MANY, default: ANY_PROBLEM },
       },
     },
     '/metrics': {
       get: {
         summary: 'The figures of all backends for Prometheus, whichever one answers',
         tags: ['operating'],
+        security: SECURITY,
         parameters: [REQUEST_ID],
         responses: {
           200: text(
@@ -229,6 +269,10 @@ export const OPENAPI = {
             'text/plain',
             'soquete_payments_accepted_total{instance="backend-1"} 2\n',
           ),
+          401: NO_TOKEN,
+          403: ELSEWHERE,
+          429: TOO_MANY,
+          default: ANY_PROBLEM,
         },
       },
     },
@@ -236,8 +280,15 @@ export const OPENAPI = {
       get: {
         summary: 'The dashboard',
         tags: ['operating'],
+        security: SECURITY,
         parameters: [REQUEST_ID],
-        responses: { 200: text('A page for people.', 'text/html', '<!doctype html>') },
+        responses: {
+          200: text('A page for people.', 'text/html', '<!doctype html>'),
+          401: NO_TOKEN,
+          403: ELSEWHERE,
+          429: TOO_MANY,
+          default: ANY_PROBLEM,
+        },
       },
     },
     '/openapi.json': {
@@ -245,7 +296,11 @@ export const OPENAPI = {
         summary: 'This document',
         tags: ['operating'],
         parameters: [REQUEST_ID],
-        responses: { 200: json('This document.', 'Document', { openapi: '3.1.0' }) },
+        responses: {
+          200: json('This document.', 'Document', { openapi: '3.1.0' }),
+          429: TOO_MANY,
+          default: ANY_PROBLEM,
+        },
       },
     },
     '/problems': {
@@ -253,7 +308,11 @@ export const OPENAPI = {
         summary: 'The kinds of problems, for people',
         tags: ['operating'],
         parameters: [REQUEST_ID],
-        responses: { 200: text('A page with a link to each.', 'text/html', '<!doctype html>') },
+        responses: {
+          200: text('A page with a link to each.', 'text/html', '<!doctype html>'),
+          429: TOO_MANY,
+          default: ANY_PROBLEM,
+        },
       },
     },
   },

@@ -16,6 +16,7 @@ export const METHODS = [
   'OPTIONS',
   'TRACE',
   'CONNECT',
+  'QUERY',
 ] as const;
 export const OTHER = 0;
 export const GET = 1;
@@ -174,7 +175,7 @@ export function methodNumber(bytes: Uint8Array, start: number, end: number): num
   }
   if (length === 3 && bytes[start] === 0x47 && bytes[start + 1] === 0x45 && bytes[start + 2] === 0x54)
     return GET;
-  for (let method = HEAD; method <= CONNECT; method++) {
+  for (let method = HEAD; method < METHODS.length; method++) {
     const name = METHOD_BYTES[method]!;
     if (name.length !== length) continue;
     let at = 0;
