@@ -7,6 +7,7 @@ import { growth } from './growth.ts';
 import { httpCeiling, httpCeilingProxied } from './http-ceiling.ts';
 import { memory } from './memory.ts';
 import { counting, watching } from './observe.ts';
+import { pages } from './pages.ts';
 import { settleBenchmark } from './settle.ts';
 import { sockets } from './sockets.ts';
 import { spike } from './spike.ts';
@@ -24,6 +25,7 @@ export const DEFINITIONS: readonly Definition[] = [
   faults,
   counting,
   watching,
+  pages,
   spike,
   memory,
   growth,
