@@ -1,4 +1,4 @@
-/** One page that is asked for as often as a number of connections can: by wrk, or by autocannon without it. */
+/** One page that is asked for as often as some connections can: by wrk, or by autocannon without it. */
 import assert from 'node:assert/strict';
 import autocannon from 'autocannon';
 import { type ChildProcesses, program } from '../../src/testing/processes.ts';

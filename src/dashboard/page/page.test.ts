@@ -261,9 +261,9 @@ describe('the dashboard behind a token', { skip, timeout: 60_000 }, () => {
     assert.equal(await hand.getByRole('status').textContent(), '');
     isSure = true;
     const story = page.locator('#story');
-    // An attempt may be on its way at that moment.
+    // An attempt may be on its way at that moment; and with the payment closed, the button goes.
     await until(async () => {
-      if (await close.isVisible()) await close.click();
+      if (await close.isVisible()) await close.click({ timeout: 1000 }).catch(() => {});
       return ((await story.textContent()) ?? '').includes('closed by ana: the client went away');
     }, 'the payment to be closed');
     assert.ok(questions.length >= 2 && questions.every(text => text.includes('never be settled')));
