@@ -167,18 +167,19 @@ export class EmbeddedStore extends InspectedIndex implements Store, Reopening {
     this.#answerFromDisk(reply, log => appendAct(log, this.#order, this.#known, act));
   }
 
+  /** What the log has when this answers, not when it was asked: the books that it is compared with go on. */
   summary(fromMs: number, toMs: number, reply: Reply<Summary>): void {
-    try {
-      this.#assertOpen().poll();
-    } catch (error) {
-      reply(this.#faultOf(error));
-      return;
-    }
-    this.#parts.index.summary(fromMs, toMs, answer => {
-      if (answer instanceof StoreFault) reply(answer);
-      // The tail has moved on while the index was asked: what lies between is in neither answer.
-      else if (this.#order.keptFrom > answer.position) this.summary(fromMs, toMs, reply);
-      else reply(this.#known.withTail(answer.summary, answer.position, fromMs, toMs));
+    this.#parts.index.summary(fromMs, toMs, found => {
+      if (found instanceof StoreFault) return reply(found);
+      this.#answer<Summary | undefined>(
+        answer => (answer === undefined ? this.summary(fromMs, toMs, reply) : reply(answer)),
+        log => {
+          // The tail may have moved on while the index was asked: what is between is in neither.
+          log.poll();
+          if (this.#order.keptFrom > found.position) return undefined;
+          return this.#known.withTail(found.summary, found.position, fromMs, toMs);
+        },
+      );
     });
   }
 
@@ -381,10 +382,8 @@ export class EmbeddedStore extends InspectedIndex implements Store, Reopening {
 
   /** As `#answer`, once the disk has what came of it. */
   #answerFromDisk<T>(reply: Reply<T>, work: (log: LogWriter) => T): void {
-    this.#answer<T>(answer => {
-      if (answer instanceof StoreFault) reply(answer);
-      else this.#replyFromDisk(answer, reply);
-    }, work);
+    const fromDisk = (answer: T): void => this.#replyFromDisk(answer, reply);
+    this.#answer<T>(answer => (answer instanceof StoreFault ? reply(answer) : fromDisk(answer)), work);
   }
 
   /** An expected failure in the store's words; any other error is thrown on. */
