@@ -41,6 +41,7 @@ import { constantProxy } from './tools/proxy.ts';
 import { keep } from './tools/results-file.ts';
 import type { Latency } from './tools/statistics.ts';
 import { table } from './tools/table.ts';
+import { watchThreads } from './tools/thread-usage.ts';
 
 const { values, words } = readCommandLine({
   name: 'bench:rinha',
@@ -52,6 +53,7 @@ Ends with 1 when the books disagreed or an accepted payment is not settled.`,
       preview: '60 s, up to 550 users, fees of 5 and 15 %; this one where none is named',
       final: '300 s, up to 603 users, fees of 7 and 10 %',
       steady: '30 s, up to 5,000 payments a second, processors without a fault',
+      drain: '50 s of 500 payments a second; 10,000 of them wait for 20 s, and then drain',
     },
     max: 1,
   },
@@ -73,6 +75,7 @@ Ends with 1 when the books disagreed or an accepted payment is not settled.`,
       someText('the path of rinha.js or rinha-final.js, beside which requests.js is'),
       undefined,
     ),
+    threads: flag('shows how long each thread ran, and waited for a processor, for each request'),
     scale: option('all times and delays are multiplied by it', 'N', decimalNumber(0.01, 10), 1),
     users: option('how many there are at the end', 'N', wholeNumber(1, 10_000), undefined),
     'with-floor': flag("plays the same load to HAProxy's constant answer before"),
@@ -105,9 +108,12 @@ if (values.floor) {
       console.log(`${contender.name}\n${JSON.stringify(results, undefined, 2)}`);
     } else {
       const beside = values.together ? floor(new ProgressLine(silence)) : undefined;
+      const own = { name: 'this client', pids: [process.pid] };
+      const threads = watchThreads([...(contender.processes ?? []), own]);
       const outcome = await play(contender.places, size, progress);
       if (starts.length > 1) console.log(`\n${contender.name}`);
       report(outcome, before ?? (await beside), start === soquete);
+      if (values.threads) console.log(threads(outcome.latencyCount));
       rows.push([contender.name, ...comparedCells(outcome)]);
     }
     if (contender.usage !== undefined) console.log(contender.usage());

@@ -3,6 +3,7 @@ import { accepts } from '../../src/stack/ready.ts';
 import { simulatedProcessors } from '../../src/testing/backends.ts';
 import { ChildProcesses, untilReady } from '../../src/testing/processes.ts';
 import { startStack } from '../../src/testing/stack.ts';
+import type { WatchedProcesses } from '../tools/thread-usage.ts';
 import type { Endpoints } from './auditor.ts';
 import { startContainers } from './containers.ts';
 import { startLimitedStack } from './limited-stack.ts';
@@ -12,6 +13,8 @@ export interface RinhaContender extends AsyncDisposable {
   readonly places: Endpoints;
   /** What it used, where that is limited; to be asked once the script has ended. */
   readonly usage?: () => string;
+  /** Its processes, where they are known. */
+  readonly processes?: readonly WatchedProcesses[];
 }
 
 /** A rival is served here, as the challenge asks. */
@@ -26,6 +29,10 @@ export async function unlimitedSoquete(env: NodeJS.ProcessEnv): Promise<RinhaCon
   return {
     name: 'soquete',
     places: { url: stack.url, processors: { default: byDefault, fallback: byFallback } },
+    processes: [
+      { name: 'backends', pids: stack.pids('backends') },
+      { name: 'HAProxy', pids: stack.pids('proxy') },
+    ],
     [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose](),
   };
 }

@@ -1,7 +1,7 @@
 /** What the outcome is worth, and how to say it. */
 
 import { PROCESSORS, type Processor } from '../../src/domain/payment.ts';
-import type { Latency } from '../tools/statistics.ts';
+import { type Latency, median } from '../tools/statistics.ts';
 import { disagreementCents } from './auditor.ts';
 import type { ScenarioResult } from './scenario.ts';
 
@@ -57,14 +57,43 @@ export function outcomeLines(outcome: ScenarioResult): string[] {
     unsettled === 0
       ? `all settled ${Math.round(settledAfterMs)} ms after the last payment`
       : `${unsettled} NOT SETTLED ${Math.round(settledAfterMs)} ms after the last payment`;
+  const { quiet, draining, seconds } = drainingP99(outcome);
+  const drained = `${(draining / quiet).toFixed(1)} times: ${ms(draining)} of ${ms(quiet)}, in ${seconds} s`;
   return [
     `POST /payments   ${latencyText(outcome.latency)}`,
+    ...(seconds > 0 && quiet > 0 ? [`p99 of a second  while a backlog drains ${drained}`] : []),
     `accepted         ${accepted}; no answer ${failed}; other answers ${refused.join(', ') || 'none'}`,
     `settled          ${by.join(', ')}`,
     `lag              ${lag} (${percent(accepted === 0 ? 0 : lag / accepted)}) when the books are closed; ${later}`,
     `inconsistencies  ${inconsistencies(outcome)} in ${audits.length + 1} comparisons${wrong.length > 0 ? `: ${wrong.join('; ')}` : ''}`,
     `score            ${money(score(outcome))}; the best possible at this p99 is ${bestScore(outcome, outcome.latency.p99)}`,
   ];
+}
+
+/** A backlog of so many drains while more are settled than come in; without one it is quiet. */
+const BACKLOG_MIN = 200;
+
+/** The median p99 of the seconds in which it is quiet, and of those in which a backlog drains. */
+export function drainingP99({ timeline }: Pick<ScenarioResult, 'timeline'>): DrainingP99 {
+  let waiting = 0;
+  const quiet: number[] = [];
+  const draining: number[] = [];
+  for (const [second, { answered, settled, p99 }] of timeline.entries()) {
+    const [before, after] = [timeline[second - 1]?.settled ?? [0, 0], settled];
+    const done = after[0] + after[1] - before[0] - before[1];
+    const backlog = waiting;
+    waiting += answered - done;
+    if (answered === 0) continue;
+    if (backlog >= BACKLOG_MIN && done > answered) draining.push(p99);
+    else if (Math.max(backlog, waiting) < BACKLOG_MIN) quiet.push(p99);
+  }
+  return { quiet: median(quiet), draining: median(draining), seconds: draining.length };
+}
+
+interface DrainingP99 {
+  readonly quiet: number;
+  readonly draining: number;
+  readonly seconds: number;
 }
 
 /** One line of a table that compares several: the same figures, in the order of `COMPARED`. */

@@ -11,7 +11,7 @@ export interface Stage {
 }
 
 export interface Script {
-  readonly name: 'preview' | 'final' | 'steady';
+  readonly name: 'preview' | 'final' | 'steady' | 'drain';
   /** It takes this long when it is played at full length; all times in it are of that. */
   readonly seconds: number;
   /** At the end; their number grows in a straight line, until then or for `rampSeconds`. */
@@ -105,8 +105,19 @@ const STEADY: Script = {
   stages: [stage(1, 0, 0)],
 };
 
+/** 500 payments a second; for 20 s no processor takes any, and 10,000 wait when both are back. */
+const DRAIN: Script = {
+  ...PREVIEW,
+  name: 'drain',
+  seconds: 50,
+  users: 500,
+  rampSeconds: 5,
+  stages: [stage(1, 0, 0), stage(15, ['fails', 0], ['fails', 0]), stage(35, 0, 0)],
+};
+
 export const CHALLENGE_SCRIPTS: Readonly<Record<Script['name'], Script>> = {
   preview: PREVIEW,
   final: FINAL,
   steady: STEADY,
+  drain: DRAIN,
 };
