@@ -8,6 +8,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { headerBytesMax, headerCountMax, lineBytesMax } from '../http/limits.ts';
 import { OperationsDoor } from '../http/operations-door.ts';
 import { routes } from '../http/routes.ts';
 import { Server } from '../http/server.ts';
@@ -226,6 +227,21 @@ for (const [how, pieceBytes, behind] of [
     assert.deepEqual(repaired.toSorted(), wanted.toSorted());
   });
 }
+
+test('HAProxy in HTTP mode passes the longest head on, on each request of a connection', {
+  skip: withoutHaproxy,
+}, async () => {
+  await using proxy = await startProxy('haproxy.cfg', { SOQUETE_RUN: behindHttp });
+  const line = `GET /livez?${'a'.repeat(lineBytesMax - 22)} HTTP/1.1\r\n`;
+  const fields = ['Host: a\r\n', 'Connection: keep-alive\r\n'];
+  while (fields.length < headerCountMax) fields.push(`a${fields.length}:b\r\n`);
+  const left = headerBytesMax - Buffer.byteLength(fields.join('')) - '\r\n'.length;
+  fields[2] = fields[2]!.replace('b', 'b'.repeat(left + 1));
+  const head = `${line}${fields.join('')}\r\n`;
+  assert.equal(head.length, lineBytesMax + headerBytesMax);
+  const output = await send(proxy.port, [head + head + LAST.toString()]);
+  assert.deepEqual(statusesIn(output), [200, 200, 200], output);
+});
 
 const LAST_ALONE: Example = { name: 'last', bytes: Buffer.alloc(0), ends: false, answers: [] };
 

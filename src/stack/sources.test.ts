@@ -100,6 +100,17 @@ test('of a trusted proxy the last address counts that it names, and its own if i
   assert.deepEqual(forwarded(await other.ask(CLAIMS)), ['127.0.0.6']);
 });
 
+test('clients of a trusted proxy are limited each by its own address', { skip }, async () => {
+  const settings = { SOQUETE_TRUSTED: '127.0.0.5', SOQUETE_LIMIT_REQUEST_RATE: '20' };
+  await using proxy = await proxied(settings);
+  using trusted = new Client(proxy.port, '127.0.0.5');
+  const from = (address: string): string => `X-Forwarded-For: ${address}\r\n`;
+  trusted.socket.write(`GET /health HTTP/1.1\r\nHost: a\r\n${from('8.8.8.8')}\r\n`.repeat(100));
+  await until(() => trusted.output.split('HTTP/1.1 ').length > 100, 'all answers');
+  assert.match(trusted.output, /HTTP\/1\.1 429 /);
+  assert.match(await trusted.ask(from('9.9.9.9')), /^HTTP\/1\.1 200 /);
+});
+
 test('the PROXY protocol is spoken with trusted proxies alone', { skip }, async () => {
   const line = 'PROXY TCP4 5.6.7.8 127.0.0.1 4000 80\r\n';
   const settings = { SOQUETE_TRUSTED: '127.0.0.1', SOQUETE_PROXY_PROTOCOL: '1' };
