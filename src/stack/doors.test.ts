@@ -243,6 +243,15 @@ test('HAProxy in HTTP mode passes the longest head on, on each request of a conn
   assert.deepEqual(statusesIn(output), [200, 200, 200], output);
 });
 
+test('HAProxy in HTTP mode speaks HTTP/1 with whoever begins with HTTP/2', {
+  skip: withoutHaproxy,
+}, async () => {
+  await using proxy = await startProxy('haproxy.cfg', { SOQUETE_RUN: behindHttp });
+  const settings = '\0\0\0\x04\0\0\0\0\0';
+  const output = await send(proxy.port, [`PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n${settings}`], { ends: true });
+  assert.match(output, /^HTTP\/1\.1 400 /);
+});
+
 const LAST_ALONE: Example = { name: 'last', bytes: Buffer.alloc(0), ends: false, answers: [] };
 
 const isVersion26 = (): boolean =>
