@@ -218,6 +218,29 @@ test('a summary counts everything that was recorded here before it was asked for
   assert.equal(summary.fallback.count, 0);
 });
 
+test('a full store holds up no summary, which counts what the store has yet to take', async () => {
+  const stand = await queryStand();
+  for (const number of [1, 2, 3]) stand.take(number, 1990);
+  while (stand.sent.length < 3) await stand.pass(1);
+  stand.fault = call => (call === 'write' ? new StoreFault('full', 'no space') : undefined);
+  await stand.pass(10);
+  const before = watch(stand.instance.summary(-Infinity, Infinity));
+  await stand.pass(300);
+  assert.equal(before.isDone, true, 'the store had not refused yet');
+  assert.ok([...stand.state.payments.values()].every(({ state }) => state !== SETTLED));
+  const sums = async (fromMs: number) => {
+    const asked = stand.instance.summary(fromMs, Infinity);
+    await stand.pass(5);
+    return (await asked).default;
+  };
+  assert.deepEqual(await sums(-Infinity), { count: 3, high: 0, low: 5970 });
+  assert.deepEqual(await sums(Infinity), { count: 0, high: 0, low: 0 });
+  stand.fault = () => undefined;
+  await stand.pass(1000);
+  assert.ok([...stand.state.payments.values()].every(({ state }) => state === SETTLED));
+  assert.deepEqual(await sums(-Infinity), { count: 3, high: 0, low: 5970 }, 'none is counted twice');
+});
+
 test('a summary that waits for payments which the store does not take is answered', async () => {
   const stand = await queryStand();
   stand.fault = refuseWrites;

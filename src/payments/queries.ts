@@ -44,7 +44,11 @@ export async function summarise(
   toMs: number,
 ): Promise<Summary> {
   await written(session);
-  return promised(reply => store.summary(fromMs, toMs, reply));
+  const stored = await promised<Summary>(reply => store.summary(fromMs, toMs, reply));
+  const summary = { default: { ...stored.default }, fallback: { ...stored.fallback } };
+  // Nobody waits for room on a disk.
+  session.worker.addRefused(summary, fromMs, toMs);
+  return summary;
 }
 
 /** Everything recorded in this instance so far is in the store. */

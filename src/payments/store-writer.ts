@@ -11,7 +11,8 @@
  */
 import assert from 'node:assert/strict';
 import type { Clock } from '../domain/clock.ts';
-import { SETTLED } from '../domain/payment.ts';
+import { addCents, type Total } from '../domain/money.ts';
+import { PROCESSORS, type Processor, type ProcessorIndex, SETTLED } from '../domain/payment.ts';
 import {
   ACCEPTED_AT,
   ATTEMPT,
@@ -82,6 +83,8 @@ export class StoreWriter {
   #outstanding: Page | undefined;
   /** The store refused the outstanding page, or did not answer: it waits to be sent again. */
   #isRefused = false;
+  /** The reason was that there is no room. */
+  #isFull = false;
   /** The store may have written the outstanding page, whatever it says of a repetition. */
   #isUnanswered = false;
   #batches = 0;
@@ -188,14 +191,30 @@ export class StoreWriter {
     this.#send(page);
   }
 
-  /** Calls `then` once everything recorded so far is in the store. */
+  /**
+   * Calls `then` once everything recorded so far is in the store, or the store is full: that may last for as
+   * long as nobody makes room.
+   */
   whenWritten(then: () => void): void {
-    if (this.#closed) then();
+    if (this.#closed || this.#isFull) then();
     else if (this.#page.batch.count > 0) {
       this.#page.waiters.push(then);
       this.submit();
     } else if (this.#outstanding !== undefined) this.#outstanding.waiters.push(then);
     else then();
+  }
+
+  /** Adds the settlements of a window that a full store has yet to take; bounds as in `Store.summary`. */
+  addRefused(totals: Readonly<Record<Processor, Total>>, fromMs: number, toMs: number): void {
+    if (!this.#isFull) return;
+    for (const page of [this.#outstanding, this.#page]) {
+      const { rows, count } = page?.batch ?? { rows: [], count: 0 };
+      for (let start = 0; start < count * COLUMNS; start += COLUMNS) {
+        const atMs = rows[start + REQUESTED_AT]!;
+        if (rows[start + KIND] !== SETTLE || atMs < fromMs || atMs > toMs) continue;
+        addCents(totals[PROCESSORS[rows[start + PROCESSOR] as ProcessorIndex]], rows[start + CENTS]!);
+      }
+    }
   }
 
   /** Nothing is written any more, and all waiters are called. */
@@ -250,6 +269,7 @@ export class StoreWriter {
       assert.equal(this.#outstanding, page, 'an answer to another page');
       this.#outstanding = undefined;
       this.#isRefused = false;
+      this.#isFull = false;
       this.#events.faulty(undefined);
       if (answer.generation > this.#generation) {
         for (const waiter of page.waiters) waiter();
@@ -285,6 +305,10 @@ export class StoreWriter {
     const rest = this.#isUnanswered ? page : this.#withoutNew(page);
     this.#outstanding = rest;
     this.#refuseNew();
+    this.#isFull = fault.reason === 'full';
+    if (this.#isFull) {
+      for (const waiter of [...rest.waiters.splice(0), ...this.#page.waiters.splice(0)]) waiter();
+    }
     this.#events.faulty(fault);
     this.#clock.after(RETRY_MS, () => {
       if (this.#closed) return;

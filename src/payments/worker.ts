@@ -20,7 +20,8 @@
  */
 import assert from 'node:assert/strict';
 import type { Clock, Timer } from '../domain/clock.ts';
-import type { Hold } from '../domain/payment.ts';
+import type { Total } from '../domain/money.ts';
+import type { Hold, Processor } from '../domain/payment.ts';
 import type { Policy } from '../domain/settlement.ts';
 import { isAside } from '../domain/suspicion.ts';
 import type { CircuitBreaker } from '../processors/circuit-breaker.ts';
@@ -162,6 +163,11 @@ export class Worker {
   /** Calls `then` once everything recorded so far is in the store. */
   whenWritten(then: () => void): void {
     this.#writer.whenWritten(then);
+  }
+
+  /** As of `StoreWriter`. */
+  addRefused(totals: Readonly<Record<Processor, Total>>, fromMs: number, toMs: number): void {
+    this.#writer.addRefused(totals, fromMs, toMs);
   }
 
   /** The circuits or the policy's deadline may allow more than before. */
