@@ -13,8 +13,10 @@ import { OperationsDoor } from './http/operations-door.ts';
 import { commitOf, routes } from './http/routes.ts';
 import { Server } from './http/server.ts';
 import { Instance } from './payments/instance.ts';
+import { PinnedElsewhere, settleAddresses } from './payments/processor-addresses.ts';
 import { letCompilersGiveWay } from './priority.ts';
 import { CircuitBreaker } from './processors/circuit-breaker.ts';
+import { processorUrl } from './processors/processor-url.ts';
 import { UndiciClient } from './processors/undici-client.ts';
 import { type Config, type Listen, readConfig } from './settings/backend.ts';
 import { descriptorsMax } from './settings/descriptors.ts';
@@ -126,6 +128,16 @@ function createBackend(config: Config, store: OpenedStore, logger: Logger, damag
     queueCapacity: config.queueCapacity,
     concurrency: config.workerConcurrency,
     askAfterMs: askAfterMs(config.attemptTimeoutMs),
+    joined: async () => {
+      const held = await settleAddresses({
+        store,
+        urls: [processorUrl(urls[0]).identity, processorUrl(urls[1]).identity],
+        mayHold: config.urlChangedHolds,
+        nowMs: () => systemClock.wallMs(),
+      });
+      if (held > 0)
+        logger.warn({ count: held }, 'payments are held that an earlier address of a processor may have');
+    },
     events: {
       ...telemetry.events,
       failed: error => {
@@ -207,9 +219,19 @@ function stopOnSignal(server: Server, { instance, telemetry, processors }: Backe
 
 /** Whether the message of an error is a line that says what to do. */
 const isForOperator = (error: unknown): error is Error =>
-  error instanceof UnusableSetting || error instanceof StoreOpenError;
+  error instanceof UnusableSetting || error instanceof StoreOpenError || error instanceof PinnedElsewhere;
 
-function endUnusable({ message }: Error): never {
+/** What to do about payments that an earlier address may have. */
+function addressAdvice({ processor, before, count }: PinnedElsewhere): string {
+  const variable = `PROCESSOR_${processor.toUpperCase()}_URL`;
+  return (
+    `${variable}: ${count} payments may be processed by ${before}, its address before: start with that one until they ` +
+    'are settled, or with PROCESSOR_URL_CHANGED=hold, which holds them for an operator (docs/operating.md)'
+  );
+}
+
+function endUnusable(error: Error): never {
+  const message = error instanceof PinnedElsewhere ? addressAdvice(error) : error.message;
   console.error(`soquete: ${message}`);
   process.exit(EXIT_CONFIG);
 }

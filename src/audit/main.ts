@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline';
 import type { BooksWindow, PaymentsSum } from '../processor-simulator/admin-client.ts';
 import { TOKEN } from '../processor-simulator/token.ts';
 import { flag, option, readCommandLine } from '../settings/command-line.ts';
-import { httpUrl, instantMs, someText } from '../settings/grammar.ts';
+import { httpUrl, instantMs, processorAddress, someText } from '../settings/grammar.ts';
 import { fix, questions } from './fix.ts';
 import {
   describe,
@@ -86,14 +86,14 @@ Ends with 0 when they agree, 1 when they do not, 2 when someone could not be ask
       default: option(
         'the default processor',
         'URL',
-        httpUrl,
+        processorAddress,
         'http://localhost:8001',
         'PROCESSOR_DEFAULT_URL',
       ),
       fallback: option(
         'the fallback processor',
         'URL',
-        httpUrl,
+        processorAddress,
         'http://localhost:8002',
         'PROCESSOR_FALLBACK_URL',
       ),

@@ -90,6 +90,7 @@ const ACTED = {
   settle: 'settled by hand',
   close: 'closed',
   resend: 'sent to its processor once more',
+  hold: 'held',
 } as const;
 
 /** Why a held payment waits. */

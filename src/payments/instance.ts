@@ -52,6 +52,8 @@ export type InstanceState =
 
 export interface InstanceParts extends Omit<SessionParts, 'events'> {
   readonly store: Store & Reopening;
+  /** Once it has joined for the first time, before anything leaves; if it rejects, so does the start. */
+  readonly joined?: () => Promise<void>;
   readonly events: InstanceEvents;
 }
 
@@ -86,11 +88,21 @@ export class Instance implements Payments {
     return 'session' in this.#state ? this.#state.session : undefined;
   }
 
-  /** Joins for the first time. Rejects with `Unavailable` or a system error when that cannot be. */
+  /**
+   * Joins for the first time. Rejects with `Unavailable` or a system error when that cannot be, and
+   * with what `joined` does.
+   */
   async start(): Promise<void> {
     assert.equal(this.#state.is, 'joining');
     this.#parts.events.changed(this.#state);
-    this.#begin(await Session.join(this.#sessionParts()));
+    const session = await Session.join(this.#sessionParts());
+    try {
+      await this.#parts.joined?.();
+    } catch (error) {
+      await new Promise<void>(resolve => this.#parts.store.leave(() => resolve()));
+      throw error;
+    }
+    this.#begin(session);
   }
 
   /** Not ready from now on, so that a proxy looks elsewhere; what still arrives is taken all the same. */

@@ -3,6 +3,7 @@
  * digits into integer cents.
  */
 import { Pool } from 'undici';
+import { processorUrl } from '../processors/processor-url.ts';
 import { parseWithDigits, roundedCents } from './decimal.ts';
 import type { Faults } from './faults.ts';
 import { TOKEN } from './token.ts';
@@ -86,18 +87,19 @@ export class UnexpectedAdminAnswer extends Error {
 export class AdminClient implements AsyncDisposable {
   readonly #url: string;
   readonly #path: string;
-  readonly #token: string;
   readonly #pool: Pool;
+  readonly #fields: string[];
 
   /** Of the processor at `url`, which may have a path. Connects when it asks. */
   constructor(
     url: string,
     { token = TOKEN, timeoutMs = TIMEOUT_MS, answerBytesMax = -1 }: AdminOptions = {},
   ) {
-    const { origin, pathname } = new URL(url);
-    this.#url = url.replace(/\/$/, '');
-    this.#path = pathname.replace(/\/$/, '');
-    this.#token = token;
+    const { origin, prefix, authorization, identity } = processorUrl(url);
+    this.#url = identity;
+    this.#path = prefix;
+    const user = authorization === undefined ? [] : ['authorization', authorization];
+    this.#fields = ['content-type', 'application/json', 'x-rinha-token', token, ...user];
     this.#pool = new Pool(origin, {
       connections: CONNECTIONS_MAX,
       pipelining: 1,
@@ -148,7 +150,7 @@ export class AdminClient implements AsyncDisposable {
         {
           method,
           path: this.#path + path,
-          headers: ['content-type', 'application/json', 'x-rinha-token', this.#token],
+          headers: this.#fields,
           body: body === undefined ? null : JSON.stringify(body),
         },
         {

@@ -6,7 +6,7 @@
  */
 import { type Dispatcher, Pool } from 'undici';
 import { amountCents, isForeignBody } from '../domain/answer-body.ts';
-import { formatInstant } from '../domain/instant.ts';
+import { formatInstant, parseInstant } from '../domain/instant.ts';
 import { decimal } from '../domain/money.ts';
 import { type AttemptResult, lostBecause } from '../domain/outcome.ts';
 import type { ProcessorIndex } from '../domain/payment.ts';
@@ -255,9 +255,8 @@ function recordIn(body: unknown, id: string): Found | undefined {
   if (typeof requestedAt !== 'string' || typeof amount !== 'number') return undefined;
   // The official service leaves the Z away and means UTC all the same.
   const zoned = /(?:z|[+-]\d\d:?\d\d)$/i.test(requestedAt) ? requestedAt : `${requestedAt}Z`;
-  const requestedAtMs = Date.parse(zoned);
-  if (Number.isNaN(requestedAtMs)) return undefined;
-  return { is: 'there', requestedAtMs, cents: amountCents(amount) };
+  const instant = parseInstant(zoned);
+  return instant && { is: 'there', requestedAtMs: instant.ms, cents: amountCents(amount) };
 }
 
 function healthIn(body: unknown): Health | undefined {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { REFUSAL_STATUSES } from '../domain/outcome.ts';
 import { readConfig } from './backend.ts';
 import { UnusableSetting } from './grammar.ts';
 
@@ -30,6 +31,18 @@ test('an instant is read with its offset', () => {
   assert.equal(readConfig({ AUDIT_FROM: '1970-01-01T01:00:00.5+00:30' }).auditFromMs, 1_800_500);
 });
 
+test('the statuses of a refusal are those of the contract, or as they are named', () => {
+  const refusals = (text: string) => readConfig({ REFUSAL_STATUSES: text }).refusalStatuses;
+  assert.deepEqual(refusals(''), REFUSAL_STATUSES);
+  assert.deepEqual(refusals('4xx, 503'), new Set([...REFUSAL_STATUSES, 503]));
+  assert.deepEqual(refusals('400,404'), new Set([400, 404]));
+});
+
+test('a password in an address that cannot be used is not repeated', () => {
+  const refused = { message: /^PROCESSOR_DEFAULT_URL=http:\/\/…@a\/\?b cannot be used/ };
+  assert.throws(() => readConfig({ PROCESSOR_DEFAULT_URL: 'http://me:secret@a/?b' }), refused);
+});
+
 test('sockets and ports are read as they are written', () => {
   assert.deepEqual(readConfig({ LISTEN: 'tcp:0.0.0.0:9999' }).listen, {
     is: 'tcp',
@@ -51,6 +64,13 @@ const unusable: readonly [string, string][] = [
   ['LISTEN', 'tcp:host:70000'],
   ['PROCESSOR_DEFAULT_URL', 'ftp://a'],
   ['PROCESSOR_FALLBACK_URL', 'nonsense'],
+  ['PROCESSOR_DEFAULT_URL', 'http://a:8080/?key=1'],
+  ['PROCESSOR_DEFAULT_URL', 'http://a:8080/#top'],
+  ['PROCESSOR_FALLBACK_URL', 'http://a%zz@b'],
+  ['PROCESSOR_URL_CHANGED', 'yes'],
+  ['REFUSAL_STATUSES', '200'],
+  ['REFUSAL_STATUSES', '4xx,429'],
+  ['REFUSAL_STATUSES', '5xx'],
   ['STORE_URL', 'mysql://a'],
   ['STORE_URL', 'sqlite:'],
   ['STORE_URL', 'postgres://host'],

@@ -7,9 +7,9 @@ import { POSTGRES_URL_TAKES, type PostgresUrl, parsePostgresUrl } from '../stora
 import { type Environment, environmentReader } from './environment.ts';
 import {
   decimalNumber,
-  httpUrl,
   instantMs,
   oneOf,
+  processorAddress,
   type SettingReader,
   someText,
   UnusableSetting,
@@ -44,8 +44,8 @@ export function readConfig(environment: Environment) {
     instance: read('INSTANCE', 'backend-1', instanceName),
     listen: read('LISTEN', STANDARD_LISTEN, listen),
     processorUrls: [
-      read('PROCESSOR_DEFAULT_URL', 'http://payment-processor-default:8080', httpUrl),
-      read('PROCESSOR_FALLBACK_URL', 'http://payment-processor-fallback:8080', httpUrl),
+      read('PROCESSOR_DEFAULT_URL', 'http://payment-processor-default:8080', processorAddress),
+      read('PROCESSOR_FALLBACK_URL', 'http://payment-processor-fallback:8080', processorAddress),
     ] as const,
     store: readStoreSetting(environment),
     ackAfter: read('ACK_AFTER', 'commit', oneOf('parse', 'commit', 'flush')),
@@ -72,6 +72,8 @@ export function readConfig(environment: Environment) {
     limitConnections: read('LIMIT_CONNECTIONS', 1024, wholeNumber(1, 1_000_000, 'connections')),
     limitExempt: read('LIMIT_EXEMPT', networks.read('127.0.0.1,::1')!, networks),
     clientAddress: read('CLIENT_ADDRESS', 'socket', oneOf('forwarded', 'socket', 'unknown')),
+    /** Payments that an earlier address of a processor may have are held: otherwise no backend starts. */
+    urlChangedHolds: read('PROCESSOR_URL_CHANGED', undefined, oneOf('hold')) === 'hold',
     /** By which a processor itself refuses a payment, so that it may go elsewhere. */
     refusalStatuses: read('REFUSAL_STATUSES', REFUSAL_STATUSES, refusalStatuses),
     allowPurge: read('ALLOW_PURGE', false, zeroOrOne),

@@ -24,4 +24,5 @@ export function environmentReader(environment: Environment, complain: Complaint 
 }
 
 const cannotBeUsed: Complaint = (name, text, takes) =>
-  `${name}=${onOneLine(text)} cannot be used: it takes ${takes}`;
+  // Without a password that an address may hold.
+  `${name}=${onOneLine(text).replace(/\/\/[^/@\s]*@/, '//…@')} cannot be used: it takes ${takes}`;

@@ -59,6 +59,27 @@ export const httpUrl: SettingReader<string> = {
   read: text => (/^https?:$/.test(URL.parse(text)?.protocol ?? '') ? text : undefined),
 };
 
+/**
+ * The address of a processor: user and password are sent with each request, and a path goes in front of each;
+ * a query or a fragment would be lost.
+ */
+export const processorAddress: SettingReader<string> = {
+  takes: 'an http:// or https:// address without a query (?) or a fragment (#)',
+  read: text =>
+    httpUrl.read(text) !== undefined && !/[?#]/.test(text) && hasCredentials(text) ? text : undefined,
+};
+
+/** Whether user and password, if there are any, can be read. */
+function hasCredentials(text: string): boolean {
+  const { username, password } = new URL(text);
+  try {
+    decodeURIComponent(username + password);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** In milliseconds since 1970. */
 export const instantMs: SettingReader<number> = {
   takes: 'an instant such as 2026-07-10T12:34:56Z',

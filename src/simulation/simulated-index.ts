@@ -120,6 +120,10 @@ export class SimulatedIndex implements IndexClient {
     this.#call(reply, index => index.held(origins, dueMs, limit));
   }
 
+  pinnedTo(processor: number, limit: number, reply: Reply<ReturnType<LogIndex['pinnedTo']>>): void {
+    this.#call(reply, index => index.pinnedTo(processor, limit));
+  }
+
   heldCounts(reply: Reply<HeldCounts>): void {
     reply(HOLD_REASONS.map(() => 0));
   }

@@ -1,11 +1,12 @@
 /**
- * What an operator does to a payment by hand. Each act is an event in the store like any other, with who did
- * it, when and why, and is kept for as long as the payment.
+ * What an operator does to a payment by hand, or has done by starting with `PROCESSOR_URL_CHANGED=hold`. Each
+ * act is an event in the store like any other, with who did it, when and why, and is kept for as long as the
+ * payment.
  */
 import type { ProcessorIndex } from '../domain/payment.ts';
 
 /** The order is stored, so new ones go to the end; the first stands for none. */
-export const ACT_KINDS = ['', 'retry', 'settle', 'close', 'resend'] as const;
+export const ACT_KINDS = ['', 'retry', 'settle', 'close', 'resend', 'hold'] as const;
 export type ActKind = Exclude<(typeof ACT_KINDS)[number], ''>;
 
 /** In bytes of UTF-8. */

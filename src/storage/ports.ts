@@ -166,6 +166,9 @@ export interface Reopening {
   reopen(): Promise<void>;
 }
 
+/** By ProcessorIndex, as `ProcessorUrl.identity`. */
+export type ProcessorUrls = readonly [string, string];
+
 export interface Store {
   /**
    * Joins as `instance`, alive, with a new epoch that fences an earlier holder of that name. Payments it
@@ -198,6 +201,15 @@ export interface Store {
    * answered; a close ends it. Known to all instances and safe from a power loss when this replies.
    */
   act(act: Act, reply: Reply<ActResult>): void;
+  /** The processors' addresses that `rememberUrls` was called with last; undefined: never. */
+  urls(reply: Reply<ProcessorUrls | undefined>): void;
+  /** Safe from a power loss when this replies. */
+  rememberUrls(urls: ProcessorUrls, reply: Reply<true>): void;
+  /**
+   * Unsettled payments of all instances that a processor may have, but for those that are held for its
+   * address; at most `limit`.
+   */
+  pinnedTo(processor: ProcessorIndex, limit: number, reply: Reply<StoredPayment[]>): void;
   /**
    * Settled payments by the `requestedAt` that was booked, inclusive bounds in ms, +-Infinity for an open
    * end.

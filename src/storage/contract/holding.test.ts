@@ -12,7 +12,7 @@ import {
 import { idOf } from '../../testing/stores.ts';
 import type { Act } from '../acts.ts';
 import { DONE, KNOWN } from '../ports.ts';
-import { declareDead, type MemberStore, promise, two, unsettled } from './engines.ts';
+import { declareDead, instance, type MemberStore, promise, two, unsettled } from './engines.ts';
 
 const act = (n: number, kind: Act['kind'], more: Partial<Act> = {}): Act => ({
   ...{ kind, id: idOf(n), processor: undefined, requestedAtMs: 0, atMs: 5000, who: 'ana', text: 'as agreed' },
@@ -150,3 +150,40 @@ promise('an act on a settled payment is kept, and changes nothing', async deploy
   await deployment.index();
   await check();
 });
+
+promise(
+  'the addresses of the processors are remembered, and what one of them may have is found',
+  async deployment => {
+    const [one, other] = await two(deployment);
+    assert.equal(await one.store.urls(), undefined);
+    const urls = ['http://a', 'http://b/path'] as const;
+    await other.store.rememberUrls(urls);
+    await one.write(rows => [1, 2, 3, 4].map(n => rows.put(n)));
+    const payments = await one.payments(1, 2, 3, 4);
+    await one.write(rows => {
+      rows.mark(payments[0]!, { processor: 1, requestedAtMs: 5 });
+      rows.mark(payments[1]!, { processor: 0, requestedAtMs: 5 });
+      rows.mark(payments[2]!, { processor: 0, requestedAtMs: 5 });
+      rows.attempt(payments[2]!, { state: PINNED, requestedAtMs: 5 });
+    });
+    const pinnedTo = async (processor: 0 | 1): Promise<number[]> =>
+      (await other.store.pinnedTo(processor, 100)).map(({ seq }) => seq).toSorted();
+    for (let twice = 0; twice < 2; twice++) {
+      assert.deepEqual([await pinnedTo(0), await pinnedTo(1)], [[2, 3], [1]]);
+      await deployment.index();
+    }
+    assert.equal((await other.store.pinnedTo(0, 1)).length, 1);
+    for (const n of [2, 3]) assert.equal(await other.store.act(act(n, 'hold')), 'done');
+    assert.deepEqual(await pinnedTo(0), []);
+    for (let twice = 0; twice < 2; twice++) {
+      const { held, retryAtMs } = await one.payment(3);
+      assert.deepEqual([held, retryAtMs], [HELD_URL, Infinity]);
+      assert.deepEqual(await due(one, 1e15), []);
+      await deployment.index();
+    }
+    assert.equal(await one.store.act(act(3, 'retry')), 'done');
+    assert.deepEqual(await due(one, 0), [3]);
+    assert.deepEqual(await one.store.urls(), urls);
+    assert.deepEqual(await (await instance(deployment, 'c')).store.urls(), urls);
+  },
+);

@@ -2,7 +2,7 @@
 import { idWords, SENT, SETTLED } from '../../domain/payment.ts';
 import { ACT_KINDS, type Act, type ActResult } from '../acts.ts';
 import { StoreFault } from '../ports.ts';
-import { append } from './appending.ts';
+import { append, appendOrThrow } from './appending.ts';
 import type { KnownPayments } from './known-payments.ts';
 import type { Order } from './shared-log/order.ts';
 import { BATCH_STALE, COUNTED } from './shared-log/order-state.ts';
@@ -27,7 +27,7 @@ export function appendAct(log: LogWriter, order: Order, known: KnownPayments, ac
     if (state > SETTLED) return 'closed';
     if (isResend !== (state === SETTLED)) return isResend ? 'not settled' : 'settled';
     const isSettled = act.kind === 'settle';
-    if (state === SENT && act.kind !== 'retry') return 'on its way';
+    if (state === SENT && act.kind !== 'retry' && act.kind !== 'hold') return 'on its way';
     const seen = {
       state,
       processor: isSettled ? act.processor! : found[row.ROW_PROCESSOR]!,
@@ -45,4 +45,13 @@ export function appendAct(log: LogWriter, order: Order, known: KnownPayments, ac
       throw new StoreFault('busy', `the log took an act for ${verdict}`);
   }
   throw new StoreFault('busy', 'the payment changes faster than it can be looked at');
+}
+
+/** Has all know the processors' addresses; throws `StoreFault`, and what the log throws. */
+export function appendUrls(log: LogWriter, order: Order, urls: readonly string[]): true {
+  if (order.members.living(log.epoch) === undefined)
+    throw new StoreFault('fenced', `epoch ${log.epoch} has passed`);
+  log.batch().urls(new TextEncoder().encode(JSON.stringify(urls)));
+  appendOrThrow(log);
+  return true;
 }

@@ -15,6 +15,7 @@ import type { Act, ActResult } from '../acts.ts';
 import type { Batch } from '../batch.ts';
 import {
   type Joined,
+  type ProcessorUrls,
   type Reopening,
   type Reply,
   type Shared,
@@ -22,7 +23,7 @@ import {
   StoreFault,
   type Written,
 } from '../ports.ts';
-import { appendAct } from './acting.ts';
+import { appendAct, appendUrls } from './acting.ts';
 import { appendOrThrow, appendRows, faultOfLog, faultOfLogOrIndex, LastBatch } from './appending.ts';
 import { keepDamaged } from './damage.ts';
 import type { IndexOpened } from './index/log-index.ts';
@@ -137,9 +138,7 @@ export class EmbeddedStore extends InspectedIndex implements Store, Reopening {
 
   get #owned(): OwnedParts {
     return {
-      order: this.#order,
-      known: this.#known,
-      index: this.#parts.index,
+      ...{ order: this.#order, known: this.#known, index: this.#parts.index },
       log: () => this.#log,
       replyFromDisk: (found, from) => this.#replyFromDisk(found, from),
       isFlushing: this.#parts.isFlushing,
@@ -165,6 +164,10 @@ export class EmbeddedStore extends InspectedIndex implements Store, Reopening {
 
   act(act: Act, reply: Reply<ActResult>): void {
     this.#answerFromDisk(reply, log => appendAct(log, this.#order, this.#known, act));
+  }
+
+  rememberUrls(urls: ProcessorUrls, reply: Reply<true>): void {
+    this.#answerFromDisk(reply, log => appendUrls(log, this.#order, urls));
   }
 
   /** What the log has when this answers, not when it was asked: the books that it is compared with go on. */

@@ -1,9 +1,12 @@
 /** What a person asks of the embedded store: answered by its index, once that has all that the log holds. */
+
+import type { ProcessorIndex, StoredPayment } from '../../domain/payment.ts';
 import type { HeldCounts, History, InspectedPayment, Inspection, SettledPage } from '../inspection.ts';
-import { type Reply, StoreFault } from '../ports.ts';
+import { type ProcessorUrls, type Reply, StoreFault } from '../ports.ts';
 import type { IndexClient } from './index/index-client.ts';
 import type { Order } from './shared-log/order.ts';
 import { ownerNamed } from './shared-view.ts';
+import { storedPayment } from './stored-payment.ts';
 
 export class InspectedIndex implements Inspection {
   readonly #index: IndexClient;
@@ -42,6 +45,19 @@ export class InspectedIndex implements Inspection {
       this.#index.settled(after, limit, page => {
         if (page instanceof StoreFault) reply(page);
         else reply({ ...page, payments: page.payments.map(each => ownerNamed(this.#order(), each)) });
+      });
+    });
+  }
+
+  urls(reply: Reply<ProcessorUrls | undefined>): void {
+    const { urls } = this.#order();
+    reply(urls.length === 0 ? undefined : (urls as ProcessorUrls));
+  }
+
+  pinnedTo(processor: ProcessorIndex, limit: number, reply: Reply<StoredPayment[]>): void {
+    this.#advanced(reply, () => {
+      this.#index.pinnedTo(processor, limit, found => {
+        reply(found instanceof StoreFault ? found : found.map(each => storedPayment(each)));
       });
     });
   }

@@ -5,6 +5,7 @@ import type { Cents } from '../../domain/money.ts';
 import {
   CLOSED,
   DEFAULT,
+  HELD_URL,
   type Hold,
   idText,
   isOver,
@@ -26,6 +27,7 @@ import {
   type InstanceView,
   KNOWN,
   OTHER_AMOUNT,
+  type ProcessorUrls,
   type Shared,
   type Written,
 } from '../ports.ts';
@@ -48,6 +50,7 @@ export class MemoryState {
   lastSeq = 0;
   readonly payments = new Map<string, Payment>();
   readonly bySeq = new Map<number, Payment>();
+  urls: ProcessorUrls | undefined;
   /** What operators did, in order. */
   readonly acts: Act[] = [];
   /** Instances that wait for their disk with every write. */
@@ -125,6 +128,13 @@ export class MemoryState {
       .slice(0, limit);
   }
 
+  pinnedTo(processor: ProcessorIndex, limit: number): Payment[] {
+    return [...this.bySeq.values()]
+      .filter(({ state, held }) => (state === SENT || state === PINNED) && held !== HELD_URL)
+      .filter(payment => payment.processor === processor)
+      .slice(0, limit);
+  }
+
   /** What of an instance another one takes over. */
   unsettledOf(owner: string): Payment[] {
     return [...this.bySeq.values()].filter(each => each.owner === owner && !isOver(each.state));
@@ -136,8 +146,13 @@ export class MemoryState {
     if (payment.state > SETTLED) return 'closed';
     const isResend = act.kind === 'resend';
     if (isResend !== (payment.state === SETTLED)) return isResend ? 'not settled' : 'settled';
-    if (payment.state === SENT && act.kind !== 'retry') return 'on its way';
+    if (payment.state === SENT && act.kind !== 'retry' && act.kind !== 'hold') return 'on its way';
     this.acts.push(act);
+    if (act.kind === 'hold') {
+      payment.held = HELD_URL;
+      payment.retryAtMs = Infinity;
+      return 'done';
+    }
     if (isResend) return 'done';
     payment.retryAtMs = 0;
     if (act.kind === 'retry') return 'done';

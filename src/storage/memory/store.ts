@@ -12,6 +12,7 @@ import { type Batch, COLUMNS } from '../batch.ts';
 import {
   FORGOTTEN,
   type Joined,
+  type ProcessorUrls,
   type Reopening,
   type Reply,
   type Shared,
@@ -139,6 +140,22 @@ export class MemoryStore implements Store, Reopening {
       this.#assertOurs();
       return this.#world.act(act);
     });
+  }
+
+  urls(reply: Reply<ProcessorUrls | undefined>): void {
+    this.#ask('urls', reply, () => this.#world.urls);
+  }
+
+  rememberUrls(urls: ProcessorUrls, reply: Reply<true>): void {
+    this.#ask('rememberUrls', reply, () => {
+      this.#assertOurs();
+      this.#world.urls = urls;
+      return true as const;
+    });
+  }
+
+  pinnedTo(processor: ProcessorIndex, limit: number, reply: Reply<StoredPayment[]>): void {
+    this.#ask('pinnedTo', reply, () => this.#world.pinnedTo(processor, limit).map(stored));
   }
 
   summary(fromMs: number, toMs: number, reply: Reply<Summary>): void {

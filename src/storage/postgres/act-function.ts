@@ -29,10 +29,14 @@ BEGIN
     RETURN 'done';
   END IF;
   IF p_kind = 'resend' THEN RETURN 'not settled'; END IF;
-  IF q.state = 1 AND p_kind <> 'retry' THEN RETURN 'on its way'; END IF;
+  IF q.state = 1 AND p_kind NOT IN ('retry', 'hold') THEN RETURN 'on its way'; END IF;
   INSERT INTO ${schema}.acts (id, kind, at, who, text) VALUES (p_id, p_kind, p_at, p_who, p_text);
   IF p_kind = 'retry' THEN
     UPDATE ${schema}.queue SET retry_at = 0 WHERE id = p_id;
+    RETURN 'done';
+  END IF;
+  IF p_kind = 'hold' THEN
+    UPDATE ${schema}.queue SET held = 3, retry_at = 'Infinity' WHERE id = p_id;
     RETURN 'done';
   END IF;
   DELETE FROM ${schema}.queue WHERE id = p_id;

@@ -1,9 +1,9 @@
 /** What a person may ask of the store, asked of the database. */
-import { HOLD_REASONS } from '../../domain/payment.ts';
+import { HOLD_REASONS, type ProcessorIndex, type StoredPayment } from '../../domain/payment.ts';
 import type { HeldCounts, History, InspectedPayment, Inspection, SettledPage } from '../inspection.ts';
-import type { Reply } from '../ports.ts';
+import type { ProcessorUrls, Reply } from '../ports.ts';
 import type { ReadFunction } from './reading.ts';
-import { inspected, inspectedAct, inspectedAttempt } from './rows.ts';
+import { inspected, inspectedAct, inspectedAttempt, paymentOf } from './rows.ts';
 
 export abstract class InspectedDatabase implements Inspection {
   protected abstract readonly read: ReadFunction;
@@ -24,6 +24,19 @@ export abstract class InspectedDatabase implements Inspection {
       const isLast = rows.length < limit;
       return { payments: rows.map(inspected), after: isLast ? 0 : Number(rows.at(-1)!['seq']) };
     });
+  }
+
+  urls(reply: Reply<ProcessorUrls | undefined>): void {
+    this.question(reply, async () => {
+      const urls = (await this.read('urls', [], ''))[0]!['urls'] as string[];
+      return urls.length === 0 ? undefined : (urls as unknown as ProcessorUrls);
+    });
+  }
+
+  pinnedTo(processor: ProcessorIndex, limit: number, reply: Reply<StoredPayment[]>): void {
+    this.question(reply, async () =>
+      (await this.read('pinned_to', [processor, limit], 'int, int')).map(paymentOf),
+    );
   }
 
   heldCounts(reply: Reply<HeldCounts>): void {

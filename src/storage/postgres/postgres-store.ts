@@ -14,6 +14,7 @@ import type { Act, ActResult } from '../acts.ts';
 import type { Batch } from '../batch.ts';
 import {
   type Joined,
+  type ProcessorUrls,
   type Reopening,
   type Reply,
   type Shared,
@@ -222,6 +223,10 @@ export class PostgresStore extends InspectedDatabase implements Store, Reopening
     const { kind, id, processor, requestedAtMs, atMs, who, text } = act;
     const values = [kind, id.toHex(), processor ?? -1, requestedAtMs, atMs, who, text];
     this.#ours(reply, 'act', values, 'text, uuid, int, bigint, bigint, text, text');
+  }
+
+  rememberUrls(urls: ProcessorUrls, reply: Reply<true>): void {
+    this.#ours(reply, 'remember_urls', [urls], 'text[]');
   }
 
   adopt(instance: string, reply: Reply<number>): void {

@@ -39,6 +39,21 @@ BEGIN
     ORDER BY q.retry_at, q.seq LIMIT p_limit;
 END $$;
 
+CREATE FUNCTION ${schema}.urls() RETURNS TABLE (urls text[]) LANGUAGE sql STABLE AS $$
+  SELECT d.urls FROM ${schema}.deployment d
+$$;
+
+CREATE FUNCTION ${schema}.remember_urls(p_name text, p_epoch bigint, p_urls text[])
+RETURNS boolean LANGUAGE sql AS $$
+  UPDATE ${schema}.deployment SET urls = p_urls RETURNING true
+$$;
+
+CREATE FUNCTION ${schema}.pinned_to(p_processor int, p_limit int)
+RETURNS TABLE (${payment}) LANGUAGE sql STABLE AS $$
+  SELECT ${queued} FROM ${schema}.queue q
+    WHERE q.state IN (1, 2) AND q.processor = p_processor AND q.held <> 3 LIMIT p_limit
+$$;
+
 CREATE FUNCTION ${schema}.held_counts() RETURNS TABLE (held smallint, count bigint) LANGUAGE sql STABLE AS $$
   SELECT q.held, count(*) FROM ${schema}.queue q WHERE q.held <> 0 GROUP BY q.held
 $$;

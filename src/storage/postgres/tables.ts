@@ -28,6 +28,8 @@ CREATE TABLE ${schema}.deployment (
   timeline bigint NOT NULL DEFAULT 0,
   started text NOT NULL DEFAULT '',
   checker text NOT NULL DEFAULT '',
+  -- The processors' addresses.
+  urls text[] NOT NULL DEFAULT '{}',
   failing boolean[] NOT NULL DEFAULT '{f,f}',
   min_response_ms float8[] NOT NULL DEFAULT '{0,0}',
   health_version bigint[] NOT NULL DEFAULT '{0,0}'

@@ -113,6 +113,10 @@ export class InProcessIndexClient implements IndexClient {
     this.#ask(reply, ({ inspector }) => inspector.settled(after, limit));
   }
 
+  pinnedTo(processor: number, limit: number, reply: Reply<IndexedPayment[]>): void {
+    this.#ask(reply, ({ index }) => index.pinnedTo(processor, limit));
+  }
+
   async close(): Promise<void> {
     this.#end();
   }

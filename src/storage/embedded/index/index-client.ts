@@ -39,5 +39,7 @@ export interface IndexClient {
   heldCounts(reply: Reply<HeldCounts>): void;
   inspectHeld(limit: number, reply: Reply<InspectedPayment[]>): void;
   settled(after: number, limit: number, reply: Reply<SettledPage>): void;
+  /** Unsettled ones of all origins that a processor may have, and that are not held for its address. */
+  pinnedTo(processor: number, limit: number, reply: Reply<IndexedPayment[]>): void;
   close(): Promise<void>;
 }

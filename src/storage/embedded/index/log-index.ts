@@ -10,8 +10,9 @@ import assert from 'node:assert/strict';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { addTotal, emptyTotal, type Total } from '../../../domain/money.ts';
 import {
-  HOLD_REASONS,
-  NOT_HELD,
+  HELD_AMOUNT,
+  HELD_REFUSED,
+  HELD_URL,
   PINNED,
   type ProcessorIndex,
   SETTLED,
@@ -245,18 +246,19 @@ export class LogIndex {
     limit: number,
   ): { readonly payments: IndexedPayment[]; readonly position: number } {
     return this.#snapshot(position => {
-      const found = HOLD_REASONS.flatMap((_, reason) =>
-        reason === NOT_HELD
-          ? []
-          : (this.#statements.held.all(
-              reason,
-              Math.min(dueMs, Number.MAX_SAFE_INTEGER),
-              JSON.stringify(origins),
-              limit,
-            ) as unknown as PaymentRow[]),
-      );
+      const [until, of] = [Math.min(dueMs, Number.MAX_SAFE_INTEGER), JSON.stringify(origins)];
+      const reasons = [HELD_REFUSED, HELD_AMOUNT, HELD_URL];
+      const found = reasons.flatMap(reason =>
+        this.#statements.held.all(reason, until, of, limit),
+      ) as unknown as PaymentRow[];
       return { payments: found.map(rowOf), position };
     });
+  }
+
+  /** Unsettled ones of all origins that a processor may have, and that are not held for its address. */
+  pinnedTo(processor: number, limit: number): IndexedPayment[] {
+    const found = this.#statements.pinnedTo.all(processor, processor, limit) as unknown as PaymentRow[];
+    return found.map(rowOf);
   }
 
   /** Lets go of the log; the tables stay as they are. */

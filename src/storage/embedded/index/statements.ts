@@ -1,6 +1,6 @@
 /** What the index asks of SQLite. */
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
-import { DEFAULT, PINNED, SETTLED, WAITING } from '../../../domain/payment.ts';
+import { DEFAULT, HELD_URL, PINNED, SETTLED, WAITING } from '../../../domain/payment.ts';
 import * as row from '../shared-log/tail-table.ts';
 
 export const PAYMENT_COLUMNS =
@@ -52,6 +52,14 @@ export function prepare(database: DatabaseSync) {
       `SELECT ${PAYMENT_COLUMNS} FROM payments
        WHERE held = ? AND settled_at BETWEEN 0 AND ? AND origin IN (SELECT value FROM json_each(?))
        ORDER BY settled_at LIMIT ?`,
+    ),
+    // Below 0 the state of an uncertain one.
+    pinnedTo: arrays(
+      `SELECT ${PAYMENT_COLUMNS} FROM payments
+         WHERE state < ${SETTLED} AND held = 0 AND state IN (1, 2, -2, -3) AND processor = ?
+       UNION ALL SELECT ${PAYMENT_COLUMNS} FROM payments
+         WHERE held > 0 AND held <> ${HELD_URL} AND state IN (1, 2, -2, -3) AND processor = ?
+       LIMIT ?`,
     ),
     put: database.prepare(
       `INSERT INTO payments (${PAYMENT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (seq) DO UPDATE

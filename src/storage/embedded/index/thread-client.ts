@@ -28,6 +28,7 @@ export type IndexCall =
       readonly name: 'held';
       readonly values: [origins: readonly number[], dueMs: number, limit: number];
     }
+  | { readonly name: 'pinnedTo'; readonly values: [processor: number, limit: number] }
   | { readonly name: 'heldCounts' }
   | { readonly name: 'inspectHeld'; readonly values: [limit: number] }
   | { readonly name: 'settled'; readonly values: [after: number, limit: number] }
@@ -139,6 +140,10 @@ export class IndexThreadClient implements IndexClient {
 
   settled(after: number, limit: number, reply: Reply<SettledPage>): void {
     this.#call({ name: 'settled', values: [after, limit] }, reply);
+  }
+
+  pinnedTo(processor: number, limit: number, reply: Reply<IndexedPayment[]>): void {
+    this.#call({ name: 'pinnedTo', values: [processor, limit] }, reply);
   }
 
   close(): Promise<void> {

@@ -55,6 +55,8 @@ if (opened !== undefined) {
         return index.unsettled(...call.values);
       case 'held':
         return index.held(...call.values);
+      case 'pinnedTo':
+        return index.pinnedTo(...call.values);
       case 'heldCounts':
         return inspect().heldCounts();
       case 'inspectHeld':

@@ -46,6 +46,8 @@ export interface OrderState {
   readonly doubtAt: number;
   readonly asksFirstUntilMs: number;
   readonly isCalm: boolean;
+  /** Missing in a state of an older soquete. */
+  readonly urls?: readonly string[];
   readonly health: readonly OrderedHealth[];
   readonly members: MembersState;
 }

@@ -118,6 +118,8 @@ export class Order {
   doubtAt = -1;
   /** What is accepted before this instant is uncertain. */
   asksFirstUntilMs = 0;
+  /** The processors' addresses; empty: nobody has said. */
+  urls: readonly string[] = [];
   /** Somebody has lived for long since `doubtAt`. */
   isCalm = true;
   /** A part of the log was damaged since the last term began: what waits may have been sent. */
@@ -164,6 +166,7 @@ export class Order {
       isDamaged,
       asksFirstUntilMs,
       isCalm,
+      urls: this.urls,
       ...position,
       health,
       members: this.members.save(),
@@ -325,6 +328,9 @@ export class Order {
         this.isCalm ||= self.beat >= CALM_BEATS;
         self.beatAtMs = view.getFloat64(at + 8, true);
         self.figures = text.decode(recordText(bytes, view, at + 16));
+        return 1;
+      case record.URLS:
+        this.urls = JSON.parse(text.decode(recordText(bytes, view, at + 8)));
         return 1;
       case record.LEASE:
         return members.takeLease(detail, view.getUint32(at + 8, true), batch.epoch) ? 1 : decided.VOID;

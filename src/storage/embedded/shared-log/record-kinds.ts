@@ -35,6 +35,8 @@ export const SEAL = 26;
  * this. `detail`: see `boots`.
  */
 export const BOOT = 27;
+/** The processors' addresses, as they are from here on. */
+export const URLS = 28;
 
 /** How far an unsettled payment is, after an attempt. */
 export interface LoggedProgress {
@@ -44,4 +46,15 @@ export interface LoggedProgress {
   readonly requestedAtMs: number;
   readonly attempts: number;
   readonly tries: number;
+}
+
+/** Who appends a batch, and what it knew when it was made. */
+export interface BatchOrigin {
+  readonly store: number;
+  readonly instance: number;
+  /** 0: of no epoch yet, it holds a JOIN and `number` is one that nobody else chose. */
+  readonly epoch: number;
+  readonly number: number;
+  readonly generation: number;
+  readonly marksSeen: number;
 }

@@ -22,6 +22,7 @@ import {
   ACCEPT,
   ACT,
   ADOPT,
+  type BatchOrigin,
   BEAT,
   BOOK,
   BOOT,
@@ -38,6 +39,7 @@ import {
   PURGE,
   REPORT,
   SEAL,
+  URLS,
 } from './record-kinds.ts';
 
 export * from './record-kinds.ts';
@@ -57,17 +59,6 @@ export const batchRecordsMax = 0xffff;
 export const textBytesMax = 64 * 1024 - 1;
 assert(BATCH_HEADER_BYTES + RECORD_HEADER_BYTES + 64 + textBytesMax <= batchBytesMax);
 assert((textBytesMax + 64) / 4 < 0xffff);
-
-/** Who appends a batch, and what it knew when it was made. */
-export interface BatchOrigin {
-  readonly store: number;
-  readonly instance: number;
-  /** 0: of no epoch yet, it holds a JOIN and `number` is one that nobody else chose. */
-  readonly epoch: number;
-  readonly number: number;
-  readonly generation: number;
-  readonly marksSeen: number;
-}
 
 /** Gathers the records of one batch in a buffer that it keeps: no record costs an object. */
 export class BatchEncoder {
@@ -125,7 +116,6 @@ export class BatchEncoder {
     this.#view.setUint32(at + 40, state | (held << 8), true);
   }
 
-  /** How an attempt ended that did not settle the payment; `outcome`: an index into OUTCOMES. */
   endAttempt(
     words: ArrayLike<number>,
     wordStart: number,
@@ -159,7 +149,6 @@ export class BatchEncoder {
     this.#counts(at + 52, attempts, 0);
   }
 
-  /** `retryAtMs`: when it is tried again, Infinity: never by itself. */
   hold(
     words: ArrayLike<number>,
     wordStart: number,
@@ -232,6 +221,10 @@ export class BatchEncoder {
     const at = this.#record(REPORT, processor, 16);
     this.#view.setFloat32(at + 8, minResponseMs, true);
     this.#view.setUint32(at + 12, isFailing ? 1 : 0, true);
+  }
+
+  urls(text: Uint8Array): void {
+    this.#text(this.#record(URLS, 0, 8 + textSize(text)) + 8, text);
   }
 
   purge(generationSeen: number): void {

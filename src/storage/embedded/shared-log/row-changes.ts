@@ -2,6 +2,7 @@
 import {
   CLOSED,
   DEFAULT,
+  HELD_URL,
   isOver,
   NOT_HELD,
   PINNED,
@@ -29,9 +30,13 @@ export function doubtRow(rows: Float64Array, start: number): void {
 const RETRY = ACT_KINDS.indexOf('retry');
 const SETTLE_BY_HAND = ACT_KINDS.indexOf('settle');
 const RESEND = ACT_KINDS.indexOf('resend');
+const HOLD_BY_HAND = ACT_KINDS.indexOf('hold');
 
-/** Whether an act, at `at`, makes a held payment due and does nothing else. */
-const isRetry = (view: DataView, at: number): boolean => view.getUint8(at + 53) === RETRY;
+/** Whether an act, at `at`, only makes a held payment due, or has it held. */
+function isAboutHold(view: DataView, at: number): boolean {
+  const kind = view.getUint8(at + 53);
+  return kind === RETRY || kind === HOLD_BY_HAND;
+}
 
 /** Whether a record is kept and changes nothing: an act on a settled payment, which stays as it was. */
 export const isOnlyKept = (kind: number, view: DataView, at: number): boolean =>
@@ -39,7 +44,7 @@ export const isOnlyKept = (kind: number, view: DataView, at: number): boolean =>
 
 /** Whether a record that counts leaves nothing to be done for its payment. */
 export const isLast = (kind: number, view: DataView, at: number): boolean =>
-  kind === record.BOOK || (kind === record.ACT && !isRetry(view, at));
+  kind === record.BOOK || (kind === record.ACT && !isAboutHold(view, at));
 
 /** Rule 7: whether a record may change the payment in the row at `start`. */
 export function mayChange(
@@ -54,7 +59,7 @@ export function mayChange(
   const detail = recordDetail(view, at);
   if (isOnlyKept(kind, view, at)) return state === SETTLED;
   if (isOver(state)) return false;
-  if (kind === record.ACT) return stored === stateIn(view, at) && (stored !== SENT || isRetry(view, at));
+  if (kind === record.ACT) return stored === stateIn(view, at) && (stored !== SENT || isAboutHold(view, at));
   const isOnItsWay = state === SENT || state === PINNED;
   const isElsewhere = rows[start + row.ROW_PROCESSOR] !== detail;
   // An uncertain one may have been settled anywhere.
@@ -131,6 +136,11 @@ function writeAct(view: DataView, at: number, rows: Float64Array, start: number,
   rows[start + row.ROW_SETTLED_AT] = 0;
   if (kind === RETRY) {
     if (isNew) rows[start + row.ROW_HELD] = view.getUint8(at + 54);
+    return;
+  }
+  if (kind === HOLD_BY_HAND) {
+    rows[start + row.ROW_HELD] = HELD_URL;
+    rows[start + row.ROW_SETTLED_AT] = Infinity;
     return;
   }
   rows[start + row.ROW_HELD] = NOT_HELD;
