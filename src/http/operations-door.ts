@@ -7,6 +7,7 @@
  * refused on every path that changes anything. Programs send none of a browser's fields, and notice nothing.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
+import { textOf } from './bytes.ts';
 import type { Connection } from './connection.ts';
 import { problem } from './problem.ts';
 import { FROM_BROWSER, HAS_HOST, HAS_ORIGIN, IS_CROSS_SITE, LOCAL, POST, type Request } from './request.ts';
@@ -89,7 +90,7 @@ export class OperationsDoor {
   #isHostKnown({ bytes, hostStart, hostEnd, flags }: Request): boolean {
     // HTTP/1.0, which no browser speaks.
     if ((flags & HAS_HOST) === 0) return true;
-    const host = String.fromCharCode(...bytes.subarray(hostStart, hostEnd)).toLowerCase();
+    const host = textOf(bytes, hostStart, hostEnd).toLowerCase();
     if (host.startsWith('[')) return true;
     const name = host.replace(/:\d*$/, '');
     return !name.includes('.') || /^\d{1,3}(\.\d{1,3}){3}$/.test(name) || this.#options.publicHosts.has(name);
@@ -116,10 +117,10 @@ const digestOf = (token: string): Buffer => createHash('sha256').update(token).d
 
 /** Whether the `Origin` is the `Host`; which scheme a client used with a proxy before us, only it knows. */
 function isOwnOrigin({ bytes, originStart, originEnd, hostStart, hostEnd }: Request): boolean {
-  const text = (start: number, end: number) => String.fromCharCode(...bytes.subarray(start, end));
-  const origin = URL.parse(text(originStart, originEnd));
+  const origin = URL.parse(textOf(bytes, originStart, originEnd));
   if (origin === null || hostStart === hostEnd) return false;
   return (
-    origin.host !== '' && origin.host === URL.parse(`${origin.protocol}//${text(hostStart, hostEnd)}`)?.host
+    origin.host !== '' &&
+    origin.host === URL.parse(`${origin.protocol}//${textOf(bytes, hostStart, hostEnd)}`)?.host
   );
 }
