@@ -46,4 +46,10 @@ export const ALREADY_PROCESSED = message(422, 'a payment with this correlationId
 export const FAILING = message(500, 'the processor is failing');
 export const OVERLOADED = message(429, 'too many payments at work', 1);
 export const SERVICE_UNAVAILABLE = message(503, 'service unavailable', 1);
+export const REFUSED_PAYMENT = message(400, 'this payment is refused');
+export const MAINTENANCE: ProcessorAnswer = Object.freeze({
+  ...answer(200, '<html><title>Back soon</title></html>'),
+  contentType: 'text/html',
+});
+export const OTHER_PAYMENT = answer(200, '{"correlationId":"00000000-0000-0000-0000-000000000000"}');
 export const NOT_FOUND = message(404, 'not found');

@@ -30,6 +30,12 @@ export const POST_FAULTS = [
   /** `502`, `504` or `408`, as a gateway says when it lost its server; not recorded, or recorded. */
   'gateway',
   'gatewayRecorded',
+  /** `503`, as a sidecar says of a request that has arrived; recorded. */
+  'unavailableRecorded',
+  /** `200` with a page in HTML, as something in front says that is closed for maintenance; not recorded. */
+  'maintenance',
+  /** `200` with JSON that names another payment; not recorded. */
+  'otherAnswer',
   /** Something between sent the payment twice, and passed on the answer to the second: `422`. */
   'twice',
   /** `500`, after the delay, as if failing; not recorded. */
@@ -39,6 +45,10 @@ export type PostFault = (typeof POST_FAULTS)[number];
 
 /** What can befall a request beside that, each independent of the others. */
 export const OTHER_FAULTS = [
+  /** `400` to a share of all payments, always the same ones: it refuses them as they are. */
+  'refusesPayments',
+  /** `500` to a share of all payments, always the same ones: they make it fail. */
+  'failsPayments',
   /** `slowMs` are added to the delay of a payment. */
   'slow',
   /** An answer of `102 Processing` comes before the answer proper. */
@@ -109,4 +119,5 @@ export function drawPostFault(faults: Faults, chance: Chance): PostFault | undef
 }
 
 /** Whether any payment can meet any fault; where none can, no chance need be drawn. */
-export const anyPostFault = (faults: Faults): boolean => POST_FAULTS.some(fault => faults[fault] > 0);
+export const anyPostFault = (faults: Faults): boolean =>
+  POST_FAULTS.some(fault => faults[fault] > 0) || faults.refusesPayments > 0 || faults.failsPayments > 0;

@@ -179,6 +179,11 @@ const BEFALLS: [Partial<Faults>, RegExp, boolean][] = [
   [{ unavailable: 1 }, /^whole 503$/, false],
   [{ gateway: 1 }, /^whole (502|504|408)$/, false],
   [{ gatewayRecorded: 1 }, /^whole (502|504|408)$/, true],
+  [{ unavailableRecorded: 1 }, /^whole 503$/, true],
+  [{ maintenance: 1 }, /^whole 200$/, false],
+  [{ otherAnswer: 1 }, /^whole 200$/, false],
+  [{ refusesPayments: 1 }, /^whole 400$/, false],
+  [{ failsPayments: 1 }, /^whole 500$/, false],
   [{ twice: 1 }, /^whole 422$/, true],
   [{ failRate: 1 }, /^whole 500$/, false],
 ];

@@ -26,6 +26,15 @@ export type ProcessorClock = Pick<Clock, 'monotonicMs' | 'after'>;
 /** The official service's. */
 const FEE_BASIS_POINTS = [500, 1500] as const satisfies Record<ProcessorIndex, number>;
 
+/** Faults that a payment meets or does not, however often it is sent. */
+const BY_PAYMENT = [
+  ['refusesPayments', says.REFUSED_PAYMENT],
+  ['failsPayments', says.FAILING],
+] as const;
+
+/** From 0 to 1, of an id: what tells those that such a fault is about. */
+const shareOfId = (id: Int32Array): number => (Math.imul(id[0]! ^ id[3]!, 0x9e3779b1) >>> 0) / 2 ** 32;
+
 /**
  * A timer due in 300.0001 ms may come at 300 ms sharp; so a window's tick aims a little behind its beginning.
  */
@@ -102,6 +111,13 @@ export class SimulatedProcessor {
   }
 
   #postAmidFaults(id: Int32Array, cents: number, requestedAtMs: number, replyPlain: AnswerCallback): void {
+    const share = shareOfId(id);
+    for (const [name, said] of BY_PAYMENT) {
+      if (share >= this.#faults[name]) continue;
+      this.injected[name] += 1;
+      this.#work(0, replyPlain, () => said);
+      return;
+    }
     const fault = drawPostFault(this.#faults, this.#chance);
     if (fault !== undefined) this.injected[fault] += 1;
     const slowMs = this.#meets('slow') ? this.#faults.slowMs : 0;
@@ -159,6 +175,15 @@ export class SimulatedProcessor {
         break;
       case 'gatewayRecorded':
         instead(this.#gatewayAnswer(), settle);
+        break;
+      case 'unavailableRecorded':
+        instead(says.SERVICE_UNAVAILABLE, settle);
+        break;
+      case 'maintenance':
+        instead(says.MAINTENANCE);
+        break;
+      case 'otherAnswer':
+        instead(says.OTHER_PAYMENT);
         break;
       case 'twice':
         this.#work(slowMs, reply, () => {

@@ -133,6 +133,14 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
     'status' in ending && [408, 502, 504].includes(ending.status) ? { status: 500 } : ending,
   ),
 
+  'a sidecar’s 503 is taken for the processor’s own': hearing(ending =>
+    'status' in ending && ending.status === 503 ? { status: 500 } : ending,
+  ),
+
+  'a page for maintenance is taken for a settlement': hearing(ending =>
+    'status' in ending && ending.isForeign === true ? { status: ending.status } : ending,
+  ),
+
   'after a time-out the next attempt goes to fallback': posting(inner => {
     const late = new Set<string>();
     return (to, request, reply) =>

@@ -4,7 +4,8 @@
  * are refused.
  */
 
-import type { AttemptResult } from '../domain/outcome.ts';
+import { isForeignBody } from '../domain/answer-body.ts';
+import { type AttemptResult, classify } from '../domain/outcome.ts';
 import { idTextWords, type ProcessorIndex } from '../domain/payment.ts';
 import type { ProcessorAnswer } from '../processor-simulator/answer.ts';
 import type { SimulatedProcessor } from '../processor-simulator/processor.ts';
@@ -79,7 +80,7 @@ export class Network implements Processors {
       eventLoop.after(this.#delay(), undefined, () => {
         processors[to].post(words, cents, requestedAtMs, answer => {
           trace.say(correlationId, processors[to].name, () => `says ${answer.status || answer.delivery}`);
-          const ending = endingOf(answer);
+          const ending = endingOf(answer, request);
           if (ending === undefined) return;
           endings.push(ending);
           if (endings.length < copies || this.#parts.strikes('responseLost')) return;
@@ -148,11 +149,12 @@ export class Network implements Processors {
   }
 }
 
-function endingOf(answer: ProcessorAnswer): AttemptResult | undefined {
+function endingOf(answer: ProcessorAnswer, request: PaymentRequest): AttemptResult | undefined {
   switch (answer.delivery) {
     case 'whole':
     case 'cut': {
-      const { status, retryAfterSeconds } = answer;
+      const { status, retryAfterSeconds, contentType = 'application/json', body, delivery } = answer;
+      if (isForeignBody(contentType, body, delivery === 'whole', request)) return { status, isForeign: true };
       return retryAfterSeconds > 0 ? { status, retryAfterMs: retryAfterSeconds * 1000 } : { status };
     }
     case 'closed':
@@ -167,10 +169,10 @@ function endingOf(answer: ProcessorAnswer): AttemptResult | undefined {
 
 function best(endings: readonly AttemptResult[]): AttemptResult {
   const worth = (ending: AttemptResult): number => {
-    if (!('status' in ending)) return 1;
-    if (ending.status === 200) return 3;
-    if (ending.status === 422) return 2;
-    return [408, 502, 504].includes(ending.status) ? 1 : 0;
+    const { outcome, verdict } = classify(ending);
+    if (outcome === 'processed') return 3;
+    if (outcome === 'already processed') return 2;
+    return verdict === 'unknown' ? 1 : 0;
   };
   return endings.reduce((one, other) => (worth(other) > worth(one) ? other : one));
 }

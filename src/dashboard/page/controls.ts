@@ -50,6 +50,19 @@ const FAULTS: readonly {
     title: 'Records the payment and answers 502, 504 or 408: 3 of 10',
   },
   {
+    words: 'Refuses some',
+    name: 'refusesPayments',
+    set: { refusesPayments: 0.1 },
+    title:
+      'Answers 400 to one of ten payments, always the same ones: refused by both processors they are held',
+  },
+  {
+    words: 'Lying sidecar',
+    name: 'unavailableRecorded',
+    set: { unavailableRecorded: 0.3 },
+    title: 'Records the payment and answers 503: 3 of 10',
+  },
+  {
     words: 'Fails half',
     name: 'failRate',
     set: { failRate: 0.5 },
