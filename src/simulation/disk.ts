@@ -152,6 +152,8 @@ export class Disk {
 
   /** Some bytes of the log become others; false: there were too few. */
   damage(dice: Dice): boolean {
+    // A store on another machine has none here.
+    if (this.#files.size === 0) return false;
     const file = dice.pick([...this.#files.values()]);
     // Not the header, and not what would only look cut short.
     const from = file.length - dice.whole(0, 1500);
