@@ -218,8 +218,14 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
     ...storing(inner => ({
       write: (batch, reply) => {
         inner.write(batch, answer => {
-          if (answer instanceof StoreFault) reply(answer);
-          else inner.write(batch, () => reply(answer));
+          if (answer instanceof StoreFault) {
+            reply(answer);
+            return;
+          }
+          // Without its number: the same batch would only get its first results.
+          const again = copyOf(batch, batch.epoch, batch.generation);
+          again.number = 0;
+          inner.write(again, () => reply(answer));
         });
       },
     })),
