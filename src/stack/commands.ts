@@ -12,7 +12,7 @@ const STARTED_AT = new Date().toISOString();
 export function backendCommand(name: string, settings: Settings, env: NodeJS.ProcessEnv): Command {
   const { simulated, haproxy, proxy, port } = settings;
   const own: NodeJS.ProcessEnv = {
-    INSTANCE: name,
+    INSTANCE: `${settings.instancePrefix}${name}`,
     LISTEN:
       haproxy === undefined
         ? `tcp:${inUrl(settings.hosts[0]!)}:${port}`

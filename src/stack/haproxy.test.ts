@@ -12,7 +12,7 @@ import { until } from '../testing/until.ts';
 
 import { PROJECT_FOLDER } from './project.ts';
 
-for (const file of ['haproxy.cfg', 'tcp.cfg', 'cells.cfg']) {
+for (const file of ['haproxy.cfg', 'tcp.cfg', 'cells.cfg', 'hosts.cfg']) {
   test(`${file} is valid, without a warning`, { skip }, () => {
     const { status, stderr } = spawnSync(haproxy, ['-c', '-f', join('haproxy', file)], {
       cwd: PROJECT_FOLDER,

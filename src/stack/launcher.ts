@@ -92,7 +92,8 @@ class Stack {
       // Who answers on a shared port is the kernel's choice, so ask until each backend has answered.
       const seen = new Set<string | undefined>();
       for (const name of BACKENDS) {
-        waits.push([name, async () => seen.add(await healthyInstance(front)).has(name)]);
+        const instance = `${this.#settings.instancePrefix}${name}`;
+        waits.push([name, async () => seen.add(await healthyInstance(front)).has(instance)]);
       }
     } else {
       for (const name of BACKENDS) {

@@ -24,6 +24,8 @@ export interface Settings {
   /** Where HAProxy shows its statistics; undefined for nowhere. */
   readonly statsPort: number | undefined;
   readonly runDir: string;
+  /** Of the names of the backends, so that those of several hosts differ. */
+  readonly instancePrefix: string;
   /** `http` and `tcp` are HAProxy's modes; `none` lets the kernel spread connections over the backends. */
   readonly proxy: 'http' | 'tcp' | 'none';
   /** Where HAProxy is; undefined where it is not installed. */
@@ -81,6 +83,11 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     // A second stack on another port is not to stumble over the statistics of the first.
     statsPort: read('STATS_PORT', port === undefined ? 9998 : undefined, portNumber(1)),
     runDir: read('RUN_DIR', './run', someText('a folder')),
+    instancePrefix: read(
+      'INSTANCE_PREFIX',
+      '',
+      someText('1 to 48 letters, digits, dots, dashes or underscores', /^[A-Za-z0-9._-]{1,48}$/),
+    ),
     proxy,
     haproxy: proxy === 'none' ? undefined : findProgram('haproxy', env['PATH']),
     simulated: {

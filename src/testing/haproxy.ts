@@ -18,7 +18,7 @@ export interface RunningProxy extends AsyncDisposable {
  * is behind it.
  */
 export async function startProxy(
-  configuration: 'haproxy.cfg' | 'tcp.cfg' | 'cells.cfg',
+  configuration: 'haproxy.cfg' | 'tcp.cfg' | 'cells.cfg' | 'hosts.cfg',
   environment: NodeJS.ProcessEnv,
 ): Promise<RunningProxy> {
   const children = new ChildProcesses();

@@ -1,0 +1,54 @@
+/** The door before several hosts that share a database. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { test } from 'node:test';
+import { withoutHaproxy as skip, startProxy } from '../testing/haproxy.ts';
+import { until } from '../testing/until.ts';
+
+/** Says which host it is, where it is asked for a payment, and whether it is well. */
+async function host(name: string) {
+  let isWell = true;
+  const server = createServer((request, response) => {
+    const status = isWell ? 200 : 503;
+    request.resume().on('end', () => response.writeHead(status).end(name));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    falls: () => {
+      isWell = false;
+    },
+    end: () => {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}
+
+test('a request goes to a host that is well, and to another one if its host is gone', { skip }, async () => {
+  const hosts = [await host('one'), await host('two')] as const;
+  try {
+    await using door = await startProxy('hosts.cfg', {
+      SOQUETE_HOST_1: hosts[0].address,
+      SOQUETE_HOST_2: hosts[1].address,
+    });
+    const ask = async (): Promise<string> => {
+      const response = await fetch(`http://127.0.0.1:${door.port}/payments/1`, {
+        signal: AbortSignal.timeout(5_000),
+      });
+      return `${response.status} ${await response.text()}`;
+    };
+    await until(async () => (await ask()) === '200 one', 'the first to be asked');
+    await until(async () => (await ask()) === '200 two', 'the second to be asked');
+    hosts[0].end();
+    // From the first moment on, before any check has found out.
+    for (let time = 0; time < 20; time++) assert.equal(await ask(), '200 two');
+    hosts[1].falls();
+    await until(async () => (await ask()).startsWith('503 {'), 'nobody to be asked any more');
+  } finally {
+    for (const each of hosts) each.end();
+  }
+});
