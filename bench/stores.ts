@@ -5,8 +5,8 @@
  *   node bench/stores.ts [SECONDS of each row, 3]
  *
  * Each instance has so many payments in hand; one that is settled makes room for the next. How batches are
- * made: one payment in each; up to 100, or what came within 10 ms; and all that came while the batch before was
- * on its way (natural, what backends do). Then the natural batch at 1,000 payments a second.
+ * made: one payment in each; up to 100, or what came within 10 ms; and all that came while the batch before
+ * was on its way (natural, what backends do). Then the natural batch at 1,000 payments a second.
  */
 import assert from 'node:assert/strict';
 import { randomFillSync } from 'node:crypto';

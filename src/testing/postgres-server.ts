@@ -31,6 +31,8 @@ const DEBIAN = '/usr/lib/postgresql';
 export interface PostgresBinaries {
   readonly version: number;
   readonly folder: string;
+  /** Whether it has what makes a standby. */
+  readonly canCopy: boolean;
 }
 
 /** What is there to be run, the newest first. */
@@ -42,7 +44,7 @@ export function installedPostgres(): PostgresBinaries[] {
     const folder = join(dirname(entry), '../native/bin');
     if (existsSync(join(folder, 'postgres'))) {
       linkLibraries(join(folder, '../..'));
-      found.push({ version: PACKAGED, folder });
+      found.push({ version: PACKAGED, folder, canCopy: false });
     }
   } catch {
     // Not for this platform.
@@ -51,7 +53,7 @@ export function installedPostgres(): PostgresBinaries[] {
   for (const version of versions.sort((one, other) => other - one)) {
     const folder = join(DEBIAN, String(version), 'bin');
     if (version >= 15 && version !== PACKAGED && existsSync(join(folder, 'postgres')))
-      found.push({ version, folder });
+      found.push({ version, folder, canCopy: existsSync(join(folder, 'pg_basebackup')) });
   }
   return found;
 }
