@@ -17,7 +17,7 @@
 import { addCents, addTotal, emptyTotal, type Total } from '../domain/money.ts';
 import { idText, writeIdBytes } from '../domain/payment.ts';
 
-const BLOCK_BITS = 16;
+const BLOCK_BITS = 12;
 const BLOCK_ROWS = 1 << BLOCK_BITS;
 const ROW_MASK = BLOCK_ROWS - 1;
 const TABLES = 256;

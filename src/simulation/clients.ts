@@ -222,7 +222,8 @@ export class Clients {
     const { losses } = invariants;
     const least = this.#booked(fromMs, toMs);
     instance.ingress.summary(fromMs, toMs, summary => {
-      if (summary === null || memory.generation !== generation) return;
+      const isOfBefore = memory.generation !== generation || invariants.losses !== losses;
+      if (summary === null || isOfBefore) return;
       for (const [which, name] of PROCESSORS.entries()) {
         const { count } = summary[name];
         const most = processors[which]!.book.total(fromMs, toMs);

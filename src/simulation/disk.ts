@@ -21,6 +21,11 @@ class DiskError extends Error {
   }
 }
 
+/** A process is killed in the middle of a call: nothing of it goes on, so nothing catches this. */
+export class KilledInCall extends Error {
+  override name = 'KilledInCall';
+}
+
 interface File {
   bytes: Uint8Array;
   length: number;
@@ -38,9 +43,20 @@ interface Opened {
 
 /** What goes wrong, asked at each call. */
 export interface DiskFaults {
-  /** A write is refused; a part of it may have been taken. */
-  write(): 'none' | 'refused' | 'torn';
-  create(): boolean;
+  /**
+   * A write is refused; a part of it may have been taken, and its writer be killed then (`cut`), or others
+   * may look at that part (`half`).
+   */
+  write(): 'none' | 'refused' | 'torn' | 'cut' | 'half';
+  /** Called before the kernel takes a write: others may come first. */
+  beforeWrite(): void;
+  /** Called when a part of a write can be read. */
+  onHalf(): void;
+  /** Kills the writer. */
+  kill(): void;
+  /** The disk cannot be reached from this process. */
+  isAway(): boolean;
+  create(): 'ENOSPC' | 'EMFILE' | undefined;
   sync(): boolean;
   syncMs(): number;
   /** No descriptor is to be had. */
@@ -49,7 +65,11 @@ export interface DiskFaults {
 
 const NO_FAULTS: DiskFaults = {
   write: () => 'none',
-  create: () => false,
+  beforeWrite() {},
+  onHalf() {},
+  kill() {},
+  isAway: () => false,
+  create: () => undefined,
   sync: () => false,
   syncMs: () => 0,
   open: () => false,
@@ -69,11 +89,11 @@ export class Disk {
   filesOf(process: Process | undefined, eventLoop: EventLoop, faults: DiskFaults = NO_FAULTS): LogFiles {
     const assertIn = (call: string): void => {
       // What a process that was killed had still in hand never happens.
-      if (process?.alive === false) throw new DiskError('EIO', call);
+      if (process?.alive === false || faults.isAway()) throw new DiskError('EIO', call);
       if (this.isOut && process !== undefined) throw new DiskError('EIO', call);
     };
     const opened = (fd: number): File => {
-      if (process?.alive === false) throw new DiskError('EIO', 'read');
+      if (process?.alive === false || faults.isAway()) throw new DiskError('EIO', 'read');
       const found = this.#open.get(fd);
       if (found === undefined) throw new Error(`EBADF: descriptor ${fd} is not open`);
       if (found.mount !== this.mount && process !== undefined) throw new DiskError('EIO', 'read');
@@ -83,11 +103,13 @@ export class Disk {
       makeDirectory() {},
       list: () => {
         assertIn('scandir');
+        if (faults.open()) throw new DiskError('EMFILE', 'scandir');
         return [...this.#files.keys()];
       },
       createWhole: (path, bytes) => {
         assertIn('open');
-        if (faults.create()) throw new DiskError('ENOSPC', 'open');
+        const refused = faults.create();
+        if (refused !== undefined) throw new DiskError(refused, 'open');
         const name = basename(path);
         if (this.#files.has(name)) return false;
         this.#files.set(name, { bytes: bytes.slice(), length: bytes.length, syncedLength: bytes.length });
@@ -103,12 +125,23 @@ export class Disk {
         return fd;
       },
       append: (fd, bytes, length) => {
+        faults.beforeWrite();
+        if (process?.alive === false) throw new KilledInCall();
         const file = opened(fd);
         const fault = faults.write();
         if (fault === 'refused') throw new DiskError('ENOSPC', 'write');
-        const taken = fault === 'torn' ? Math.max(1, length - 16) : length;
-        put(file, bytes.subarray(0, taken));
+        const part = Math.max(1, length - 16);
+        const taken = fault === 'torn' || fault === 'cut' ? part : length;
+        if (fault === 'half') {
+          put(file, bytes.subarray(0, part));
+          faults.onHalf();
+          put(file, bytes.subarray(part, length));
+        } else put(file, bytes.subarray(0, taken));
         this.appended();
+        if (fault === 'cut') {
+          faults.kill();
+          throw new KilledInCall();
+        }
         return taken;
       },
       read: (fd, bytes, start, length, position) => {
@@ -177,6 +210,12 @@ export class Disk {
   /** A process has ended. */
   closeAll(process: Process): void {
     for (const [fd, { process: owner }] of this.#open) if (owner === process) this.#open.delete(fd);
+  }
+
+  /** Another disk, and nothing on it. */
+  clear(): void {
+    this.#files.clear();
+    this.#open.clear();
   }
 
   /** The machine loses its power. */

@@ -15,13 +15,15 @@ export class Process {
   readonly life: number;
   alive = true;
   stopped = false;
+  /** It is in the middle of an event, and others go on meanwhile. */
+  isPreempted = false;
   /** It ended a session at least once, and joined anew. */
   rejoined = false;
   /** Its instance is between two sessions. */
   isJoining = false;
   /** Promises that only its own events can fulfil. */
   promises = 0;
-  /** What came due while it was stopped, in the order in which it came due. */
+  /** What came due while it could not go on, in the order in which it came due. */
   held: Event[] = [];
 
   readonly startedMs: number;
@@ -73,14 +75,14 @@ export class EventLoop {
     for (;;) {
       const next = this.#due.peek();
       if (next === undefined || next.atMs > untilMs) {
-        this.nowMs = untilMs;
+        this.nowMs = Math.max(this.nowMs, untilMs);
         return false;
       }
       this.#due.pop();
       const { process, task } = next;
       if (task === undefined || process?.alive === false) continue;
-      this.nowMs = next.atMs;
-      if (process?.stopped === true) {
+      this.nowMs = Math.max(this.nowMs, next.atMs);
+      if (process?.stopped === true || process?.isPreempted === true) {
         process.held.push(next);
         continue;
       }
@@ -94,6 +96,11 @@ export class EventLoop {
   /** Lets a stopped process go on: what came due meanwhile happens now. */
   resume(process: Process): void {
     process.stopped = false;
+    this.release(process);
+  }
+
+  /** What came due meanwhile happens now, unless it still has to wait. */
+  release(process: Process): void {
     for (const event of process.held) {
       event.atMs = this.nowMs;
       event.order = this.#order++;

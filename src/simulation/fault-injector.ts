@@ -9,7 +9,9 @@ import { type Faults, NO_FAULTS, OTHER_FAULTS, POST_FAULTS } from '../processor-
 import { type Store, StoreFault, StoreOpenError } from '../storage/ports.ts';
 import type { Dice } from './dice.ts';
 import type { DiskFaults } from './disk.ts';
-import { forgetWhatIsOpen, restoreCopy, type StoreCopy } from './older-copy.ts';
+import type { Process } from './event-loop.ts';
+import { MachineFaults } from './machine-faults.ts';
+import type { StoreCopy } from './older-copy.ts';
 import { DOUBTED_LATE_MS, DOUBTED_SLOW_MS, type Kind } from './plan.ts';
 import type { SimulatedBackend } from './simulated-backend.ts';
 import type { Surroundings } from './surroundings.ts';
@@ -23,6 +25,9 @@ const MESSAGE_MAX: Partial<Record<Kind, number>> = {
   responseLost: 0.3,
   messageLate: 0.3,
   refused: 0.5,
+  preempted: 0.1,
+  writeCut: 0.02,
+  halfSeen: 0.2,
 };
 
 /** A fault that lasts: until when, and how likely it strikes meanwhile. */
@@ -33,18 +38,21 @@ interface Spell {
 
 export class FaultInjector {
   readonly counts = new Map<Kind, number>();
-  /** How often the machine was started. */
-  boots = 1;
+  readonly machine: MachineFaults;
   readonly #world: Surroundings;
   readonly #dice: Dice;
   readonly #spells = new Map<string, Spell>();
   /** Everything may break. */
   #raging = true;
-  #powerless = false;
 
   constructor(world: Surroundings, dice: Dice) {
     this.#world = world;
     this.#dice = dice;
+    this.machine = new MachineFaults({
+      ...{ world, dice },
+      start: backend => this.start(backend),
+      met: kind => this.met(kind),
+    });
   }
 
   met(kind: Kind, count = 1): void {
@@ -71,9 +79,11 @@ export class FaultInjector {
     return storeDelayMs === 0 && slowMs === 0 ? 0 : this.#dice.between(0.5, 1.5) * storeDelayMs + slowMs;
   }
 
-  storeFault(call: keyof Store): StoreFault | undefined {
+  storeFault(call: keyof Store, { name }: Process): StoreFault | undefined {
     const is = (reason: StoreFault['reason']): StoreFault =>
       new StoreFault(reason, `the modelled store is ${reason}`);
+    // Of the log on a disk the disk itself says so.
+    if (this.#world.plan.storeIsRemote && this.#isAway(name)) return is('unanswered');
     if (call === 'write' && this.#meets('storeFull')) return is('full');
     if (this.#meets('storeBusy')) return is('busy');
     return this.#meets('storeLost') ? is('lost') : undefined;
@@ -83,13 +93,38 @@ export class FaultInjector {
     return this.#meets('replyLost');
   }
 
-  readonly diskFaults: DiskFaults = {
-    write: () => (this.#meets('logFull') ? 'refused' : this.#meets('logTorn') ? 'torn' : 'none'),
-    create: () => this.#meets('logFull'),
-    open: () => false,
-    sync: () => this.#meets('flushFails'),
-    syncMs: () => this.#dice.between(0.1, 3),
-  };
+  /** Of the log, as a process uses it. */
+  diskFaultsOf(process: Process, kill: () => void): DiskFaults {
+    const world = this.#world;
+    return {
+      write: () => {
+        if (this.#meets('logFull')) return 'refused';
+        if (this.#meets('logTorn')) return 'torn';
+        if (this.strikes('writeCut')) return 'cut';
+        return this.strikes('halfSeen') ? 'half' : 'none';
+      },
+      beforeWrite: () => {
+        if (this.strikes('preempted')) world.preempt(process, this.#dice.pick([0.3, 2, 20, 150, 3600]));
+      },
+      onHalf: () => world.readLog(process),
+      kill,
+      isAway: () => this.#isAway(process.name),
+      create: () => {
+        if (this.#meets('logFull')) return 'ENOSPC';
+        return this.#meets('noDescriptors') ? 'EMFILE' : undefined;
+      },
+      open: () => this.#meets('noDescriptors'),
+      sync: () => this.#meets('flushFails'),
+      syncMs: () => this.#dice.between(0.1, 3),
+    };
+  }
+
+  /** Whether an instance cannot reach the store. */
+  #isAway(name: string): boolean {
+    if (!this.#inSpell(`storeAway ${name}`)) return false;
+    this.met('storeAway');
+    return true;
+  }
 
   /** Whether a spell of this kind is at work, and strikes now. */
   #meets(kind: Kind): boolean {
@@ -100,7 +135,7 @@ export class FaultInjector {
 
   /** Starts an instance, perhaps not for long. */
   start(instance: SimulatedBackend): void {
-    if (instance.isUp || instance.gone || this.#powerless) return;
+    if (instance.isUp || instance.gone || this.machine.isDown) return;
     instance.start();
     const { plan, eventLoop } = this.#world;
     if (!this.#raging || !this.#dice.hits(plan.rates.crashAtStart * 0.6)) return;
@@ -129,8 +164,19 @@ export class FaultInjector {
     this.#repeat('slowTurns', 300, () => this.#pause(this.#dice.between(1, 90)));
     this.#repeat('stopGracefully', 2500, () => this.#anyUp(instance => this.#leave(instance)));
     this.#repeat('rollingRestart', 5000, () => this.#rollOn(0));
-    this.#repeat('powerLoss', 3000, () => this.#losePower());
-    this.#repeat('diskOut', 3000, () => this.#takeDiskOut());
+    this.#repeat('powerLoss', 3000, () => this.machine.losePower());
+    this.#repeat('diskOut', 3000, () => this.machine.takeDiskOut());
+    this.#repeat('machineLost', 5000, () => this.machine.replace());
+    this.#repeat('sameName', 1500, () => this.#startSecond());
+    this.#repeat(
+      'storeAway',
+      2500,
+      () => {
+        const { name } = this.#dice.pick(backends);
+        return this.#begin('storeAway', this.#dice.pick([50, 800, 4000]), ` ${name}`, 1);
+      },
+      false,
+    );
     this.#repeat('wallBack', 2000, () => this.#turnWall(-1));
     this.#repeat('wallForth', 2000, () => this.#turnWall(1));
     for (const kind of [
@@ -138,6 +184,7 @@ export class FaultInjector {
       'storeBusy',
       'storeLost',
       'replyLost',
+      'noDescriptors',
       'logFull',
       'logTorn',
       'flushFails',
@@ -174,16 +221,19 @@ export class FaultInjector {
 
   /** A process died: of a signal, or of an error. It is started again after a while. */
   died(instance: SimulatedBackend, error: unknown): void {
-    const expected =
+    this.#expect(instance, error);
+    this.#startLater(instance);
+  }
+
+  #expect({ name }: SimulatedBackend, error: unknown): void {
+    const isExpected =
       error === undefined ||
       isSystemError(error) ||
       error instanceof Unavailable ||
       error instanceof StoreOpenError;
-    if (!expected) {
-      const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      this.#world.invariants.fail(undefined, `${instance.name} died of an error: ${text}`);
-    }
-    this.#startLater(instance);
+    if (isExpected) return;
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    this.#world.invariants.fail(undefined, `${name} died of an error: ${text}`);
   }
 
   #startLater(instance: SimulatedBackend): void {
@@ -198,7 +248,8 @@ export class FaultInjector {
     const again = (): void => {
       this.#world.eventLoop.after(this.#dice.between(0, (2 * everyMs) / Math.sqrt(rate)), undefined, () => {
         if (!this.#raging) return;
-        if (strike() && counted) this.met(kind);
+        // What is waited for by promises would be late by the time that the others had.
+        if (!this.#world.isPreempting && strike() && counted) this.met(kind);
         again();
       });
     };
@@ -247,6 +298,14 @@ export class FaultInjector {
     });
   }
 
+  /** As when somebody starts the stack twice. */
+  #startSecond(): boolean {
+    return this.#anyUp(instance => {
+      const second = instance.startSecond(error => this.#expect(instance, error));
+      this.#world.eventLoop.after(this.#dice.pick([100, 800, 4000]), undefined, () => second.kill());
+    });
+  }
+
   #leave(instance: SimulatedBackend, then: () => void = () => {}): void {
     instance.leave(() => {
       this.#startLater(instance);
@@ -262,72 +321,9 @@ export class FaultInjector {
     return true;
   }
 
-  /**
-   * What it had not got is gone, as after a power loss; but the processes live, and their descriptors are
-   * dead.
-   */
-  #takeDiskOut(): boolean {
-    const { disk, trace, eventLoop, invariants, plan, index, observer } = this.#world;
-    if (disk.isOut) return false;
-    trace.say(undefined, 'world', () => 'has its disk taken out');
-    disk.takeOut(this.#dice);
-    if (!plan.storeIsRemote) {
-      index.losePower(this.#dice);
-      observer.rebuild();
-    }
-    if (!plan.storeIsRemote) invariants.losePower(plan.ackAfter !== 'flush');
-    eventLoop.after(this.#dice.between(10, 3000), undefined, () => {
-      disk.isOut = false;
-    });
-    return true;
-  }
-
-  #losePower(): boolean {
-    const { backends, disk, trace, eventLoop, invariants, plan, index, observer } = this.#world;
-    trace.say(undefined, 'world', () => 'loses its power');
-    this.#powerless = true;
-    this.boots += 1;
-    for (const instance of backends) instance.kill();
-    disk.losePower(this.#dice);
-    const isDamaged = this.#dice.hits(plan.rates.logDamaged * 0.5) && disk.damage(this.#dice);
-    if (!plan.storeIsRemote) {
-      index.losePower(this.#dice);
-      observer.rebuild();
-      invariants.losePower(isDamaged || plan.ackAfter !== 'flush');
-    }
-    if (isDamaged) this.#doubt();
-    eventLoop.after(this.#dice.between(10, 1000), undefined, () => {
-      this.#powerless = false;
-      for (const instance of backends) this.start(instance);
-    });
-    return true;
-  }
-
-  /** What the disk had is not all there. */
-  #doubt(): void {
-    this.met('logDamaged');
-    const { processors, invariants, trace } = this.#world;
-    trace.say(undefined, 'world', () => 'has a damaged log');
-    forgetWhatIsOpen(invariants);
-    // From here on soquete relies on processors that know what they recorded a while ago.
-    for (const processor of processors) processor.faults = { ...processor.faults, lookupMissing: 0 };
-  }
-
   /** Stops all instances, and starts them on an older copy of the store. */
   restore(copy: StoreCopy, asksFirstUntilMs: number): boolean {
-    const { backends, disk, trace, eventLoop, processors } = this.#world;
-    if (!this.#raging || disk.isOut || this.#powerless) return false;
-    trace.say(undefined, 'world', () => 'restores a backup');
-    this.met('restoreOlder');
-    this.#powerless = true;
-    for (const instance of backends) instance.kill();
-    restoreCopy(this.#world, copy, asksFirstUntilMs, this.#dice);
-    for (const processor of processors) processor.faults = { ...processor.faults, lookupMissing: 0 };
-    eventLoop.after(this.#dice.between(10, 1000), undefined, () => {
-      this.#powerless = false;
-      for (const instance of backends) this.start(instance);
-    });
-    return true;
+    return this.#raging && this.machine.restore(copy, asksFirstUntilMs);
   }
 
   #turnWall(direction: 1 | -1): boolean {

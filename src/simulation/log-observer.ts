@@ -4,6 +4,7 @@
  */
 import { DEFAULT, idText, idWords, PINNED, SETTLED, WAITING, writeIdBytes } from '../domain/payment.ts';
 import { LogIndex, PaymentLookUp } from '../storage/embedded/index/log-index.ts';
+import { LogError } from '../storage/embedded/shared-log/log-error.ts';
 import type { LogFiles } from '../storage/embedded/shared-log/log-files.ts';
 import { Order } from '../storage/embedded/shared-log/order.ts';
 import { CHECKER } from '../storage/embedded/shared-log/ordered-members.ts';
@@ -13,12 +14,12 @@ import { certain } from '../storage/embedded/shared-log/row-changes.ts';
 import { storeIdOf } from '../storage/embedded/shared-log/segments.ts';
 import * as row from '../storage/embedded/shared-log/tail-table.ts';
 import { storedPayment } from '../storage/embedded/stored-payment.ts';
+import { LOG_DIRECTORY, type SimulatedIndexDisk } from './index-disk.ts';
 import type { Invariants } from './invariants.ts';
-import { LOG_DIRECTORY, type SharedIndex } from './simulated-index.ts';
 import type { WatchedStore } from './watched-store.ts';
 
 export class LogObserver {
-  readonly #shared: SharedIndex;
+  readonly #shared: SimulatedIndexDisk;
   readonly #files: LogFiles;
   readonly #memory: WatchedStore;
   readonly #invariants: Invariants;
@@ -26,7 +27,7 @@ export class LogObserver {
   #reader: LogReader | undefined;
   #isRebuilding = false;
 
-  constructor(shared: SharedIndex, files: LogFiles, memory: WatchedStore, invariants: Invariants) {
+  constructor(shared: SimulatedIndexDisk, files: LogFiles, memory: WatchedStore, invariants: Invariants) {
     this.#shared = shared;
     this.#files = files;
     this.#memory = memory;
@@ -48,27 +49,33 @@ export class LogObserver {
   /** Begins anew from what the disk has: after a loss, all that is known may be more than that. */
   rebuild(): void {
     this.#reader = undefined;
-    if (this.#files.list(LOG_DIRECTORY).length === 0) return;
     const memory = this.#memory;
+    memory.payments.clear();
+    memory.bySeq.clear();
+    if (this.#files.list(LOG_DIRECTORY).length === 0) return;
     const { database } = this.#shared;
     const opened = new LogIndex({ database, files: this.#files, directory: LOG_DIRECTORY }).opened;
     const id = storeIdOf(opened.store);
     this.#order = new Order(id.mark, (kind, start, batch) => this.#counted(kind, start, batch.epoch));
     if (opened.state !== undefined) this.#order.restore(opened.state, opened.tail);
-    memory.payments.clear();
-    memory.bySeq.clear();
     memory.generation = this.#order.generation;
     for (const found of database.prepare('SELECT id FROM payments').all())
       this.#put(new PaymentLookUp(database).find(found['id'] as Uint8Array)!);
+    try {
+      this.#reader = new LogReader({
+        files: this.#files,
+        directory: LOG_DIRECTORY,
+        id,
+        order: this.#order,
+        position: opened.position,
+        events: { gap: () => {}, left: fd => this.#files.close(fd) },
+      });
+    } catch (error) {
+      // Its first segment is still to be made, or is not where it should be: nobody can begin.
+      if (error instanceof LogError) return;
+      throw error;
+    }
     this.#isRebuilding = true;
-    this.#reader = new LogReader({
-      files: this.#files,
-      directory: LOG_DIRECTORY,
-      id,
-      order: this.#order,
-      position: opened.position,
-      events: { gap: () => {}, left: fd => this.#files.close(fd) },
-    });
     const { termAt, doubtAt } = this.#order;
     this.#reader.poll();
     this.#doubt(termAt, doubtAt);

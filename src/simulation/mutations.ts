@@ -17,7 +17,7 @@ import type { PaymentRequest, Processors } from '../processors/port.ts';
 import { Batch, COLUMNS, KIND, MARK, SEQ, SETTLE } from '../storage/batch.ts';
 import { DONE, type Reply, type Store, StoreFault } from '../storage/ports.ts';
 import { type Process, WALL_START_MS } from './event-loop.ts';
-import type { WorldPlan } from './plan.ts';
+import { NO_RATES, type WorldPlan } from './plan.ts';
 import { WatchedStore } from './watched-store.ts';
 import type { Mutation, World } from './world.ts';
 
@@ -61,12 +61,12 @@ const giving = (change: (payments: StoredPayment[]) => StoredPayment[]): Mutatio
   }));
 };
 
-const copyOf = (batch: Batch, epoch: number, generation: number): Batch => {
+const copyOf = (batch: Batch, epoch: number, generation: number, number = batch.number): Batch => {
   const copy = new Batch(epoch, generation, Math.max(1, batch.count));
   copy.rows.set(batch.rows.subarray(0, batch.count * COLUMNS));
   copy.count = batch.count;
   copy.isFlushed = batch.isFlushed;
-  copy.number = batch.number;
+  copy.number = number;
   return copy;
 };
 
@@ -91,12 +91,18 @@ class ForgetfulWorld extends WatchedStore {
 /** A store that the model of it stands for. */
 const onAnotherMachine = (plan: WorldPlan): WorldPlan => ({ ...plan, storeIsRemote: true });
 
-/** To be quick: the power is lost often, while default fails now and then. */
+/** To be quick: payments wait while default is away, and go to it, or on to fallback, around a power loss. */
 const losingPower = (plan: WorldPlan): WorldPlan => ({
   ...plan,
   ackAfter: 'commit',
   storeIsRemote: false,
-  rates: { ...plan.rates, powerLoss: 1, processorFails: 1 },
+  policy: { defaultAttempts: 5, backoffMinMs: 50, backoffMaxMs: 200, fallbackAfterMs: 2000 },
+  attemptTimeoutMs: 500,
+  queueCapacity: 1024,
+  concurrency: 16,
+  payments: 120,
+  breakMs: 9000,
+  rates: { ...NO_RATES, powerLoss: 1, processorFails: 1, processorAway: 1 },
 });
 
 /** To be quick: a backup is restored while default fails now and then. */
@@ -218,14 +224,8 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
     ...storing(inner => ({
       write: (batch, reply) => {
         inner.write(batch, answer => {
-          if (answer instanceof StoreFault) {
-            reply(answer);
-            return;
-          }
-          // Without its number: the same batch would only get its first results.
-          const again = copyOf(batch, batch.epoch, batch.generation);
-          again.number = 0;
-          inner.write(again, () => reply(answer));
+          if (answer instanceof StoreFault) reply(answer);
+          else inner.write(copyOf(batch, batch.epoch, batch.generation, 0), () => reply(answer));
         });
       },
     })),

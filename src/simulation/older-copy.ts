@@ -3,8 +3,8 @@ import { idTextWords, type ProcessorIndex, SETTLED } from '../domain/payment.ts'
 import { makeNewStore } from '../storage/embedded/restoring.ts';
 import type { Dice } from './dice.ts';
 import { WALL_START_MS } from './event-loop.ts';
+import { LOG_DIRECTORY } from './index-disk.ts';
 import type { Invariants } from './invariants.ts';
-import { LOG_DIRECTORY } from './simulated-index.ts';
 import type { Surroundings } from './surroundings.ts';
 
 /** A store as a backup has it: the index, and the log behind it. */

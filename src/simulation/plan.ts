@@ -22,6 +22,15 @@ const OWN_KINDS = [
   'powerLoss',
   'checkerDies',
   'slowTurns',
+  // Others go on while a process is about to append to the log; it may be killed while it does.
+  'preempted',
+  'writeCut',
+  // Others look at the log when only a part of a batch can be read.
+  'halfSeen',
+  // A second process of a name is started.
+  'sameName',
+  // No descriptor is to be had.
+  'noDescriptors',
   // Clocks.
   'wallBack',
   'wallForth',
@@ -43,6 +52,10 @@ const OWN_KINDS = [
   'restoreOlder',
   // Some bytes of the log are others after a power loss, of what the disk had too.
   'logDamaged',
+  // One instance cannot reach the store.
+  'storeAway',
+  // The machine is lost with its disk, and another one put in its place.
+  'machineLost',
   // The network between workers and processors.
   'requestLost',
   'requestTwice',

@@ -45,6 +45,7 @@ export class SimulatedBackend {
   #instance: Instance | undefined;
   #isLeaving = false;
   #joined: Session | undefined;
+  readonly #seconds = new Map<Process, (error: unknown) => void>();
 
   constructor(name: string, parts: SimulatedBackendParts) {
     this.name = name;
@@ -82,19 +83,57 @@ export class SimulatedBackend {
     this.#begin(process, clock).then(
       instance => {
         if (process.alive) this.ingress.open(process, instance);
+        process.isJoining = !('session' in instance.state);
       },
       error => this.#crash(process, error),
     );
   }
 
+  /** Starts another process of this name; `ended` gets what it ended of, undefined: it was killed. */
+  startSecond(ended: (error: unknown) => void): { kill(): void } {
+    const { eventLoop } = this.#parts;
+    const process = new Process(this.name, ++this.#lives, eventLoop.nowMs);
+    // Whatever it waits for is seen to after each of its events.
+    process.promises = 1;
+    const end = (error: unknown): void => {
+      if (!process.alive) return;
+      this.#say(() => `is ended, the second of its name: ${error}`);
+      process.alive = false;
+      process.held = [];
+      this.#parts.disk.closeAll(process);
+      ended(error);
+    };
+    this.#seconds.set(process, end);
+    this.#say(() => 'is started, the second of its name');
+    const clock = new ProcessClock(eventLoop, process, this.wall);
+    const begin = async (): Promise<void> => {
+      const store = await this.#parts.connect(process, clock);
+      await new Instance(this.#instanceParts(process, clock, store)).start();
+    };
+    begin().catch(end);
+    return { kill: () => end(undefined) };
+  }
+
   /** SIGKILL. */
   kill(): void {
-    if (this.process?.alive === true) this.#crash(this.process, undefined);
+    if (this.process !== undefined) this.killProcess(this.process);
+  }
+
+  /** All processes of this name end with the machine. */
+  killAll(): void {
+    for (const process of this.#seconds.keys()) this.killProcess(process);
+    this.kill();
+  }
+
+  killProcess(process: Process): void {
+    this.die(process, undefined);
   }
 
   /** An error that nothing caught. */
-  die(error: unknown): void {
-    if (this.process?.alive === true) this.#crash(this.process, error);
+  die(process: Process, error: unknown): void {
+    if (!process.alive) return;
+    if (process === this.process) this.#crash(process, error);
+    else this.#seconds.get(process)?.(error);
   }
 
   /** SIGSTOP. */
@@ -116,7 +155,7 @@ export class SimulatedBackend {
   leave(left: () => void): void {
     const process = this.process;
     const instance = this.#instance;
-    if (process?.alive !== true || this.#isLeaving || instance === undefined) return;
+    if (process?.alive !== true || process.isPreempted || this.#isLeaving || instance === undefined) return;
     const { eventLoop } = this.#parts;
     this.#isLeaving = true;
     this.ingress.close();
@@ -131,12 +170,15 @@ export class SimulatedBackend {
       }
       this.ingress.hangUp(process);
       process.promises += 1;
-      void instance.stop().then(() => {
-        process.promises -= 1;
-        this.#say(() => 'has left');
-        this.#end(process);
-        left();
-      });
+      instance.stop().then(
+        () => {
+          process.promises -= 1;
+          this.#say(() => 'has left');
+          this.#end(process);
+          left();
+        },
+        error => this.die(process, error),
+      );
     };
     this.ingress.deliver(process, drained);
   }
@@ -170,7 +212,7 @@ export class SimulatedBackend {
         amountDiffers: () => {},
         changed: state => this.#changed(process, state),
         cannotJoin: () => {},
-        failed: error => this.#crash(process, error),
+        failed: error => this.die(process, error),
         lostWrites: count => this.#say(() => `pins ${count} payments that may have been sent`),
         doubled: (id, by) => this.#say(() => `finds ${id} at both processors, and books it at ${by}`),
         died: other => this.#say(() => `declares ${other} dead`),
@@ -183,8 +225,9 @@ export class SimulatedBackend {
   }
 
   #changed(process: Process, state: InstanceState): void {
+    if (process !== this.process) return;
     // Joining goes from promise to promise, and only the events of this process fulfil them.
-    process.isJoining = !('session' in state);
+    process.isJoining = !('session' in state) || !this.ingress.isOpen;
     if (state.is === 'live') {
       if (state.session === this.#joined) return;
       this.#joined = state.session;

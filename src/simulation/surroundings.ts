@@ -1,12 +1,12 @@
 /** What the clients and the fault injector of a world see of it. */
 import type { SimulatedProcessor } from '../processor-simulator/processor.ts';
 import type { Disk } from './disk.ts';
-import type { EventLoop } from './event-loop.ts';
+import type { EventLoop, Process } from './event-loop.ts';
+import type { SimulatedIndexDisk } from './index-disk.ts';
 import type { Invariants } from './invariants.ts';
 import type { LogObserver } from './log-observer.ts';
 import type { WorldPlan } from './plan.ts';
 import type { SimulatedBackend } from './simulated-backend.ts';
-import type { SharedIndex } from './simulated-index.ts';
 import type { Trace } from './trace.ts';
 import type { WatchedStore } from './watched-store.ts';
 
@@ -17,8 +17,14 @@ export interface Surroundings {
   readonly invariants: Invariants;
   readonly memory: WatchedStore;
   readonly disk: Disk;
-  readonly index: SharedIndex;
+  readonly index: SimulatedIndexDisk;
   readonly observer: LogObserver;
   readonly processors: readonly [SimulatedProcessor, SimulatedProcessor];
   readonly backends: readonly SimulatedBackend[];
+  /** A process is in the middle of an event, so no promise is fulfilled. */
+  readonly isPreempting: boolean;
+  /** Lets the others go on for so long, in the middle of an event of `process`. */
+  preempt(process: Process, forMs: number): void;
+  /** Has the others read the log now. */
+  readLog(process: Process): void;
 }

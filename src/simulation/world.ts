@@ -17,19 +17,21 @@ import { FAULTS } from '../processor-simulator/faults.ts';
 import { SimulatedProcessor } from '../processor-simulator/processor.ts';
 import type { Processors } from '../processors/port.ts';
 import { EmbeddedStore } from '../storage/embedded/embedded-store.ts';
+import { InProcessIndexClient } from '../storage/embedded/index/in-process-client.ts';
 import type { EmbeddedParts } from '../storage/embedded/parts.ts';
 import type { Reopening, Store } from '../storage/ports.ts';
 import { Clients } from './clients.ts';
 import { Dice } from './dice.ts';
-import { Disk } from './disk.ts';
-import { EventLoop, type Process } from './event-loop.ts';
+import { Disk, KilledInCall } from './disk.ts';
+import { EventLoop, type Process, processLabel } from './event-loop.ts';
 import { FaultInjector } from './fault-injector.ts';
+import { HeldNames } from './held-names.ts';
+import { LOG_DIRECTORY, SimulatedIndexDisk } from './index-disk.ts';
 import { Invariants, type Violation } from './invariants.ts';
 import { LogObserver } from './log-observer.ts';
 import { Network } from './network.ts';
 import { drawPlan, type Kind, type WorldPlan } from './plan.ts';
 import { SimulatedBackend } from './simulated-backend.ts';
-import { LOG_DIRECTORY, SharedIndex, SimulatedIndex } from './simulated-index.ts';
 import type { Surroundings } from './surroundings.ts';
 import { Trace } from './trace.ts';
 import { connect, faulty, WatchedStore } from './watched-store.ts';
@@ -77,13 +79,17 @@ export class World implements Surroundings {
   readonly invariants: Invariants;
   readonly memory: WatchedStore;
   readonly disk = new Disk();
-  readonly index = new SharedIndex();
+  readonly index = new SimulatedIndexDisk();
   readonly observer: LogObserver;
   readonly processors: readonly [SimulatedProcessor, SimulatedProcessor];
   readonly backends: readonly SimulatedBackend[];
   readonly faultInjector: FaultInjector;
   readonly #seed: number;
   readonly #clients: Clients;
+  readonly #names: HeldNames;
+  readonly #open = new Map<Process, EmbeddedStore>();
+  isPreempting = false;
+  #wasPreempted = false;
 
   constructor(seed: number, isTraced = false, mutation: Mutation = {}) {
     const { eventLoop } = this;
@@ -110,13 +116,37 @@ export class World implements Surroundings {
     this.memory =
       mutation.memory?.(this.invariants, this.trace) ?? new WatchedStore(this.invariants, this.trace);
     this.invariants.memory = this.memory;
+    this.#names = new HeldNames(what => this.invariants.fail(undefined, what));
     const files = this.disk.filesOf(undefined, eventLoop);
     this.observer = new LogObserver(this.index, files, this.memory, this.invariants);
     this.disk.appended = () => this.observer.poll();
-    this.index.moved = () => this.observer.rebuild();
     this.backends = NAMES.map(name => this.#instance(name, dice.fork(), mutation));
     this.faultInjector = new FaultInjector(this, dice.fork());
     this.#clients = new Clients(this, this.faultInjector, dice.fork());
+  }
+
+  preempt(process: Process, forMs: number): void {
+    if (this.isPreempting) return;
+    const { eventLoop, invariants } = this;
+    this.isPreempting = true;
+    this.#wasPreempted = true;
+    process.isPreempted = true;
+    this.trace.say(undefined, processLabel(process), () => `is preempted for ${forMs} ms`);
+    for (const untilMs = eventLoop.nowMs + forMs; this.#step(untilMs); ) {
+      invariants.step();
+      if (invariants.violations.length > 0 || this.#isAnyJoining) break;
+    }
+    process.isPreempted = false;
+    eventLoop.release(process);
+    eventLoop.active = process;
+    this.isPreempting = false;
+  }
+
+  readLog(process: Process): void {
+    for (const [other, store] of this.#open) {
+      if (!other.alive) this.#open.delete(other);
+      else if (other !== process && !other.stopped && !other.isPreempted) store.look(() => {});
+    }
   }
 
   /** Lives through everything. */
@@ -164,13 +194,17 @@ export class World implements Surroundings {
     while (this.#step(untilMs)) {
       const { active } = eventLoop;
       // Promises are kept by an instance's own events only; the longest chain of them takes a few turns.
-      const isJoining = this.backends.some(({ process }) => process?.isJoining === true && process.alive);
-      if (isJoining || (active !== undefined && active.promises > 0)) {
+      if (this.#isAnyJoining || this.#wasPreempted || (active !== undefined && active.promises > 0)) {
+        this.#wasPreempted = false;
         for (let turn = 0; turn < 8; turn++) await null;
       }
       invariants.step();
       if (invariants.violations.length > 0) return;
     }
+  }
+
+  get #isAnyJoining(): boolean {
+    return this.backends.some(({ process }) => process?.isJoining === true && process.alive);
   }
 
   /** An error that no one catches ends a process, as it does a real one. */
@@ -179,9 +213,11 @@ export class World implements Surroundings {
     try {
       return eventLoop.step(untilMs);
     } catch (error) {
-      const instance = this.backends.find(({ process }) => process === eventLoop.active);
-      if (instance === undefined) throw error;
-      instance.die(error);
+      if (error instanceof KilledInCall) return true;
+      const { active } = eventLoop;
+      const instance = this.backends.find(({ name }) => name === active?.name);
+      if (active === undefined || instance === undefined) throw error;
+      instance.die(active, error);
       return true;
     }
   }
@@ -234,15 +270,16 @@ export class World implements Surroundings {
       plan,
       disk,
       connect: async (process, clock) => {
+        if (plan.storeIsRemote) this.#names.take(process);
         const store = plan.storeIsRemote
           ? connect(
               {
                 world: memory,
                 eventLoop,
-                boot: `${this.faultInjector.boots}`,
+                boot: `${this.faultInjector.machine.boots}`,
                 durable: plan.ackAfter === 'flush' ? 'power' : 'process',
                 delayMs: () => this.faultInjector.storeDelayMs(),
-                fault: call => this.faultInjector.storeFault(call),
+                fault: call => this.faultInjector.storeFault(call, process),
                 losesReply: () => this.faultInjector.losesReply(),
               },
               process,
@@ -282,28 +319,37 @@ export class World implements Surroundings {
     mutation: Mutation,
   ): Promise<Joining> {
     const { eventLoop, disk, plan, faultInjector, index } = this;
-    const files = disk.filesOf(process, eventLoop, faultInjector.diskFaults);
+    const faults = faultInjector.diskFaultsOf(process, () => backend.killProcess(process));
+    const files = disk.filesOf(process, eventLoop, faults);
     const dice = new Dice(this.#seed + process.life);
     const later = (task: () => void): void =>
       void eventLoop.after(0.05 + faultInjector.storeDelayMs() / 4, process, task);
     const parts: EmbeddedParts = {
+      takeName: () => this.#names.take(process),
       directory: '',
       logDirectory: LOG_DIRECTORY,
       files,
-      index: new SimulatedIndex({ shared: index, files, later, wallMs: () => clock.wallMs() }),
+      index: new InProcessIndexClient({
+        ...{ files, logDirectory: LOG_DIRECTORY, database: () => index.database, disk: index },
+        wallMs: () => clock.wallMs(),
+        schedule: carryOut => later(() => later(carryOut())),
+      }),
       clock,
-      boot: faultInjector.boots,
+      boot: faultInjector.machine.boots,
       isFlushing: plan.ackAfter === 'flush',
       isDiskDoubtful: backend.joinedMount < disk.mount,
       nonce: () => dice.whole(1, 2 ** 48),
       segmentBytes: plan.segmentRecords * 64,
-      events: { damaged: () => {}, notIndexed: () => {} },
+      // Found by whoever opens the store: the log may go on in another place than it ended.
+      events: { damaged: () => this.observer.rebuild(), notIndexed: () => {} },
     };
     const store = await EmbeddedStore.open(mutation.embedded?.(parts) ?? parts);
+    this.#names.opened(process);
+    this.#open.set(process, store);
     return faulty(
       store,
       later,
-      call => faultInjector.storeFault(call),
+      call => faultInjector.storeFault(call, process),
       () => faultInjector.losesReply(),
     );
   }

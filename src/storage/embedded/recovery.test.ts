@@ -92,6 +92,22 @@ class Backend {
 
 const lost = ({ is, segment }: LogDamage): string => `${segment} ${is}`;
 
+test('the disk has what an opening decides before anybody goes on from it', () => {
+  const machine = new Machine();
+  const { files, database } = machine;
+  const level = (): unknown => database.prepare('PRAGMA synchronous').get()?.['synchronous'];
+  database.exec('PRAGMA synchronous = NORMAL');
+  const levels: unknown[] = [];
+  const create = files.createWhole.bind(files);
+  files.createWhole = (path, bytes) => {
+    levels.push(level());
+    return create(path, bytes);
+  };
+  machine.start();
+  const [normal, full] = [1, 2];
+  assert.deepEqual([levels, level()], [[full], normal]);
+});
+
 test('a new store has a first segment, whoever makes it', () => {
   const machine = new Machine();
   const [a, b] = [machine.start(), machine.start()];

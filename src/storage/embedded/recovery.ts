@@ -20,6 +20,7 @@ import { join } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
 import { isSystemError } from '../../domain/system-error.ts';
 import { type LogDamage, setAside } from './damage.ts';
+import { statementsOf } from './index/statements.ts';
 import { BOOT_DOUBTS, BOOT_PINS } from './shared-log/boots.ts';
 import { LogBehindError, LogForeignError } from './shared-log/log-error.ts';
 import type { LogFiles } from './shared-log/log-files.ts';
@@ -57,7 +58,7 @@ export function recoverLog(parts: RecoveryParts, catchUp: () => number): LogDama
   parts.files.makeDirectory(parts.directory);
   const wereBehind = readToTheEnd(parts, catchUp);
   const { database } = parts;
-  const { synchronous } = database.prepare('PRAGMA synchronous').get() as { synchronous: number };
+  const { synchronous } = statementsOf(database).synchronous.get() as { synchronous: number };
   // The disk has what was decided before anybody goes on from it: else a power loss undoes it, and what
   // followed.
   database.exec('PRAGMA synchronous = FULL; BEGIN IMMEDIATE');
@@ -82,7 +83,7 @@ interface Present {
 }
 
 function look({ database, files, directory }: RecoveryParts): Present {
-  const { store, position, state } = database.prepare('SELECT store, position, state FROM log').get() as {
+  const { store, position, state } = statementsOf(database).log.get() as {
     store: Uint8Array;
     position: number;
     state: string;

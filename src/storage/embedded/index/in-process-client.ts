@@ -10,6 +10,14 @@ import { type IndexOpened, LogIndex, PaymentLookUp } from './log-index.ts';
 import { indexFaultOf } from './schema.ts';
 import type { IndexedPayment } from './statements.ts';
 
+/** What the database is on, where that may lose what it has. */
+export interface IndexDisk {
+  /** Whether what was opened is not what is there now: it has to be opened anew. */
+  isLost(database: DatabaseSync): boolean;
+  /** Takes what was written. */
+  sync(): void;
+}
+
 export interface InProcessIndexParts {
   /**
    * The database as it is when the index is opened, which stays its giver's to close. May throw
@@ -24,12 +32,15 @@ export interface InProcessIndexParts {
    * the answer; keeping the order is its business too.
    */
   readonly schedule: (carryOut: () => () => void) => void;
+  readonly disk?: IndexDisk;
+  /** As of `IndexParts`. */
+  readonly wallMs?: () => number;
 }
 
 interface Opened {
+  readonly database: DatabaseSync;
   readonly index: LogIndex;
   readonly lookUp: PaymentLookUp;
-  readonly inspector: Inspector;
 }
 
 export class InProcessIndexClient implements IndexClient {
@@ -42,11 +53,13 @@ export class InProcessIndexClient implements IndexClient {
 
   async open(): Promise<IndexOpened> {
     this.#end();
-    const { files, logDirectory: directory } = this.#parts;
+    const { files, logDirectory: directory, wallMs } = this.#parts;
     const database = this.#parts.database();
-    const index = new LogIndex({ database, files, directory });
-    this.#opened = { index, lookUp: new PaymentLookUp(database), inspector: new Inspector(database) };
-    return index.open();
+    const index = new LogIndex({ database, files, directory, ...(wallMs === undefined ? {} : { wallMs }) });
+    this.#opened = { database, index, lookUp: new PaymentLookUp(database) };
+    const opened = index.open();
+    if (opened.damage.length > 0) this.#parts.disk?.sync();
+    return opened;
   }
 
   advance(reply: Reply<number>): void {
@@ -54,16 +67,19 @@ export class InProcessIndexClient implements IndexClient {
   }
 
   sync(reply: Reply<number>): void {
-    this.#ask(reply, ({ index }) => index.position);
+    this.#ask(reply, ({ index }) => {
+      this.#parts.disk?.sync();
+      return index.position;
+    });
   }
 
   find(id: Uint8Array): IndexedPayment | undefined {
-    if (this.#opened === undefined) throw closed();
+    if (this.#opened === undefined || this.#isLost(this.#opened)) throw closed();
     return this.#opened.lookUp.find(id);
   }
 
   closedBecause(id: Uint8Array): string {
-    if (this.#opened === undefined) throw closed();
+    if (this.#opened === undefined || this.#isLost(this.#opened)) throw closed();
     return this.#opened.lookUp.closedBecause(id);
   }
 
@@ -94,23 +110,23 @@ export class InProcessIndexClient implements IndexClient {
   }
 
   latest(limit: number, reply: Reply<InspectedPayment[]>): void {
-    this.#ask(reply, ({ inspector }) => inspector.latest(limit));
+    this.#ask(reply, ({ database }) => new Inspector(database).latest(limit));
   }
 
   history(id: Uint8Array, reply: Reply<History | undefined>): void {
-    this.#ask(reply, ({ inspector }) => inspector.history(id));
+    this.#ask(reply, ({ database }) => new Inspector(database).history(id));
   }
 
   heldCounts(reply: Reply<HeldCounts>): void {
-    this.#ask(reply, ({ inspector }) => inspector.heldCounts());
+    this.#ask(reply, ({ database }) => new Inspector(database).heldCounts());
   }
 
   inspectHeld(limit: number, reply: Reply<InspectedPayment[]>): void {
-    this.#ask(reply, ({ inspector }) => inspector.held(limit));
+    this.#ask(reply, ({ database }) => new Inspector(database).held(limit));
   }
 
   settled(after: number, limit: number, reply: Reply<SettledPage>): void {
-    this.#ask(reply, ({ inspector }) => inspector.settled(after, limit));
+    this.#ask(reply, ({ database }) => new Inspector(database).settled(after, limit));
   }
 
   pinnedTo(processor: number, limit: number, reply: Reply<IndexedPayment[]>): void {
@@ -131,12 +147,16 @@ export class InProcessIndexClient implements IndexClient {
   }
 
   #answer<T>(opened: Opened | undefined, work: (opened: Opened) => T): T | StoreFault {
-    if (opened === undefined || opened !== this.#opened) return closed();
+    if (opened === undefined || opened !== this.#opened || this.#isLost(opened)) return closed();
     try {
       return work(opened);
     } catch (error) {
       return indexFaultOf(error);
     }
+  }
+
+  #isLost({ database }: Opened): boolean {
+    return this.#parts.disk?.isLost(database) === true;
   }
 
   #end(): void {

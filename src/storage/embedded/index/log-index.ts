@@ -33,14 +33,7 @@ import { LogReader } from '../shared-log/reader.ts';
 import { ACT, END_ATTEMPT, recordDetail } from '../shared-log/records.ts';
 import { type StoreId, storeIdOf } from '../shared-log/segments.ts';
 import * as row from '../shared-log/tail-table.ts';
-import {
-  type IndexedPayment,
-  NOT_RETRIED,
-  PAYMENT_COLUMNS,
-  type PaymentRow,
-  prepare,
-  rowOf,
-} from './statements.ts';
+import { type IndexedPayment, NOT_RETRIED, type PaymentRow, rowOf, statementsOf } from './statements.ts';
 
 /** Where the log goes on, and what its order was there. */
 export interface IndexOpened {
@@ -75,8 +68,7 @@ export class PaymentLookUp {
   constructor(database: DatabaseSync) {
     this.#database = database;
     this.#closed = database.prepare('SELECT text FROM acts WHERE id = ? ORDER BY n DESC LIMIT 1');
-    this.#find = database.prepare(`SELECT ${PAYMENT_COLUMNS} FROM payments WHERE id = ?`);
-    this.#find.setReturnArrays(true);
+    this.#find = statementsOf(database).find;
   }
 
   /** One payment by its 16 bytes. */
@@ -97,7 +89,7 @@ export class PaymentLookUp {
 
 export class LogIndex {
   readonly #parts: IndexParts;
-  readonly #statements: ReturnType<typeof prepare>;
+  readonly #statements: ReturnType<typeof statementsOf>;
   readonly #id = new Uint8Array(16);
   #order: Order | undefined;
   #reader: LogReader | undefined;
@@ -112,7 +104,7 @@ export class LogIndex {
 
   constructor(parts: IndexParts) {
     this.#parts = parts;
-    this.#statements = prepare(parts.database);
+    this.#statements = statementsOf(parts.database);
   }
 
   /**

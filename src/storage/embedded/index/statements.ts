@@ -31,15 +31,29 @@ export type IndexedPayment = Float64Array;
 
 /** In place of an instant: the payment is held, and not tried again by itself. */
 export const NOT_RETRIED = -1;
+type Statements = ReturnType<typeof prepare>;
+
+/** Of each connection: an index that is opened anew over the same one has them already. */
+const prepared = new WeakMap<DatabaseSync, Statements>();
 
 /** All statements of the index. */
-export function prepare(database: DatabaseSync) {
+export function statementsOf(database: DatabaseSync): Statements {
+  const known = prepared.get(database);
+  if (known !== undefined) return known;
+  const statements = prepare(database);
+  prepared.set(database, statements);
+  return statements;
+}
+
+function prepare(database: DatabaseSync) {
   const arrays = (sql: string): StatementSync => {
     const statement = database.prepare(sql);
     statement.setReturnArrays(true);
     return statement;
   };
   return {
+    synchronous: database.prepare('PRAGMA synchronous'),
+    find: arrays(`SELECT ${PAYMENT_COLUMNS} FROM payments WHERE id = ?`),
     log: database.prepare('SELECT store, position, state, tail FROM log'),
     position: database.prepare('SELECT position FROM log'),
     advance: database.prepare('UPDATE log SET position = ?, state = ?, tail = ?'),

@@ -1,0 +1,154 @@
+/**
+ * Bugs planted in the engine's own code, by its text (see `testing/planting.ts`): each takes one rule away
+ * that keeps the order of the log, the identity of its users, or what is left of it after damage. The plan
+ * makes them quick to find; what finds them are the same checks as everywhere.
+ */
+
+import type { Planted } from '../testing/planting.ts';
+import { type Kind, NO_RATES, type WorldPlan } from './plan.ts';
+
+export interface PlantedBug {
+  readonly bug: Planted;
+  readonly plan: (plan: WorldPlan) => WorldPlan;
+}
+
+const APPENDING = 'storage/embedded/appending.ts';
+const DECODER = 'storage/embedded/shared-log/decoder.ts';
+const ENGINE = 'storage/embedded/embedded-store.ts';
+const INDEXING = 'storage/embedded/indexing.ts';
+const LOG_INDEX = 'storage/embedded/index/log-index.ts';
+const MEMBERS = 'storage/embedded/shared-log/ordered-members.ts';
+const ORDER = 'storage/embedded/shared-log/order.ts';
+const READER = 'storage/embedded/shared-log/reader.ts';
+const WRITER = 'storage/embedded/shared-log/writer.ts';
+
+/** The shared log under these faults and no others. */
+const under =
+  (...kinds: readonly Kind[]) =>
+  (plan: WorldPlan): WorldPlan => ({
+    ...plan,
+    ackAfter: 'commit',
+    policy: { defaultAttempts: 2, backoffMinMs: 50, backoffMaxMs: 50, fallbackAfterMs: 500 },
+    storeIsRemote: false,
+    payments: 60,
+    breakMs: 6000,
+    burstMax: 12,
+    queueCapacity: 1024,
+    concurrency: 16,
+    segmentRecords: 8,
+    rates: { ...NO_RATES, ...Object.fromEntries(kinds.map(kind => [kind, 1])) },
+  });
+
+const bug = (file: string, from: string, to: string, plan: PlantedBug['plan']): PlantedBug => ({
+  bug: { file, from, to },
+  plan,
+});
+
+const racing = under('preempted', 'sameIdAtOnce', 'sameIdLater', 'otherAmount', 'pause', 'processorFails');
+
+export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
+  'a batch of an epoch that has ended counts': bug(
+    MEMBERS,
+    'this.#byEpoch.delete(member.epoch);',
+    '',
+    racing,
+  ),
+
+  'of two amounts of an id both count': bug(
+    ORDER,
+    'return rows[known + row.ROW_CENTS] === cents ? decided.SAME_AMOUNT : decided.ANOTHER_AMOUNT;',
+    'return decided.SAME_AMOUNT;',
+    racing,
+  ),
+
+  'a batch counts that rests on an old look-up': bug(
+    ORDER,
+    'batch.marksSeen < this.marks - 1 ? decided.BATCH_STALE : decided.COUNTED',
+    'decided.COUNTED',
+    racing,
+  ),
+
+  'an heir takes what another heir has': bug(
+    MEMBERS,
+    'if ((shares & (1 << share)) === 0 || heirs[share] !== dead) continue;',
+    'if ((shares & (1 << share)) === 0) continue;',
+    under('crash', 'neverBack', 'pause', 'processorFails', 'preempted'),
+  ),
+
+  'a batch from before a purge counts': bug(
+    ORDER,
+    'if (batch.generation < this.generation) return decided.BATCH_PURGED;',
+    '',
+    under('preempted', 'purge', 'sameIdLater', 'crash'),
+  ),
+
+  'a join does not end the last one of its name': bug(
+    MEMBERS,
+    'if (before?.isAlive) this.end(before);',
+    '',
+    under('crash', 'diskOut', 'sameName'),
+  ),
+
+  'a repeated batch is carried out again': bug(
+    APPENDING,
+    'if (first !== undefined) return first;',
+    '',
+    under('replyLost'),
+  ),
+
+  'a process does not hold its name': bug(
+    ENGINE,
+    'this.#held = this.#parts.takeName?.();',
+    '',
+    under('sameName'),
+  ),
+
+  'a batch is read that is still being written': bug(
+    DECODER,
+    'if (batchEnd > end) return false;',
+    'if (batchEnd > end) return true;',
+    under('halfSeen'),
+  ),
+
+  'behind a write that was cut short nothing is read': bug(
+    READER,
+    'if (next === -1) return at;',
+    'if (next > -2) return length;',
+    under('writeCut', 'logTorn', 'crash'),
+  ),
+
+  'what was appended behind a seal is taken for written': bug(
+    WRITER,
+    'if (this.#reader.segment !== segment) continue;',
+    'if (this.#reader.segment !== segment) return COUNTED;',
+    under('preempted'),
+  ),
+
+  'what the tables lost with the power is not moved again': bug(
+    LOG_INDEX,
+    'order.heldFrom = this.#position;',
+    '',
+    plan => ({ ...under('powerLoss')(plan), ackAfter: 'flush' }),
+  ),
+
+  'the table drops what only the last mark is about': bug(
+    ORDER,
+    'this.keptFrom = this.indexedTo;',
+    'this.keptFrom = indexedTo;',
+    racing,
+  ),
+
+  'what the dead own is not adopted': bug(
+    ENGINE,
+    'for (const dead of members.deadOwners()) log.batch().adopt(dead, ALL_SHARES);',
+    '',
+    under('crash', 'neverBack', 'processorFails'),
+  ),
+
+  'a segment is removed before the disk has the index': bug(
+    INDEXING,
+    'index.sync(answer => {',
+    'index.advance(answer => {',
+    plan => ({ ...under('powerLoss')(plan), segmentRecords: 2 }),
+  ),
+};
