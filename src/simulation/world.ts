@@ -297,6 +297,7 @@ export class World implements Surroundings {
       isDiskDoubtful: backend.joinedMount < disk.mount,
       nonce: () => dice.whole(1, 2 ** 48),
       segmentBytes: plan.segmentRecords * 64,
+      indexLag: plan.indexLag,
       events: { damaged: () => {}, notIndexed: () => {} },
     };
     const store = await EmbeddedStore.open(mutation.embedded?.(parts) ?? parts);
