@@ -3,7 +3,8 @@
  * compare all else with. It uses the rules of order, so those have proofs and tests of their own.
  */
 import { DEFAULT, idText, idWords, PINNED, SETTLED, WAITING, writeIdBytes } from '../domain/payment.ts';
-import { LogIndex, PaymentLookUp } from '../storage/embedded/index/log-index.ts';
+import { IndexReader } from '../storage/embedded/index/index-reader.ts';
+import { LogIndex } from '../storage/embedded/index/log-index.ts';
 import type { LogFiles } from '../storage/embedded/shared-log/log-files.ts';
 import { Order } from '../storage/embedded/shared-log/order.ts';
 import { CHECKER } from '../storage/embedded/shared-log/ordered-members.ts';
@@ -59,7 +60,7 @@ export class LogObserver {
     memory.bySeq.clear();
     memory.generation = this.#order.generation;
     for (const found of database.prepare('SELECT id FROM payments').all())
-      this.#put(new PaymentLookUp(database).find(found['id'] as Uint8Array)!);
+      this.#put(new IndexReader(database).find(found['id'] as Uint8Array)!);
     this.#isRebuilding = true;
     this.#reader = new LogReader({
       files: this.#files,

@@ -5,7 +5,8 @@
 
 import { HOLD_REASONS } from '../domain/payment.ts';
 import type { IndexClient } from '../storage/embedded/index/index-client.ts';
-import { type IndexOpened, LogIndex, PaymentLookUp } from '../storage/embedded/index/log-index.ts';
+import { IndexReader } from '../storage/embedded/index/index-reader.ts';
+import { type IndexOpened, LogIndex } from '../storage/embedded/index/log-index.ts';
 import { copyOfMemoryIndex, indexFaultOf, openMemoryIndex } from '../storage/embedded/index/schema.ts';
 import type { LogFiles } from '../storage/embedded/shared-log/log-files.ts';
 import type { HeldCounts, History, InspectedPayment, SettledPage } from '../storage/inspection.ts';
@@ -54,12 +55,12 @@ export class SimulatedIndex implements IndexClient {
   readonly #parts: SimulatedIndexParts;
   #index: LogIndex | undefined;
   #database: SharedIndex['database'];
-  #lookUp: PaymentLookUp;
+  #reader: IndexReader;
 
   constructor(parts: SimulatedIndexParts) {
     this.#parts = parts;
     this.#database = parts.shared.database;
-    this.#lookUp = new PaymentLookUp(parts.shared.database);
+    this.#reader = new IndexReader(parts.shared.database);
   }
 
   open(): Promise<IndexOpened> {
@@ -67,7 +68,7 @@ export class SimulatedIndex implements IndexClient {
     this.#index?.forget();
     this.#index = new LogIndex({ database: shared.database, files, directory: LOG_DIRECTORY, wallMs });
     this.#database = shared.database;
-    this.#lookUp = new PaymentLookUp(shared.database);
+    this.#reader = new IndexReader(shared.database);
     const opened = this.#index.open();
     if (opened.damage.length > 0) {
       // As the disk has it before `open` returns.
@@ -90,16 +91,16 @@ export class SimulatedIndex implements IndexClient {
 
   find(id: Uint8Array): Float64Array | undefined {
     if (this.#isGone) throw new StoreFault('lost', 'the disk of the index was taken out');
-    return this.#lookUp.find(id);
+    return this.#reader.find(id);
   }
 
   closedBecause(id: Uint8Array): string {
     if (this.#isGone) throw new StoreFault('lost', 'the disk of the index was taken out');
-    return this.#lookUp.closedBecause(id);
+    return this.#reader.closedBecause(id);
   }
 
-  summary(fromMs: number, toMs: number, reply: Reply<ReturnType<LogIndex['summary']>>): void {
-    this.#call(reply, index => index.summary(fromMs, toMs));
+  summary(fromMs: number, toMs: number, reply: Reply<ReturnType<IndexReader['summary']>>): void {
+    this.#call(reply, () => this.#reader.summary(fromMs, toMs));
   }
 
   unsettled(

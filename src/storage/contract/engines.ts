@@ -86,7 +86,7 @@ function deploymentOf({ directory, files, index, close }: EmbeddedWorld): Deploy
     after: (delayMs, task) => turned.after(delayMs, task),
     soon: task => void turned.after(0, task),
   };
-  const opened: Store[] = [];
+  const opened: EmbeddedStore[] = [];
   let nonce = 2 ** 40;
   return {
     async open({ boot = 1, isDoubtful = false, isFlushing = false } = {}) {
@@ -108,7 +108,7 @@ function deploymentOf({ directory, files, index, close }: EmbeddedWorld): Deploy
       for (let round = 0; round < 3; round++) {
         turned.pass(INDEX_LAG.ms);
         // Behind the index in every queue.
-        for (const store of opened) await new Promise<unknown>(asked => store.summary(0, 0, asked));
+        for (const store of opened) await new Promise<unknown>(asked => store.latest(1, asked));
       }
     },
     async close() {

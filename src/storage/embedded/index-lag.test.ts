@@ -8,7 +8,7 @@ import { INDEX_LAG } from './indexing.ts';
 import { segmentsAmong } from './shared-log/segments.ts';
 
 /** How often the indexer looks how far the index is behind. */
-const LOOK_MS = 100;
+const LOOK_MS = 250;
 
 const indexed = ({ database }: EngineStand): number =>
   (database.prepare('SELECT count(*) AS count FROM payments').get() as { count: number }).count;
@@ -96,6 +96,7 @@ test('whoever starts after a kill knows what the index did not', async () => {
   await killed.settle((await killed.payment(3))!);
   assert.equal(indexed(stand), 1);
   const engine = await (await stand.open()).join('a');
+  assert.equal(indexed(stand), 1, 'a start does not wait for the index');
   const states = (await Promise.all([1, 2, 3, 4].map(n => engine.payment(n)))).map(each => each!.state);
   assert.deepEqual(states, [WAITING, WAITING, SETTLED, WAITING]);
   assert.deepEqual(await engine.accept(2, 3), [KNOWN, KNOWN]);

@@ -12,11 +12,12 @@ import { INDEXER } from './shared-log/ordered-members.ts';
 import { logSegmentName, removableSegments, segmentAt, segmentsAmong } from './shared-log/segments.ts';
 import type { LogWriter } from './shared-log/writer.ts';
 
-/** How often the indexer looks how far the index is behind, and has the disk take what is new. */
-const LOOK_MS = 100;
-const SYNC_MS = 1000;
-/** How often names that are gone are looked for. */
-const FORGET_MS = 60_000;
+/** How often the indexer looks how far the index is behind. */
+const LOOK_MS = 250;
+/** So many looks lie between two times that the disk is made to have what is new: a second. */
+const LOOKS_A_SYNC = 4;
+/** And between two times that names are looked for that are gone: a minute. */
+const LOOKS_A_FORGETTING = 240;
 
 /**
  * How far the index may be behind the log before it is moved. The tail answers for what lies between, so
@@ -56,7 +57,7 @@ export interface IndexingParts {
 
 export class Indexing {
   readonly #parts: IndexingParts;
-  readonly #timers: Timer[] = [];
+  #timer: Timer | undefined;
   #isIndexing = false;
   /** When the index was moved last, and what of the tail it had by the mark behind that. */
   #indexedAtMs = -Infinity;
@@ -69,24 +70,20 @@ export class Indexing {
   }
 
   start(): void {
-    const { clock } = this.#parts;
-    const every = (place: number, delayMs: number, task: () => void): void => {
-      const again = (): void => {
-        this.#timers[place] = clock.after(delayMs, () => {
-          task();
-          again();
-        });
-      };
-      again();
+    const look = (looks: number): void => {
+      this.#timer = this.#parts.clock.after(LOOK_MS, () => {
+        this.#index();
+        if (looks % LOOKS_A_SYNC === 0) this.#keep();
+        if (looks % LOOKS_A_FORGETTING === 0) this.#forget();
+        if (!this.#isStopped) look(looks + 1);
+      });
     };
-    every(0, LOOK_MS, () => this.#index());
-    every(1, SYNC_MS, () => this.#keep());
-    every(2, FORGET_MS, () => this.#forget());
+    look(1);
   }
 
   stop(): void {
     this.#isStopped = true;
-    for (const timer of this.#timers) timer.cancel();
+    this.#timer?.cancel();
   }
 
   /** Takes the lease of the indexer if nobody who lives has it. Throws `StoreFault`. */
@@ -151,9 +148,11 @@ export class Indexing {
 
   #mark(position: number, isDurable: boolean): void {
     const { log, order, append } = this.#parts;
-    if (!this.#isIndexer) return;
     // Whatever waits for the mark is found in the tail meanwhile; the next one says more.
     this.#housekeep(() => {
+      // Another one may be the indexer by now.
+      log.poll();
+      if (!this.#isIndexer) return;
       const { marks } = order;
       log.batch().indexed(position, isDurable);
       append();

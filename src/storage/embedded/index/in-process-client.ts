@@ -5,8 +5,9 @@ import type { HeldCounts, History, InspectedPayment, SettledPage } from '../../i
 import { type Reply, StoreFault } from '../../ports.ts';
 import type { LogFiles } from '../shared-log/log-files.ts';
 import type { IndexClient } from './index-client.ts';
+import { IndexReader } from './index-reader.ts';
 import { Inspector } from './inspect.ts';
-import { type IndexOpened, LogIndex, PaymentLookUp } from './log-index.ts';
+import { type IndexOpened, LogIndex } from './log-index.ts';
 import { indexFaultOf } from './schema.ts';
 import type { IndexedPayment } from './statements.ts';
 
@@ -28,7 +29,7 @@ export interface InProcessIndexParts {
 
 interface Opened {
   readonly index: LogIndex;
-  readonly lookUp: PaymentLookUp;
+  readonly reader: IndexReader;
   readonly inspector: Inspector;
 }
 
@@ -45,7 +46,7 @@ export class InProcessIndexClient implements IndexClient {
     const { files, logDirectory: directory } = this.#parts;
     const database = this.#parts.database();
     const index = new LogIndex({ database, files, directory });
-    this.#opened = { index, lookUp: new PaymentLookUp(database), inspector: new Inspector(database) };
+    this.#opened = { index, reader: new IndexReader(database), inspector: new Inspector(database) };
     return index.open();
   }
 
@@ -59,12 +60,12 @@ export class InProcessIndexClient implements IndexClient {
 
   find(id: Uint8Array): IndexedPayment | undefined {
     if (this.#opened === undefined) throw closed();
-    return this.#opened.lookUp.find(id);
+    return this.#opened.reader.find(id);
   }
 
   closedBecause(id: Uint8Array): string {
     if (this.#opened === undefined) throw closed();
-    return this.#opened.lookUp.closedBecause(id);
+    return this.#opened.reader.closedBecause(id);
   }
 
   summary(
@@ -72,7 +73,7 @@ export class InProcessIndexClient implements IndexClient {
     toMs: number,
     reply: Reply<{ readonly summary: Summary; readonly position: number }>,
   ): void {
-    this.#ask(reply, ({ index }) => index.summary(fromMs, toMs));
+    this.#ask(reply, ({ reader }) => reader.summary(fromMs, toMs));
   }
 
   unsettled(
