@@ -33,7 +33,8 @@ export async function fillHistory(payments: number, tell: (what: string) => void
   const fromMs = firstMs - 1 - payments / PER_MS;
   const put = database.prepare(
     `WITH RECURSIVE numbers(n) AS (SELECT CAST(? AS INTEGER) UNION ALL SELECT n + 1 FROM numbers WHERE n < ?)
-     INSERT INTO payments SELECT n, history_id(n), ${HISTORY_CENTS}, at, 1, ${SETTLED}, 0, at, 1, 0, at + 5
+     INSERT INTO payments (seq, id, cents, accepted_at, origin, state, processor, requested_at, attempts, tries,
+       settled_at) SELECT n, history_id(n), ${HISTORY_CENTS}, at, 1, ${SETTLED}, 0, at, 1, 0, at + 5
      FROM (SELECT n, ${fromMs} + (n - 1) / ${PER_MS} AS at FROM numbers)`,
   );
   for (let first = 1; first <= payments; first += ROWS_A_STEP) {
