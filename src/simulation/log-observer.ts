@@ -26,6 +26,8 @@ export class LogObserver {
   #order!: Order;
   #reader: LogReader | undefined;
   #isRebuilding = false;
+  /** What is read anew has parts that cannot be used. */
+  #hasGap = false;
 
   constructor(shared: SharedIndex, files: LogFiles, memory: WatchedStore, invariants: Invariants) {
     this.#shared = shared;
@@ -62,13 +64,19 @@ export class LogObserver {
     for (const found of database.prepare('SELECT id FROM payments').all())
       this.#put(new IndexReader(database).find(found['id'] as Uint8Array)!);
     this.#isRebuilding = true;
+    this.#hasGap = false;
     this.#reader = new LogReader({
       files: this.#files,
       directory: LOG_DIRECTORY,
       id,
       order: this.#order,
       position: opened.position,
-      events: { gap: () => {}, left: fd => this.#files.close(fd) },
+      events: {
+        gap: () => {
+          this.#hasGap = true;
+        },
+        left: fd => this.#files.close(fd),
+      },
     });
     const { termAt, doubtAt } = this.#order;
     this.#reader.poll();
@@ -100,6 +108,8 @@ export class LogObserver {
     }
     const payment = memory.payments.get(id);
     if (payment === undefined) {
+      // The index was behind, and what is damaged here is nowhere else.
+      if (this.#isRebuilding && this.#hasGap) return;
       this.#invariants.fail(id, 'the log speaks of a payment that was never accepted');
       return;
     }

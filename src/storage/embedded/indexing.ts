@@ -63,6 +63,7 @@ export class Indexing {
   #indexedAtMs = -Infinity;
   #indexedRows = 0;
   #syncedTo = 0;
+  #indexSyncedTo = 0;
   #isStopped = false;
 
   constructor(parts: IndexingParts) {
@@ -127,21 +128,24 @@ export class Indexing {
     const { log, order, lose } = this.#parts;
     const { position } = log;
     if (!this.#isIndexer) return;
-    const isLeft = segmentAt(order.indexedTo) > segmentAt(order.durableTo);
+    // Also where the log has it: the index is all that is left of what is damaged there later.
+    const isMoved = order.indexedTo > this.#indexSyncedTo;
     // Beats alone are worth nothing after a loss of power.
-    if (order.touchedAt < this.#syncedTo && !isLeft) return;
+    if (order.touchedAt < this.#syncedTo && !isMoved) return;
     log.flush(error => {
       if (error !== null) lose();
       if (this.#isStopped) return;
       this.#syncedTo = position;
-      if (isLeft) this.#leaveSegments();
+      if (isMoved) this.#keepIndex();
     });
   }
 
-  #leaveSegments(): void {
+  #keepIndex(): void {
     this.#parts.index.sync(answer => {
       if (answer instanceof StoreFault || this.#isStopped) return;
-      if (segmentAt(answer) > segmentAt(this.#parts.order.durableTo)) this.#mark(answer, true);
+      this.#indexSyncedTo = answer;
+      if (segmentAt(answer) <= segmentAt(this.#parts.order.durableTo)) return;
+      this.#mark(answer, true);
       this.#removeSegments();
     });
   }
