@@ -5,8 +5,9 @@ import type { HeldCounts, History, InspectedPayment, SettledPage } from '../../i
 import { type Reply, StoreFault } from '../../ports.ts';
 import type { LogFiles } from '../shared-log/log-files.ts';
 import type { IndexClient } from './index-client.ts';
+import { IndexReader } from './index-reader.ts';
 import { Inspector } from './inspect.ts';
-import { type IndexOpened, LogIndex, PaymentLookUp } from './log-index.ts';
+import { type IndexOpened, LogIndex } from './log-index.ts';
 import { indexFaultOf } from './schema.ts';
 import type { IndexedPayment } from './statements.ts';
 
@@ -40,7 +41,7 @@ export interface InProcessIndexParts {
 interface Opened {
   readonly database: DatabaseSync;
   readonly index: LogIndex;
-  readonly lookUp: PaymentLookUp;
+  readonly reader: IndexReader;
 }
 
 export class InProcessIndexClient implements IndexClient {
@@ -56,7 +57,7 @@ export class InProcessIndexClient implements IndexClient {
     const { files, logDirectory: directory, wallMs } = this.#parts;
     const database = this.#parts.database();
     const index = new LogIndex({ database, files, directory, ...(wallMs === undefined ? {} : { wallMs }) });
-    this.#opened = { database, index, lookUp: new PaymentLookUp(database) };
+    this.#opened = { database, index, reader: new IndexReader(database) };
     const opened = index.open();
     if (opened.damage.length > 0) this.#parts.disk?.sync();
     return opened;
@@ -75,12 +76,12 @@ export class InProcessIndexClient implements IndexClient {
 
   find(id: Uint8Array): IndexedPayment | undefined {
     if (this.#opened === undefined || this.#isLost(this.#opened)) throw closed();
-    return this.#opened.lookUp.find(id);
+    return this.#opened.reader.find(id);
   }
 
   closedBecause(id: Uint8Array): string {
     if (this.#opened === undefined || this.#isLost(this.#opened)) throw closed();
-    return this.#opened.lookUp.closedBecause(id);
+    return this.#opened.reader.closedBecause(id);
   }
 
   summary(
@@ -88,7 +89,7 @@ export class InProcessIndexClient implements IndexClient {
     toMs: number,
     reply: Reply<{ readonly summary: Summary; readonly position: number }>,
   ): void {
-    this.#ask(reply, ({ index }) => index.summary(fromMs, toMs));
+    this.#ask(reply, ({ reader }) => reader.summary(fromMs, toMs));
   }
 
   unsettled(

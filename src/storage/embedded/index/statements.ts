@@ -88,10 +88,6 @@ function prepare(database: DatabaseSync) {
          held = ?
        WHERE id = ?`,
     ),
-    sum: arrays(
-      `SELECT processor, sum(count), sum(high), sum(low) FROM totals
-       WHERE level = ? AND bucket BETWEEN ? AND ? GROUP BY processor`,
-    ),
     total: database.prepare(
       `INSERT INTO totals VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
        SET count = count + excluded.count, high = high + excluded.high, low = low + excluded.low`,
