@@ -17,6 +17,7 @@ import {
   SETTLED,
   writeIdBytes,
 } from '../../../domain/payment.ts';
+import { heldPauseMaxMs } from '../../../domain/settlement.ts';
 import { ACT_KINDS } from '../../acts.ts';
 import { TotalsSum } from '../../rollups.ts';
 import { keepDamaged, type LogDamage } from '../damage.ts';
@@ -210,10 +211,15 @@ export class LogIndex {
     limit: number,
   ): { readonly payments: IndexedPayment[]; readonly position: number } {
     return atOneMoment(this.#parts.database, () => {
-      const [until, of] = [Math.min(dueMs, Number.MAX_SAFE_INTEGER), JSON.stringify(origins)];
+      const of = JSON.stringify(origins);
+      const farMs = Math.min(dueMs + heldPauseMaxMs + 1, Number.MAX_SAFE_INTEGER);
+      const due = [
+        [0, Math.min(dueMs, Number.MAX_SAFE_INTEGER)],
+        [farMs, Number.MAX_SAFE_INTEGER],
+      ] as const;
       const reasons = [HELD_REFUSED, HELD_AMOUNT, HELD_URL];
-      const found = reasons.flatMap(reason =>
-        this.#statements.held.all(reason, until, of, limit),
+      const found = due.flatMap(([from, to]) =>
+        reasons.flatMap(reason => this.#statements.held.all(reason, from, to, of, limit)),
       ) as unknown as PaymentRow[];
       return { payments: found.map(rowOf), position: this.position };
     });

@@ -64,7 +64,7 @@ function prepare(database: DatabaseSync) {
     ),
     held: arrays(
       `SELECT ${PAYMENT_COLUMNS} FROM payments
-       WHERE held = ? AND settled_at BETWEEN 0 AND ? AND origin IN (SELECT value FROM json_each(?))
+       WHERE held = ? AND settled_at BETWEEN ? AND ? AND origin IN (SELECT value FROM json_each(?))
        ORDER BY settled_at LIMIT ?`,
     ),
     // Below 0 the state of an uncertain one.
