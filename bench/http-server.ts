@@ -27,6 +27,7 @@ const payments: Payments = {
     sum = (sum + cents + id[3]!) | 0;
     return ACCEPTED;
   },
+  waitSeconds: 1,
   commit: () => true,
   find: async () => undefined,
   summary: async () => ({ default: emptyTotal(), fallback: emptyTotal() }),

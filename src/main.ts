@@ -12,6 +12,7 @@ import { connectionsMax } from './http/limits.ts';
 import { OperationsDoor } from './http/operations-door.ts';
 import { commitOf, routes } from './http/routes.ts';
 import { Server } from './http/server.ts';
+import type { StoreDisk } from './payments/disk-reserve.ts';
 import { Instance } from './payments/instance.ts';
 import { PinnedElsewhere, settleAddresses } from './payments/processor-addresses.ts';
 import { letCompilersGiveWay } from './priority.ts';
@@ -98,6 +99,7 @@ function createBackend(config: Config, store: OpenedStore, logger: Logger, damag
     clock: systemClock,
     breakers,
     storeSize: () => store.size(),
+    disk: () => instance.disk?.figures,
     damage,
     session: () => instance.session,
     reasons: () => instance.readiness().reasons,
@@ -128,6 +130,7 @@ function createBackend(config: Config, store: OpenedStore, logger: Logger, damag
     queueCapacity: config.queueCapacity,
     concurrency: config.workerConcurrency,
     askAfterMs: askAfterMs(config.attemptTimeoutMs),
+    disk: diskOf(store, config),
     joined: async () => {
       const held = await settleAddresses({
         store,
@@ -148,6 +151,12 @@ function createBackend(config: Config, store: OpenedStore, logger: Logger, damag
     },
   });
   return { instance, telemetry, processors };
+}
+
+/** What of the store's disk is kept free; undefined: nothing. */
+function diskOf({ space }: OpenedStore, { diskReserveMb }: Config): StoreDisk | undefined {
+  if (space === undefined || diskReserveMb === 0) return undefined;
+  return { look: space, baseBytes: diskReserveMb && diskReserveMb * 2 ** 20 };
 }
 
 /**

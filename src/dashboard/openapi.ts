@@ -42,7 +42,11 @@ const ANY_PROBLEM = {
 };
 
 const RETRY_AFTER = {
-  'Retry-After': { description: 'Seconds to wait.', schema: { type: 'integer' }, example: 1 },
+  'Retry-After': {
+    description: 'Seconds to wait.',
+    schema: { type: 'integer' },
+    example: 1,
+  },
 };
 /** Of what stands before the backends. */
 const TOO_MANY = {
@@ -162,7 +166,7 @@ export const OPENAPI = {
           503: problem(
             503,
             'unavailable',
-            'The payment was not accepted, because the queue or the store cannot take it now; send it again later.',
+            'The payment was not accepted, because the queue or the disk of the store is too full; send it again after the seconds that Retry-After names.',
             RETRY_AFTER,
           ),
           429: TOO_MANY,

@@ -14,7 +14,7 @@ import {
   ID_TWICE,
   NOT_AN_OBJECT,
 } from './payment-json.ts';
-import { problem } from './problem.ts';
+import { problem, retryAfter } from './problem.ts';
 import type { Request } from './request.ts';
 import type { Answer } from './response.ts';
 
@@ -36,6 +36,21 @@ NOT_PAYMENTS[AMOUNT_OVER_MAX] = notAPayment('amount must be at most 9999999999.9
 
 /** The answer to a refusal of `readPayment` other than MALFORMED. */
 export const notPaymentAnswer = (refusal: number): Answer => NOT_PAYMENTS[refusal]!;
+
+/** By their seconds, of which there are few. */
+const FULL_ANSWERS: Answer[] = [];
+
+/** The answer to a payment that came while too much is queued or on the disk. */
+export function overCapacityAnswer(waitSeconds: number): Answer {
+  FULL_ANSWERS[waitSeconds] ??= problem(
+    503,
+    'unavailable',
+    'The payment was not accepted, because the queue or the disk of the store is too full; send it again ' +
+      'after the seconds that Retry-After names.',
+    retryAfter(waitSeconds),
+  );
+  return FULL_ANSWERS[waitSeconds];
+}
 
 /** The answer to a body that is not JSON: the first byte that cannot be is the one at `at`. */
 export function malformedJson(request: Request, at: number): Answer {

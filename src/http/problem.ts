@@ -45,8 +45,10 @@ export function problem(
   return new Answer(status, `Content-Type: application/problem+json\r\n${fields}`, body, ending);
 }
 
-/** Of every 503: a moment is enough for most of what stands behind one. */
-export const RETRY_AFTER = 'Retry-After: 1\r\n';
+export const retryAfter = (seconds: number): string => `Retry-After: ${seconds}\r\n`;
+
+/** Of every 503 but that of an overload: a moment is enough for most of what stands behind one. */
+export const RETRY_AFTER = retryAfter(1);
 
 const KIND_OF_STATUS: Readonly<Record<number, ProblemKind>> = {
   400: 'malformed-request',

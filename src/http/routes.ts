@@ -12,6 +12,7 @@ import {
   type Acceptance,
   CONFLICT,
   type Kept,
+  OVER_CAPACITY,
   type Payments,
   type PaymentView,
 } from '../payments/api.ts';
@@ -21,7 +22,7 @@ import type { Connection, Handler } from './connection.ts';
 import type { OperationsDoor } from './operations-door.ts';
 import type { PageHandler } from './page.ts';
 import { PageTurns } from './page-turns.ts';
-import { malformedJson, notPaymentAnswer } from './payment-answers.ts';
+import { malformedJson, notPaymentAnswer, overCapacityAnswer } from './payment-answers.ts';
 import { MALFORMED, PAYMENT, PaymentFields, readPayment } from './payment-json.ts';
 import { problem, RETRY_AFTER } from './problem.ts';
 import { parseWindow } from './query.ts';
@@ -63,7 +64,7 @@ export interface RouteOptions {
 const UNAVAILABLE_ANSWER = problem(
   503,
   'unavailable',
-  'The payment was not accepted, because the queue or the store cannot take it now; send it again later.',
+  'The payment was not accepted, because the store cannot take it now; send it again later.',
   RETRY_AFTER,
 );
 const STORE_UNAVAILABLE = problem(
@@ -131,7 +132,7 @@ export function routes(options: RouteOptions): Handler {
     if (result !== PAYMENT) return notPaymentAnswer(result);
     const acceptance = payments.accept(fields.id, fields.cents, traceOf(request, trace));
     if (acceptance === ACCEPTED) return ACCEPTED_ON_COMMIT;
-    return answerOf(acceptance);
+    return acceptance === OVER_CAPACITY ? overCapacityAnswer(payments.waitSeconds) : answerOf(acceptance);
   };
 
   const lookUp = async (text: string): Promise<Answer> => {

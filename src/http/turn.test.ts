@@ -40,6 +40,7 @@ function turnOf(connectionCount: number) {
     decide(batch: number, committed: Committed) {
       for (const connection of connections) connection.decide(batch, committed);
     },
+    output: (of: number) => takeText(connections[of]!),
     statuses: (of: number) => answersIn(takeText(connections[of]!)).map(({ status }) => status),
   };
 }
@@ -100,6 +101,17 @@ test('what was kept is said as answers: none in place of a 202, else 409 or 503 
     assert.equal(commitOf({ commit: () => whole })(1), whole);
     assert.equal(await commitOf({ commit: () => Promise.resolve(whole) })(1), whole);
   }
+});
+
+test('a payment that is too much is refused with the seconds after which it may come again', () => {
+  const stand = turnOf(1);
+  stand.payments.isFull = true;
+  stand.send(0, pay(1));
+  stand.payments.waitSeconds = 3;
+  stand.send(0, pay(2));
+  const said = stand.output(0);
+  assert.deepEqual(said.match(/Retry-After: \d+/g), ['Retry-After: 17', 'Retry-After: 3']);
+  assert.match(said, /^HTTP\/1\.1 503 /);
 });
 
 test('a turn of which nothing was kept is answered with 503 as a whole', () => {

@@ -15,7 +15,7 @@ import {
   watch,
 } from '../testing/accept-stand.ts';
 import type { InstanceStand } from '../testing/fakes.ts';
-import { ACCEPTED, CONFLICT, type Kept, UNAVAILABLE } from './api.ts';
+import { ACCEPTED, CONFLICT, type Kept, OVER_CAPACITY, UNAVAILABLE } from './api.ts';
 
 /** A store in which another instance has put these payments. */
 function storeWith(...numbers: readonly number[]): MemoryState {
@@ -195,7 +195,7 @@ test('a full queue takes no more, but what it has', async () => {
   const { instance } = stand;
   for (let number = 1; number <= 8; number++)
     assert.equal(instance.accept(paymentId(number), 1990), ACCEPTED);
-  assert.equal(instance.accept(paymentId(9), 1990), UNAVAILABLE);
+  assert.equal(instance.accept(paymentId(9), 1990), OVER_CAPACITY);
   assert.equal(instance.accept(paymentId(8), 1990), ACCEPTED, 'known all the same');
   assert.equal(instance.commit(9), true);
 });

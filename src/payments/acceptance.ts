@@ -4,7 +4,17 @@
  */
 import assert from 'node:assert/strict';
 import type { Clock } from '../domain/clock.ts';
-import { ACCEPTED, type Acceptance, CONFLICT, type Kept, type Payments, UNAVAILABLE } from './api.ts';
+import {
+  ACCEPTED,
+  type Acceptance,
+  CONFLICT,
+  type Kept,
+  OVER_CAPACITY,
+  type Payments,
+  UNAVAILABLE,
+} from './api.ts';
+import type { DiskReserve } from './disk-reserve.ts';
+import { Intake } from './intake.ts';
 import { NONE } from './payment-pool.ts';
 import type { Session } from './session.ts';
 
@@ -12,6 +22,7 @@ export interface AcceptorParts {
   readonly clock: Clock;
   /** A payment was accepted; for figures. */
   readonly accepted: () => void;
+  readonly disk: DiskReserve | undefined;
 }
 
 /** The store has not decided yet. */
@@ -41,9 +52,10 @@ interface Place {
 const ofOtherAmount = (acceptance: Acceptance): Acceptance =>
   acceptance === ACCEPTED ? CONFLICT : UNAVAILABLE;
 
-export class Acceptor implements Pick<Payments, 'accept' | 'commit'> {
+export class Acceptor implements Pick<Payments, 'accept' | 'waitSeconds' | 'commit'> {
   readonly #parts: AcceptorParts;
   #session: Session | undefined;
+  #intake: Intake | undefined;
   #turn: Turn | undefined;
   /** Which places of which turns wait for the store to decide on a slot. */
   readonly #waiting = new Map<number, Place[]>();
@@ -58,11 +70,22 @@ export class Acceptor implements Pick<Payments, 'accept' | 'commit'> {
   set session(session: Session | undefined) {
     for (const slot of [...this.#waiting.keys()]) this.decided(slot, UNAVAILABLE);
     this.#session = session;
+    this.#intake = session && new Intake(session.pool, this.#parts.disk);
+  }
+
+  /** Why no payments are taken that could be, for people; empty between two sessions. */
+  get overload(): readonly string[] {
+    return this.#intake?.reasons(this.#parts.clock.monotonicMs()) ?? [];
+  }
+
+  get waitSeconds(): number {
+    return this.#intake?.waitSeconds ?? 1;
   }
 
   accept(id: Int32Array, cents: number, trace?: Int32Array): Acceptance {
     const session = this.#session;
-    if (session === undefined) return UNAVAILABLE;
+    const intake = this.#intake;
+    if (session === undefined || intake === undefined) return UNAVAILABLE;
     const { pool, worker } = session;
     const { clock, accepted } = this.#parts;
     let slot = pool.find(id);
@@ -74,8 +97,11 @@ export class Acceptor implements Pick<Payments, 'accept' | 'commit'> {
       return ACCEPTED;
     }
     if (!worker.isAccepting) return UNAVAILABLE;
-    slot = pool.add(id, cents, clock.wallMs(), clock.monotonicMs());
-    if (slot === NONE) return UNAVAILABLE;
+    const nowMs = clock.monotonicMs();
+    if (!intake.takes(nowMs)) return OVER_CAPACITY;
+    slot = pool.add(id, cents, clock.wallMs(), nowMs);
+    assert(slot !== NONE, 'a queue that takes payments has room');
+    intake.took();
     if (trace !== undefined) pool.traces.set(slot, trace);
     worker.enter(slot);
     // A full page left, and was refused because this session is over.

@@ -8,9 +8,11 @@ import type { Processor, Summary } from '../domain/payment.ts';
 export const ACCEPTED = 1;
 /** Known with another amount: `409`. */
 export const CONFLICT = 2;
-/** The queue is full or the store cannot take it: `503` with `Retry-After`. */
+/** The store cannot take it at this moment: `503`, and again after a second. */
 export const UNAVAILABLE = 3;
-export type Acceptance = typeof ACCEPTED | typeof CONFLICT | typeof UNAVAILABLE;
+/** The queue or the store's disk is too full: `503`, and again after `waitSeconds`. */
+export const OVER_CAPACITY = 4;
+export type Acceptance = typeof ACCEPTED | typeof CONFLICT | typeof UNAVAILABLE | typeof OVER_CAPACITY;
 /**
  * All of a turn's acceptances stand; none does; or each as it says, by its place in the order of the calls.
  */
@@ -43,6 +45,8 @@ export interface Payments {
    * `trace-context.ts`), of a payment that belongs to one.
    */
   accept(id: Int32Array, cents: number, trace?: Int32Array): Acceptance;
+  /** Of what was refused as `OVER_CAPACITY` last: whole seconds until another try is worth it, 1 to 60. */
+  readonly waitSeconds: number;
   /**
    * Has the store decide on everything accepted since the last call, once for all connections of a turn, and
    * says what became of each of the `waiting` calls of `accept` that said `ACCEPTED`.

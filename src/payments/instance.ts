@@ -27,6 +27,7 @@ import {
 } from '../storage/ports.ts';
 import { Acceptor } from './acceptance.ts';
 import type { Acceptance, Kept, Payments, PaymentView, Readiness } from './api.ts';
+import { DiskReserve, type StoreDisk } from './disk-reserve.ts';
 import { findPayment, summarise } from './queries.ts';
 import { Session, type SessionEnd, type SessionEvents, type SessionParts } from './session.ts';
 
@@ -54,6 +55,8 @@ export interface InstanceParts extends Omit<SessionParts, 'events'> {
   readonly store: Store & Reopening;
   /** Once it has joined for the first time, before anything leaves; if it rejects, so does the start. */
   readonly joined?: () => Promise<void>;
+  /** Undefined where the store is on other machines, or nothing is to be kept free. */
+  readonly disk?: StoreDisk | undefined;
   readonly events: InstanceEvents;
 }
 
@@ -69,14 +72,16 @@ export interface InstanceEvents extends Omit<SessionEvents, 'ended' | 'faulty' |
 }
 
 export class Instance implements Payments {
+  readonly disk: DiskReserve | undefined;
   readonly #parts: InstanceParts;
   readonly #acceptor: Acceptor;
   #state: InstanceState = { is: 'joining' };
 
   constructor(parts: InstanceParts) {
     this.#parts = parts;
-    const { clock, events } = parts;
-    this.#acceptor = new Acceptor({ clock, accepted: () => events.accepted() });
+    const { clock, events, disk } = parts;
+    this.disk = disk && new DiskReserve({ ...disk, unsettled: () => this.#unsettled() });
+    this.#acceptor = new Acceptor({ clock, accepted: () => events.accepted(), disk: this.disk });
   }
 
   get state(): InstanceState {
@@ -121,6 +126,10 @@ export class Instance implements Payments {
     return this.#acceptor.accept(id, cents, trace);
   }
 
+  get waitSeconds(): number {
+    return this.#acceptor.waitSeconds;
+  }
+
   commit(waiting: number): Kept | Promise<Kept> {
     return this.#acceptor.commit(waiting);
   }
@@ -148,8 +157,14 @@ export class Instance implements Payments {
   }
 
   readiness(): Readiness {
-    const reasons = reasonsAgainst(this.#state);
+    const reasons = reasonsAgainst(this.#state, this.#acceptor.overload);
     return { ready: reasons.length === 0, reasons, instance: this.#parts.instance };
+  }
+
+  /** Of all instances, as they were at the last look at them. */
+  #unsettled(): number {
+    const { instances } = this.session?.membership.shared ?? { instances: [] };
+    return instances.reduce((sum, { unsettled }) => sum + unsettled, 0);
   }
 
   #live(): Session {
@@ -228,15 +243,10 @@ export class Instance implements Payments {
 
 const JOINING = 'this instance is joining the others';
 
-function reasonsAgainst(state: InstanceState): string[] {
+function reasonsAgainst(state: InstanceState, overload: readonly string[]): string[] {
   switch (state.is) {
-    case 'live': {
-      const { session, fault } = state;
-      return [
-        ...(session.pool.size >= session.pool.capacity ? ['the queue is full'] : []),
-        ...(fault === undefined ? [] : [describeFault(fault)]),
-      ];
-    }
+    case 'live':
+      return [...overload, ...(state.fault === undefined ? [] : [describeFault(state.fault)])];
     case 'store lost':
       return [JOINING, `the store is lost: ${state.detail}`];
     case 'stopping':

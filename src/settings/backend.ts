@@ -50,6 +50,8 @@ export function readConfig(environment: Environment) {
     store: readStoreSetting(environment),
     ackAfter: read('ACK_AFTER', 'commit', oneOf('parse', 'commit', 'flush')),
     queueCapacity: read('QUEUE_CAPACITY', 262_144, wholeNumber(16, 2 ** 24, 'payments')),
+    /** Of the store's disk, for what is accepted; undefined: by its size; 0: nothing is kept free. */
+    diskReserveMb: read('DISK_RESERVE_MB', undefined, wholeNumber(0, 2 ** 20, 'MiB')),
     /** 3 × 128 leave most of the 800 that a processor takes to others, and to backends that are replaced. */
     workerConcurrency: read('WORKER_CONCURRENCY', 128, wholeNumber(1, 1024, 'attempts')),
     defaultAttempts: read('DEFAULT_ATTEMPTS', 5, wholeNumber(1, 1000, 'attempts')),

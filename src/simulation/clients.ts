@@ -188,8 +188,7 @@ export class Clients {
       } else if (told === 409) {
         if (payment.amounts.size === 1) invariants.fail(id, '409, though every request had the same amount');
       } else {
-        if (told === 503 && (instance.session?.pool.size ?? 0) >= plan.queueCapacity)
-          faultInjector.met('queueFull');
+        if (told === 503 && instance.isQueueFull) faultInjector.met('queueFull');
         again();
       }
     });

@@ -14,6 +14,7 @@ import { MachineFaults } from './machine-faults.ts';
 import type { StoreCopy } from './older-copy.ts';
 import { DOUBTED_LATE_MS, DOUBTED_SLOW_MS, type Kind } from './plan.ts';
 import type { SimulatedBackend } from './simulated-backend.ts';
+import { Spells } from './spells.ts';
 import type { Surroundings } from './surroundings.ts';
 
 const HOUR_MS = 3_600_000;
@@ -30,24 +31,19 @@ const MESSAGE_MAX: Partial<Record<Kind, number>> = {
   halfSeen: 0.2,
 };
 
-/** A fault that lasts: until when, and how likely it strikes meanwhile. */
-interface Spell {
-  untilMs: number;
-  probability: number;
-}
-
 export class FaultInjector {
   readonly counts = new Map<Kind, number>();
   readonly machine: MachineFaults;
   readonly #world: Surroundings;
   readonly #dice: Dice;
-  readonly #spells = new Map<string, Spell>();
+  readonly #spells: Spells;
   /** Everything may break. */
   #raging = true;
 
   constructor(world: Surroundings, dice: Dice) {
     this.#world = world;
     this.#dice = dice;
+    this.#spells = new Spells(() => world.eventLoop.nowMs);
     this.machine = new MachineFaults({
       ...{ world, dice },
       start: backend => this.start(backend),
@@ -87,6 +83,11 @@ export class FaultInjector {
     if (call === 'write' && this.#meets('storeFull')) return is('full');
     if (this.#meets('storeBusy')) return is('busy');
     return this.#meets('storeLost') ? is('lost') : undefined;
+  }
+
+  /** Since when the disk has had no room; undefined: it has some. */
+  get noRoomSinceMs(): number | undefined {
+    return this.#spells.at('logFull')?.sinceMs;
   }
 
   losesReply(): boolean {
@@ -206,7 +207,7 @@ export class FaultInjector {
     const { backends, processors, trace, disk } = this.#world;
     trace.say(undefined, 'world', () => 'heals');
     this.#raging = false;
-    this.#spells.clear();
+    this.#spells.endAll();
     disk.isOut = false;
     for (const processor of processors) {
       processor.faults = NO_FAULTS;
@@ -380,15 +381,13 @@ export class FaultInjector {
   }
 
   #begin(kind: Kind, durationMs: number, suffix = '', probability = this.#dice.pick([0.3, 1])): boolean {
-    const { eventLoop, trace } = this.#world;
-    trace.say(undefined, 'world', () => `${kind}${suffix} for ${durationMs} ms`);
-    this.#spells.set(kind + suffix, { untilMs: eventLoop.nowMs + durationMs, probability });
+    this.#world.trace.say(undefined, 'world', () => `${kind}${suffix} for ${durationMs} ms`);
+    this.#spells.begin(kind + suffix, durationMs, probability);
     return true;
   }
 
   #inSpell(name: string): boolean {
-    const spell = this.#spells.get(name);
-    if (spell === undefined || !this.#raging) return false;
-    return spell.untilMs > this.#world.eventLoop.nowMs && this.#dice.hits(spell.probability);
+    const spell = this.#raging ? this.#spells.at(name) : undefined;
+    return spell !== undefined && this.#dice.hits(spell.probability);
   }
 }

@@ -10,6 +10,7 @@ import {
   type Acceptance,
   CONFLICT,
   type Kept,
+  OVER_CAPACITY,
   type PaymentView,
   UNAVAILABLE,
 } from '../payments/api.ts';
@@ -20,7 +21,7 @@ import type { EventLoop, Process } from './event-loop.ts';
 /** What a client gets: a status, or nothing, because the process died. */
 export type IngressAnswer = 202 | 409 | 503 | 'nothing';
 
-const STATUS = { [ACCEPTED]: 202, [CONFLICT]: 409, [UNAVAILABLE]: 503 } as const;
+const STATUS = { [ACCEPTED]: 202, [CONFLICT]: 409, [UNAVAILABLE]: 503, [OVER_CAPACITY]: 503 } as const;
 
 interface Open {
   readonly process: Process;

@@ -13,6 +13,7 @@ export interface PlantedBug {
 }
 
 const APPENDING = 'storage/embedded/appending.ts';
+const RESERVE = 'payments/disk-reserve.ts';
 const DECODER = 'storage/embedded/shared-log/decoder.ts';
 const ENGINE = 'storage/embedded/embedded-store.ts';
 const INDEXING = 'storage/embedded/indexing.ts';
@@ -143,6 +144,13 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     'for (const dead of members.deadOwners()) log.batch().adopt(dead, ALL_SHARES);',
     '',
     under('crash', 'neverBack', 'processorFails'),
+  ),
+
+  'payments are taken though there is no room to settle them': bug(
+    RESERVE,
+    'this.#isLow = free <',
+    'this.#isLow = free < 0 &&',
+    under('logFull', 'processorFails'),
   ),
 
   'a segment is removed before the disk has the index': bug(

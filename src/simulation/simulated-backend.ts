@@ -3,6 +3,7 @@
  * resumed and asked to leave, as `main` runs it in a real one.
  */
 import type { Clock } from '../domain/clock.ts';
+import type { StoreDisk } from '../payments/disk-reserve.ts';
 import { Instance, type InstanceParts, type InstanceState } from '../payments/instance.ts';
 import type { Session } from '../payments/session.ts';
 import { CircuitBreaker } from '../processors/circuit-breaker.ts';
@@ -25,6 +26,10 @@ export interface SimulatedBackendParts {
   /** The parts of a new process; a mutation may have been at them. */
   connect(process: Process, clock: Clock): Promise<Store & Reopening>;
   network(process: Process): Processors;
+  /** The disk of its store; undefined where nothing of it is kept free. */
+  readonly storeDisk: StoreDisk | undefined;
+  /** It has said that a new payment is accepted. */
+  accepted(): void;
   wired(parts: InstanceParts): InstanceParts;
   /** A process died: by a signal, or of an error that it did not expect. */
   died(backend: SimulatedBackend, error: unknown): void;
@@ -68,6 +73,10 @@ export class SimulatedBackend {
 
   get session(): Session | undefined {
     return this.isUp ? this.#instance?.session : undefined;
+  }
+
+  get isQueueFull(): boolean {
+    return this.isUp && this.#instance?.readiness().reasons.includes('the queue is full') === true;
   }
 
   /** Starts a process. */
@@ -192,7 +201,7 @@ export class SimulatedBackend {
   }
 
   #instanceParts(process: Process, clock: Clock, store: Store & Reopening): InstanceParts {
-    const { plan, dice, network } = this.#parts;
+    const { plan, dice, network, storeDisk, accepted } = this.#parts;
     const { name } = this;
     return this.#parts.wired({
       store,
@@ -203,10 +212,11 @@ export class SimulatedBackend {
       policy: plan.policy,
       instance: name,
       queueCapacity: plan.queueCapacity,
+      disk: storeDisk,
       concurrency: plan.concurrency,
       askAfterMs: plan.rates.restoreOlder > 0 || plan.rates.logDamaged > 0 ? LATEST_RECORD_MS : 15_000,
       events: {
-        accepted: () => {},
+        accepted,
         settled: () => {},
         attempted: () => {},
         amountDiffers: () => {},

@@ -70,6 +70,10 @@ const NAMES = ['backend-1', 'backend-2', 'backend-3'];
  */
 export const SETTLES_WITHIN_MS = 60_000;
 const REST_STEP_MS = 100;
+const ROOMY = { free: 2 ** 40, total: 2 ** 40 };
+const NO_ROOM = { ...ROOMY, free: 0 };
+/** A backend looks ten times a second. */
+const ROOM_SEEN_MS = 100;
 const TRACE_LINES = 120;
 
 export class World implements Surroundings {
@@ -304,11 +308,24 @@ export class World implements Surroundings {
         );
         return mutation.processors?.(network, this, process) ?? network;
       },
+      storeDisk: this.#keepsReserve(name)
+        ? { baseBytes: 1, look: () => (this.faultInjector.noRoomSinceMs === undefined ? ROOMY : NO_ROOM) }
+        : undefined,
+      accepted: () => {
+        const sinceMs = this.faultInjector.noRoomSinceMs ?? Infinity;
+        if (this.#keepsReserve(name) && eventLoop.nowMs - sinceMs > ROOM_SEEN_MS)
+          invariants.fail(undefined, `${name} accepted a payment for which the disk has no room`);
+      },
       wired: parts => mutation.instance?.(parts, this) ?? parts,
       died: (instance, error) => this.faultInjector.died(instance, error),
       say: (who, what) => trace.say(undefined, who, what),
     });
     return instance;
+  }
+
+  /** One does not: there the store itself says that its disk is full. */
+  #keepsReserve(name: string): boolean {
+    return !this.plan.storeIsRemote && name !== NAMES[0];
   }
 
   /** The engine of one machine, on the modelled disk. */

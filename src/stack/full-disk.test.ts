@@ -1,11 +1,11 @@
-/** A real disk that is full, a small file system in memory: needs root to mount it. */
+/** A real disk that is full, or that payments fill, a small file system in memory: needs root to mount it. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, rmSync, statfsSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { Client } from 'undici';
 import { AdminClient } from '../processor-simulator/admin-client.ts';
 import { simulatedProcessors, startBackends } from '../testing/backends.ts';
@@ -14,6 +14,9 @@ import { until } from '../testing/until.ts';
 
 const isRoot = process.getuid?.() === 0;
 const PAYMENTS = 5;
+/** What payments may fill. */
+const ROOM = 12 * 1024 * 1024;
+const AT_ONCE = 200;
 
 /** Mounts a file system of 48 MiB; false: that is not allowed here. */
 function mount(directory: string): boolean {
@@ -38,55 +41,154 @@ function fill(path: string): void {
   closeSync(fd);
 }
 
-test('a full disk refuses payments and holds up no summary; what was accepted is settled once there is room', {
-  skip: isRoot ? false : 'mounting needs root',
-  timeout: 100_000,
-}, async t => {
-  await using children = new ChildProcesses();
-  const store = mkdtempSync(join(tmpdir(), 'soquete-small-'));
-  if (!mount(store)) {
-    rmSync(store, { recursive: true });
+/** Mounts a small disk for `act`, where that is allowed. */
+async function withDisk(t: TestContext, act: (directory: string) => Promise<void>): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), 'soquete-small-'));
+  if (!mount(directory)) {
+    rmSync(directory, { recursive: true });
     t.skip('mounting is not allowed here');
     return;
   }
   try {
-    const processors = await simulatedProcessors(children);
-    await using byDefault = new AdminClient(processors.urls[0]);
-    const [backend] = await startBackends(children, { processors, count: 1, storeDirectory: store });
-    const client = new Client('http://localhost', { socketPath: join(children.directory, 'backend-1.sock') });
-    const pay = async (): Promise<number> => {
-      const body = JSON.stringify({ correlationId: randomUUID(), amount: 19.9 });
-      const answer = await client.request({ method: 'POST', path: '/payments', body });
-      await answer.body.dump();
-      return answer.statusCode;
-    };
-    const settled = async (): Promise<number> => {
-      const { statusCode, body } = await client.request({ method: 'GET', path: '/payments-summary' });
-      assert.equal(statusCode, 200);
-      return ((await body.json()) as { default: { totalRequests: number } }).default.totalRequests;
-    };
-    const isRecorded = async (): Promise<boolean> => (await byDefault.summary()).count === PAYMENTS;
-
-    // They are at the processor while the disk fills.
-    await byDefault.set('delay', { delay: 4000 });
-    for (let count = 0; count < PAYMENTS; count++) assert.equal(await pay(), 202);
-    await until(
-      async () => ((await byDefault.settings()) as { atWork?: number }).atWork === PAYMENTS,
-      'all to be sent',
-    );
-    fill(join(store, 'filler'));
-    await until(isRecorded, 'the processor to have all');
-    await until(async () => (await pay()) === 503, 'a payment to be refused');
-    assert.equal(await settled(), PAYMENTS, 'the processor has them, so the summary does');
-    rmSync(join(store, 'filler'));
-    await until(async () => (await pay()) === 202, 'payments to be taken again');
-    await until(async () => (await settled()) === PAYMENTS + 1, 'all to be settled');
-    await client.close();
-    process.kill(backend!.child.pid, 'SIGTERM');
-    await backend!.child.exited;
+    await act(directory);
   } finally {
     // Lazily: a backend may still be there.
-    execFileSync('umount', ['-l', store], { stdio: 'ignore' });
-    rmSync(store, { recursive: true });
+    execFileSync('umount', ['-l', directory], { stdio: 'ignore' });
+    rmSync(directory, { recursive: true });
   }
-});
+}
+
+/** One backend on that disk, its processors, and a client. */
+class Scene {
+  readonly children = new ChildProcesses();
+  readonly admins: AdminClient[] = [];
+  client!: Client;
+  #pid = 0;
+
+  async start(storeDirectory: string): Promise<void> {
+    const processors = await simulatedProcessors(this.children);
+    this.admins.push(...processors.urls.map(url => new AdminClient(url)));
+    const [backend] = await startBackends(this.children, { processors, count: 1, storeDirectory });
+    this.#pid = backend!.child.pid;
+    const socketPath = join(this.children.directory, 'backend-1.sock');
+    this.client = new Client('http://localhost', { socketPath, pipelining: AT_ONCE });
+  }
+
+  async pay(): Promise<{ status: number; retryAfter: string }> {
+    const body = JSON.stringify({ correlationId: randomUUID(), amount: 19.9 });
+    // As one with the same id may be sent again, requests need not wait for each other.
+    const answer = await this.client.request({ method: 'POST', path: '/payments', body, idempotent: true });
+    await answer.body.dump();
+    return { status: answer.statusCode, retryAfter: String(answer.headers['retry-after']) };
+  }
+
+  async settled(): Promise<{ count: number; cents: number }> {
+    const { statusCode, body } = await this.client.request({ method: 'GET', path: '/payments-summary' });
+    assert.equal(statusCode, 200);
+    const summary = (await body.json()) as Record<string, { totalRequests: number; totalAmount: number }>;
+    const sides = Object.values(summary);
+    return {
+      count: sides.reduce((sum, { totalRequests }) => sum + totalRequests, 0),
+      cents: sides.reduce((sum, { totalAmount }) => sum + Math.round(totalAmount * 100), 0),
+    };
+  }
+
+  /** What the processors have. */
+  async recorded(): Promise<number> {
+    const books = await Promise.all(this.admins.map(admin => admin.summary()));
+    return books.reduce((sum, { count }) => sum + count, 0);
+  }
+
+  async stop(): Promise<void> {
+    await this.client.close();
+    process.kill(this.#pid, 'SIGTERM');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.admins.map(admin => admin[Symbol.asyncDispose]()));
+    await this.children[Symbol.asyncDispose]();
+  }
+}
+
+const skip = isRoot ? false : 'mounting needs root';
+
+test(
+  'a full disk refuses payments and holds up no summary; what was accepted is settled once there is room',
+  {
+    skip,
+    timeout: 100_000,
+  },
+  t =>
+    withDisk(t, async store => {
+      await using scene = new Scene();
+      await scene.start(store);
+      const byDefault = scene.admins[0]!;
+      // They are at the processor while the disk fills.
+      await byDefault.set('delay', { delay: 4000 });
+      for (let count = 0; count < PAYMENTS; count++) assert.equal((await scene.pay()).status, 202);
+      await until(
+        async () => ((await byDefault.settings()) as { atWork?: number }).atWork === PAYMENTS,
+        'all to be sent',
+      );
+      fill(join(store, 'filler'));
+      await until(async () => (await byDefault.summary()).count === PAYMENTS, 'the processor to have all');
+      await until(async () => (await scene.pay()).status === 503, 'a payment to be refused');
+      assert.equal((await scene.settled()).count, PAYMENTS, 'the processor has them, so the summary does');
+      rmSync(join(store, 'filler'));
+      await until(async () => (await scene.pay()).status === 202, 'payments to be taken again');
+      await until(async () => (await scene.settled()).count === PAYMENTS + 1, 'all to be settled');
+      await scene.stop();
+    }),
+);
+
+test(
+  'payments that fill the disk are refused while there is room to settle and to book all of them',
+  {
+    skip,
+    timeout: 100_000,
+  },
+  t =>
+    withDisk(t, async store => {
+      await using scene = new Scene();
+      await scene.start(store);
+      const setFailing = (failure: boolean) =>
+        Promise.all(scene.admins.map(admin => admin.set('failure', { failure })));
+      await setFailing(true);
+      // The rest is taken by something else, so that this does not take long.
+      const { bavail, bsize } = statfsSync(store);
+      writeFileSync(join(store, 'filler'), Buffer.alloc(bavail * bsize - ROOM));
+      let accepted = 0;
+      let refused = 0;
+      while (refused === 0) {
+        for (const { status, retryAfter } of await Promise.all(
+          Array.from({ length: AT_ONCE }, () => scene.pay()),
+        )) {
+          if (status === 202) {
+            accepted += 1;
+            continue;
+          }
+          refused += 1;
+          assert.equal(status, 503);
+          assert.match(retryAfter, /^([1-9]|[1-5]\d|60)$/);
+        }
+      }
+      assert.ok(accepted > 1000, `${accepted} were accepted`);
+      const health = await scene.client.request({ method: 'GET', path: '/health' });
+      assert.equal(health.statusCode, 503);
+      assert.match(
+        await health.body.text(),
+        /the disk of the store has [\d.]+ MiB left, which are kept for settling/,
+      );
+
+      await setFailing(false);
+      await until(async () => (await scene.settled()).count === accepted, 'all to be settled', 60_000);
+      assert.equal((await scene.settled()).cents, accepted * 1990);
+      assert.equal(await scene.recorded(), accepted);
+
+      rmSync(join(store, 'filler'));
+      await until(async () => (await scene.pay()).status === 202, 'payments to be taken again');
+      await until(async () => (await scene.settled()).count === accepted + 1, 'that one to be settled');
+      assert.equal(await scene.recorded(), accepted + 1);
+      await scene.stop();
+    }),
+);

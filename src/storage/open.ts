@@ -1,5 +1,5 @@
 /** The store that `STORE_URL` names: the one place that knows the engines. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, statfsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../domain/clock.ts';
@@ -15,7 +15,7 @@ import { crc32 } from './embedded/shared-log/crc32.ts';
 import { realLogFiles } from './embedded/shared-log/real-log-files.ts';
 import { refusalOfFileSystem } from './embedded/shared-log/segments.ts';
 import type { Inspection } from './inspection.ts';
-import { type Reopening, type Store, StoreFault, StoreOpenError } from './ports.ts';
+import { type DiskSpace, type Reopening, type Store, StoreFault, StoreOpenError } from './ports.ts';
 import { describePostgresUrl, type PostgresUrl } from './postgres/url.ts';
 
 export interface OpenOptions {
@@ -39,6 +39,8 @@ export interface SizedStore {
   readonly survives: string;
   /** Of its payments, in bytes. */
   size(): Promise<number>;
+  /** Of its disk, if that is this machine's; undefined while it cannot be asked. */
+  readonly space?: () => DiskSpace | undefined;
 }
 
 /** A database that is not there yet is waited for so long when a deployment starts. */
@@ -97,7 +99,11 @@ async function openEmbedded(directory: string, options: OpenOptions): Promise<Op
   });
   const survives =
     options.ackAfter === 'flush' ? 'the power loss of its machine' : 'the death of all its processes';
-  return Object.assign(store, { survives, size: () => sizeOfIndex(directory) });
+  return Object.assign(store, {
+    survives,
+    size: () => sizeOfIndex(directory),
+    space: () => spaceAt(directory),
+  });
 }
 
 async function sizeOfIndex(directory: string): Promise<number> {
@@ -109,6 +115,15 @@ async function sizeOfIndex(directory: string): Promise<number> {
     ),
   );
   return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
+}
+
+function spaceAt(path: string): DiskSpace | undefined {
+  try {
+    const { bsize, bavail, blocks } = statfsSync(path);
+    return { free: bsize * bavail, total: bsize * blocks };
+  } catch {
+    return undefined;
+  }
 }
 
 function makeDirectory(directory: string): void {

@@ -157,6 +157,13 @@ export class NameTakenError extends StoreOpenError {
   }
 }
 
+/** Of a disk, in bytes. */
+export interface DiskSpace {
+  /** For those who are not root. */
+  readonly free: number;
+  readonly total: number;
+}
+
 export interface Reopening {
   /**
    * Opens the store anew when it was lost. What was asked before is answered with a fault, and the next

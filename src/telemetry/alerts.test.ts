@@ -20,9 +20,10 @@ test('every alert uses metrics that exist', async () => {
   figures.attempted(DEFAULT, 'processed');
   const side = { count: 0, cents: 0, theirs: null, differenceCents: 0, differenceCount: 0 };
   const books = { fromMs: 0, toMs: 0, atMs: 0, sides: [side, side] } as const;
+  const disk = { freeBytes: 2, reserveBytes: 1 };
   const health = [0, 1].map(() => ({ failing: false, minResponseMs: 0 }));
   const text = await renderMetrics(
-    [{ name: 'backend-1', alive: true, unsettled: 0, figures: published(figures, { books }) }],
+    [{ name: 'backend-1', alive: true, unsettled: 0, figures: published(figures, { books, disk }) }],
     { health, checker: '' },
     [0, 1, 0, 0],
   );

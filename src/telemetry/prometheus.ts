@@ -179,6 +179,12 @@ function addInstance(metrics: Metrics, seen: InstanceSeen, shared: SharedHealth)
   }
   if (!alive) return;
   for (const [metric, help, read] of INSTANCE_GAUGES) metrics.gauge(metric, help, instance, read(figures));
+  if (figures.disk !== undefined) {
+    const { freeBytes, reserveBytes } = figures.disk;
+    metrics.gauge('soquete_disk_free_bytes', "Room on the store's disk.", instance, freeBytes);
+    const help = "Room on the store's disk that is kept for settling: with less, payments are refused.";
+    metrics.gauge('soquete_disk_reserve_bytes', help, instance, reserveBytes);
+  }
   for (const [metric, help, read] of PROCESS_GAUGES) metrics.gauge(metric, help, instance, read(runtime));
   const build = { ...instance, version: runtime.soquete, node: runtime.node };
   metrics.gauge('soquete_build_info', 'What runs, as labels; the value is always 1.', build, 1);

@@ -30,6 +30,8 @@ export interface InstanceSnapshot {
   readonly processors: readonly [ProcessorFigures, ProcessorFigures];
   readonly commits: PackedHistogram;
   readonly storeBytes: number;
+  /** Missing where the store is on other machines, or nothing is kept free. */
+  readonly disk?: DiskFigures;
   /** Damaged or lost parts of the store's log that this instance found; missing in older snapshots. */
   readonly logDamaged?: number;
   readonly runtime: ProcessFigures;
@@ -48,6 +50,13 @@ export interface QueueFigures {
   readonly pinned: number;
   readonly oldestMs: number;
   readonly atWork: number;
+}
+
+/** Of the store's disk. */
+export interface DiskFigures {
+  readonly freeBytes: number;
+  /** With less than this no new payment is taken. */
+  readonly reserveBytes: number;
 }
 
 export interface ProcessorFigures {

@@ -12,6 +12,7 @@ import type { Logger } from './logger.ts';
 import { ProcessMetrics } from './process-metrics.ts';
 import type { BooksParts } from './reconciliation.ts';
 import {
+  type DiskFigures,
   type InstanceSeen,
   type InstanceSnapshot,
   type ProcessorFigures,
@@ -34,6 +35,8 @@ export interface TelemetryParts {
   readonly breakers: readonly [CircuitBreaker, CircuitBreaker];
   /** The size of the store in bytes. */
   readonly storeSize: () => Promise<number>;
+  /** Of the store's disk; undefined where none is looked at. */
+  readonly disk?: () => DiskFigures | undefined;
   /** The present session; undefined between two sessions. */
   readonly session: () => Session | undefined;
   /** What of the store's log cannot be used. */
@@ -118,6 +121,7 @@ export class Telemetry {
     const { clock, breakers, session, reasons } = this.#parts;
     const [nowMs, atMs] = [clock.monotonicMs(), clock.wallMs()];
     const live = session();
+    const disk = this.#parts.disk?.();
     const looked = live?.pool.look() ?? { pinned: 0, oldestMs: Infinity };
     const processor = (index: 0 | 1): ProcessorFigures => {
       const { circuit, isProbing, askAgainAtMs } = breakers[index];
@@ -142,6 +146,7 @@ export class Telemetry {
       },
       processors: [processor(0), processor(1)],
       storeBytes: this.#storeBytes,
+      ...(disk === undefined ? {} : { disk }),
       logDamaged: this.#parts.damage?.count ?? 0,
       runtime: this.#runtime.read(),
       reasons: reasons(),

@@ -5,11 +5,11 @@ import { type InstanceStand, instanceStand, type StandOptions } from './fakes.ts
 
 export const paymentId = (number: number): Int32Array => Int32Array.of(number, 0, 0, 7);
 
-/** An instance that has joined, whose processors never answer. */
+/** An instance that has joined, whose processors never answer. Its queue takes 8 payments. */
 export async function acceptStand(
   options: StandOptions & { readonly queueCapacity?: number } = {},
 ): Promise<InstanceStand> {
-  const { queueCapacity = 8 } = options;
+  const { queueCapacity = 10 } = options;
   const stand = instanceStand({
     post: () => undefined,
     ...options,

@@ -13,10 +13,10 @@ import {
   type Acceptance,
   CONFLICT,
   type Kept,
+  OVER_CAPACITY,
   type Payments,
   type PaymentView,
   type Readiness,
-  UNAVAILABLE,
 } from '../payments/api.ts';
 import { networks, PRIVATE_NETWORKS } from '../settings/networks.ts';
 
@@ -34,12 +34,14 @@ export const DOOR: DoorOptions = {
 export class FakePayments implements Payments {
   readonly known = new Map<string, number>();
   isFull = false;
+  /** Of `Retry-After`, while it is full. */
+  waitSeconds = 17;
   isReady = true;
   commits = 0;
   commitResult: Kept | Promise<Kept> = true;
 
   accept(id: Int32Array, cents: number): Acceptance {
-    if (this.isFull) return UNAVAILABLE;
+    if (this.isFull) return OVER_CAPACITY;
     const bytes = new Uint8Array(16);
     writeIdBytes(id, 0, bytes, 0);
     const text = idText(bytes);

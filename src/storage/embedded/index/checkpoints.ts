@@ -7,6 +7,7 @@
 import { closeSync, fdatasyncSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { indexFaultOf } from './schema.ts';
 import { indexFile } from './tables.ts';
 
 /**
@@ -34,10 +35,15 @@ export class Checkpoints {
 
   /** A transaction was committed. */
   advanced(): void {
-    const { log, checkpointed } = this.#look.get() as { log: number; checkpointed: number };
-    if (log - checkpointed < checkpointPages) return;
-    this.#passive.get();
-    if (log >= restartPages) this.#restart.get();
+    try {
+      const { log, checkpointed } = this.#look.get() as { log: number; checkpointed: number };
+      if (log - checkpointed < checkpointPages) return;
+      this.#passive.get();
+      if (log >= restartPages) this.#restart.get();
+    } catch (error) {
+      // What a full disk does not take stays in the WAL until the next one. A bug is thrown on.
+      indexFaultOf(error);
+    }
   }
 
   /** What `position` says before is safe from a power loss when this returns. */
