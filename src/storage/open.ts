@@ -9,6 +9,7 @@ import { EmbeddedStore } from './embedded/embedded-store.ts';
 import { findAgain } from './embedded/index/schema.ts';
 import { logFolder } from './embedded/index/tables.ts';
 import { IndexThreadClient } from './embedded/index/thread-client.ts';
+import type { Retention } from './embedded/indexing.ts';
 import { forgetName, takeName } from './embedded/name-lock.ts';
 import type { EmbeddedEvents } from './embedded/parts.ts';
 import { crc32 } from './embedded/shared-log/crc32.ts';
@@ -29,6 +30,8 @@ export interface OpenOptions {
   /** It is not made where it is missing, and may have been away. */
   readonly mustExist: boolean;
   readonly isDiskDoubtful: boolean;
+  /** Default: all is kept for ever. */
+  readonly retention?: Retention | undefined;
   readonly events: EmbeddedEvents;
 }
 
@@ -90,6 +93,7 @@ async function openEmbedded(directory: string, options: OpenOptions): Promise<Op
     index: new IndexThreadClient({ directory, logDirectory, mustExist }),
     clock,
     boot: thisBoot(),
+    retention: options.retention,
     isFlushing: options.ackAfter === 'flush',
     isDiskDoubtful: options.isDiskDoubtful,
     nonce: () => Math.floor(chance() * 2 ** 48),

@@ -17,6 +17,17 @@ const INDEX_MS = 100;
 const SYNC_MS = 1000;
 /** How often names that are gone are looked for. */
 const FORGET_MS = 60_000;
+/** Between two transactions of the archive, and between two passes at most. */
+const ARCHIVE_PAUSE_MS = 20;
+const ARCHIVE_MS = 60_000;
+const SWEEP_MS = 1000;
+
+/** Both in milliseconds; `idsKeptMs` may be infinite. */
+export interface Retention {
+  readonly keptMs: number;
+  readonly idsKeptMs: number;
+}
+
 export interface IndexingParts {
   readonly log: LogWriter;
   readonly order: Order;
@@ -31,6 +42,8 @@ export interface IndexingParts {
   readonly lose: () => void;
   /** An expected failure in the store's words; any other error is thrown on. */
   readonly faultOf: (error: unknown) => StoreFault;
+  /** How long settled payments and their ids are kept; undefined: for ever. */
+  readonly retention?: Retention | undefined;
   readonly events: { notIndexed(fault: StoreFault): void };
 }
 
@@ -59,6 +72,8 @@ export class Indexing {
     every(0, INDEX_MS, () => this.#index());
     every(1, SYNC_MS, () => this.#keep());
     every(2, FORGET_MS, () => this.#forget());
+    const { retention } = this.#parts;
+    if (retention !== undefined) this.#archive(retention);
   }
 
   stop(): void {
@@ -143,6 +158,26 @@ export class Indexing {
         });
       });
     }
+  }
+
+  /** Moves what is old out of the index, one small transaction at a time. */
+  #archive(retention: Retention): void {
+    const { clock, index, events } = this.#parts;
+    const { keptMs, idsKeptMs } = retention;
+    const restMs = Math.min(keptMs / 100, Number.isFinite(idsKeptMs) ? SWEEP_MS : ARCHIVE_MS);
+    const again = (delayMs: number): void => {
+      if (!this.#isStopped)
+        this.#timers[3] = clock.after(Math.max(ARCHIVE_PAUSE_MS, delayMs), () => this.#archive(retention));
+    };
+    if (!this.#isIndexer) {
+      again(restMs);
+      return;
+    }
+    const nowMs = clock.wallMs();
+    index.archive(nowMs - keptMs, nowMs - idsKeptMs, answer => {
+      if (answer instanceof StoreFault && !this.#isStopped) events.notIndexed(answer);
+      again(answer instanceof StoreFault || !answer.isMore ? restMs : ARCHIVE_PAUSE_MS);
+    });
   }
 
   /** What fails is tried again later. */

@@ -53,7 +53,12 @@ function prepare(database: DatabaseSync) {
   };
   return {
     synchronous: database.prepare('PRAGMA synchronous'),
-    find: arrays(`SELECT ${PAYMENT_COLUMNS} FROM payments WHERE id = ?`),
+    /** One statement, so that none is missed that is archived meanwhile. */
+    find: arrays(
+      `SELECT ${PAYMENT_COLUMNS} FROM payments WHERE id = ?1
+       UNION ALL SELECT 0, id, cents, requested_at - accepted_before, 0, ${SETTLED}, processor, requested_at,
+         attempts, 0, requested_at, 0 FROM archived WHERE id = ?1`,
+    ),
     log: database.prepare('SELECT store, position, state, tail FROM log'),
     position: database.prepare('SELECT position FROM log'),
     advance: database.prepare('UPDATE log SET position = ?, state = ?, tail = ?'),
@@ -109,6 +114,8 @@ function prepare(database: DatabaseSync) {
     doubt: database.prepare(
       `UPDATE payments SET state = -1 - state WHERE state < ${SETTLED} AND state >= ${WAITING}`,
     ),
-    purge: ['payments', 'attempts', 'totals', 'acts'].map(table => database.prepare(`DELETE FROM ${table}`)),
+    purge: ['payments', 'attempts', 'totals', 'acts', 'archived'].map(table =>
+      database.prepare(`DELETE FROM ${table}`),
+    ),
   };
 }
