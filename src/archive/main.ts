@@ -43,10 +43,11 @@ directory archive/, and forgets ids that are older than IDS_KEPT_DAYS, while bac
     // Those who take payments go first.
     setPriority(19);
     const nowMs = Date.now();
+    const { keptMs, idsKeptMs, exactFromMs } = retention;
     const archiver = new Archiver(database, new RealArchiveFolder(store.directory));
     let [archived, forgotten] = [0, 0];
     for (;;) {
-      const step = archiver.step(nowMs - retention.keptMs, nowMs - retention.idsKeptMs);
+      const step = archiver.step(nowMs - keptMs, nowMs - idsKeptMs, exactFromMs);
       archived += step.archived;
       forgotten += step.forgotten;
       if (!step.isMore && !archiver.isSweeping) break;

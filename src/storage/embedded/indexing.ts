@@ -22,10 +22,12 @@ const ARCHIVE_PAUSE_MS = 20;
 const ARCHIVE_MS = 60_000;
 const SWEEP_MS = 1000;
 
-/** Both in milliseconds; `idsKeptMs` may be infinite. */
 export interface Retention {
   readonly keptMs: number;
+  /** Infinity: for ever. */
   readonly idsKeptMs: number;
+  /** A window of a summary that begins here stays exact, although it need not be the beginning of a day. */
+  readonly exactFromMs: number;
 }
 
 export interface IndexingParts {
@@ -163,7 +165,7 @@ export class Indexing {
   /** Moves what is old out of the index, one small transaction at a time. */
   #archive(retention: Retention): void {
     const { clock, index, events } = this.#parts;
-    const { keptMs, idsKeptMs } = retention;
+    const { keptMs, idsKeptMs, exactFromMs } = retention;
     const restMs = Math.min(keptMs / 100, Number.isFinite(idsKeptMs) ? SWEEP_MS : ARCHIVE_MS);
     const again = (delayMs: number): void => {
       if (!this.#isStopped)
@@ -174,7 +176,7 @@ export class Indexing {
       return;
     }
     const nowMs = clock.wallMs();
-    index.archive(nowMs - keptMs, nowMs - idsKeptMs, answer => {
+    index.archive([nowMs - keptMs, nowMs - idsKeptMs, exactFromMs], answer => {
       if (answer instanceof StoreFault && !this.#isStopped) events.notIndexed(answer);
       again(answer instanceof StoreFault || !answer.isMore ? restMs : ARCHIVE_PAUSE_MS);
     });

@@ -216,6 +216,22 @@ test('wherever it is killed, no line is lost or doubled, and no sum changes', as
   }
 });
 
+test('a window stays exact that begins where the audit does', t => {
+  const log = new IndexedLog();
+  const paid = settled(log, 400, 2);
+  const index = log.index();
+  index.advance();
+  const from = NOON + DAY_MS + 12_345_678;
+  const before = flat(index.summary(from, Number.POSITIVE_INFINITY).summary);
+  const archiver = new Place(t).archiver(log);
+  while (archiver.step(NOON + 3 * DAY_MS, undefined, from).isMore);
+  assert.deepEqual(flat(index.summary(from, Number.POSITIVE_INFINITY).summary), before);
+  assert.deepEqual(
+    flat(index.summary(-Infinity, Infinity).summary),
+    account(paid, -Infinity, Infinity, () => true),
+  );
+});
+
 test('two that archive at once, in turns, make one archive', async t => {
   const place = new Place(t);
   const log = new IndexedLog();

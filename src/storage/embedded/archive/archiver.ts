@@ -39,6 +39,9 @@ export interface ArchiveStep {
   readonly isMore: boolean;
 }
 
+/** Archive what was settled before, forget ids requested before, and keep windows exact that begin here. */
+export type ArchiveValues = [beforeMs: number, idsBeforeMs: number, exactFromMs: number];
+
 export interface ArchiverOptions {
   readonly fileBytesMax?: number;
   /** Called in front of each step of a transaction, for tests: what it throws is a crash there. */
@@ -75,8 +78,8 @@ export class Archiver {
    * that were requested before `idsBeforeMs`. Throws what SQLite and the file system do; a transaction of it
    * is then done as a whole or not at all.
    */
-  step(beforeMs: number, idsBeforeMs = Number.NEGATIVE_INFINITY): ArchiveStep {
-    const { archived, isMore } = this.#transaction(() => this.#archive(beforeMs));
+  step(beforeMs: number, idsBeforeMs = Number.NEGATIVE_INFINITY, exactFromMs = 0): ArchiveStep {
+    const { archived, isMore } = this.#transaction(() => this.#archive(beforeMs, exactFromMs));
     const forgotten = Number.isFinite(idsBeforeMs) ? this.#transaction(() => this.#forget(idsBeforeMs)) : 0;
     if (!isMore) this.#transaction(() => this.#writeSums());
     return { archived, forgotten, isMore };
@@ -87,7 +90,7 @@ export class Archiver {
     return this.#sweptTo.length > 0;
   }
 
-  #archive(beforeMs: number): { archived: number; isMore: boolean } {
+  #archive(beforeMs: number, exactFromMs: number): { archived: number; isMore: boolean } {
     const rows = this.#statements.rows.all(this.#afterSeq, ROWS) as unknown as Row[];
     const due = rows.filter(
       row => row.state === SETTLED && Math.max(row.requested_at, row.settled_at) < beforeMs,
@@ -95,7 +98,7 @@ export class Archiver {
     for (const [day, ofDay] of Map.groupBy(due, row => dayText(row.requested_at))) this.#append(day, ofDay);
     if (due.length > 0) this.#options.at?.('delete');
     for (const row of due) this.#move(row);
-    this.#sumByDay(due);
+    this.#sumByDay(due, exactFromMs);
     // Behind one that was accepted too late are those that came later.
     const isMore = rows.length === ROWS && rows.at(-1)!.accepted_at < beforeMs;
     this.#afterSeq = isMore ? rows.at(-1)!.seq : Number.MIN_SAFE_INTEGER;
@@ -146,13 +149,14 @@ export class Archiver {
     deletePayment.run(row.seq);
   }
 
-  /** What is archived counts from now on as requested at the beginning of its day. */
-  #sumByDay(due: readonly Row[]): void {
+  /** What is archived counts from now on as requested at the beginning of its day, or of the audit in it. */
+  #sumByDay(due: readonly Row[], exactFromMs: number): void {
     const { total, deleteEmpty } = this.#statements;
     const [exact, ofDays] = [new TotalsSum(), new TotalsSum()];
     for (const { processor, requested_at: atMs, cents } of due) {
       exact.add(processor, atMs, cents);
-      ofDays.add(processor, dayStart(atMs), cents);
+      const start = dayStart(atMs);
+      ofDays.add(processor, atMs < exactFromMs ? start : Math.max(start, exactFromMs), cents);
     }
     ofDays.each((level, bucket, processor, { count, high, low }) => {
       total.run(level, bucket, processor, count, high, low);

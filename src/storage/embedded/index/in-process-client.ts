@@ -4,7 +4,7 @@ import type { Summary } from '../../../domain/payment.ts';
 import type { HeldCounts, History, InspectedPayment, SettledPage } from '../../inspection.ts';
 import { type Reply, StoreFault } from '../../ports.ts';
 import type { ArchiveFolder } from '../archive/archive-folder.ts';
-import { Archiver, type ArchiveStep } from '../archive/archiver.ts';
+import { Archiver, type ArchiveStep, type ArchiveValues } from '../archive/archiver.ts';
 import type { LogFiles } from '../shared-log/log-files.ts';
 import type { IndexClient } from './index-client.ts';
 import { Inspector } from './inspect.ts';
@@ -140,8 +140,8 @@ export class InProcessIndexClient implements IndexClient {
     this.#ask(reply, ({ index }) => index.pinnedTo(processor, limit));
   }
 
-  archive(beforeMs: number, idsBeforeMs: number, reply: Reply<ArchiveStep>): void {
-    this.#ask(reply, ({ archiver }) => archiver!.step(beforeMs, idsBeforeMs));
+  archive(values: ArchiveValues, reply: Reply<ArchiveStep>): void {
+    this.#ask(reply, ({ archiver }) => archiver!.step(...values));
   }
 
   async close(): Promise<void> {

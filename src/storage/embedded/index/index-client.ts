@@ -2,7 +2,7 @@
 import type { Summary } from '../../../domain/payment.ts';
 import type { HeldCounts, History, InspectedPayment, SettledPage } from '../../inspection.ts';
 import type { Reply } from '../../ports.ts';
-import type { ArchiveStep } from '../archive/archiver.ts';
+import type { ArchiveStep, ArchiveValues } from '../archive/archiver.ts';
 import type { IndexOpened } from './log-index.ts';
 import type { IndexedPayment } from './statements.ts';
 
@@ -42,7 +42,7 @@ export interface IndexClient {
   settled(after: number, limit: number, reply: Reply<SettledPage>): void;
   /** Unsettled ones of all origins that a processor may have, and that are not held for its address. */
   pinnedTo(processor: number, limit: number, reply: Reply<IndexedPayment[]>): void;
-  /** Archives some of what was settled before `beforeMs`, and forgets ids requested before `idsBeforeMs`. */
-  archive(beforeMs: number, idsBeforeMs: number, reply: Reply<ArchiveStep>): void;
+  /** A step of the archive, as of `Archiver`. */
+  archive(values: ArchiveValues, reply: Reply<ArchiveStep>): void;
   close(): Promise<void>;
 }

@@ -5,7 +5,7 @@ import { Worker } from 'node:worker_threads';
 import type { Summary } from '../../../domain/payment.ts';
 import type { HeldCounts, History, InspectedPayment, SettledPage } from '../../inspection.ts';
 import { type Reply, StoreFault, StoreOpenError } from '../../ports.ts';
-import type { ArchiveStep } from '../archive/archiver.ts';
+import type { ArchiveStep, ArchiveValues } from '../archive/archiver.ts';
 import type { IndexClient } from './index-client.ts';
 import { type IndexOpened, PaymentLookUp } from './log-index.ts';
 import type { IndexOptions } from './schema.ts';
@@ -30,7 +30,7 @@ export type IndexCall =
       readonly values: [origins: readonly number[], dueMs: number, limit: number];
     }
   | { readonly name: 'pinnedTo'; readonly values: [processor: number, limit: number] }
-  | { readonly name: 'archive'; readonly values: [beforeMs: number, idsBeforeMs: number] }
+  | { readonly name: 'archive'; readonly values: ArchiveValues }
   | { readonly name: 'heldCounts' }
   | { readonly name: 'inspectHeld'; readonly values: [limit: number] }
   | { readonly name: 'settled'; readonly values: [after: number, limit: number] }
@@ -148,8 +148,8 @@ export class IndexThreadClient implements IndexClient {
     this.#call({ name: 'pinnedTo', values: [processor, limit] }, reply);
   }
 
-  archive(beforeMs: number, idsBeforeMs: number, reply: Reply<ArchiveStep>): void {
-    this.#call({ name: 'archive', values: [beforeMs, idsBeforeMs] }, reply);
+  archive(values: ArchiveValues, reply: Reply<ArchiveStep>): void {
+    this.#call({ name: 'archive', values }, reply);
   }
 
   close(): Promise<void> {
