@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { Clock } from '../domain/clock.ts';
 import { isSystemError } from '../domain/system-error.ts';
 import type { AckAfter, StoreSetting } from '../settings/backend.ts';
+import { type DiskFigures, DiskUse } from './disk-use.ts';
 import { EmbeddedStore } from './embedded/embedded-store.ts';
 import { findAgain } from './embedded/index/schema.ts';
 import { logFolder } from './embedded/index/tables.ts';
@@ -42,6 +43,8 @@ export interface SizedStore {
   readonly survives: string;
   /** Of its payments, in bytes. */
   size(): Promise<number>;
+  /** Undefined: its disk is another machine's. */
+  readonly disk?: (() => Promise<DiskFigures>) | undefined;
 }
 
 /** A database that is not there yet is waited for so long when a deployment starts. */
@@ -101,7 +104,12 @@ async function openEmbedded(directory: string, options: OpenOptions): Promise<Op
   });
   const survives =
     options.ackAfter === 'flush' ? 'the power loss of its machine' : 'the death of all its processes';
-  return Object.assign(store, { survives, size: () => sizeOfIndex(directory) });
+  const disk = new DiskUse(directory, clock);
+  return Object.assign(store, {
+    survives,
+    size: () => sizeOfIndex(directory),
+    disk: () => disk.figures(),
+  });
 }
 
 async function sizeOfIndex(directory: string): Promise<number> {
