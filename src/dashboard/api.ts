@@ -27,7 +27,7 @@ export interface DashboardView {
 export interface DiskView {
   readonly usedBytes: number;
   readonly freeBytes: number;
-  /** Until the disk is full at the rate of the last hour; null: it does not grow, or that is not known yet. */
+  /** Until the disk is full at the rate of the last hour; null: it does not grow, or it is too early. */
   readonly daysLeft: number | null;
   /** Settled payments leave after so many days; null: they never do. */
   readonly retentionDays: number | null;

@@ -1,8 +1,7 @@
 /** The archive's files in the world, on a disk that has what it was given, and what they have to hold. */
-import { zstdDecompressSync } from 'node:zlib';
 import { idText } from '../domain/payment.ts';
 import type { ArchiveFolder } from '../storage/embedded/archive/archive-folder.ts';
-import { archiveFileName } from '../storage/embedded/archive/archive-line.ts';
+import { archiveFileName, unpackedIds } from '../storage/embedded/archive/archive-line.ts';
 import type { SimulatedIndexDisk } from './index-disk.ts';
 
 export class SimulatedArchive implements ArchiveFolder {
@@ -41,7 +40,10 @@ export class SimulatedArchive implements ArchiveFolder {
     this.#isPartial = true;
   }
 
-  /** What is wrong with the archive of an index; undefined: nothing. `isPurged`: what was archived is forgotten. */
+  /**
+   * What is wrong with the archive of an index; undefined: nothing. `isPurged`: what was archived is
+   * forgotten.
+   */
   wrong({ database }: SimulatedIndexDisk, isPurged: boolean): string | undefined {
     const ids = (table: string): string[] =>
       database
@@ -67,7 +69,7 @@ export class SimulatedArchive implements ArchiveFolder {
       return files.flatMap(({ day, part, bytes }) => {
         const known = this.#files.get(archiveFileName(day as string, part as number));
         if (known === undefined || known.length < (bytes as number)) return [];
-        return linesOf(known.subarray(0, bytes as number));
+        return unpackedIds(known.subarray(0, bytes as number));
       });
     } catch (error) {
       if ((error as { code?: string }).code === undefined) throw error;
@@ -75,10 +77,3 @@ export class SimulatedArchive implements ArchiveFolder {
     }
   }
 }
-
-const linesOf = (packed: Uint8Array): string[] =>
-  new TextDecoder()
-    .decode(zstdDecompressSync(packed))
-    .split('\n')
-    .slice(0, -1)
-    .map(line => (JSON.parse(line) as { correlationId: string }).correlationId);

@@ -13,7 +13,7 @@ export interface DiskFigures {
   /** Of the store, with its log and its archive. */
   readonly usedBytes: number;
   readonly freeBytes: number;
-  /** Until nothing is free, at the rate of the last hour; null: it does not grow, or that is not known yet. */
+  /** Until nothing is free, at the rate of the last hour; null: it does not grow, or it is too early. */
   readonly daysLeft: number | null;
 }
 

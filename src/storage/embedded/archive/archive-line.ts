@@ -1,4 +1,5 @@
 /** A settled payment as the archive has it: one line of JSON, with all that was known of it. */
+import { zstdDecompressSync } from 'node:zlib';
 import { formatInstant } from '../../../domain/instant.ts';
 import { decimal } from '../../../domain/money.ts';
 import { OUTCOMES } from '../../../domain/outcome.ts';
@@ -83,3 +84,11 @@ const act = ({ at, kind, who, text }: ArchivedAct): object => ({
   who,
   text,
 });
+
+/** The ids of the payments in an archive's file, line by line. Throws when it is not whole. */
+export const unpackedIds = (packed: Uint8Array): string[] =>
+  new TextDecoder()
+    .decode(zstdDecompressSync(packed))
+    .split('\n')
+    .slice(0, -1)
+    .map(line => (JSON.parse(line) as { correlationId: string }).correlationId);
