@@ -4,6 +4,7 @@ import type { Definition } from './benchmark.ts';
 import { cost } from './cost.ts';
 import { faults } from './faults.ts';
 import { growth } from './growth.ts';
+import { history } from './history.ts';
 import { httpCeiling, httpCeilingProxied } from './http-ceiling.ts';
 import { memory } from './memory.ts';
 import { counting, watching } from './observe.ts';
@@ -29,6 +30,7 @@ export const DEFINITIONS: readonly Definition[] = [
   spike,
   memory,
   growth,
+  history,
   cost,
 ];
 

@@ -40,10 +40,10 @@ const OF_PAYMENT = 1990;
 const FILLER = 'filler';
 
 /**
- * Their `requestedAt` end a minute ago. Fit for `removeFilled`. Tells how far it is, since ten million take
- * minutes.
+ * Their `requestedAt` end a minute ago. Fit for `removeDirectory`. Tells how far it is, since ten million
+ * take minutes.
  */
-async function fill(payments: number, tell: (what: string) => void): Promise<Filled> {
+export async function fillStore(payments: number, tell: (what: string) => void): Promise<Filled> {
   const directory = mkdtempSync(join(tmpdir(), 'soquete-filled-'));
   const lastMs = Date.now() - 60_000;
   const firstMs = lastMs - Math.ceil(payments / PER_MS);
@@ -110,13 +110,14 @@ function addPayment(sent: Batch, settled: Batch, atMs: number): void {
 
 const id = new Int32Array(4);
 
-const removeFilled = ({ directory }: Filled): void => rmSync(directory, { recursive: true, force: true });
+export const removeDirectory = (directory: string): void =>
+  rmSync(directory, { recursive: true, force: true });
 
 /** Fills when first asked, once for all rounds. */
 export class Fillings {
   readonly #filled = new Map<number, Filled>();
   readonly #forget = (): void => {
-    for (const filled of this.#filled.values()) removeFilled(filled);
+    for (const filled of this.#filled.values()) removeDirectory(filled.directory);
     this.#filled.clear();
   };
 
@@ -124,7 +125,7 @@ export class Fillings {
     const before = this.#filled.get(payments);
     if (before !== undefined) return before;
     process.once('exit', this.#forget);
-    const filled = await fill(payments, tell);
+    const filled = await fillStore(payments, tell);
     this.#filled.set(payments, filled);
     return filled;
   }

@@ -26,9 +26,13 @@ function kibIn(pid: number, file: 'status' | 'smaps_rollup', figure: string): nu
 }
 
 /** What its writes have made or will make the disk take, in bytes, in whole pages. */
-export function writtenBytes(pid: number): number {
-  return Number(/^write_bytes: (\d+)/m.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))?.[1] ?? 0);
-}
+export const writtenBytes = (pid: number): number => bytesOf(pid, 'write_bytes');
+
+/** What it made the disk give, in bytes: what the kernel had in memory is not among it. */
+export const readBytes = (pid: number): number => bytesOf(pid, 'read_bytes');
+
+const bytesOf = (pid: number, figure: string): number =>
+  Number(new RegExp(`^${figure}: (\\d+)`, 'm').exec(readFileSync(`/proc/${pid}/io`, 'utf8'))?.[1] ?? 0);
 
 /** Processor time of all its threads, user and system, in ms. */
 export function cpuMs(pid: number): number {

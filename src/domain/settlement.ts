@@ -167,8 +167,15 @@ export const heldPauseMinMs = 30_000;
 export const heldPauseMaxMs = 3_600_000;
 
 /**
- * How long a held payment that was accepted `waitedMs` ago is left alone, in ms: half as long as it has
- * waited, so that it is tried ever more seldom without anything to be remembered of it. At least half of that
+ * Whether a held payment is tried again now. No pause is longer than the longest: one that seems to be was
+ * begun by another clock than the one that says `nowMs`.
+ */
+export const isHeldDue = (retryAtMs: number, nowMs: number): boolean =>
+  retryAtMs <= nowMs || (retryAtMs > nowMs + heldPauseMaxMs && retryAtMs < Infinity);
+
+/**
+ * How long a held payment that was accepted `waitedMs` ago, 0 for one that is held for the first time, is left
+ * alone, in ms: half as long as it has waited, so that it is tried ever more seldom without anything to be remembered of it. At least half of that
  * counts, the rest by `chance` (0 to 1).
  */
 export function heldPauseMs(waitedMs: number, chance: number): number {

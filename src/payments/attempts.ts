@@ -298,9 +298,10 @@ export class Attempts {
   hold(slot: number, reason: Hold): void {
     const pool = this.#pool;
     const { clock, chance } = this.#parts;
-    pool.held[slot] = reason;
     const nowMs = clock.wallMs();
-    this.#writer.hold(slot, nowMs + heldPauseMs(nowMs - pool.acceptedAtMs[slot]!, chance()));
+    const waitedMs = pool.held[slot] === NOT_HELD ? 0 : nowMs - pool.acceptedAtMs[slot]!;
+    pool.held[slot] = reason;
+    this.#writer.hold(slot, nowMs + heldPauseMs(waitedMs, chance()));
   }
 
   /** The processor of the last attempt has booked the payment as of `requestedAtMs`. */

@@ -43,6 +43,8 @@ export class Overflow {
   #cursor = 0;
   /** What comes back up to this seq may be older than what is held here: it was adopted. */
   #adoptedTo = 0;
+  /** Seqs that left after the store was last asked for some: its answer may have them as they were before. */
+  readonly #left = new Set<number>();
   #closed = false;
 
   constructor(parts: OverflowParts) {
@@ -98,6 +100,11 @@ export class Overflow {
     this.#adoptedSince = true;
   }
 
+  /** The store has that a payment is settled or held, so it leaves. */
+  left(seq: number): void {
+    if (this.#refilling) this.#left.add(seq);
+  }
+
   /** Brings parked payments back, oldest first, while there is room. */
   refill(): void {
     const { ready, store, clock, wake } = this.#parts;
@@ -105,6 +112,7 @@ export class Overflow {
     const limit = Math.min(this.room, REFILL_BATCH);
     if (limit === 0) return;
     this.#refilling = true;
+    this.#left.clear();
     this.#parkedSince = false;
     this.#adoptedSince = false;
     store.take(this.#cursor, limit, answer => {
@@ -120,7 +128,10 @@ export class Overflow {
         return;
       }
       let restored = 0;
-      while (restored < answer.length && this.#restore(answer[restored]!)) {
+      while (
+        restored < answer.length &&
+        (this.#left.has(answer[restored]!.seq) || this.#restore(answer[restored]!))
+      ) {
         assert(answer[restored]!.seq > this.#cursor, 'the store gave parked payments out of order');
         this.#cursor = answer[restored]!.seq;
         restored += 1;

@@ -288,8 +288,10 @@ export class Worker {
       pool.seq[slot] = result;
       this.#parts.events.decided(slot, ACCEPTED);
     }
-    if (kind === SETTLE || kind === PUT_ON_HOLD || (kind === INSERT && this.#overflow.stored(slot, result)))
+    if (kind === SETTLE || kind === PUT_ON_HOLD) {
+      this.#overflow.left(pool.seq[slot]!);
       pool.free(slot);
+    } else if (kind === INSERT && this.#overflow.stored(slot, result)) pool.free(slot);
     else if (result === KNOWN) this.#attempts.notOurs(slot);
     else if (sent) this.#attempts.sendSoon(slot);
     this.#wake();

@@ -214,6 +214,8 @@ export class FaultInjector {
       processor.delayMs = 1;
     }
     for (const instance of backends) {
+      if (instance.wall.offsetMs !== 0) instance.wall.turnedAtMs = this.#world.eventLoop.nowMs;
+      instance.wall.offsetMs = 0;
       instance.resume();
       this.start(instance);
     }

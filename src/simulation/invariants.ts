@@ -11,7 +11,6 @@ import { type AttemptResult, classify } from '../domain/outcome.ts';
 import {
   DEFAULT,
   FALLBACK,
-  HELD_AMOUNT,
   idText,
   idTextWords,
   PROCESSORS,
@@ -26,6 +25,7 @@ import type { SimulatedProcessor } from '../processor-simulator/processor.ts';
 import type { PaymentRequest } from '../processors/port.ts';
 import type { MemoryState } from '../storage/memory/state.ts';
 import { type EventLoop, type Process, processLabel, WALL_START_MS, type WallClock } from './event-loop.ts';
+import { staysHeld } from './stays-held.ts';
 import { type Attempt, TrackedPayment } from './tracked-payment.ts';
 
 export interface Violation {
@@ -265,11 +265,11 @@ export class Invariants {
     }
   }
 
-  /** Nothing but an operator ends the hold: a processor has the payment with another amount. */
+  /** See `staysHeld`. */
   isHeldForGood(row: StoredPayment): boolean {
-    if (row.held !== HELD_AMOUNT || row.processor === undefined) return false;
-    const entry = this.#entryOf(row.processor, idText(row.id));
-    return entry !== undefined && entry.cents !== row.cents;
+    const { eventLoop, anyWallTurned } = this.#parts;
+    const recorded = row.processor === undefined ? undefined : this.#entryOf(row.processor, idText(row.id));
+    return staysHeld(row, recorded?.cents, anyWallTurned(), WALL_START_MS + eventLoop.nowMs);
   }
 
   #checkSettled(payment: TrackedPayment): void {

@@ -3,7 +3,8 @@
  * compare all else with. It uses the rules of order, so those have proofs and tests of their own.
  */
 import { DEFAULT, idText, idWords, PINNED, SETTLED, WAITING, writeIdBytes } from '../domain/payment.ts';
-import { LogIndex, PaymentLookUp } from '../storage/embedded/index/log-index.ts';
+import { IndexReader } from '../storage/embedded/index/index-reader.ts';
+import { LogIndex } from '../storage/embedded/index/log-index.ts';
 import { LogError } from '../storage/embedded/shared-log/log-error.ts';
 import type { LogFiles } from '../storage/embedded/shared-log/log-files.ts';
 import { Order } from '../storage/embedded/shared-log/order.ts';
@@ -26,6 +27,8 @@ export class LogObserver {
   #order!: Order;
   #reader: LogReader | undefined;
   #isRebuilding = false;
+  /** What is read anew has parts that cannot be used. */
+  #hasGap = false;
 
   constructor(shared: SimulatedIndexDisk, files: LogFiles, memory: WatchedStore, invariants: Invariants) {
     this.#shared = shared;
@@ -60,7 +63,8 @@ export class LogObserver {
     if (opened.state !== undefined) this.#order.restore(opened.state, opened.tail);
     memory.generation = this.#order.generation;
     for (const found of database.prepare('SELECT id FROM payments UNION ALL SELECT id FROM archived').all())
-      this.#put(new PaymentLookUp(database).find(found['id'] as Uint8Array)!);
+      this.#put(new IndexReader(database).find(found['id'] as Uint8Array)!);
+    this.#hasGap = false;
     try {
       this.#reader = new LogReader({
         files: this.#files,
@@ -68,7 +72,12 @@ export class LogObserver {
         id,
         order: this.#order,
         position: opened.position,
-        events: { gap: () => {}, left: fd => this.#files.close(fd) },
+        events: {
+          gap: () => {
+            this.#hasGap = true;
+          },
+          left: fd => this.#files.close(fd),
+        },
       });
     } catch (error) {
       // Its first segment is still to be made, or is not where it should be: nobody can begin.
@@ -107,6 +116,8 @@ export class LogObserver {
     }
     const payment = memory.payments.get(id);
     if (payment === undefined) {
+      // The index was behind, and what is damaged here is nowhere else.
+      if (this.#isRebuilding && this.#hasGap) return;
       this.#invariants.fail(id, 'the log speaks of a payment that was never accepted');
       return;
     }

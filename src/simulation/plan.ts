@@ -9,6 +9,7 @@
 import type { Policy } from '../domain/settlement.ts';
 import { OTHER_FAULTS, POST_FAULTS } from '../processor-simulator/faults.ts';
 import type { AckAfter } from '../settings/backend.ts';
+import { INDEX_LAG, type IndexLag } from '../storage/embedded/indexing.ts';
 import type { Dice } from './dice.ts';
 
 const OWN_KINDS = [
@@ -99,6 +100,8 @@ export interface WorldPlan {
   readonly queueCapacity: number;
   readonly concurrency: number;
   readonly segmentRecords: number;
+  /** How far the index may be behind the log. */
+  readonly indexLag: IndexLag;
   readonly payments: number;
   /** How long everything may break. */
   readonly breakMs: number;
@@ -147,6 +150,12 @@ export function drawPlan(dice: Dice, seed: number): WorldPlan {
     networkDelayMs: dice.pick([0.2, 1, 10]),
     retentionMs: RETENTIONS_MS[seed % RETENTIONS_MS.length]!,
     rates,
+    // Few payments are many here, and their records small.
+    indexLag: {
+      ms: dice.pick([100, 1000, INDEX_LAG.ms]),
+      rows: dice.pick([1, 8, 64]),
+      bytes: dice.pick([1024, 64 * 1024]),
+    },
   };
 }
 

@@ -17,7 +17,8 @@ test(`whatever breaks, nothing is lost or settled twice (SEED=${FIRST})`, async 
     assert.deepEqual(report.violations, [], `npm run simulate -- --seed ${seed}\n${report.trace.join('\n')}`);
   }
   assert.ok(tally.settled > SEEDS * 10, 'payments were settled');
-  assert.ok(tally.settledInMsMax < SETTLES_WITHIN_MS / 2, 'what heals settles soon');
+  // One that is held is tried again after half a minute at the latest, as it is asked for each 5 s.
+  assert.ok(tally.settledInMsMax < SETTLES_WITHIN_MS * 0.75, 'what heals settles soon');
   const idle = KINDS.filter(kind => tally.met(kind) === 0);
   assert.ok(idle.length <= 1, `never struck: ${idle.join(', ')}`);
 });

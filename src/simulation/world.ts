@@ -347,6 +347,7 @@ export class World implements Surroundings {
       isDiskDoubtful: backend.joinedMount < disk.mount,
       nonce: () => dice.whole(1, 2 ** 48),
       segmentBytes: plan.segmentRecords * 64,
+      indexLag: plan.indexLag,
       // Found by whoever opens the store: the log may go on in another place than it ended.
       events: { damaged: () => this.observer.rebuild(), notIndexed: () => {} },
     };

@@ -188,7 +188,8 @@ export interface Store {
   /** Own unsettled payments that are not held, with a seq above `afterSeq`, ascending, at most `limit`. */
   take(afterSeq: number, limit: number, reply: Reply<StoredPayment[]>): void;
   /**
-   * Own held payments whose `retryAtMs` is at most `dueMs`, those first that are due first, at most `limit`.
+   * Own held payments that are due at `dueMs` (see `isHeldDue`), those first that are due first, at most
+   * `limit`.
    * One that was attempted is due until it is held again.
    */
   takeHeld(dueMs: number, limit: number, reply: Reply<StoredPayment[]>): void;

@@ -18,7 +18,7 @@ import { addCents, addTotal, emptyTotal, type Total } from '../domain/money.ts';
 import type { ProcessorIndex } from '../domain/payment.ts';
 
 /** 64 buckets make one of the next level: a window then touches some 500 rows on average, all neighbours. */
-const RADIX = 64;
+export const RADIX = 64;
 export const LEVELS = 7;
 
 /** Told of the buckets `from` to `to`, both included, of `level`; the ends may be infinite at the top. */

@@ -13,8 +13,6 @@ import { VERSION } from './version.ts';
 /** Readings between two of the expensive ones: 5 s at two a second. */
 const EXPENSIVE_EVERY = 10;
 const NANO = 1e-9;
-/** The interval at which the event loop's delay is sampled. */
-const LAG_RESOLUTION_MS = 20;
 
 const GC_KINDS: Readonly<Record<number, string>> = {
   [constants.NODE_PERFORMANCE_GC_MAJOR]: 'major',
@@ -26,7 +24,8 @@ const GC_KINDS: Readonly<Record<number, string>> = {
 type Collection = PerformanceEntry & { readonly detail: { readonly kind: number } };
 
 export class ProcessMetrics {
-  readonly #lag = monitorEventLoopDelay({ resolution: LAG_RESOLUTION_MS });
+  // Of each turn that there is: a timer of its own would wake an idle process 50 times a second.
+  readonly #lag = monitorEventLoopDelay({ samplePerIteration: true });
   readonly #gc: Record<string, [count: number, seconds: number]> = {};
   readonly #observer: PerformanceObserver;
   #readings = 0;
@@ -86,11 +85,9 @@ export class ProcessMetrics {
     if (lag.count > 0) {
       const { min, max, mean, stddev } = lag;
       const percentiles = [50, 90, 99].map(percentile => lag.percentile(percentile));
-      // The histogram holds the interval between two samples; only what exceeds the resolution is delay.
-      this.#lagSeconds = [min, max, mean, stddev, ...percentiles].map((nanoseconds, at) => {
-        const late = at === 3 ? nanoseconds : Math.max(0, nanoseconds - LAG_RESOLUTION_MS * 1e6);
-        return Math.round(late) * NANO;
-      });
+      this.#lagSeconds = [min, max, mean, stddev, ...percentiles].map(
+        nanoseconds => Math.round(nanoseconds) * NANO,
+      );
       lag.reset();
     }
     const utilization = performance.eventLoopUtilization();

@@ -27,6 +27,7 @@ import type { IndexClient } from '../embedded/index/index-client.ts';
 import { openMemoryIndex } from '../embedded/index/schema.ts';
 import { logFolder } from '../embedded/index/tables.ts';
 import { IndexThreadClient } from '../embedded/index/thread-client.ts';
+import { INDEX_LAG } from '../embedded/indexing.ts';
 import type { LogFiles } from '../embedded/shared-log/log-files.ts';
 import { realLogFiles } from '../embedded/shared-log/real-log-files.ts';
 import { VirtualLogFiles } from '../embedded/shared-log/virtual-log-files.ts';
@@ -69,9 +70,6 @@ function memory(): Deployment {
   };
 }
 
-/** Of the embedded store. */
-const INDEX_MS = 100;
-
 interface EmbeddedWorld {
   readonly directory: string;
   readonly files: LogFiles;
@@ -88,7 +86,7 @@ function deploymentOf({ directory, files, index, close }: EmbeddedWorld): Deploy
     after: (delayMs, task) => turned.after(delayMs, task),
     soon: task => void turned.after(0, task),
   };
-  const opened: Store[] = [];
+  const opened: EmbeddedStore[] = [];
   let nonce = 2 ** 40;
   return {
     async open({ boot = 1, isDoubtful = false, isFlushing = false } = {}) {
@@ -105,12 +103,12 @@ function deploymentOf({ directory, files, index, close }: EmbeddedWorld): Deploy
       opened.push(store);
       return store;
     },
-    beginIndex: () => turned.pass(INDEX_MS),
+    beginIndex: () => turned.pass(INDEX_LAG.ms),
     async index() {
       for (let round = 0; round < 3; round++) {
-        turned.pass(INDEX_MS);
+        turned.pass(INDEX_LAG.ms);
         // Behind the index in every queue.
-        for (const store of opened) await new Promise<unknown>(asked => store.summary(0, 0, asked));
+        for (const store of opened) await new Promise<unknown>(asked => store.latest(1, asked));
       }
     },
     async close() {

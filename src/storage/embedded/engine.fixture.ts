@@ -12,15 +12,18 @@ import type { Joined } from '../ports.ts';
 import { EmbeddedStore } from './embedded-store.ts';
 import { InProcessIndexClient } from './index/in-process-client.ts';
 import { openMemoryIndex } from './index/schema.ts';
+import { INDEX_LAG } from './indexing.ts';
 import { logSegmentName } from './shared-log/segments.ts';
 import { VirtualLogFiles } from './shared-log/virtual-log-files.ts';
 
-export const INDEX_MS = 100;
+/** The disk takes what it was given so often. */
+const SYNCED_EVERY_MS = 100;
 
 export class EngineStand {
   readonly files = new VirtualLogFiles();
   database: DatabaseSync;
   segmentBytes: number | undefined;
+  indexLag = INDEX_LAG;
   /** What was said to be damaged, and why the index did not move. */
   readonly damaged: (readonly [segment: number, from: number, to: number])[] = [];
   readonly notIndexed: string[] = [];
@@ -54,6 +57,7 @@ export class EngineStand {
     const store = await EmbeddedStore.open({
       ...{ directory: '/store', logDirectory: '/store/log', files, index, clock, boot },
       ...(this.segmentBytes === undefined ? {} : { segmentBytes: this.segmentBytes }),
+      indexLag: this.indexLag,
       isFlushing,
       forgetName: name => void this.forgotten.push(name),
       nonce: () => this.#nonce++,
@@ -69,7 +73,7 @@ export class EngineStand {
 
   /** The index moves to the end of the log. */
   index(): void {
-    this.#time.pass(INDEX_MS);
+    this.#time.pass(this.indexLag.ms);
   }
 
   /** Lets time pass. */
@@ -77,12 +81,14 @@ export class EngineStand {
     this.#time.pass(ms);
   }
 
-  /** Lets time pass, and the disk take what it was given meanwhile. */
-  rest(ms: number): void {
-    for (let passed = 0; passed < ms; passed += INDEX_MS) {
-      this.index();
-      this.files.endSyncs();
+  /** Lets time pass, and the disk take what it was given meanwhile; returns how often it was asked to. */
+  rest(ms: number): number {
+    let syncs = 0;
+    for (let passed = 0; passed < ms; passed += SYNCED_EVERY_MS) {
+      this.#time.pass(SYNCED_EVERY_MS);
+      syncs += this.files.endSyncs();
     }
+    return syncs;
   }
 
   /** Nobody who had a store does anything from here on, and the log has what was on its disk. */

@@ -12,6 +12,7 @@ import { KNOWN, OTHER_AMOUNT, StoreFault, StoreOpenError } from '../ports.ts';
 import { EngineStand } from './engine.fixture.ts';
 import { openIndexFile } from './index/schema.ts';
 import { indexFile, logFolder } from './index/tables.ts';
+import { INDEX_LAG } from './indexing.ts';
 import { crc32 } from './shared-log/crc32.ts';
 import { encodeSegmentHeader, logSegmentName, segmentsAmong, storeIdOf } from './shared-log/segments.ts';
 
@@ -290,7 +291,7 @@ test('an index that lost all but its tables is moved on before anybody asks it',
   assert.deepEqual(await again.accept(1, 5), [KNOWN, 4]);
 });
 
-const INDEX_AND_SYNC_MS = 1000;
+const INDEX_AND_SYNC_MS = INDEX_LAG.ms + 1000;
 
 test('a log without its index refuses the start before it makes another one', () => {
   const directory = mkdtempSync(join(tmpdir(), 'soquete-faults-'));

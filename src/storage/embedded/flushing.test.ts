@@ -6,6 +6,7 @@ import { Batch } from '../batch.ts';
 import { StoreFault } from '../ports.ts';
 import { EngineStand } from './engine.fixture.ts';
 import { openMemoryIndex } from './index/schema.ts';
+import { INDEX_LAG } from './indexing.ts';
 
 // Where all instances wait for their disk, nothing is pinned after a loss of power: what left has to be on
 // it.
@@ -40,6 +41,8 @@ for (const isFlushing of [false, true]) {
 test('what is on the disk is not cut off by what its predecessors left unsynced in an earlier segment', async () => {
   const stand = new EngineStand();
   stand.segmentBytes = 600;
+  // Before it asks for the first sync.
+  stand.indexLag = { ...INDEX_LAG, ms: 100 };
   const { database } = stand;
   const dead = await (await stand.open()).join('dead');
   stand.files.endSyncs();

@@ -12,11 +12,30 @@ import { INDEXER } from './shared-log/ordered-members.ts';
 import { logSegmentName, removableSegments, segmentAt, segmentsAmong } from './shared-log/segments.ts';
 import type { LogWriter } from './shared-log/writer.ts';
 
-/** How often the log's tail is indexed, and the disk made to have both. */
-const INDEX_MS = 100;
-const SYNC_MS = 1000;
-/** How often names that are gone are looked for. */
-const FORGET_MS = 60_000;
+/** How often the indexer looks how far the index is behind. */
+const LOOK_MS = 250;
+/** So many looks lie between two times that the disk is made to have what is new: a second. */
+const LOOKS_A_SYNC = 4;
+/** And between two times that names are looked for that are gone: a minute. */
+const LOOKS_A_FORGETTING = 240;
+
+/**
+ * How far the index may be behind the log before it is moved. The tail answers for what lies between, so
+ * nobody waits for the index; but a transaction costs as much for one payment as for a hundred, and a page
+ * of random ids is written once for all that falls into it. What is behind has to be read again after a
+ * crash, and each backend has it in memory.
+ */
+export interface IndexLag {
+  /** For how long what is new may wait. */
+  readonly ms: number;
+  /** So many payments of the tail. At full load they come in a quarter of a second. */
+  readonly rows: number;
+  /** So much of the log, of whatever kind: beats alone are 64 MiB in three hours. */
+  readonly bytes: number;
+}
+
+export const INDEX_LAG: IndexLag = { ms: 5000, rows: 4096, bytes: 1024 * 1024 };
+
 /** Between two transactions of the archive, and between two passes at most. */
 const ARCHIVE_PAUSE_MS = 20;
 const ARCHIVE_MS = 60_000;
@@ -37,6 +56,8 @@ export interface IndexingParts {
   readonly files: LogFiles;
   readonly logDirectory: string;
   readonly clock: Clock;
+  /** Default: `INDEX_LAG`. */
+  readonly indexLag?: IndexLag;
   readonly forgetName?: ((name: string) => void) | undefined;
   /** Appends what the log's batch holds. Throws `StoreFault`. */
   readonly append: () => void;
@@ -51,9 +72,14 @@ export interface IndexingParts {
 
 export class Indexing {
   readonly #parts: IndexingParts;
-  readonly #timers: Timer[] = [];
+  #timer: Timer | undefined;
+  #archiveTimer: Timer | undefined;
   #isIndexing = false;
+  /** When the index was moved last, and what of the tail it had by the mark behind that. */
+  #indexedAtMs = -Infinity;
+  #indexedRows = 0;
   #syncedTo = 0;
+  #indexSyncedTo = 0;
   #isStopped = false;
 
   constructor(parts: IndexingParts) {
@@ -61,26 +87,23 @@ export class Indexing {
   }
 
   start(): void {
-    const { clock } = this.#parts;
-    const every = (place: number, delayMs: number, task: () => void): void => {
-      const again = (): void => {
-        this.#timers[place] = clock.after(delayMs, () => {
-          task();
-          again();
-        });
-      };
-      again();
+    const look = (looks: number): void => {
+      this.#timer = this.#parts.clock.after(LOOK_MS, () => {
+        this.#index();
+        if (looks % LOOKS_A_SYNC === 0) this.#keep();
+        if (looks % LOOKS_A_FORGETTING === 0) this.#forget();
+        if (!this.#isStopped) look(looks + 1);
+      });
     };
-    every(0, INDEX_MS, () => this.#index());
-    every(1, SYNC_MS, () => this.#keep());
-    every(2, FORGET_MS, () => this.#forget());
+    look(1);
     const { retention } = this.#parts;
     if (retention !== undefined) this.#archive(retention);
   }
 
   stop(): void {
     this.#isStopped = true;
-    for (const timer of this.#timers) timer.cancel();
+    this.#timer?.cancel();
+    this.#archiveTimer?.cancel();
   }
 
   /** Takes the lease of the indexer if nobody who lives has it. Throws `StoreFault`. */
@@ -100,9 +123,9 @@ export class Indexing {
 
   /** Has the index take what the log has gained, and says so in the log. */
   #index(): void {
-    if (!this.#isIndexer || this.#isIndexing) return;
-    if (this.#parts.order.touchedAt < this.#parts.order.indexedTo) return;
+    if (!this.#isIndexer || this.#isIndexing || !this.#isFarBehind) return;
     this.#isIndexing = true;
+    this.#indexedAtMs = this.#parts.clock.monotonicMs();
     this.#parts.index.advance(answer => {
       this.#isIndexing = false;
       if (this.#isStopped) return;
@@ -111,36 +134,60 @@ export class Indexing {
     });
   }
 
-  /** Has the disk take the log and the index, and lets go of segments that both have. */
+  get #isFarBehind(): boolean {
+    const { log, clock, indexLag: lag = INDEX_LAG } = this.#parts;
+    const { indexedTo, touchedAt, tail } = this.#parts.order;
+    if (log.position - indexedTo >= lag.bytes) return true;
+    if (touchedAt < indexedTo) return false;
+    return tail.count - this.#indexedRows >= lag.rows || clock.monotonicMs() - this.#indexedAtMs >= lag.ms;
+  }
+
+  /** Has the disk take what the log says of payments, and lets go of segments that the index has on it. */
   #keep(): void {
-    const { log, index, lose } = this.#parts;
+    const { log, order, lose } = this.#parts;
     const { position } = log;
-    if (!this.#isIndexer || this.#syncedTo === position) return;
+    if (!this.#isIndexer) return;
+    // Also where the log has it: the index is all that is left of what is damaged there later.
+    const isMoved = order.indexedTo > this.#indexSyncedTo;
+    // Beats alone are worth nothing after a loss of power.
+    if (order.touchedAt < this.#syncedTo && !isMoved) return;
     log.flush(error => {
       if (error !== null) lose();
       if (this.#isStopped) return;
       this.#syncedTo = position;
-      index.sync(answer => {
-        if (answer instanceof StoreFault || this.#isStopped) return;
-        if (segmentAt(answer) > segmentAt(this.#parts.order.durableTo)) this.#mark(answer, true);
-        this.#removeSegments();
-      });
+      if (isMoved) this.#keepIndex();
+    });
+  }
+
+  #keepIndex(): void {
+    this.#parts.index.sync(answer => {
+      if (answer instanceof StoreFault || this.#isStopped) return;
+      this.#indexSyncedTo = answer;
+      if (segmentAt(answer) <= segmentAt(this.#parts.order.durableTo)) return;
+      this.#mark(answer, true);
+      this.#removeSegments();
     });
   }
 
   #mark(position: number, isDurable: boolean): void {
-    const { log, append } = this.#parts;
-    if (!this.#isIndexer) return;
+    const { log, order, append } = this.#parts;
     // Whatever waits for the mark is found in the tail meanwhile; the next one says more.
     this.#housekeep(() => {
+      // Another one may be the indexer by now.
+      log.poll();
+      if (!this.#isIndexer) return;
+      const { marks } = order;
       log.batch().indexed(position, isDurable);
       append();
+      if (order.marks > marks) this.#indexedRows = order.tail.count;
     });
   }
 
   /** Has all forget the names that are gone, and estates that were in doubt and are empty. */
   #forget(): void {
     if (!this.#isIndexer) return;
+    // One whose remover died between its mark and this.
+    this.#removeSegments();
     const { log, append, index, clock, forgetName } = this.#parts;
     this.#housekeep(() => {
       log.poll();
@@ -169,7 +216,7 @@ export class Indexing {
     const restMs = Math.min(keptMs / 100, Number.isFinite(idsKeptMs) ? SWEEP_MS : ARCHIVE_MS);
     const again = (delayMs: number): void => {
       if (!this.#isStopped)
-        this.#timers[3] = clock.after(Math.max(ARCHIVE_PAUSE_MS, delayMs), () => this.#archive(retention));
+        this.#archiveTimer = clock.after(Math.max(ARCHIVE_PAUSE_MS, delayMs), () => this.#archive(retention));
     };
     if (!this.#isIndexer) {
       again(restMs);

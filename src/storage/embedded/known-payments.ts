@@ -2,6 +2,7 @@
  * What is known of payments: the index has what is old, the log's tail what came since. Which of the two
  * counts is a matter of positions, and decided here.
  */
+
 import { addCents, addTotal, emptyTotal, type Total } from '../../domain/money.ts';
 import {
   CLOSED,
@@ -15,6 +16,7 @@ import {
   WAITING,
   writeIdBytes,
 } from '../../domain/payment.ts';
+import { isHeldDue } from '../../domain/settlement.ts';
 import type { IndexClient } from './index/index-client.ts';
 import type { IndexedPayment } from './index/statements.ts';
 import type { Order } from './shared-log/order.ts';
@@ -130,8 +132,8 @@ export class KnownPayments {
     for (const payment of indexed)
       if (tail.find(payment, row.ROW_ID) < 0) held.set(payment[row.ROW_SEQ]!, payment);
     for (let start = 0; start < tail.count * row.ROW_COLUMNS; start += row.ROW_COLUMNS) {
-      if (tail.rows[start + row.ROW_HELD] === NOT_HELD || tail.rows[start + row.ROW_SETTLED_AT]! > dueMs)
-        continue;
+      if (tail.rows[start + row.ROW_HELD] === NOT_HELD) continue;
+      if (!isHeldDue(tail.rows[start + row.ROW_SETTLED_AT]!, dueMs)) continue;
       const known = this.#whole(start);
       held.set(known[row.ROW_SEQ]!, known);
     }

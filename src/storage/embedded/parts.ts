@@ -3,7 +3,7 @@ import type { Clock } from '../../domain/clock.ts';
 import type { StoreFault } from '../ports.ts';
 import type { LogDamage } from './damage.ts';
 import type { IndexClient } from './index/index-client.ts';
-import type { Retention } from './indexing.ts';
+import type { IndexLag, Retention } from './indexing.ts';
 import type { HeldName } from './name-lock.ts';
 import type { LogFiles } from './shared-log/log-files.ts';
 
@@ -27,6 +27,7 @@ export interface EmbeddedParts {
   /** A number that nobody else chooses. */
   readonly nonce: () => number;
   readonly segmentBytes?: number;
+  readonly indexLag?: IndexLag;
   /** Default: all is kept for ever. */
   readonly retention?: Retention | undefined;
   readonly events: EmbeddedEvents;

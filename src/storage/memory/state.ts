@@ -19,6 +19,7 @@ import {
   WAITING,
   writeIdBytes,
 } from '../../domain/payment.ts';
+import { isHeldDue } from '../../domain/settlement.ts';
 import type { Act, ActResult } from '../acts.ts';
 import * as column from '../batch.ts';
 import {
@@ -123,7 +124,8 @@ export class MemoryState {
   /** Up to `limit` held payments of an instance that are due. */
   held(owner: string, dueMs: number, limit: number): Payment[] {
     return [...this.bySeq.values()]
-      .filter(payment => payment.owner === owner && payment.held !== NOT_HELD && payment.retryAtMs <= dueMs)
+      .filter(payment => payment.owner === owner && payment.held !== NOT_HELD)
+      .filter(({ retryAtMs }) => isHeldDue(retryAtMs, dueMs))
       .sort((one, other) => one.retryAtMs - other.retryAtMs || one.seq - other.seq)
       .slice(0, limit);
   }

@@ -1,4 +1,5 @@
 /** Questions: each is one statement, so it sees one moment, in which a payment is in one table only. */
+import { heldPauseMaxMs } from '../../domain/settlement.ts';
 import { PLANS } from './write-function.ts';
 
 const queued = `q.id, q.seq, q.cents, q.accepted_at, q.origin, q.state, q.processor, q.requested_at, q.attempts,
@@ -35,7 +36,7 @@ RETURNS TABLE (${payment}) LANGUAGE plpgsql STABLE ${PLANS} AS $$
 BEGIN
   RETURN QUERY SELECT ${queued} FROM ${schema}.queue q
     WHERE q.owner = (SELECT i.number FROM ${schema}.instances i WHERE i.name = p_name) AND q.held <> 0
-      AND q.retry_at <= p_due
+      AND (q.retry_at <= p_due OR (q.retry_at > p_due + ${heldPauseMaxMs} AND q.retry_at < 'Infinity'))
     ORDER BY q.retry_at, q.seq LIMIT p_limit;
 END $$;
 

@@ -10,8 +10,8 @@ import { totalCents } from '../../../domain/money.ts';
 import { idText, PINNED, SETTLED, type Summary, WAITING } from '../../../domain/payment.ts';
 import { seededBelow } from '../../../domain/random.ts';
 import { idOf, seed } from '../../../testing/stores.ts';
+import { IndexReader } from '../index/index-reader.ts';
 import { IndexedLog } from '../index/log-index.fixture.ts';
-import { PaymentLookUp } from '../index/log-index.ts';
 import * as row from '../shared-log/tail-table.ts';
 import { archiveFolder, RealArchiveFolder } from './archive-folder.ts';
 import { DAY_MS, dayStart } from './archive-line.ts';
@@ -151,7 +151,7 @@ test('what is old goes, with its attempts, to files of its day; sums stay, and i
     [1],
   );
 
-  const lookUp = new PaymentLookUp(log.database);
+  const lookUp = new IndexReader(log.database);
   assert.equal(lookUp.find(idOf(2002))![row.ROW_STATE], PINNED, 'one that is not settled stays');
   for (const { n, cents, atMs, processor } of paid) {
     const found = lookUp.find(idOf(n))!;
@@ -170,7 +170,7 @@ test('what is old goes, with its attempts, to files of its day; sums stay, and i
     if (window % 3 === 0) [from, to] = [dayStart(from), dayStart(to) - 1];
     if (window % 7 === 0) from = Number.NEGATIVE_INFINITY;
     if (window % 11 === 0) to = Number.POSITIVE_INFINITY;
-    const said = flat(index.summary(from, to).summary);
+    const said = flat(new IndexReader(log.database).summary(from, to).summary);
     assert.deepEqual(said, account(kept, from, to, isArchived), `${from} ${to}`);
     const isOfDays = (edge: number): boolean => !Number.isFinite(edge) || edge % DAY_MS === 0;
     if (isOfDays(from) && isOfDays(to + 1))
@@ -198,11 +198,11 @@ test('wherever it is killed, no line is lost or doubled, and no sum changes', as
         if (step === crashAt && left-- === 0) throw new Error('killed');
       };
       const until = NOON + 3 * DAY_MS;
-      const before = flat(index.summary(-Infinity, Infinity).summary);
+      const before = flat(new IndexReader(log.database).summary(-Infinity, Infinity).summary);
       const dying = place.archiver(log, { at });
       if (crashAt === 'sums' && skip > 0) continue;
       assert.throws(() => all(dying, until), /killed/, `${crashAt} ${skip}`);
-      assert.deepEqual(flat(index.summary(-Infinity, Infinity).summary), before);
+      assert.deepEqual(flat(new IndexReader(log.database).summary(-Infinity, Infinity).summary), before);
       all(place.archiver(log), until);
       const lines = await place.lines();
       assert.deepEqual(
@@ -211,7 +211,7 @@ test('wherever it is killed, no line is lost or doubled, and no sum changes', as
         `${crashAt} ${skip}`,
       );
       place.assertSums();
-      assert.deepEqual(flat(index.summary(-Infinity, Infinity).summary), before);
+      assert.deepEqual(flat(new IndexReader(log.database).summary(-Infinity, Infinity).summary), before);
     }
   }
 });
@@ -222,12 +222,15 @@ test('a window stays exact that begins where the audit does', t => {
   const index = log.index();
   index.advance();
   const from = NOON + DAY_MS + 12_345_678;
-  const before = flat(index.summary(from, Number.POSITIVE_INFINITY).summary);
+  const before = flat(new IndexReader(log.database).summary(from, Number.POSITIVE_INFINITY).summary);
   const archiver = new Place(t).archiver(log);
   while (archiver.step(NOON + 3 * DAY_MS, undefined, from).isMore);
-  assert.deepEqual(flat(index.summary(from, Number.POSITIVE_INFINITY).summary), before);
   assert.deepEqual(
-    flat(index.summary(-Infinity, Infinity).summary),
+    flat(new IndexReader(log.database).summary(from, Number.POSITIVE_INFINITY).summary),
+    before,
+  );
+  assert.deepEqual(
+    flat(new IndexReader(log.database).summary(-Infinity, Infinity).summary),
     account(paid, -Infinity, Infinity, () => true),
   );
 });
@@ -281,7 +284,7 @@ test('ids are forgotten when they are as old as is said, and not before', t => {
   const archiver = place.archiver(log);
   all(archiver, NOON + 3 * DAY_MS, NOON + DAY_MS);
   archiver.step(NOON + 3 * DAY_MS, NOON + DAY_MS);
-  const lookUp = new PaymentLookUp(log.database);
+  const lookUp = new IndexReader(log.database);
   for (const { n, atMs } of paid)
     assert.equal(lookUp.find(idOf(n)) === undefined, atMs < NOON + DAY_MS, `${atMs - NOON}`);
 });

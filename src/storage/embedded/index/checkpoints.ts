@@ -9,18 +9,22 @@ import { join } from 'node:path';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { indexFile } from './tables.ts';
 
-/** Transactions between two passive checkpoints: at full load 16 MiB of pages, at rest a minute's. */
-const TRANSACTIONS = 64;
+/**
+ * At so many (16 MiB) they are moved. Those of one tree over random ids are written again and again, so a
+ * longer WAL saves writes; but whoever starts first after a crash has to read all of it.
+ */
+const checkpointPages = 4096;
 /** At this length of the WAL (64 MiB of pages) all of it is moved. */
 const restartPages = 16_384;
 
 export class Checkpoints {
+  readonly #look: StatementSync;
   readonly #passive: StatementSync;
   readonly #restart: StatementSync;
   readonly #wal: number;
-  #transactions = 0;
 
   constructor(database: DatabaseSync, directory: string) {
+    this.#look = database.prepare('PRAGMA wal_checkpoint(NOOP)');
     this.#passive = database.prepare('PRAGMA wal_checkpoint(PASSIVE)');
     this.#restart = database.prepare('PRAGMA wal_checkpoint(RESTART)');
     // Unlike the file itself, the WAL carries no locks that a descriptor of ours could drop; and it stays the
@@ -30,10 +34,9 @@ export class Checkpoints {
 
   /** A transaction was committed. */
   advanced(): void {
-    this.#transactions += 1;
-    if (this.#transactions < TRANSACTIONS) return;
-    this.#transactions = 0;
-    const { log } = this.#passive.get() as { log: number };
+    const { log, checkpointed } = this.#look.get() as { log: number; checkpointed: number };
+    if (log - checkpointed < checkpointPages) return;
+    this.#passive.get();
     if (log >= restartPages) this.#restart.get();
   }
 

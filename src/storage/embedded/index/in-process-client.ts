@@ -7,8 +7,9 @@ import type { ArchiveFolder } from '../archive/archive-folder.ts';
 import { Archiver, type ArchiveStep, type ArchiveValues } from '../archive/archiver.ts';
 import type { LogFiles } from '../shared-log/log-files.ts';
 import type { IndexClient } from './index-client.ts';
+import { IndexReader } from './index-reader.ts';
 import { Inspector } from './inspect.ts';
-import { type IndexOpened, LogIndex, PaymentLookUp } from './log-index.ts';
+import { type IndexOpened, LogIndex } from './log-index.ts';
 import { indexFaultOf } from './schema.ts';
 import type { IndexedPayment } from './statements.ts';
 
@@ -44,7 +45,7 @@ export interface InProcessIndexParts {
 interface Opened {
   readonly database: DatabaseSync;
   readonly index: LogIndex;
-  readonly lookUp: PaymentLookUp;
+  readonly reader: IndexReader;
   readonly archiver: Archiver | undefined;
 }
 
@@ -63,7 +64,7 @@ export class InProcessIndexClient implements IndexClient {
     const index = new LogIndex({ database, files, directory, ...(wallMs === undefined ? {} : { wallMs }) });
     const { archive } = this.#parts;
     const archiver = archive && new Archiver(database, archive);
-    this.#opened = { database, index, lookUp: new PaymentLookUp(database), archiver };
+    this.#opened = { database, index, reader: new IndexReader(database), archiver };
     const opened = index.open();
     if (opened.damage.length > 0) this.#parts.disk?.sync();
     return opened;
@@ -82,12 +83,12 @@ export class InProcessIndexClient implements IndexClient {
 
   find(id: Uint8Array): IndexedPayment | undefined {
     if (this.#opened === undefined || this.#isLost(this.#opened)) throw closed();
-    return this.#opened.lookUp.find(id);
+    return this.#opened.reader.find(id);
   }
 
   closedBecause(id: Uint8Array): string {
     if (this.#opened === undefined || this.#isLost(this.#opened)) throw closed();
-    return this.#opened.lookUp.closedBecause(id);
+    return this.#opened.reader.closedBecause(id);
   }
 
   summary(
@@ -95,7 +96,7 @@ export class InProcessIndexClient implements IndexClient {
     toMs: number,
     reply: Reply<{ readonly summary: Summary; readonly position: number }>,
   ): void {
-    this.#ask(reply, ({ index }) => index.summary(fromMs, toMs));
+    this.#ask(reply, ({ reader }) => reader.summary(fromMs, toMs));
   }
 
   unsettled(

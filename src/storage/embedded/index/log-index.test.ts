@@ -5,6 +5,7 @@ import { PINNED, SENT, SETTLED, WAITING } from '../../../domain/payment.ts';
 import { seededBelow } from '../../../domain/random.ts';
 import { seed } from '../../../testing/stores.ts';
 import * as row from '../shared-log/tail-table.ts';
+import { IndexReader } from './index-reader.ts';
 import { IndexedLog } from './log-index.fixture.ts';
 import { LogIndex } from './log-index.ts';
 
@@ -170,7 +171,7 @@ test('a purge in the middle of a move takes what was in front of it, and nothing
     log.settle(3, { cents: 5 });
     index.advance();
     assert.deepEqual(log.states(), { 3: SETTLED, 4: WAITING });
-    const { summary } = index.summary(-Infinity, Infinity);
+    const { summary } = new IndexReader(log.database).summary(-Infinity, Infinity);
     assert.deepEqual(summary.default, { count: 1, high: 0, low: 5 });
     assert.deepEqual(log.database.prepare('SELECT * FROM attempts').all(), []);
     assert.deepEqual(log.tables(), movedAtOnce(log));
@@ -250,7 +251,7 @@ test(`totals are those of an independent sum on any window (SEED=${seed})`, () =
   for (let check = 0; check < 500; check++) {
     const edge = (): number => (below(8) === 0 ? Infinity : booked[below(booked.length)]!.at + below(3) - 1);
     const [from, to] = [-edge(), edge()].map((value, place) => (place === 0 && below(2) ? -value : value));
-    const { summary } = index.summary(from!, to!);
+    const { summary } = new IndexReader(log.database).summary(from!, to!);
     for (const [processor, total] of [summary.default, summary.fallback].entries()) {
       const within = booked.filter(
         each => each.processor === processor && each.at >= from! && each.at <= to!,

@@ -7,8 +7,7 @@
  * another one goes on where this one stood, and two that index at once do it once.
  */
 import assert from 'node:assert/strict';
-import type { DatabaseSync, StatementSync } from 'node:sqlite';
-import { addTotal, emptyTotal, type Total } from '../../../domain/money.ts';
+import type { DatabaseSync } from 'node:sqlite';
 import {
   HELD_AMOUNT,
   HELD_REFUSED,
@@ -16,11 +15,11 @@ import {
   PINNED,
   type ProcessorIndex,
   SETTLED,
-  type Summary,
   writeIdBytes,
 } from '../../../domain/payment.ts';
+import { heldPauseMaxMs } from '../../../domain/settlement.ts';
 import { ACT_KINDS } from '../../acts.ts';
-import { rangesOf, TotalsSum } from '../../rollups.ts';
+import { TotalsSum } from '../../rollups.ts';
 import { keepDamaged, type LogDamage } from '../damage.ts';
 import { recoverLog } from '../recovery.ts';
 import { actAt, type OrderedAct } from '../shared-log/acts.ts';
@@ -33,6 +32,7 @@ import { LogReader } from '../shared-log/reader.ts';
 import { ACT, END_ATTEMPT, recordDetail } from '../shared-log/records.ts';
 import { type StoreId, storeIdOf } from '../shared-log/segments.ts';
 import * as row from '../shared-log/tail-table.ts';
+import { atOneMoment } from './index-reader.ts';
 import { type IndexedPayment, NOT_RETRIED, type PaymentRow, rowOf, statementsOf } from './statements.ts';
 
 /** Where the log goes on, and what its order was there. */
@@ -59,34 +59,6 @@ const BEHIND_MAX = 3;
 /** So often another one may have been faster. */
 const OTHERS_MAX = 20;
 
-/** Finds payments by id, over a connection that need not write. */
-export class PaymentLookUp {
-  readonly #database: DatabaseSync;
-  readonly #find: StatementSync;
-  readonly #closed: StatementSync;
-
-  constructor(database: DatabaseSync) {
-    this.#database = database;
-    this.#closed = database.prepare('SELECT text FROM acts WHERE id = ? ORDER BY n DESC LIMIT 1');
-    this.#find = statementsOf(database).find;
-  }
-
-  /** One payment by its 16 bytes. */
-  find(id: Uint8Array): IndexedPayment | undefined {
-    const found = this.#find.get(id) as unknown as PaymentRow | undefined;
-    return found && rowOf(found);
-  }
-
-  /** Of a payment that is closed: why. */
-  closedBecause(id: Uint8Array): string {
-    return (this.#closed.get(id) as { text: string } | undefined)?.text ?? '';
-  }
-
-  close(): void {
-    this.#database.close();
-  }
-}
-
 export class LogIndex {
   readonly #parts: IndexParts;
   readonly #statements: ReturnType<typeof statementsOf>;
@@ -109,8 +81,9 @@ export class LogIndex {
 
   /**
    * Brings the log and the index together. What the log says the tables had once, and a power loss took from
-   * them, is moved anew: whoever reads its marks relies on that. Throws `StoreOpenError`, and what the reader
-   * of the log, the files and SQLite throw.
+   * them, is moved anew: whoever reads its marks relies on that. Anything else that is behind can wait, as
+   * whoever opens this reads it himself. Throws `StoreOpenError`, and what the reader of the log, the files
+   * and SQLite throw.
    */
   open(): IndexOpened {
     const damage: LogDamage[] = [];
@@ -120,11 +93,25 @@ export class LogIndex {
       damage.push(...lost);
       // It may go on elsewhere than where this has read.
       if (lost.length > 0) this.forget();
-      this.advance();
+      if (this.#hasLost()) this.advance();
     } finally {
       this.#opening = undefined;
     }
     return { ...this.opened, damage };
+  }
+
+  /** Whether the log says that the tables had more than they have. */
+  #hasLost(): boolean {
+    for (let behind = 1; ; behind++) {
+      try {
+        this.#follow().poll();
+        return this.#order!.indexedTo > this.position;
+      } catch (error) {
+        if (!(error instanceof LogBehindError && behind < BEHIND_MAX)) throw error;
+      } finally {
+        this.forget();
+      }
+    }
   }
 
   get opened(): IndexOpened {
@@ -199,33 +186,19 @@ export class LogIndex {
     return (this.#statements.position.get() as { position: number }).position;
   }
 
-  /** Settled payments by `requestedAt`, and the position up to which they are counted. */
-  summary(fromMs: number, toMs: number): { readonly summary: Summary; readonly position: number } {
-    return this.#snapshot(position => {
-      const totals: [Total, Total] = [emptyTotal(), emptyTotal()];
-      rangesOf(fromMs, toMs, (level, from, to) => {
-        for (const sums of this.#statements.sum.all(level, from, to)) {
-          const [processor, count, high, low] = sums as unknown as [ProcessorIndex, number, number, number];
-          addTotal(totals[processor], { count, high, low });
-        }
-      });
-      return { summary: { default: totals[0], fallback: totals[1] }, position };
-    });
-  }
-
   /** Unsettled payments of these origins with a seq above `afterSeq`, ascending, and the position of that. */
   unsettled(
     origins: readonly number[],
     afterSeq: number,
     limit: number,
   ): { readonly payments: IndexedPayment[]; readonly position: number } {
-    return this.#snapshot(position => {
+    return atOneMoment(this.#parts.database, () => {
       const found = this.#statements.unsettled.all(
         JSON.stringify(origins),
         afterSeq,
         limit,
       ) as unknown as PaymentRow[];
-      return { payments: found.map(rowOf), position };
+      return { payments: found.map(rowOf), position: this.position };
     });
   }
 
@@ -237,13 +210,18 @@ export class LogIndex {
     dueMs: number,
     limit: number,
   ): { readonly payments: IndexedPayment[]; readonly position: number } {
-    return this.#snapshot(position => {
-      const [until, of] = [Math.min(dueMs, Number.MAX_SAFE_INTEGER), JSON.stringify(origins)];
+    return atOneMoment(this.#parts.database, () => {
+      const of = JSON.stringify(origins);
+      const farMs = Math.min(dueMs + heldPauseMaxMs + 1, Number.MAX_SAFE_INTEGER);
+      const due = [
+        [0, Math.min(dueMs, Number.MAX_SAFE_INTEGER)],
+        [farMs, Number.MAX_SAFE_INTEGER],
+      ] as const;
       const reasons = [HELD_REFUSED, HELD_AMOUNT, HELD_URL];
-      const found = reasons.flatMap(reason =>
-        this.#statements.held.all(reason, until, of, limit),
+      const found = due.flatMap(([from, to]) =>
+        reasons.flatMap(reason => this.#statements.held.all(reason, from, to, of, limit)),
       ) as unknown as PaymentRow[];
-      return { payments: found.map(rowOf), position };
+      return { payments: found.map(rowOf), position: this.position };
     });
   }
 
@@ -263,16 +241,6 @@ export class LogIndex {
   close(): void {
     this.forget();
     this.#parts.database.close();
-  }
-
-  #snapshot<T>(read: (position: number) => T): T {
-    const { database } = this.#parts;
-    database.exec('BEGIN');
-    try {
-      return read(this.position);
-    } finally {
-      database.exec('COMMIT');
-    }
   }
 
   /** A reader of the log that stands where the tables do. */

@@ -5,6 +5,11 @@ import * as row from '../shared-log/tail-table.ts';
 
 export const PAYMENT_COLUMNS =
   'seq, id, cents, accepted_at, origin, state, processor, requested_at, attempts, tries, settled_at, held';
+/** One payment by its id: one statement, so that none is missed that is archived meanwhile. */
+export const FIND_PAYMENT = `SELECT ${PAYMENT_COLUMNS} FROM payments WHERE id = ?1
+  UNION ALL SELECT 0, id, cents, requested_at - accepted_before, 0, ${SETTLED}, processor, requested_at, attempts, 0,
+    requested_at, 0 FROM archived WHERE id = ?1`;
+
 export type PaymentRow = readonly [number, Uint8Array, ...number[]];
 
 export function rowOf([seq, id, cents, acceptedAtMs, origin, ...progress]: PaymentRow): IndexedPayment {
@@ -53,12 +58,6 @@ function prepare(database: DatabaseSync) {
   };
   return {
     synchronous: database.prepare('PRAGMA synchronous'),
-    /** One statement, so that none is missed that is archived meanwhile. */
-    find: arrays(
-      `SELECT ${PAYMENT_COLUMNS} FROM payments WHERE id = ?1
-       UNION ALL SELECT 0, id, cents, requested_at - accepted_before, 0, ${SETTLED}, processor, requested_at,
-         attempts, 0, requested_at, 0 FROM archived WHERE id = ?1`,
-    ),
     log: database.prepare('SELECT store, position, state, tail FROM log'),
     position: database.prepare('SELECT position FROM log'),
     advance: database.prepare('UPDATE log SET position = ?, state = ?, tail = ?'),
@@ -69,7 +68,7 @@ function prepare(database: DatabaseSync) {
     ),
     held: arrays(
       `SELECT ${PAYMENT_COLUMNS} FROM payments
-       WHERE held = ? AND settled_at BETWEEN 0 AND ? AND origin IN (SELECT value FROM json_each(?))
+       WHERE held = ? AND settled_at BETWEEN ? AND ? AND origin IN (SELECT value FROM json_each(?))
        ORDER BY settled_at LIMIT ?`,
     ),
     // Below 0 the state of an uncertain one.
@@ -92,10 +91,6 @@ function prepare(database: DatabaseSync) {
       `UPDATE payments SET state = ?, processor = ?, requested_at = ?, attempts = ?, tries = ?, settled_at = ?,
          held = ?
        WHERE id = ?`,
-    ),
-    sum: arrays(
-      `SELECT processor, sum(count), sum(high), sum(low) FROM totals
-       WHERE level = ? AND bucket BETWEEN ? AND ? GROUP BY processor`,
     ),
     total: database.prepare(
       `INSERT INTO totals VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE

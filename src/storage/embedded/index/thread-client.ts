@@ -7,8 +7,9 @@ import type { HeldCounts, History, InspectedPayment, SettledPage } from '../../i
 import { type Reply, StoreFault, StoreOpenError } from '../../ports.ts';
 import type { ArchiveStep, ArchiveValues } from '../archive/archiver.ts';
 import type { IndexClient } from './index-client.ts';
-import { type IndexOpened, PaymentLookUp } from './log-index.ts';
-import type { IndexOptions } from './schema.ts';
+import { IndexReader } from './index-reader.ts';
+import type { IndexOpened } from './log-index.ts';
+import { type IndexOptions, indexFaultOf } from './schema.ts';
 import type { IndexedPayment } from './statements.ts';
 import { indexFile } from './tables.ts';
 
@@ -20,7 +21,6 @@ export interface IndexThreadOptions extends IndexOptions {
 
 export type IndexCall =
   | { readonly name: 'advance' | 'sync' | 'close' }
-  | { readonly name: 'summary'; readonly values: [fromMs: number, toMs: number] }
   | {
       readonly name: 'unsettled';
       readonly values: [origins: readonly number[], afterSeq: number, limit: number];
@@ -43,14 +43,14 @@ export type IndexReply =
   | { readonly is: 'answer'; readonly value: unknown }
   | { readonly is: 'fault'; readonly reason: StoreFault['reason']; readonly detail: string };
 
-/** Look-ups by id touch one page each: more would only hold what the kernel holds already. */
-const LOOK_UP_CACHE_KIB = 512;
+/** Each look touches few pages, of ids one: more would only hold what the kernel holds already. */
+const READER_CACHE_KIB = 512;
 
 export class IndexThreadClient implements IndexClient {
   readonly #options: IndexThreadOptions;
   #worker: Worker | undefined;
   #waiting: Reply<never>[] = [];
-  #lookUp: PaymentLookUp | undefined;
+  #reader: IndexReader | undefined;
 
   constructor(options: IndexThreadOptions) {
     this.#options = options;
@@ -79,8 +79,8 @@ export class IndexThreadClient implements IndexClient {
       throw error;
     });
     const database = new DatabaseSync(join(this.#options.directory, indexFile), { readOnly: true });
-    database.exec(`PRAGMA cache_size = -${LOOK_UP_CACHE_KIB}; PRAGMA busy_timeout = 100`);
-    this.#lookUp = new PaymentLookUp(database);
+    database.exec(`PRAGMA cache_size = -${READER_CACHE_KIB}; PRAGMA busy_timeout = 100`);
+    this.#reader = new IndexReader(database);
     return opened;
   }
 
@@ -93,17 +93,21 @@ export class IndexThreadClient implements IndexClient {
   }
 
   find(id: Uint8Array): IndexedPayment | undefined {
-    if (this.#lookUp === undefined) throw new StoreFault('lost', 'the index is closed');
-    return this.#lookUp.find(id);
+    return this.#openReader.find(id);
   }
 
   closedBecause(id: Uint8Array): string {
-    if (this.#lookUp === undefined) throw new StoreFault('lost', 'the index is closed');
-    return this.#lookUp.closedBecause(id);
+    return this.#openReader.closedBecause(id);
   }
 
   summary(fromMs: number, toMs: number, reply: Reply<{ summary: Summary; position: number }>): void {
-    this.#call({ name: 'summary', values: [fromMs, toMs] }, reply);
+    let answer: { summary: Summary; position: number } | StoreFault;
+    try {
+      answer = this.#openReader.summary(fromMs, toMs);
+    } catch (error) {
+      answer = indexFaultOf(error);
+    }
+    reply(answer);
   }
 
   unsettled(
@@ -156,6 +160,11 @@ export class IndexThreadClient implements IndexClient {
     return this.#end('the index is closed');
   }
 
+  get #openReader(): IndexReader {
+    if (this.#reader === undefined) throw new StoreFault('lost', 'the index is closed');
+    return this.#reader;
+  }
+
   #call<T>(call: IndexCall, reply: Reply<T>): void {
     if (this.#worker === undefined) {
       reply(new StoreFault('lost', 'the index is closed'));
@@ -175,8 +184,8 @@ export class IndexThreadClient implements IndexClient {
   async #end(why: string): Promise<void> {
     const worker = this.#worker;
     this.#worker = undefined;
-    this.#lookUp?.close();
-    this.#lookUp = undefined;
+    this.#reader?.close();
+    this.#reader = undefined;
     for (const waiting of this.#waiting.splice(0)) waiting(new StoreFault('lost', why));
     if (worker === undefined) return;
     const ended = new Promise<void>(resolve => worker.once('exit', () => resolve()));

@@ -52,8 +52,6 @@ if (opened !== undefined) {
         return index.advance();
       case 'sync':
         return checkpoints.sync(() => index.position);
-      case 'summary':
-        return index.summary(...call.values);
       case 'unsettled':
         return index.unsettled(...call.values);
       case 'held':
