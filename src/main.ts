@@ -174,6 +174,7 @@ async function openBackendStore(
     instance: config.instance,
     clock: systemClock,
     chance: Math.random,
+    retention: config.retention,
     events: {
       damaged: (found: LogDamage) => damage.found(found),
       notIndexed: ({ reason, detail }: StoreFault) =>

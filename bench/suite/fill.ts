@@ -70,13 +70,18 @@ export async function fillStore(payments: number, tell: (what: string) => void):
   return { directory, firstMs, lastMs, payments };
 }
 
-/** The embedded store of `directory`, as a backend opens it. */
-export const openBenchStore = (directory: string, instance: string): ReturnType<typeof openStore> =>
+/** The embedded store of `directory`, as a backend opens it; `more`: what is to be otherwise. */
+export const openBenchStore = (
+  directory: string,
+  instance: string,
+  more: Partial<Pick<Parameters<typeof openStore>[0], 'clock' | 'retention'>> = {},
+): ReturnType<typeof openStore> =>
   openStore({
     store: { is: 'sqlite', directory },
     ackAfter: 'commit',
     instance,
     clock: systemClock,
+    ...more,
     chance: Math.random,
     mustExist: false,
     isDiskDoubtful: false,

@@ -14,12 +14,23 @@ export interface DashboardView {
   readonly books?: ReconciledBooks | null;
   /** How many payments are held, by reason; those of no reason are left out. */
   readonly held: Readonly<Record<string, number>>;
+  /** Of the store's disk; null: it is a database's, or cannot be read. */
+  readonly disk: DiskView | null;
   readonly latest: readonly PaymentLine[];
   readonly samples: readonly Sample[];
   /** Whether payments can be acted on by hand from here. */
   readonly operator: boolean;
   /** Whether the processors can be broken from here. */
   readonly controls: boolean;
+}
+
+export interface DiskView {
+  readonly usedBytes: number;
+  readonly freeBytes: number;
+  /** Until the disk is full at the rate of the last hour; null: it does not grow, or it is too early. */
+  readonly daysLeft: number | null;
+  /** Settled payments leave after so many days; null: they never do. */
+  readonly retentionDays: number | null;
 }
 
 export interface PolicyView {

@@ -28,6 +28,7 @@ export async function showViews(
   // A store that cannot be read is shown as such: the rest of the view does not need it.
   const latest = await observed.latest(LATEST).catch(() => []);
   const counts = await observed.held().catch(() => []);
+  const disk = await observed.disk().catch(() => null);
   const seen = observed.instances();
   const shared = observed.shared();
   const nowMs = observed.nowMs();
@@ -43,6 +44,7 @@ export async function showViews(
     held: Object.fromEntries(
       counts.flatMap((count, place) => (count > 0 ? [[HOLD_REASONS[place]!, count]] : [])),
     ),
+    disk,
     latest: latest.map(paymentLine),
     operator: observed.hasToken,
     controls: observed.controls !== undefined,

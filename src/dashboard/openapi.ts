@@ -209,7 +209,8 @@ export const OPENAPI = {
       get: {
         summary: 'What was settled, by processor',
         description:
-          'Both ends are inclusive and compared with the requestedAt in the books of the processor.',
+          'Both ends are inclusive and compared with the requestedAt in the books of the processor. What RETENTION_DAYS has ' +
+          'archived counts as of the beginning of its UTC day: exact for windows of whole days.',
         tags: ['payments'],
         parameters: [
           REQUEST_ID,

@@ -13,10 +13,13 @@ import type {
   Inspection,
   SettledPage,
 } from '../storage/inspection.ts';
+import type { SizedStore } from '../storage/open.ts';
 import { promised, type Store } from '../storage/ports.ts';
 import type { InstanceSeen, Sample, SharedHealth } from '../telemetry/snapshot.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
-import type { DashboardView, PolicyView } from './api.ts';
+import type { DashboardView, DiskView, PolicyView } from './api.ts';
+
+const MS_OF_A_DAY = 86_400_000;
 
 export interface DashboardSource {
   nowMs(): number;
@@ -39,6 +42,7 @@ export interface DashboardSource {
   readonly hand: OperatorHand;
   /** Whether operations need a token: then the page offers the hand. */
   readonly hasToken: boolean;
+  disk(): Promise<DiskView | null>;
   readonly door: DashboardView['door'];
   readonly policy: PolicyView;
   readonly processorUrls: readonly [string, string];
@@ -53,7 +57,7 @@ export interface SourceParts {
   readonly clock: Clock;
   readonly instance: Pick<Instance, 'readiness'>;
   readonly telemetry: Telemetry;
-  readonly store: Inspection & Pick<Store, 'act' | 'find'>;
+  readonly store: Inspection & Pick<Store, 'act' | 'find'> & Pick<SizedStore, 'disk'>;
   readonly processors: Processors;
   readonly config: Config;
 }
@@ -75,6 +79,11 @@ export function sourceOf(parts: SourceParts): DashboardSource {
     settledPayments: (after, limit) => promised(reply => store.settled(after, limit, reply)),
     hand: new OperatorHand(parts),
     hasToken: config.opsToken !== undefined,
+    disk: async () => {
+      if (store.disk === undefined) return null;
+      const retentionDays = config.retention === undefined ? null : config.retention.keptMs / MS_OF_A_DAY;
+      return { ...(await store.disk()), retentionDays };
+    },
     door: listen.is === 'unix' ? 'HAProxy' : 'shared port',
     policy: policyOf(config),
     processorUrls: urls,

@@ -174,8 +174,8 @@ export const isHeldDue = (retryAtMs: number, nowMs: number): boolean =>
   retryAtMs <= nowMs || (retryAtMs > nowMs + heldPauseMaxMs && retryAtMs < Infinity);
 
 /**
- * How long a held payment that was accepted `waitedMs` ago is left alone, in ms; 0 for one that is held for the
- * first time. Half as long as it has waited, so that it is tried ever more seldom without anything to be
+ * How long a held payment that was accepted `waitedMs` ago is left alone, in ms; 0 for one that is held for
+ * the first time. Half as long as it has waited, so that it is tried ever more seldom without anything to be
  * remembered of it. At least half of that counts, the rest by `chance` (0 to 1).
  */
 export function heldPauseMs(waitedMs: number, chance: number): number {

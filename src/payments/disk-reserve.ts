@@ -9,7 +9,7 @@
  * Each backend looks by itself, seldom, and only when it is asked. Pure but for `look`.
  */
 import type { DiskSpace } from '../storage/ports.ts';
-import type { DiskFigures } from '../telemetry/snapshot.ts';
+import type { DiskReserveFigures } from '../telemetry/snapshot.ts';
 import { FallRate } from './fall-rate.ts';
 
 const MiB = 1024 * 1024;
@@ -60,7 +60,7 @@ export class DiskReserve {
   }
 
   /** What was seen last; undefined before the first look. */
-  get figures(): DiskFigures | undefined {
+  get figures(): DiskReserveFigures | undefined {
     if (this.#freeBytes === Infinity) return undefined;
     return { freeBytes: this.#freeBytes, reserveBytes: this.#reserveBytes };
   }

@@ -84,6 +84,10 @@ const unusable: readonly [string, string][] = [
   ['BACKOFF_MIN_MS', '5000'],
   ['BACKOFF_MAX_MS', '0'],
   ['FALLBACK_AFTER_MS', '-5'],
+  ['RETENTION_DAYS', '0'],
+  ['RETENTION_DAYS', 'a month'],
+  ['RETENTION_DAYS', '-1'],
+  ['IDS_KEPT_DAYS', '0'],
   ['ALLOW_PURGE', 'yes'],
   ['LOG_LEVEL', 'loud'],
   ['AUDIT_FROM', 'yesterday'],
@@ -105,3 +109,21 @@ for (const [name, value] of unusable) {
     );
   });
 }
+
+test('payments are kept for ever, or for a number of days and their ids for longer', () => {
+  assert.equal(readConfig({}).retention, undefined);
+  const dayMs = 86_400_000;
+  assert.deepEqual(readConfig({ RETENTION_DAYS: '0.5' }).retention, {
+    ...{ keptMs: dayMs / 2, idsKeptMs: Number.POSITIVE_INFINITY, exactFromMs: 0 },
+  });
+  assert.equal(readConfig({ RETENTION_DAYS: '30', IDS_KEPT_DAYS: '90' }).retention?.idsKeptMs, 90 * dayMs);
+  assert.throws(
+    () => readConfig({ IDS_KEPT_DAYS: '30' }),
+    /^UnusableSetting: IDS_KEPT_DAYS .*RETENTION_DAYS/,
+  );
+  assert.throws(() => readConfig({ RETENTION_DAYS: '30', IDS_KEPT_DAYS: '29' }), /IDS_KEPT_DAYS .* at least/);
+  assert.throws(
+    () => readConfig({ RETENTION_DAYS: '30', STORE_URL: 'postgres://u@h/d' }),
+    (error: Error) => error instanceof UnusableSetting && /^RETENTION_DAYS [^\n]*$/.test(error.message),
+  );
+});

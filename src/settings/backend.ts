@@ -18,6 +18,7 @@ import {
 } from './grammar.ts';
 import { hostNames, networks, PRIVATE_NETWORKS, readToken } from './networks.ts';
 import { refusalStatuses } from './refusal-statuses.ts';
+import { readRetention } from './retention.ts';
 
 /** What has to have happened before a payment is acknowledged. */
 export type AckAfter = 'parse' | 'commit' | 'flush';
@@ -78,6 +79,8 @@ export function readConfig(environment: Environment) {
     urlChangedHolds: read('PROCESSOR_URL_CHANGED', undefined, oneOf('hold')) === 'hold',
     /** By which a processor itself refuses a payment, so that it may go elsewhere. */
     refusalStatuses: read('REFUSAL_STATUSES', REFUSAL_STATUSES, refusalStatuses),
+    /** Undefined: settled payments are kept in the store for ever. */
+    retention: readRetention(environment),
     allowPurge: read('ALLOW_PURGE', false, zeroOrOne),
     logLevel: read('LOG_LEVEL', 'info', oneOf('debug', 'info', 'warn', 'error')),
     /** For the processors' own sums, which are compared with ours where it is given. */
@@ -93,6 +96,11 @@ export function readConfig(environment: Environment) {
   if (config.backoffMinMs > config.backoffMaxMs) {
     throw new UnusableSetting(
       `BACKOFF_MIN_MS=${config.backoffMinMs} cannot be used: it takes at most BACKOFF_MAX_MS (${config.backoffMaxMs})`,
+    );
+  }
+  if (config.retention !== undefined && config.store.is !== 'sqlite') {
+    throw new UnusableSetting(
+      'RETENTION_DAYS cannot be used: a database keeps every payment, so leave it unset, or take STORE_URL=sqlite:DIR',
     );
   }
   return Object.freeze(config);

@@ -5,6 +5,7 @@
 import { addTotal, emptyTotal, type Total, totalCents } from '../domain/money.ts';
 import type { Summary } from '../domain/payment.ts';
 import { idBytes, idText, idTextWords, PROCESSORS, SETTLED } from '../domain/payment.ts';
+import { DAY_MS, dayStart } from '../storage/embedded/archive/archive-line.ts';
 import type { Dice } from './dice.ts';
 import { WALL_START_MS } from './event-loop.ts';
 import type { FaultInjector } from './fault-injector.ts';
@@ -16,8 +17,6 @@ import type { TrackedPayment } from './tracked-payment.ts';
 /** A client gives up after so many answers that were no `202`. */
 const TRIES_MAX = 15;
 const HOUR_MS = 3_600_000;
-/** Wall clocks that are turned do not come so far. */
-const DAY_MS = 24 * HOUR_MS;
 
 export class Clients {
   readonly #world: Surroundings;
@@ -94,7 +93,8 @@ export class Clients {
         const [one, other] = [this.#dice.between(0, plan.breakMs * 1.5), this.#dice.between(0, plan.breakMs)];
         windows.push([wall(Math.min(one, other)), wall(Math.max(one, other))]);
       }
-      for (const [fromMs, toMs] of windows) {
+      for (const window of windows) {
+        const [fromMs, toMs] = this.#exact(...window);
         this.#unaudited += 1;
         instance.ingress.summary(fromMs, toMs, summary => {
           this.#unaudited -= 1;
@@ -215,8 +215,10 @@ export class Clients {
     const { memory, processors, plan, invariants } = this.#world;
     const instance = this.#choose();
     if (instance === undefined) return;
-    const fromMs = this.#dice.hits(0.5) ? -Infinity : wall(this.#dice.between(0, plan.breakMs));
-    const toMs = this.#dice.hits(0.5) ? Infinity : wall(this.#dice.between(0, plan.breakMs)) + HOUR_MS;
+    const [fromMs, toMs] = this.#exact(
+      this.#dice.hits(0.5) ? -Infinity : wall(this.#dice.between(0, plan.breakMs)),
+      this.#dice.hits(0.5) ? Infinity : wall(this.#dice.between(0, plan.breakMs)) + HOUR_MS,
+    );
     const { generation } = memory;
     const { losses } = invariants;
     const least = this.#booked(fromMs, toMs);
@@ -238,6 +240,12 @@ export class Clients {
         }
       }
     });
+  }
+
+  /** Windows are of whole days where something may be archived. */
+  #exact(fromMs: number, toMs: number): [number, number] {
+    if (this.#world.plan.retentionMs === 0) return [fromMs, toMs];
+    return [dayStart(fromMs), dayStart(toMs + DAY_MS) - 1];
   }
 
   #checkExact(instance: SimulatedBackend, summary: Summary, fromMs: number, toMs: number): void {

@@ -62,7 +62,7 @@ export class LogObserver {
     this.#order = new Order(id.mark, (kind, start, batch) => this.#counted(kind, start, batch.epoch));
     if (opened.state !== undefined) this.#order.restore(opened.state, opened.tail);
     memory.generation = this.#order.generation;
-    for (const found of database.prepare('SELECT id FROM payments').all())
+    for (const found of database.prepare('SELECT id FROM payments UNION ALL SELECT id FROM archived').all())
       this.#put(new IndexReader(database).find(found['id'] as Uint8Array)!);
     this.#hasGap = false;
     try {
@@ -95,7 +95,8 @@ export class LogObserver {
   #put(found: Float64Array): void {
     const payment = { ...storedPayment(found), owner: '' };
     this.#memory.payments.set(idText(payment.id), payment);
-    this.#memory.bySeq.set(payment.seq, payment);
+    // An archived one has none any more: one that no other has.
+    this.#memory.bySeq.set(payment.seq || -1e6 - this.#memory.bySeq.size, payment);
   }
 
   #counted(kind: number, start: number, epoch: number): void {

@@ -63,6 +63,7 @@ export class MachineFaults {
     this.#stop('is lost with its disk', dice.between(10, 1000));
     disk.clear();
     index.begin(++this.#stores);
+    world.archive.takeAway();
     observer.rebuild();
     invariants.losePower(true);
     // A store that knows nothing asks nobody first, whatever the one before it was restored from.

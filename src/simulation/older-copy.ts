@@ -23,12 +23,13 @@ export function copyOfStore({ disk, index, trace }: Surroundings): StoreCopy | u
 
 /** Puts a copy in the place of the store, which nobody uses now. */
 export function restoreCopy(
-  { disk, index, eventLoop, observer, invariants }: Surroundings,
+  { disk, index, archive, eventLoop, observer, invariants }: Surroundings,
   copy: StoreCopy,
   asksFirstUntilMs: number,
   dice: Dice,
 ): void {
   index.replace(copy.index);
+  archive.takeAway();
   disk.replace(copy.files);
   makeNewStore({
     database: index.database,

@@ -111,12 +111,17 @@ export interface WorldPlan {
   readonly storeIsRemote: boolean;
   readonly storeDelayMs: number;
   readonly networkDelayMs: number;
+  /** How long settled payments stay in the store; 0: for ever. */
+  readonly retentionMs: number;
   /** How hard each kind strikes, 0 (never) to 1. */
   readonly rates: Readonly<Record<Kind, number>>;
 }
 
+/** Of every four seeds; whether anything is archived changes nothing else of a plan. */
+const RETENTIONS_MS = [0, 0, 100, 2000];
+
 /** Draws the plan of a seed. */
-export function drawPlan(dice: Dice): WorldPlan {
+export function drawPlan(dice: Dice, seed: number): WorldPlan {
   const ackAfter = dice.pick<AckAfter>(['parse', 'commit', 'commit', 'flush']);
   const rates = drawRates(dice, ackAfter);
   const crowded = rates.queueFull > 0;
@@ -143,6 +148,7 @@ export function drawPlan(dice: Dice): WorldPlan {
     storeIsRemote: dice.hits(0.3) && !isDoubted,
     storeDelayMs: dice.pick([0, 0.5, 3]),
     networkDelayMs: dice.pick([0.2, 1, 10]),
+    retentionMs: RETENTIONS_MS[seed % RETENTIONS_MS.length]!,
     rates,
     // Few payments are many here, and their records small.
     indexLag: {

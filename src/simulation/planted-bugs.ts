@@ -12,6 +12,7 @@ export interface PlantedBug {
   readonly plan: (plan: WorldPlan) => WorldPlan;
 }
 
+const ARCHIVER = 'storage/embedded/archive/archiver.ts';
 const APPENDING = 'storage/embedded/appending.ts';
 const RESERVE = 'payments/disk-reserve.ts';
 const DECODER = 'storage/embedded/shared-log/decoder.ts';
@@ -21,6 +22,7 @@ const LOG_INDEX = 'storage/embedded/index/log-index.ts';
 const MEMBERS = 'storage/embedded/shared-log/ordered-members.ts';
 const ORDER = 'storage/embedded/shared-log/order.ts';
 const READER = 'storage/embedded/shared-log/reader.ts';
+const STATEMENTS = 'storage/embedded/index/statements.ts';
 const WRITER = 'storage/embedded/shared-log/writer.ts';
 
 /** The shared log under these faults and no others. */
@@ -37,6 +39,7 @@ const under =
     queueCapacity: 1024,
     concurrency: 16,
     segmentRecords: 8,
+    retentionMs: 0,
     rates: { ...NO_RATES, ...Object.fromEntries(kinds.map(kind => [kind, 1])) },
   });
 
@@ -44,6 +47,11 @@ const bug = (file: string, from: string, to: string, plan: PlantedBug['plan']): 
   bug: { file, from, to },
   plan,
 });
+
+/** Payments are archived as soon as they are settled, or nearly. */
+const archiving =
+  (...kinds: readonly Kind[]) =>
+  (plan: WorldPlan): WorldPlan => ({ ...under(...kinds)(plan), retentionMs: 100 });
 
 const racing = under('preempted', 'sameIdAtOnce', 'sameIdLater', 'otherAmount', 'pause', 'processorFails');
 
@@ -158,5 +166,33 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     'index.sync(answer => {',
     'index.advance(answer => {',
     plan => ({ ...under('powerLoss')(plan), segmentRecords: 2 }),
+  ),
+
+  'an archived payment is not known any more': bug(
+    STATEMENTS,
+    'FROM archived WHERE id = ?1',
+    'FROM archived WHERE id = NULL',
+    archiving('sameIdLater'),
+  ),
+
+  'an archived payment leaves the sums': bug(
+    ARCHIVER,
+    'total.run(level, bucket, processor, count, high, low);',
+    '',
+    archiving(),
+  ),
+
+  'lines that a power loss made unknown stay in a file': bug(
+    ARCHIVER,
+    'this.#folder.append(name, bytes, frame);',
+    'this.#folder.append(name, this.#folder.size(name), frame);',
+    archiving('powerLoss'),
+  ),
+
+  'a payment goes that is not settled': bug(
+    ARCHIVER,
+    'row.state === SETTLED && ',
+    '',
+    archiving('processorAway', 'crash'),
   ),
 };

@@ -6,6 +6,7 @@ import type { SimulatedIndexDisk } from './index-disk.ts';
 import type { Invariants } from './invariants.ts';
 import type { LogObserver } from './log-observer.ts';
 import type { WorldPlan } from './plan.ts';
+import type { SimulatedArchive } from './simulated-archive.ts';
 import type { SimulatedBackend } from './simulated-backend.ts';
 import type { Trace } from './trace.ts';
 import type { WatchedStore } from './watched-store.ts';
@@ -18,6 +19,7 @@ export interface Surroundings {
   readonly memory: WatchedStore;
   readonly disk: Disk;
   readonly index: SimulatedIndexDisk;
+  readonly archive: SimulatedArchive;
   readonly observer: LogObserver;
   readonly processors: readonly [SimulatedProcessor, SimulatedProcessor];
   readonly backends: readonly SimulatedBackend[];

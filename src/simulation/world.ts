@@ -31,6 +31,7 @@ import { Invariants, type Violation } from './invariants.ts';
 import { LogObserver } from './log-observer.ts';
 import { Network } from './network.ts';
 import { drawPlan, type Kind, type WorldPlan } from './plan.ts';
+import { SimulatedArchive } from './simulated-archive.ts';
 import { SimulatedBackend } from './simulated-backend.ts';
 import type { Surroundings } from './surroundings.ts';
 import { Trace } from './trace.ts';
@@ -84,6 +85,7 @@ export class World implements Surroundings {
   readonly memory: WatchedStore;
   readonly disk = new Disk();
   readonly index = new SimulatedIndexDisk();
+  readonly archive = new SimulatedArchive();
   readonly observer: LogObserver;
   readonly processors: readonly [SimulatedProcessor, SimulatedProcessor];
   readonly backends: readonly SimulatedBackend[];
@@ -98,7 +100,7 @@ export class World implements Surroundings {
   constructor(seed: number, isTraced = false, mutation: Mutation = {}) {
     const { eventLoop } = this;
     const dice = new Dice(seed);
-    const drawn = drawPlan(dice.fork());
+    const drawn = drawPlan(dice.fork(), seed);
     const plan = mutation.plan?.(drawn) ?? drawn;
     this.#seed = seed;
     this.plan = plan;
@@ -173,6 +175,8 @@ export class World implements Surroundings {
     if (invariants.violations.length === 0) {
       invariants.atRest();
       this.#checkLeaks();
+      const wrong = this.archive.wrong(this.index, invariants.isPurged);
+      if (wrong !== undefined) invariants.fail(undefined, wrong);
       this.#clients.audit();
       await this.#runUntil(eventLoop.nowMs + REST_STEP_MS * 10);
       this.#clients.closeAudit();
@@ -335,7 +339,7 @@ export class World implements Surroundings {
     clock: Clock,
     mutation: Mutation,
   ): Promise<Joining> {
-    const { eventLoop, disk, plan, faultInjector, index } = this;
+    const { eventLoop, disk, plan, faultInjector, index, archive } = this;
     const faults = faultInjector.diskFaultsOf(process, () => backend.killProcess(process));
     const files = disk.filesOf(process, eventLoop, faults);
     const dice = new Dice(this.#seed + process.life);
@@ -347,13 +351,16 @@ export class World implements Surroundings {
       logDirectory: LOG_DIRECTORY,
       files,
       index: new InProcessIndexClient({
-        ...{ files, logDirectory: LOG_DIRECTORY, database: () => index.database, disk: index },
+        ...{ files, logDirectory: LOG_DIRECTORY, database: () => index.database, disk: index, archive },
         wallMs: () => clock.wallMs(),
         schedule: carryOut => later(() => later(carryOut())),
       }),
       clock,
       boot: faultInjector.machine.boots,
       isFlushing: plan.ackAfter === 'flush',
+      ...(plan.retentionMs > 0 && {
+        retention: { keptMs: plan.retentionMs, idsKeptMs: Infinity, exactFromMs: 0 },
+      }),
       isDiskDoubtful: backend.joinedMount < disk.mount,
       nonce: () => dice.whole(1, 2 ** 48),
       segmentBytes: plan.segmentRecords * 64,

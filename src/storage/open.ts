@@ -5,10 +5,12 @@ import { join } from 'node:path';
 import type { Clock } from '../domain/clock.ts';
 import { isSystemError } from '../domain/system-error.ts';
 import type { AckAfter, StoreSetting } from '../settings/backend.ts';
+import { type DiskFigures, DiskUse } from './disk-use.ts';
 import { EmbeddedStore } from './embedded/embedded-store.ts';
 import { findAgain } from './embedded/index/schema.ts';
 import { logFolder } from './embedded/index/tables.ts';
 import { IndexThreadClient } from './embedded/index/thread-client.ts';
+import type { Retention } from './embedded/indexing.ts';
 import { forgetName, takeName } from './embedded/name-lock.ts';
 import type { EmbeddedEvents } from './embedded/parts.ts';
 import { crc32 } from './embedded/shared-log/crc32.ts';
@@ -29,6 +31,8 @@ export interface OpenOptions {
   /** It is not made where it is missing, and may have been away. */
   readonly mustExist: boolean;
   readonly isDiskDoubtful: boolean;
+  /** Default: all is kept for ever. */
+  readonly retention?: Retention | undefined;
   readonly events: EmbeddedEvents;
 }
 
@@ -41,6 +45,8 @@ export interface SizedStore {
   size(): Promise<number>;
   /** Of its disk, if that is this machine's; undefined while it cannot be asked. */
   readonly space?: () => DiskSpace | undefined;
+  /** Undefined: its disk is another machine's. */
+  readonly disk?: (() => Promise<DiskFigures>) | undefined;
 }
 
 /** A database that is not there yet is waited for so long when a deployment starts. */
@@ -92,6 +98,7 @@ async function openEmbedded(directory: string, options: OpenOptions): Promise<Op
     index: new IndexThreadClient({ directory, logDirectory, mustExist }),
     clock,
     boot: thisBoot(),
+    retention: options.retention,
     isFlushing: options.ackAfter === 'flush',
     isDiskDoubtful: options.isDiskDoubtful,
     nonce: () => Math.floor(chance() * 2 ** 48),
@@ -99,10 +106,12 @@ async function openEmbedded(directory: string, options: OpenOptions): Promise<Op
   });
   const survives =
     options.ackAfter === 'flush' ? 'the power loss of its machine' : 'the death of all its processes';
+  const disk = new DiskUse(directory, clock);
   return Object.assign(store, {
     survives,
     size: () => sizeOfIndex(directory),
     space: () => spaceAt(directory),
+    disk: () => disk.figures(),
   });
 }
 

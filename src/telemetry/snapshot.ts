@@ -31,7 +31,7 @@ export interface InstanceSnapshot {
   readonly commits: PackedHistogram;
   readonly storeBytes: number;
   /** Missing where the store is on other machines, or nothing is kept free. */
-  readonly disk?: DiskFigures;
+  readonly disk?: DiskReserveFigures;
   /** Damaged or lost parts of the store's log that this instance found; missing in older snapshots. */
   readonly logDamaged?: number;
   readonly runtime: ProcessFigures;
@@ -53,7 +53,7 @@ export interface QueueFigures {
 }
 
 /** Of the store's disk. */
-export interface DiskFigures {
+export interface DiskReserveFigures {
   readonly freeBytes: number;
   /** With less than this no new payment is taken. */
   readonly reserveBytes: number;

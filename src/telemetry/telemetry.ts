@@ -12,7 +12,7 @@ import type { Logger } from './logger.ts';
 import { ProcessMetrics } from './process-metrics.ts';
 import type { BooksParts } from './reconciliation.ts';
 import {
-  type DiskFigures,
+  type DiskReserveFigures,
   type InstanceSeen,
   type InstanceSnapshot,
   type ProcessorFigures,
@@ -36,7 +36,7 @@ export interface TelemetryParts {
   /** The size of the store in bytes. */
   readonly storeSize: () => Promise<number>;
   /** Of the store's disk; undefined where none is looked at. */
-  readonly disk?: () => DiskFigures | undefined;
+  readonly disk?: () => DiskReserveFigures | undefined;
   /** The present session; undefined between two sessions. */
   readonly session: () => Session | undefined;
   /** What of the store's log cannot be used. */

@@ -3,7 +3,7 @@
  * between them.
  */
 import type { Sample } from '../../telemetry/snapshot.ts';
-import type { DashboardView, InstanceLine, ProcessorState } from '../api.ts';
+import type { DashboardView, DiskView, InstanceLine, ProcessorState } from '../api.ts';
 import { attemptsFail, circuitOfAll, isDown } from './circuits.ts';
 import { byId, fill, make } from './dom.ts';
 import { bytes, duration, grouped, plural, rate } from './format.ts';
@@ -31,7 +31,7 @@ export function drawFlow(view: DashboardView, sample: Sample | undefined): void 
   const connections = alive.reduce((sum, instance) => sum + instance.connections, 0);
   fill(byId('lane-door'), doorNode(view, connections, sample));
   fill(byId('lane-backends'), ...instances.map(instance => backendNode(instance)));
-  fill(byId('lane-queue'), queueNode(instances));
+  fill(byId('lane-queue'), queueNode(instances, view.disk));
   fill(byId('lane-processors'), ...processors.map(processor => processorNode(processor, view.nowMs)));
   drawWires(view, sample);
 }
@@ -75,7 +75,18 @@ function backendNode(instance: InstanceLine): HTMLElement {
   );
 }
 
-function queueNode(instances: readonly InstanceLine[]): HTMLElement {
+/** What the store takes of its disk, and how long that goes on. */
+function diskLine({ usedBytes, freeBytes, daysLeft, retentionDays }: DiskView): HTMLElement {
+  const left =
+    daysLeft === null
+      ? ''
+      : `, ${daysLeft > 3650 ? 'ten years or more' : `${daysLeft.toFixed(1)} days`} left at this rate`;
+  const kept =
+    retentionDays === null ? '' : `; payments are kept for ${Number(retentionDays.toFixed(4))} days`;
+  return line('disk ', make('b', {}, bytes(usedBytes)), `, ${bytes(freeBytes)} free${left}${kept}`);
+}
+
+function queueNode(instances: readonly InstanceLine[], disk: DiskView | null): HTMLElement {
   const queues = instances.flatMap(({ queue }) => queue ?? []);
   const sum = (pick: (queue: (typeof queues)[number]) => number): number =>
     queues.reduce((so, queue) => so + pick(queue), 0);
@@ -95,6 +106,7 @@ function queueNode(instances: readonly InstanceLine[]): HTMLElement {
       fact('pinned', grouped(pinned)),
       fact('room in memory', grouped(sum(({ capacity, length }) => capacity - length))),
     ),
+    ...(disk === null ? [] : [diskLine(disk)]),
   );
 }
 

@@ -91,6 +91,9 @@ describe('the dashboard', { skip, timeout: 120_000 }, () => {
     await page.locator('#verdict-text', { hasText: 'default fails.' }).waitFor(PATIENCE);
     await controls.getByRole('button', { name: 'Restore' }).click();
     await node('default').getByText('circuit closed').waitFor(PATIENCE);
+    await node('queue')
+      .getByText(/^disk \d+\sMB, \d+\sMB free/)
+      .waitFor(PATIENCE);
   });
 
   test('shows the story of a payment that is searched for, by keyboard', async () => {

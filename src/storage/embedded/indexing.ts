@@ -36,6 +36,19 @@ export interface IndexLag {
 
 export const INDEX_LAG: IndexLag = { ms: 5000, rows: 4096, bytes: 1024 * 1024 };
 
+/** Between two transactions of the archive, and between two passes at most. */
+const ARCHIVE_PAUSE_MS = 20;
+const ARCHIVE_MS = 60_000;
+const SWEEP_MS = 1000;
+
+export interface Retention {
+  readonly keptMs: number;
+  /** Infinity: for ever. */
+  readonly idsKeptMs: number;
+  /** A window of a summary that begins here stays exact, although it need not be the beginning of a day. */
+  readonly exactFromMs: number;
+}
+
 export interface IndexingParts {
   readonly log: LogWriter;
   readonly order: Order;
@@ -52,12 +65,15 @@ export interface IndexingParts {
   readonly lose: () => void;
   /** An expected failure in the store's words; any other error is thrown on. */
   readonly faultOf: (error: unknown) => StoreFault;
+  /** How long settled payments and their ids are kept; undefined: for ever. */
+  readonly retention?: Retention | undefined;
   readonly events: { notIndexed(fault: StoreFault): void };
 }
 
 export class Indexing {
   readonly #parts: IndexingParts;
   #timer: Timer | undefined;
+  #archiveTimer: Timer | undefined;
   #isIndexing = false;
   /** When the index was moved last, and what of the tail it had by the mark behind that. */
   #indexedAtMs = -Infinity;
@@ -80,11 +96,14 @@ export class Indexing {
       });
     };
     look(1);
+    const { retention } = this.#parts;
+    if (retention !== undefined) this.#archive(retention);
   }
 
   stop(): void {
     this.#isStopped = true;
     this.#timer?.cancel();
+    this.#archiveTimer?.cancel();
   }
 
   /** Takes the lease of the indexer if nobody who lives has it. Throws `StoreFault`. */
@@ -188,6 +207,26 @@ export class Indexing {
         });
       });
     }
+  }
+
+  /** Moves what is old out of the index, one small transaction at a time. */
+  #archive(retention: Retention): void {
+    const { clock, index, events } = this.#parts;
+    const { keptMs, idsKeptMs, exactFromMs } = retention;
+    const restMs = Math.min(keptMs / 100, Number.isFinite(idsKeptMs) ? SWEEP_MS : ARCHIVE_MS);
+    const again = (delayMs: number): void => {
+      if (!this.#isStopped)
+        this.#archiveTimer = clock.after(Math.max(ARCHIVE_PAUSE_MS, delayMs), () => this.#archive(retention));
+    };
+    if (!this.#isIndexer) {
+      again(restMs);
+      return;
+    }
+    const nowMs = clock.wallMs();
+    index.archive([nowMs - keptMs, nowMs - idsKeptMs, exactFromMs], answer => {
+      if (answer instanceof StoreFault && !this.#isStopped) events.notIndexed(answer);
+      again(answer instanceof StoreFault || !answer.isMore ? restMs : ARCHIVE_PAUSE_MS);
+    });
   }
 
   /** What fails is tried again later. */

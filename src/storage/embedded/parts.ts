@@ -3,7 +3,7 @@ import type { Clock } from '../../domain/clock.ts';
 import type { StoreFault } from '../ports.ts';
 import type { LogDamage } from './damage.ts';
 import type { IndexClient } from './index/index-client.ts';
-import type { IndexLag } from './indexing.ts';
+import type { IndexLag, Retention } from './indexing.ts';
 import type { HeldName } from './name-lock.ts';
 import type { LogFiles } from './shared-log/log-files.ts';
 
@@ -28,6 +28,8 @@ export interface EmbeddedParts {
   readonly nonce: () => number;
   readonly segmentBytes?: number;
   readonly indexLag?: IndexLag;
+  /** Default: all is kept for ever. */
+  readonly retention?: Retention | undefined;
   readonly events: EmbeddedEvents;
 }
 

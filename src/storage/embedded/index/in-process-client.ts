@@ -3,6 +3,8 @@ import type { DatabaseSync } from 'node:sqlite';
 import type { Summary } from '../../../domain/payment.ts';
 import type { HeldCounts, History, InspectedPayment, SettledPage } from '../../inspection.ts';
 import { type Reply, StoreFault } from '../../ports.ts';
+import type { ArchiveFolder } from '../archive/archive-folder.ts';
+import { Archiver, type ArchiveStep, type ArchiveValues } from '../archive/archiver.ts';
 import type { LogFiles } from '../shared-log/log-files.ts';
 import type { IndexClient } from './index-client.ts';
 import { IndexReader } from './index-reader.ts';
@@ -34,6 +36,8 @@ export interface InProcessIndexParts {
    */
   readonly schedule: (carryOut: () => () => void) => void;
   readonly disk?: IndexDisk;
+  /** Where payments are archived; without one none is. */
+  readonly archive?: ArchiveFolder;
   /** As of `IndexParts`. */
   readonly wallMs?: () => number;
 }
@@ -42,6 +46,7 @@ interface Opened {
   readonly database: DatabaseSync;
   readonly index: LogIndex;
   readonly reader: IndexReader;
+  readonly archiver: Archiver | undefined;
 }
 
 export class InProcessIndexClient implements IndexClient {
@@ -57,7 +62,9 @@ export class InProcessIndexClient implements IndexClient {
     const { files, logDirectory: directory, wallMs } = this.#parts;
     const database = this.#parts.database();
     const index = new LogIndex({ database, files, directory, ...(wallMs === undefined ? {} : { wallMs }) });
-    this.#opened = { database, index, reader: new IndexReader(database) };
+    const { archive } = this.#parts;
+    const archiver = archive && new Archiver(database, archive);
+    this.#opened = { database, index, reader: new IndexReader(database), archiver };
     const opened = index.open();
     if (opened.damage.length > 0) this.#parts.disk?.sync();
     return opened;
@@ -132,6 +139,10 @@ export class InProcessIndexClient implements IndexClient {
 
   pinnedTo(processor: number, limit: number, reply: Reply<IndexedPayment[]>): void {
     this.#ask(reply, ({ index }) => index.pinnedTo(processor, limit));
+  }
+
+  archive(values: ArchiveValues, reply: Reply<ArchiveStep>): void {
+    this.#ask(reply, ({ archiver }) => archiver!.step(...values));
   }
 
   async close(): Promise<void> {

@@ -2,6 +2,7 @@
 import type { Summary } from '../../../domain/payment.ts';
 import type { HeldCounts, History, InspectedPayment, SettledPage } from '../../inspection.ts';
 import type { Reply } from '../../ports.ts';
+import type { ArchiveStep, ArchiveValues } from '../archive/archiver.ts';
 import type { IndexOpened } from './log-index.ts';
 import type { IndexedPayment } from './statements.ts';
 
@@ -41,5 +42,7 @@ export interface IndexClient {
   settled(after: number, limit: number, reply: Reply<SettledPage>): void;
   /** Unsettled ones of all origins that a processor may have, and that are not held for its address. */
   pinnedTo(processor: number, limit: number, reply: Reply<IndexedPayment[]>): void;
+  /** A step of the archive, as of `Archiver`. */
+  archive(values: ArchiveValues, reply: Reply<ArchiveStep>): void;
   close(): Promise<void>;
 }

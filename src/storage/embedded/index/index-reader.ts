@@ -6,7 +6,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { addTotal, emptyTotal, type Total } from '../../../domain/money.ts';
 import type { ProcessorIndex, Summary } from '../../../domain/payment.ts';
 import { rangesOf } from '../../rollups.ts';
-import { type IndexedPayment, PAYMENT_COLUMNS, type PaymentRow, rowOf } from './statements.ts';
+import { FIND_PAYMENT, type IndexedPayment, type PaymentRow, rowOf } from './statements.ts';
 
 export class IndexReader {
   readonly #database: DatabaseSync;
@@ -17,7 +17,7 @@ export class IndexReader {
 
   constructor(database: DatabaseSync) {
     this.#database = database;
-    this.#find = database.prepare(`SELECT ${PAYMENT_COLUMNS} FROM payments WHERE id = ?`);
+    this.#find = database.prepare(FIND_PAYMENT);
     this.#find.setReturnArrays(true);
     this.#closed = database.prepare('SELECT text FROM acts WHERE id = ? ORDER BY n DESC LIMIT 1');
     this.#sum = database.prepare(

@@ -66,7 +66,11 @@ export class Inspector {
   constructor(database: DatabaseSync) {
     this.#database = database;
     this.#latest = this.#database.prepare(`${PAYMENT} ORDER BY seq DESC LIMIT ?`);
-    this.#one = this.#database.prepare(`${PAYMENT} WHERE id = ?`);
+    this.#one = this.#database.prepare(
+      `${PAYMENT} WHERE id = ?1
+       UNION ALL SELECT 0, id, cents, requested_at - accepted_before, ${SETTLED}, processor, requested_at, attempts, 0,
+         requested_at, 0, 0 FROM archived WHERE id = ?1`,
+    );
     this.#attempts = this.#database.prepare(
       `SELECT n AS number, processor, requested_at AS requestedAtMs, ended_at AS endedAtMs,
          duration_ms AS durationMs, outcome

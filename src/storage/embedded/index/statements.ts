@@ -5,6 +5,11 @@ import * as row from '../shared-log/tail-table.ts';
 
 export const PAYMENT_COLUMNS =
   'seq, id, cents, accepted_at, origin, state, processor, requested_at, attempts, tries, settled_at, held';
+/** One payment by its id: one statement, so that none is missed that is archived meanwhile. */
+export const FIND_PAYMENT = `SELECT ${PAYMENT_COLUMNS} FROM payments WHERE id = ?1
+  UNION ALL SELECT 0, id, cents, requested_at - accepted_before, 0, ${SETTLED}, processor, requested_at, attempts, 0,
+    requested_at, 0 FROM archived WHERE id = ?1`;
+
 export type PaymentRow = readonly [number, Uint8Array, ...number[]];
 
 export function rowOf([seq, id, cents, acceptedAtMs, origin, ...progress]: PaymentRow): IndexedPayment {
@@ -53,7 +58,6 @@ function prepare(database: DatabaseSync) {
   };
   return {
     synchronous: database.prepare('PRAGMA synchronous'),
-    find: arrays(`SELECT ${PAYMENT_COLUMNS} FROM payments WHERE id = ?`),
     log: database.prepare('SELECT store, position, state, tail FROM log'),
     position: database.prepare('SELECT position FROM log'),
     advance: database.prepare('UPDATE log SET position = ?, state = ?, tail = ?'),
@@ -105,6 +109,8 @@ function prepare(database: DatabaseSync) {
     doubt: database.prepare(
       `UPDATE payments SET state = -1 - state WHERE state < ${SETTLED} AND state >= ${WAITING}`,
     ),
-    purge: ['payments', 'attempts', 'totals', 'acts'].map(table => database.prepare(`DELETE FROM ${table}`)),
+    purge: ['payments', 'attempts', 'totals', 'acts', 'archived'].map(table =>
+      database.prepare(`DELETE FROM ${table}`),
+    ),
   };
 }

@@ -10,7 +10,7 @@ export const applicationId = 0x736f7175;
  * Rises with every change of the tables, and each has a migration from the one before; 1 was the store
  * itself.
  */
-export const schemaVersion = 3;
+export const schemaVersion = 4;
 
 /** Where the log of a new store begins. */
 export const FIRST_POSITION = positionOf(1, SEGMENT_HEADER_BYTES);
@@ -46,6 +46,30 @@ CREATE TABLE acts (
 ) STRICT, WITHOUT ROWID;
 `;
 
+/**
+ * Settled payments whose line is in a file, as little as tells that they are known: `accepted_before` is
+ * milliseconds before `requested_at`. And those files: how long they are, and how much of each `SHA256SUMS`
+ * speaks of.
+ */
+export const ARCHIVE_TABLES = `
+CREATE TABLE archived (
+  id BLOB NOT NULL PRIMARY KEY,
+  cents INTEGER NOT NULL,
+  processor INTEGER NOT NULL,
+  requested_at INTEGER NOT NULL,
+  accepted_before INTEGER NOT NULL,
+  attempts INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE archive_files (
+  day TEXT NOT NULL,
+  part INTEGER NOT NULL,
+  bytes INTEGER NOT NULL,
+  lines INTEGER NOT NULL,
+  summed INTEGER NOT NULL,
+  PRIMARY KEY (day, part)
+) STRICT, WITHOUT ROWID;
+`;
+
 export const LOG_TABLE = `
 CREATE TABLE log (store BLOB NOT NULL, position INTEGER NOT NULL, state TEXT NOT NULL, tail BLOB NOT NULL) STRICT;
 `;
@@ -77,6 +101,7 @@ CREATE TABLE totals (
   PRIMARY KEY (level, bucket, processor)
 ) STRICT, WITHOUT ROWID;
 ${LOG_TABLE}
+${ARCHIVE_TABLES}
 PRAGMA application_id = ${applicationId};
 PRAGMA user_version = ${schemaVersion};
 `;

@@ -5,6 +5,7 @@ import { Worker } from 'node:worker_threads';
 import type { Summary } from '../../../domain/payment.ts';
 import type { HeldCounts, History, InspectedPayment, SettledPage } from '../../inspection.ts';
 import { type Reply, StoreFault, StoreOpenError } from '../../ports.ts';
+import type { ArchiveStep, ArchiveValues } from '../archive/archiver.ts';
 import type { IndexClient } from './index-client.ts';
 import { IndexReader } from './index-reader.ts';
 import type { IndexOpened } from './log-index.ts';
@@ -29,6 +30,7 @@ export type IndexCall =
       readonly values: [origins: readonly number[], dueMs: number, limit: number];
     }
   | { readonly name: 'pinnedTo'; readonly values: [processor: number, limit: number] }
+  | { readonly name: 'archive'; readonly values: ArchiveValues }
   | { readonly name: 'heldCounts' }
   | { readonly name: 'inspectHeld'; readonly values: [limit: number] }
   | { readonly name: 'settled'; readonly values: [after: number, limit: number] }
@@ -148,6 +150,10 @@ export class IndexThreadClient implements IndexClient {
 
   pinnedTo(processor: number, limit: number, reply: Reply<IndexedPayment[]>): void {
     this.#call({ name: 'pinnedTo', values: [processor, limit] }, reply);
+  }
+
+  archive(values: ArchiveValues, reply: Reply<ArchiveStep>): void {
+    this.#call({ name: 'archive', values }, reply);
   }
 
   close(): Promise<void> {

@@ -4,6 +4,8 @@
  */
 import { setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
+import { RealArchiveFolder } from '../archive/archive-folder.ts';
+import { Archiver } from '../archive/archiver.ts';
 import { realLogFiles } from '../shared-log/real-log-files.ts';
 import { Checkpoints } from './checkpoints.ts';
 import { Inspector } from './inspect.ts';
@@ -24,9 +26,10 @@ function open() {
   try {
     const database = openIndexFile(options);
     const index = new LogIndex({ database, files: realLogFiles, directory: options.logDirectory });
+    const archiver = new Archiver(database, new RealArchiveFolder(options.directory));
     const checkpoints = new Checkpoints(database, options.directory);
     port.postMessage({ is: 'open', opened: index.open() } satisfies IndexReply);
-    return { index, checkpoints };
+    return { index, archiver, checkpoints };
   } catch (error) {
     const { message } = openErrorOf(options.directory, error);
     port.postMessage({ is: 'refused', detail: message } satisfies IndexReply);
@@ -38,7 +41,7 @@ const opened = open();
 let inspector: Inspector | undefined;
 
 if (opened !== undefined) {
-  const { index, checkpoints } = opened;
+  const { index, archiver, checkpoints } = opened;
   const inspect = (): Inspector => {
     inspector ??= Inspector.of(options.directory);
     return inspector;
@@ -55,6 +58,8 @@ if (opened !== undefined) {
         return index.held(...call.values);
       case 'pinnedTo':
         return index.pinnedTo(...call.values);
+      case 'archive':
+        return archiver.step(...call.values);
       case 'heldCounts':
         return inspect().heldCounts();
       case 'inspectHeld':
@@ -83,6 +88,6 @@ if (opened !== undefined) {
     port.postMessage(reply);
     if (call.name === 'close') port.close();
     // After the reply: a checkpoint makes nothing wait that could have been answered before it.
-    else if (call.name === 'advance') checkpoints.advanced();
+    else if (call.name === 'advance' || call.name === 'archive') checkpoints.advanced();
   });
 }

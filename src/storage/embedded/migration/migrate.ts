@@ -10,6 +10,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { indexFile, logFolder } from '../index/tables.ts';
 import { migrateVersion1, thisBoot } from './version-1.ts';
 import { migrateVersion2 } from './version-2.ts';
+import { migrateVersion3 } from './version-3.ts';
 
 const BUSY = 5;
 /** In the store's directory while its tables are migrated, which may take minutes: others wait for that. */
@@ -33,6 +34,7 @@ export function migrateTables(directory: string, boot = thisBoot()): boolean {
       Number((database.prepare('PRAGMA user_version').get() as { user_version: number }).user_version);
     if (version() === 1) migrateVersion1(database, join(directory, logFolder), boot);
     if (version() === 2) migrateVersion2(database);
+    if (version() === 3) migrateVersion3(database);
     database.exec('COMMIT');
     rmSync(join(directory, migratingFile), { force: true });
     return true;
