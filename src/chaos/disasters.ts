@@ -62,6 +62,9 @@ export async function losePower(
   onDefault.processor.failing = true;
   const sending = client.send(Number.POSITIVE_INFINITY);
   await until(() => onFallback.processor.book.size >= AT_STAKE_MIN, `fallback to settle ${AT_STAKE_MIN}`);
+  // The processors' power goes with the disk's: a sync that is at work while ext4 aborts its journal may
+  // return as if it had ended well, and nobody must act on that.
+  scene.stack.signal('SIGSTOP', 'backends');
   disk.cutOff();
   const cutAtMs = performance.now();
   await scene.stack.kill();
