@@ -5,18 +5,9 @@
  * All is prepared in a folder of its own. The index takes its place last: until then there is no store, and
  * a backend refuses to start on what is there.
  */
+
 import { randomBytes } from 'node:crypto';
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  statfsSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statfsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { UnusableSetting } from '../settings/grammar.ts';
 import { openIndexFile } from '../storage/embedded/index/schema.ts';
@@ -24,6 +15,7 @@ import { indexFile, logFolder } from '../storage/embedded/index/tables.ts';
 import { makeNewStore, type Restored } from '../storage/embedded/restoring.ts';
 import { realLogFiles } from '../storage/embedded/shared-log/real-log-files.ts';
 import { storeIdBytes } from '../storage/embedded/shared-log/segments.ts';
+import { syncPath } from '../storage/embedded/sync-path.ts';
 import { BACKUP_INDEX, CheckedBackup } from './archive-file.ts';
 
 const FOLDER = 'restoring';
@@ -49,9 +41,9 @@ export function restoreBackup(
     backup.extract(BACKUP_INDEX, join(folder, indexFile));
     for (const name of backup.segments) backup.extract(name, join(folder, name));
     const restored = renew(directory, folder, asksFirstUntilMs, wallMs);
-    sync(join(folder, indexFile));
+    syncPath(join(folder, indexFile));
     renameSync(join(folder, indexFile), join(directory, indexFile));
-    sync(directory);
+    syncPath(directory);
     rmSync(folder, { recursive: true });
     return { ...restored, madeAtMs: backup.about.madeAtMs };
   } finally {
@@ -103,13 +95,4 @@ function refuseUnlessRoom(directory: string, bytes: number): void {
     throw new UnusableSetting(
       `STORE_URL: the disk of ${directory} has ${bavail * bsize} bytes free, and ${needed} are needed: make space`,
     );
-}
-
-function sync(path: string): void {
-  const fd = openSync(path, 'r');
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
 }

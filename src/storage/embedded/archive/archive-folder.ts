@@ -1,4 +1,5 @@
 /** The directory of the archive's files. What is written is on the disk when a call returns. */
+
 import {
   closeSync,
   fsyncSync,
@@ -13,6 +14,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { syncPath } from '../sync-path.ts';
 
 /** Below the store's directory. */
 export const archiveFolder = 'archive';
@@ -49,8 +51,7 @@ export class RealArchiveFolder implements ArchiveFolder {
     const path = join(this.#path, name);
     if (size > at) this.#setAside(name, at);
     const isNew = size === 0;
-    if (isNew && mkdirSync(this.#path, { recursive: true }) !== undefined)
-      syncDirectory(join(this.#path, '..'));
+    if (isNew && mkdirSync(this.#path, { recursive: true }) !== undefined) syncPath(join(this.#path, '..'));
     const fd = openSync(path, 'a+');
     try {
       if (size > at) ftruncateSync(fd, at);
@@ -59,7 +60,7 @@ export class RealArchiveFolder implements ArchiveFolder {
     } finally {
       closeSync(fd);
     }
-    if (isNew) syncDirectory(this.#path);
+    if (isNew) syncPath(this.#path);
   }
 
   read(name: string, length: number): Uint8Array {
@@ -78,7 +79,7 @@ export class RealArchiveFolder implements ArchiveFolder {
   putSums(text: string): void {
     writeSynced(join(this.#path, `${sumsFile}.new`), text);
     renameSync(join(this.#path, `${sumsFile}.new`), join(this.#path, sumsFile));
-    syncDirectory(this.#path);
+    syncPath(this.#path);
   }
 
   #read(name: string, from: number, length: number): Uint8Array {
@@ -102,20 +103,11 @@ export class RealArchiveFolder implements ArchiveFolder {
     mkdirSync(folder, { recursive: true });
     const surplus = this.#read(name, at, this.size(name) - at);
     writeSynced(join(folder, `${name}.from-${at}`), surplus);
-    syncDirectory(folder);
-    syncDirectory(this.#path);
+    syncPath(folder);
+    syncPath(this.#path);
   }
 }
 
 function writeSynced(path: string, content: string | Uint8Array): void {
   writeFileSync(path, content, { flush: true });
-}
-
-function syncDirectory(path: string): void {
-  const fd = openSync(path, 'r');
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
 }

@@ -5,8 +5,9 @@
  * The file must never be opened and closed by anything but SQLite in a process that uses it: POSIX drops all
  * locks that a process has on a file as soon as any descriptor of it is closed.
  */
+
 import { randomBytes } from 'node:crypto';
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { isSystemError } from '../../../domain/system-error.ts';
@@ -16,6 +17,7 @@ import { finishMigration } from '../migration/version-1.ts';
 import { version1Segments } from '../migration/version-1-log.ts';
 import { LogError } from '../shared-log/log-error.ts';
 import { segmentsAmong, storeIdBytes } from '../shared-log/segments.ts';
+import { syncPath } from '../sync-path.ts';
 import { applicationId, FIRST_POSITION, indexFile, logFolder, SCHEMA, schemaVersion } from './tables.ts';
 
 /** Pages of random ids dominate what is written; smaller ones make more work elsewhere (measured). */
@@ -50,8 +52,10 @@ export function openIndexFile(options: IndexOptions): DatabaseSync {
       database.close();
       takeOver(directory, giveUpAt);
     }
-    syncToDisk(join(directory, `${indexFile}-wal`));
-    syncToDisk(directory);
+    // The log would be of a store that nobody knows, if the tables that name it were not on the disk before.
+    // The WAL has none of SQLite's locks.
+    syncPath(join(directory, `${indexFile}-wal`));
+    syncPath(directory);
     database.exec('PRAGMA busy_timeout = 2000');
     return database;
   } catch (error) {
@@ -210,20 +214,6 @@ function prepareSchema(database: DatabaseSync, directory: string): boolean {
 
 function begin(database: DatabaseSync, store: Uint8Array): void {
   database.prepare("INSERT INTO log VALUES (?, ?, '', x'')").run(store, FIRST_POSITION);
-}
-
-/**
- * After a power loss a file is there only if its directory was synced; and the log would be of a store that
- * nobody knows, if the tables that name it were not on the disk before it. The WAL has none of SQLite's
- * locks.
- */
-function syncToDisk(path: string): void {
-  const descriptor = openSync(path, 'r');
-  try {
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
 }
 
 /** What to say of an error on opening. */

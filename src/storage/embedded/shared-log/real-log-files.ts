@@ -14,6 +14,7 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { threadId } from 'node:worker_threads';
+import { syncPath } from '../sync-path.ts';
 import type { LogFiles } from './log-files.ts';
 
 /** Two containers may have one process number, so a name that is only for a moment has chance in it. */
@@ -39,7 +40,7 @@ export const realLogFiles: LogFiles = {
     } finally {
       closeSync(fd);
       rmSync(temporary, { force: true });
-      syncDirectory(dirname(path));
+      syncPath(dirname(path));
     }
     return true;
   },
@@ -55,17 +56,8 @@ export const realLogFiles: LogFiles = {
   remove: path => rmSync(path, { force: true }),
   move(path, to) {
     renameSync(path, to);
-    syncDirectory(dirname(path));
-    syncDirectory(dirname(to));
+    syncPath(dirname(path));
+    syncPath(dirname(to));
   },
   fileSystem: path => statfsSync(path).type,
 };
-
-function syncDirectory(path: string): void {
-  const fd = openSync(path, 'r');
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-}
