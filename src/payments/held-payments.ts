@@ -12,7 +12,7 @@ import {
   type ProcessorIndex,
   type StoredPayment,
 } from '../domain/payment.ts';
-import { type Policy, recovered } from '../domain/settlement.ts';
+import type { Policy } from '../domain/settlement.ts';
 import { SUSPECTED_HELD } from '../domain/suspicion.ts';
 import type { CircuitBreaker } from '../processors/circuit-breaker.ts';
 import { type Store, StoreFault } from '../storage/ports.ts';
@@ -87,27 +87,18 @@ export class HeldPayments {
 
   #restore(payment: StoredPayment): void {
     const { pool, clock, policy, enter, postpone } = this.#parts;
-    const id = idWords(payment.id);
-    if (pool.find(id) !== NONE) return;
-    const waitedMs = Math.max(0, clock.wallMs() - payment.acceptedAtMs);
-    const slot = pool.add(id, payment.cents, payment.acceptedAtMs, clock.monotonicMs() - waitedMs);
+    if (pool.find(idWords(payment.id)) !== NONE) return;
+    const slot = pool.restore(payment, clock);
     if (slot === NONE) return;
     const isDefaultUp = this.#works(DEFAULT);
-    const processor = payment.processor ?? DEFAULT;
-    pool.seq[slot] = payment.seq;
-    pool.origin[slot] = payment.origin;
-    pool.requestedAtMs[slot] = payment.requestedAtMs;
-    pool.state[slot] = recovered(payment.state);
-    pool.processor[slot] = processor;
-    pool.attempts[slot] = payment.attempts;
-    pool.held[slot] = payment.held;
-    pool.uncertain[slot] = payment.isUncertain ? 1 : 0;
     pool.suspicion[slot] = SUSPECTED_HELD;
     // One try on default, then one on fallback.
     pool.tries[slot] = isDefaultUp ? policy.defaultAttempts - 1 : policy.defaultAttempts;
     this.#here.set(slot, pool.version[slot]!);
     const mayLeave =
-      pool.state[slot] === PINNED ? this.#works(processor) : isDefaultUp || this.#works(FALLBACK);
+      pool.state[slot] === PINNED
+        ? this.#works(pool.processorOf(slot))
+        : isDefaultUp || this.#works(FALLBACK);
     if (mayLeave || payment.isUncertain) enter(slot);
     else postpone(slot);
   }

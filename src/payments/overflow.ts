@@ -7,8 +7,7 @@
  */
 import assert from 'node:assert/strict';
 import type { Clock } from '../domain/clock.ts';
-import { DEFAULT, idWords, type StoredPayment } from '../domain/payment.ts';
-import { recovered } from '../domain/settlement.ts';
+import { idWords, type StoredPayment } from '../domain/payment.ts';
 import { type Store, StoreFault } from '../storage/ports.ts';
 import { NONE, type PaymentPool } from './payment-pool.ts';
 import type { ReadyQueue } from './ready-queue.ts';
@@ -150,22 +149,11 @@ export class Overflow {
   /** Holds a payment of ours that the store has; false: not now. */
   #restore(payment: StoredPayment): boolean {
     const { pool, ready, clock } = this.#parts;
-    const id = idWords(payment.id);
-    const held = pool.find(id);
+    const held = pool.find(idWords(payment.id));
     // One without a seq came in here a second time, and goes as soon as the store says that it knows it.
     if (held !== NONE) return pool.seq[held]! > 0;
-    const waitedMs = Math.max(0, clock.wallMs() - payment.acceptedAtMs);
-    const slot = pool.add(id, payment.cents, payment.acceptedAtMs, clock.monotonicMs() - waitedMs);
+    const slot = pool.restore(payment, clock);
     if (slot === NONE) return false;
-    pool.seq[slot] = payment.seq;
-    pool.origin[slot] = payment.origin;
-    pool.requestedAtMs[slot] = payment.requestedAtMs;
-    pool.state[slot] = recovered(payment.state);
-    pool.uncertain[slot] = payment.isUncertain ? 1 : 0;
-    pool.processor[slot] = payment.processor ?? DEFAULT;
-    pool.attempts[slot] = payment.attempts;
-    pool.tries[slot] = payment.tries;
-    pool.held[slot] = payment.held;
     this.#overflow[slot] = 0;
     ready.enter(slot, payment.seq <= this.#adoptedTo);
     return true;

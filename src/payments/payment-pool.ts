@@ -8,16 +8,21 @@
  */
 import assert from 'node:assert/strict';
 import { FixedStack } from 'mnemonist';
+import type { Clock } from '../domain/clock.ts';
 import {
+  DEFAULT,
   idText,
+  idWords,
   NOT_HELD,
   PINNED,
   type ProcessorIndex,
   SETTLED,
   type State,
+  type StoredPayment,
   WAITING,
   writeIdBytes,
 } from '../domain/payment.ts';
+import { recovered } from '../domain/settlement.ts';
 import { UNSUSPECTED } from '../domain/suspicion.ts';
 import { Traces } from '../domain/trace-context.ts';
 
@@ -132,6 +137,24 @@ export class PaymentPool {
     let place = hash(id, 0) & this.#mask;
     while (this.#index[place] !== 0) place = (place + 1) & this.#mask;
     this.#index[place] = slot + 1;
+    return slot;
+  }
+
+  /** A slot with a payment that the store has, as if it had been found after a crash; NONE as for `add`. */
+  restore(payment: StoredPayment, clock: Clock): number {
+    const { id, cents, acceptedAtMs } = payment;
+    const waitedMs = Math.max(0, clock.wallMs() - acceptedAtMs);
+    const slot = this.add(idWords(id), cents, acceptedAtMs, clock.monotonicMs() - waitedMs);
+    if (slot === NONE) return NONE;
+    this.seq[slot] = payment.seq;
+    this.origin[slot] = payment.origin;
+    this.requestedAtMs[slot] = payment.requestedAtMs;
+    this.state[slot] = recovered(payment.state);
+    this.uncertain[slot] = payment.isUncertain ? 1 : 0;
+    this.processor[slot] = payment.processor ?? DEFAULT;
+    this.attempts[slot] = payment.attempts;
+    this.tries[slot] = payment.tries;
+    this.held[slot] = payment.held;
     return slot;
   }
 
