@@ -3,9 +3,11 @@
  *
  * Exit code 0: they agree. 1: they do not. 2: someone could not be asked.
  */
+
 import { createReadStream } from 'node:fs';
 import { userInfo } from 'node:os';
 import { createInterface } from 'node:readline';
+import { opsTokenOption } from '../operator/options.ts';
 import type { BooksWindow, PaymentsSum } from '../processor-simulator/admin-client.ts';
 import { TOKEN } from '../processor-simulator/token.ts';
 import { flag, option, readCommandLine } from '../settings/command-line.ts';
@@ -100,13 +102,7 @@ Ends with 0 when they agree, 1 when they do not, 2 when someone could not be ask
       token: option('what the processors take as X-Rinha-Token', 'TOKEN', someText('a token'), TOKEN),
       from: option('only payments requested at this instant or later', 'T', instantMs, -Infinity),
       to: option('only payments requested at this instant or earlier', 'T', instantMs, Infinity),
-      'ops-token': option(
-        'what soquete has as OPS_TOKEN',
-        'TOKEN',
-        someText('a token'),
-        undefined,
-        'OPS_TOKEN',
-      ),
+      'ops-token': opsTokenOption,
       ids: flag('payment by payment, also when the sums agree'),
       fix: flag('proposes an act for each difference, and does those that are agreed to'),
       by: option('who agrees, kept with each act', 'NAME', someText('a name'), userInfo().username),

@@ -2,19 +2,20 @@
  * An operator's questions and acts over HTTP: what is held, what is settled, and a hand on one payment. Each
  * is an operation, so it has passed that door already.
  */
+
 import { parseInstant } from '../domain/instant.ts';
-import { idBytes, PROCESSORS } from '../domain/payment.ts';
+import { idBytes, PROCESSORS, type Processor } from '../domain/payment.ts';
 import type { Page, PageRequest } from '../http/page.ts';
 import type { Wish } from '../operator/hand.ts';
 import { actTextBytesMax, actWhoBytesMax } from '../storage/acts.ts';
 import type { HeldLine, SettledLines } from './api.ts';
+import { isJson, JSON_TYPE, jsonPage } from './json-page.ts';
 import { paymentLine } from './payment-timeline.ts';
 import type { DashboardSource } from './source.ts';
 
 /** Held payments shown at once: those that came first. */
 export const HELD_SHOWN_MAX = 1000;
 const SETTLED_SHOWN_MAX = 2000;
-const JSON_TYPE = 'application/json';
 
 export async function showHeld(observed: DashboardSource): Promise<Page> {
   const held = await observed.heldPayments(HELD_SHOWN_MAX);
@@ -22,7 +23,7 @@ export async function showHeld(observed: DashboardSource): Promise<Page> {
     ...paymentLine(payment),
     retryAtMs: Number.isFinite(payment.retryAtMs) ? payment.retryAtMs : null,
   }));
-  return json(200, lines);
+  return jsonPage(200, lines);
 }
 
 /** A page of all that is settled, behind the `after` of the query. */
@@ -36,7 +37,7 @@ export async function showSettled(observed: DashboardSource, { query }: PageRequ
     }),
     after: page.after,
   };
-  return json(200, lines);
+  return jsonPage(200, lines);
 }
 
 /**
@@ -45,13 +46,13 @@ export async function showSettled(observed: DashboardSource, { query }: PageRequ
  * type without a preflight, which is never granted.
  */
 export async function doAct(observed: DashboardSource, { body, contentType }: PageRequest): Promise<Page> {
-  if (contentType?.toLowerCase().startsWith(JSON_TYPE) !== true) {
+  if (!isJson(contentType)) {
     return detail(422, `Send the act as JSON, with Content-Type: ${JSON_TYPE}.`);
   }
   const wish = readWish(body);
   if (typeof wish === 'string') return detail(422, wish);
   const { isDone, said } = await observed.hand.handle(wish);
-  return isDone ? json(200, { detail: said }) : detail(409, said);
+  return isDone ? jsonPage(200, { detail: said }) : detail(409, said);
 }
 
 /** The wish that a body holds, or what is wrong with it. */
@@ -71,7 +72,7 @@ function readWish(body: string): Wish | string {
   const reason =
     given['reason'] === undefined && kind === 'retry' ? '-' : text(given['reason'], actTextBytesMax);
   if (reason === undefined) return `reason says why, in at most ${actTextBytesMax} bytes.`;
-  const on = PROCESSORS.findIndex(name => name === given['on']);
+  const on = PROCESSORS.indexOf(given['on'] as Processor);
   if (kind === 'settle' && on < 0) return 'on names the processor that has it: default or fallback.';
   const requestedAtMs =
     given['requestedAt'] === undefined ? undefined : parseInstant(String(given['requestedAt']))?.ms;
@@ -95,11 +96,4 @@ function text(given: unknown, bytesMax: number): string | undefined {
   return line === '' || Buffer.byteLength(line) > bytesMax || /\p{Cc}/u.test(line) ? undefined : line;
 }
 
-const detail = (status: number, text: string): Page => json(status, { detail: text });
-
-const json = (status: number, value: unknown): Page => ({
-  status,
-  contentType: JSON_TYPE,
-  body: JSON.stringify(value),
-  fields: 'Cache-Control: no-store\r\n',
-});
+const detail = (status: number, text: string): Page => jsonPage(status, { detail: text });

@@ -1,4 +1,5 @@
 /** The backend's part of the dashboard: the view of all instances, one payment's timeline, the controls. */
+
 import { readFile } from 'node:fs/promises';
 import { HOLD_REASONS, idBytes, PROCESSORS, type Processor } from '../domain/payment.ts';
 import type { Page, PageRequest } from '../http/page.ts';
@@ -6,12 +7,11 @@ import type { NoAdminAnswer } from '../processor-simulator/admin-client.ts';
 import { openAdmin } from '../telemetry/processor-admin.ts';
 import type { InstanceSeen } from '../telemetry/snapshot.ts';
 import type { DashboardView, InstanceLine, ProcessorState } from './api.ts';
+import { isJson, JSON_TYPE, jsonPage, NO_STORE } from './json-page.ts';
 import { paymentLine, timelineOf } from './payment-timeline.ts';
 import type { DashboardSource } from './source.ts';
 
-const JSON_TYPE = 'application/json';
 const LATEST = 14;
-const NO_STORE = 'Cache-Control: no-store\r\n';
 
 /** The page itself, whole. */
 export async function showPage(): Promise<Page> {
@@ -50,20 +50,20 @@ export async function showViews(
     controls: observed.controls !== undefined,
   };
   const withSamples = (sinceMs: number): Page =>
-    json(200, { ...view, samples: observed.samples(sinceMs) } satisfies DashboardView);
+    jsonPage(200, { ...view, samples: observed.samples(sinceMs) } satisfies DashboardView);
   return { all: withSamples(0), recent: withSamples(recentMs) };
 }
 
 /** The `PaymentTimeline` of the payment that the query names by `id`. */
 export async function showStory(observed: DashboardSource, { query }: PageRequest): Promise<Page> {
   const id = idBytes(new URLSearchParams(query).get('id')?.trim() ?? '');
-  if (id === undefined) return json(400, { detail: 'This is not a correlationId: it takes a UUID.' });
+  if (id === undefined) return jsonPage(400, { detail: 'This is not a correlationId: it takes a UUID.' });
   const history = await observed.history(id);
   if (history === undefined)
-    return json(404, { detail: 'No payment with this correlationId has reached the store.' });
+    return jsonPage(404, { detail: 'No payment with this correlationId has reached the store.' });
   const owner = observed.instances().find(({ name }) => name === history.payment.owner);
   const circuits = owner?.alive ? owner.figures?.processors : undefined;
-  return json(200, timelineOf(history, circuits, observed.policy));
+  return jsonPage(200, timelineOf(history, circuits, observed.policy));
 }
 
 /** The settings of the simulated processors; null for one that does not answer. */
@@ -75,7 +75,7 @@ export async function showControls(observed: DashboardSource): Promise<Page> {
       return await admin.settings().catch(() => null);
     }),
   );
-  return json(200, states);
+  return jsonPage(200, states);
 }
 
 /** The settings that can be changed: each is a path of the processor. */
@@ -89,19 +89,19 @@ export async function setControl(
   observed: DashboardSource,
   { body, contentType }: PageRequest,
 ): Promise<Page> {
-  if (!(contentType?.toLowerCase().startsWith(JSON_TYPE) ?? false)) {
-    return json(403, { detail: 'Send this as application/json.' });
+  if (!isJson(contentType)) {
+    return jsonPage(403, { detail: 'Send this as application/json.' });
   }
   let wanted: { processor?: unknown; set?: unknown; to?: unknown };
   try {
     wanted = JSON.parse(body) ?? {};
   } catch {
-    return json(400, { detail: 'Send JSON.' });
+    return jsonPage(400, { detail: 'Send JSON.' });
   }
   const index = PROCESSORS.indexOf(wanted.processor as Processor);
   const control = CONTROLS.find(name => name === wanted.set);
   if (index < 0 || control === undefined) {
-    return json(422, { detail: `Name a processor, and one of ${CONTROLS.join(', ')} to set.` });
+    return jsonPage(422, { detail: `Name a processor, and one of ${CONTROLS.join(', ')} to set.` });
   }
   const { urls, token } = observed.controls!;
   await using admin = openAdmin(urls[index]!, token);
@@ -115,7 +115,7 @@ export async function setControl(
     };
   } catch (error) {
     const { reason } = error as NoAdminAnswer;
-    return json(502, { detail: `The processor does not answer: ${reason}.` });
+    return jsonPage(502, { detail: `The processor does not answer: ${reason}.` });
   }
 }
 
@@ -196,10 +196,3 @@ async function readPage(): Promise<{ html: string; policy: string }> {
   }
   return JSON.parse(await readFile(new URL('./page.json', import.meta.url), 'utf8'));
 }
-
-const json = (status: number, value: unknown): Page => ({
-  status,
-  contentType: JSON_TYPE,
-  body: JSON.stringify(value),
-  fields: NO_STORE,
-});

@@ -3,6 +3,7 @@
  *
  * Exit code 0: done. 1: not done, for a reason that is printed. 2: the command or soquete cannot be used.
  */
+
 import { userInfo } from 'node:os';
 import type { HeldLine, PaymentTimeline } from '../dashboard/api.ts';
 import { formatInstant } from '../domain/instant.ts';
@@ -11,6 +12,7 @@ import { idBytes, PROCESSORS } from '../domain/payment.ts';
 import { flag, option, readCommandLine } from '../settings/command-line.ts';
 import { httpUrl, instantMs, oneOf, someText } from '../settings/grammar.ts';
 import { CannotOperate, OperationsClient } from './client.ts';
+import { opsTokenOption } from './options.ts';
 
 const COMMANDS = {
   held: 'lists the payments that are held, and why',
@@ -34,13 +36,7 @@ async function main(): Promise<number> {
 before a payment is settled or closed; each act is kept with who did it, when and why.`,
     options: {
       url: option('soquete', 'URL', httpUrl, 'http://localhost:9999'),
-      'ops-token': option(
-        'what soquete has as OPS_TOKEN',
-        'TOKEN',
-        someText('a token'),
-        undefined,
-        'OPS_TOKEN',
-      ),
+      'ops-token': opsTokenOption,
       by: option('who does it', 'NAME', someText('a name'), userInfo().username),
       reason: option('why: kept with the act', 'TEXT', someText('a text'), undefined),
       on: option('the processor that has the payment', 'PROCESSOR', oneOf(...PROCESSORS), undefined),

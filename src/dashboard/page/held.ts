@@ -1,7 +1,9 @@
 /** The payments that are held: those that wait for a person. */
+
 import type { DashboardView, HeldLine } from '../api.ts';
 import { byId, fill, make } from './dom.ts';
 import { clock, decimals } from './format.ts';
+import { storyButton } from './story-button.ts';
 
 /** Shows those that came first. `open` shows the story of one. */
 export async function refreshHeld({ held }: DashboardView, open: (id: string) => void): Promise<void> {
@@ -20,16 +22,10 @@ export async function refreshHeld({ held }: DashboardView, open: (id: string) =>
 const ROWS_MAX = 10;
 
 function row({ correlationId, cents, held, retryAtMs }: HeldLine, open: (id: string) => void): HTMLElement {
-  const id = make(
-    'button',
-    { type: 'button', class: 'id', 'aria-label': `Story of ${correlationId}`, title: correlationId },
-    `${correlationId.slice(0, 8)}…`,
-  );
-  id.addEventListener('click', () => open(correlationId));
   return make(
     'tr',
     {},
-    make('td', {}, id),
+    make('td', {}, storyButton(correlationId, open)),
     make('td', { class: 'number' }, decimals(cents)),
     make('td', {}, held),
     make('td', {}, retryAtMs === null ? 'never' : clock(retryAtMs)),

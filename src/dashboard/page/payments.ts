@@ -1,8 +1,10 @@
 /** The latest payments, the search for one, and its story. */
+
 import type { DashboardView, PaymentLine, PaymentTimeline } from '../api.ts';
 import { byId, fill, make } from './dom.ts';
 import { clock, decimals, duration } from './format.ts';
 import { handOn } from './hand.ts';
+import { storyButton } from './story-button.ts';
 
 const COLOURS: Readonly<Record<string, string>> = { default: 'c-default', fallback: 'c-fallback' };
 
@@ -34,17 +36,15 @@ export async function refreshStory({ operator }: DashboardView): Promise<void> {
 
 function row(payment: PaymentLine): HTMLElement {
   const { correlationId, cents, acceptedAtMs, settledAtMs } = payment;
-  const id = make(
-    'button',
-    { type: 'button', class: 'id', 'aria-label': `Story of ${correlationId}`, title: correlationId },
-    `${correlationId.slice(0, 8)}…`,
-  );
-  id.addEventListener('click', () => void openStory(correlationId));
   const took = settledAtMs === 0 ? '' : duration(settledAtMs - acceptedAtMs);
   return make(
     'tr',
     {},
-    make('td', {}, id),
+    make(
+      'td',
+      {},
+      storyButton(correlationId, id => void openStory(id)),
+    ),
     make('td', { class: 'number' }, decimals(cents)),
     make('td', {}, stateOf(payment)),
     make('td', { class: 'wide' }, clock(acceptedAtMs)),
