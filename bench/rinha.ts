@@ -5,6 +5,7 @@
  *   npm run bench:rinha -- preview           60 s, up to 550 users; starts a stack of its own
  *   npm run bench:rinha -- final             300 s, up to 603 users
  *   npm run bench:rinha -- final --scale 0.1         all times a tenth: delays, stages, deadlines
+ *   npm run bench:rinha -- --hops            follows each payment from hop to hop
  *   npm run bench:rinha -- --limits          within the limits of docker-compose.yml, as root without Docker
  *   npm run bench:rinha -- --containers      the same with Docker
  *   npm run bench:rinha -- --k6 path/to/rinha-final.js     the challenge's own script, requests.js beside it
@@ -24,6 +25,8 @@ import {
   unlimitedSoquete,
 } from './rinha/contenders.ts';
 import { scenarioEnvironment } from './rinha/environment.ts';
+import { type ClientHop, followHops } from './rinha/hops.ts';
+import { monotonicOffsetMs } from './rinha/hops-preload.ts';
 import { playWithK6 } from './rinha/k6.ts';
 import { play, playFloor, type ScenarioResult } from './rinha/scenario.ts';
 import {
@@ -76,6 +79,9 @@ Ends with 1 when the books disagreed or an accepted payment is not settled.`,
       undefined,
     ),
     threads: flag('shows how long each thread ran, and waited for a processor, for each request'),
+    hops: flag(
+      'shows where payments were how long, and the slowest 1 % of them; not with --limits or --containers',
+    ),
     scale: option('all times and delays are multiplied by it', 'N', decimalNumber(0.01, 10), 1),
     users: option('how many there are at the end', 'N', wholeNumber(1, 10_000), undefined),
     'with-floor': flag("plays the same load to HAProxy's constant answer before"),
@@ -101,6 +107,12 @@ if (values.floor) {
   const rows: string[][] = [];
   const { rival: command } = values;
   const starts = [...(command === undefined ? [] : [() => rival(command)]), soquete];
+  using hops = values.hops ? followHops() : undefined;
+  Object.assign(env, hops?.env);
+  const sent: ClientHop[] = [];
+  const offsetMs = monotonicOffsetMs();
+  const follow = (id: string, sentMs: number, answeredMs: number) =>
+    sent.push({ id, sentMs: sentMs + offsetMs, answeredMs: answeredMs + offsetMs });
   for (const start of starts) {
     await using contender = await start();
     if (values.k6 !== undefined) {
@@ -110,9 +122,11 @@ if (values.floor) {
       const beside = values.together ? floor(new ProgressLine(silence)) : undefined;
       const own = { name: 'this client', pids: [process.pid] };
       const threads = watchThreads([...(contender.processes ?? []), own]);
-      const outcome = await play(contender.places, size, progress);
+      const outcome = await play(contender.places, size, progress, hops && follow);
       if (starts.length > 1) console.log(`\n${contender.name}`);
       report(outcome, before ?? (await beside), start === soquete);
+      const backends = contender.processes?.find(({ name }) => name === 'backends')?.pids;
+      if (hops !== undefined && backends !== undefined) console.log(await hops.table(sent, backends));
       if (values.threads) console.log(threads(outcome.latencyCount));
       rows.push([contender.name, ...comparedCells(outcome)]);
     }

@@ -5,7 +5,7 @@ import { clockText, type ProgressLine } from '../tools/progress.ts';
 import { type Latency, latencyOf, quantile } from '../tools/statistics.ts';
 import { Auditor, type ComparedBooks, disagreementCents, type Endpoints } from './auditor.ts';
 import type { Script } from './stages.ts';
-import { type Load, startUsers } from './users.ts';
+import { type Load, startUsers, type UsersOptions } from './users.ts';
 
 export interface ScenarioSize {
   readonly script: Script;
@@ -62,6 +62,7 @@ export async function play(
   places: Endpoints,
   size: ScenarioSize,
   progress: ProgressLine,
+  onAnswered?: UsersOptions['onAnswered'],
 ): Promise<ScenarioResult> {
   const { hostname: host, port } = new URL(places.url);
   await using auditor = new Auditor(places);
@@ -70,7 +71,7 @@ export async function play(
   const seconds = secondsOf(size);
   const startedWallMs = Date.now();
   const startedAt = performance.now();
-  const load = users(host, Number(port), size);
+  const load = users(host, Number(port), size, onAnswered);
   const until = (seconds: number) =>
     sleep(Math.max(0, startedAt + seconds * scale * 1000 - performance.now()));
 
@@ -161,7 +162,12 @@ export async function playFloor(
   return latencyOf(load.latencyMs);
 }
 
-const users = (host: string, port: number, size: ScenarioSize): Load =>
+const users = (
+  host: string,
+  port: number,
+  size: ScenarioSize,
+  onAnswered?: UsersOptions['onAnswered'],
+): Load =>
   startUsers({
     host,
     port,
@@ -170,6 +176,7 @@ const users = (host: string, port: number, size: ScenarioSize): Load =>
     ...(size.script.rampSeconds !== undefined && { rampMs: size.script.rampSeconds * size.scale * 1000 }),
     thinkMs: size.script.thinkMs,
     cents: size.script.cents,
+    ...(onAnswered !== undefined && { onAnswered }),
   });
 
 /** What was accepted and is not in these books. */

@@ -19,6 +19,8 @@ export interface UsersOptions {
   readonly rampMs?: number;
   readonly thinkMs: number;
   readonly cents: number;
+  /** Gets each payment that was answered, in ms of `performance.now`. */
+  readonly onAnswered?: (id: string, sentMs: number, answeredMs: number) => void;
 }
 
 export interface Load {
@@ -93,6 +95,7 @@ class User {
   readonly #idAt: number;
   #socket: Socket | undefined;
   #thinking: NodeJS.Timeout | undefined;
+  #id = '';
   #sentAt = 0;
   #waiting = false;
   #heard = '';
@@ -125,7 +128,8 @@ class User {
   }
 
   #post(): void {
-    this.#request.write(randomUUID(), this.#idAt, 'latin1');
+    this.#id = randomUUID();
+    this.#request.write(this.#id, this.#idAt, 'latin1');
     this.#waiting = true;
     this.#heard = '';
     if (this.#socket === undefined) this.#connect();
@@ -170,7 +174,9 @@ class User {
     const head = this.#heard.slice(0, headEnd);
     const bodyLength = Number(/^content-length: *(\d+)/im.exec(head)?.[1] ?? 0);
     if (this.#heard.length < headEnd + 4 + bodyLength) return;
-    this.#all.answered(Number(head.slice(9, 12)), performance.now() - this.#sentAt);
+    const at = performance.now();
+    this.#all.answered(Number(head.slice(9, 12)), at - this.#sentAt);
+    this.#options.onAnswered?.(this.#id, this.#sentAt, at);
     if (/^connection: *close/im.test(head)) {
       this.#socket?.destroy();
       this.#socket = undefined;
