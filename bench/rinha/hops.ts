@@ -17,7 +17,7 @@ const HOPS = [
 ] as const;
 type Hops = readonly [number, number, number, number];
 
-/** What a client knows of an answered payment: ms of the monotonic clock when it was written, and answered. */
+/** What a client knows of a payment: ms of the monotonic clock when it was written, and when answered. */
 export interface ClientHop {
   readonly id: string;
   readonly sentMs: number;
