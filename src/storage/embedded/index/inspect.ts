@@ -80,7 +80,7 @@ export class Inspector {
     this.#heldCounts = this.#database.prepare(
       'SELECT held, count(*) AS count FROM payments WHERE held > 0 GROUP BY held',
     );
-    this.#held = this.#database.prepare(`${PAYMENT} WHERE held > 0 ORDER BY seq LIMIT ?`);
+    this.#held = this.#database.prepare(`${PAYMENT} WHERE held > 0 ORDER BY +seq LIMIT ?`);
     this.#settled = this.#database.prepare(
       `${PAYMENT} WHERE seq > ? AND state = ${SETTLED} ORDER BY seq LIMIT ?`,
     );

@@ -10,6 +10,10 @@ export const FIND_PAYMENT = `SELECT ${PAYMENT_COLUMNS} FROM payments WHERE id = 
   UNION ALL SELECT 0, id, cents, requested_at - accepted_before, 0, ${SETTLED}, processor, requested_at, attempts, 0,
     requested_at, 0 FROM archived WHERE id = ?1`;
 
+/** Of all that are not settled: two indexes have them, and no other rows are read. */
+const UNSETTLED_SEQS = `SELECT seq FROM payments WHERE state < ${SETTLED} AND held = 0
+  UNION ALL SELECT seq FROM payments WHERE held > 0`;
+
 export type PaymentRow = readonly [number, Uint8Array, ...number[]];
 
 export function rowOf([seq, id, cents, acceptedAtMs, origin, ...progress]: PaymentRow): IndexedPayment {
@@ -68,7 +72,7 @@ function prepare(database: DatabaseSync) {
     ),
     held: arrays(
       `SELECT ${PAYMENT_COLUMNS} FROM payments
-       WHERE held = ? AND settled_at BETWEEN ? AND ? AND origin IN (SELECT value FROM json_each(?))
+       WHERE held = ? AND held > 0 AND settled_at BETWEEN ? AND ? AND origin IN (SELECT value FROM json_each(?))
        ORDER BY settled_at LIMIT ?`,
     ),
     // Below 0 the state of an uncertain one.
@@ -103,11 +107,11 @@ function prepare(database: DatabaseSync) {
     pin: database.prepare(
       `UPDATE payments SET state = ${PINNED}, processor = max(processor, ${DEFAULT}),
          requested_at = iif(requested_at > 0, requested_at, accepted_at), attempts = max(attempts, 1)
-       WHERE state < ${SETTLED} AND state = ${WAITING}`,
+       WHERE seq IN (${UNSETTLED_SEQS}) AND state = ${WAITING}`,
     ),
     /** The complement of a state, as in the rows of the tail. */
     doubt: database.prepare(
-      `UPDATE payments SET state = -1 - state WHERE state < ${SETTLED} AND state >= ${WAITING}`,
+      `UPDATE payments SET state = -1 - state WHERE seq IN (${UNSETTLED_SEQS}) AND state BETWEEN ${WAITING} AND ${PINNED}`,
     ),
     purge: ['payments', 'attempts', 'totals', 'acts', 'archived'].map(table =>
       database.prepare(`DELETE FROM ${table}`),
