@@ -29,7 +29,7 @@ export interface Load {
   readonly answeredAtMs: Samples;
   readonly usersNow: number;
   readonly accepted: number;
-  /** Answers other than 202, by status. */
+  /** Answers that accept nothing, by status. */
   readonly refused: ReadonlyMap<number, number>;
   /** Requests that got no answer. */
   readonly failed: number;
@@ -39,6 +39,8 @@ export interface Load {
 
 /** After the end an answer is waited for this long. */
 const LAST_ANSWER_MS = 5_000;
+/** What the challenge takes for an acceptance, of whichever entry. */
+const ACCEPTED: ReadonlySet<number> = new Set([200, 201, 202, 204]);
 const answers = Buffer.alloc(64 * 1024);
 
 export function startUsers(options: UsersOptions): Load {
@@ -76,7 +78,7 @@ class Users implements Load {
   answered(status: number, latencyMs: number): void {
     this.latencyMs.add(latencyMs);
     this.answeredAtMs.add(performance.now() - this.#startedAt);
-    if (status === 202) this.accepted += 1;
+    if (ACCEPTED.has(status)) this.accepted += 1;
     else this.refused.set(status, (this.refused.get(status) ?? 0) + 1);
   }
 
