@@ -74,6 +74,7 @@ const unusable: readonly [string, string][] = [
   ['STORE_URL', 'mysql://a'],
   ['STORE_URL', 'sqlite:'],
   ['STORE_URL', 'postgres://host'],
+  ['STORE_URL', 'redis://'],
   ['ACK_AFTER', 'never'],
   ['QUEUE_CAPACITY', '-1'],
   ['QUEUE_CAPACITY', '1e9'],

@@ -4,6 +4,7 @@
  */
 import { REFUSAL_STATUSES } from '../domain/outcome.ts';
 import { POSTGRES_URL_TAKES, type PostgresUrl, parsePostgresUrl } from '../storage/postgres/url.ts';
+import { parseRedisUrl, REDIS_URL_TAKES, type RedisUrl } from '../storage/redis/url.ts';
 import { type Environment, environmentReader } from './environment.ts';
 import {
   decimalNumber,
@@ -32,7 +33,8 @@ export type Listen =
 /** The directory of the embedded store and of its log, or a database. */
 export type StoreSetting =
   | { readonly is: 'sqlite'; readonly directory: string }
-  | { readonly is: 'postgres'; readonly url: PostgresUrl };
+  | { readonly is: 'postgres'; readonly url: PostgresUrl }
+  | { readonly is: 'redis'; readonly url: RedisUrl };
 
 const STANDARD_STORE: StoreSetting = { is: 'sqlite', directory: './data' };
 const STANDARD_LISTEN: Listen = { is: 'unix', path: './run/backend-1.sock' };
@@ -132,11 +134,13 @@ const listen: SettingReader<Listen> = {
 };
 
 const store: SettingReader<StoreSetting> = {
-  takes: `sqlite:DIR or ${POSTGRES_URL_TAKES}`,
+  takes: `sqlite:DIR, ${POSTGRES_URL_TAKES}, or ${REDIS_URL_TAKES}`,
   read(text) {
     const directory = /^sqlite:(.+)$/s.exec(text)?.[1];
     if (directory !== undefined) return { is: 'sqlite', directory };
-    const url = parsePostgresUrl(text);
-    return url && { is: 'postgres', url };
+    const postgres = parsePostgresUrl(text);
+    if (postgres !== undefined) return { is: 'postgres', url: postgres };
+    const redis = parseRedisUrl(text);
+    return redis && { is: 'redis', url: redis };
   },
 };

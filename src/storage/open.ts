@@ -19,6 +19,7 @@ import { refusalOfFileSystem } from './embedded/shared-log/segments.ts';
 import type { Inspection } from './inspection.ts';
 import { type DiskSpace, type Reopening, type Store, StoreFault, StoreOpenError } from './ports.ts';
 import { describePostgresUrl, type PostgresUrl } from './postgres/url.ts';
+import { describeRedisUrl, type RedisUrl } from './redis/url.ts';
 
 export interface OpenOptions {
   readonly store: StoreSetting;
@@ -56,21 +57,38 @@ const AGAIN_MS = 500;
 /** Rejects with `StoreOpenError`. */
 export function openStore(options: OpenOptions): Promise<OpenedStore> {
   const { store } = options;
-  return store.is === 'sqlite' ? openEmbedded(store.directory, options) : openPostgres(store.url, options);
+  if (store.is === 'sqlite') return openEmbedded(store.directory, options);
+  return store.is === 'postgres' ? openPostgres(store.url, options) : openRedis(store.url, options);
 }
 
+// Each is read only where it is used: who has no database starts sooner.
 async function openPostgres(url: PostgresUrl, options: OpenOptions): Promise<OpenedStore> {
-  const { clock, instance, ackAfter, mustExist } = options;
-  // Read only where it is used: who has no database starts sooner.
+  const { clock, instance, ackAfter } = options;
   const { PostgresStore } = await import('./postgres/postgres-store.ts');
+  const as = { url, clock, instance, ackAfter, application: `soquete ${instance}` };
+  return whenThere(options, describePostgresUrl(url), () => PostgresStore.open(as));
+}
+
+async function openRedis(url: RedisUrl, options: OpenOptions): Promise<OpenedStore> {
+  const { clock, instance, ackAfter } = options;
+  const { RedisStore } = await import('./redis/redis-store.ts');
+  const as = { url, clock, instance, ackAfter, application: `soquete-${instance}` };
+  return whenThere(options, describeRedisUrl(url), () => RedisStore.open(as));
+}
+
+async function whenThere(
+  { clock, mustExist }: OpenOptions,
+  where: string,
+  open: () => Promise<OpenedStore>,
+): Promise<OpenedStore> {
   for (let waitedMs = 0; ; waitedMs += AGAIN_MS) {
     try {
-      return await PostgresStore.open({ url, clock, instance, ackAfter, application: `soquete ${instance}` });
+      return await open();
     } catch (error) {
       if (!(error instanceof StoreFault)) throw error;
       // The launcher waits for one that has been there, for as long as it takes.
       if (mustExist || waitedMs >= DATABASE_MS)
-        throw new StoreOpenError(`STORE_URL: ${describePostgresUrl(url)}: ${error.detail}`);
+        throw new StoreOpenError(`STORE_URL: ${where}: ${error.detail}`);
       await new Promise<void>(resolve => clock.after(AGAIN_MS, resolve));
     }
   }

@@ -8,6 +8,7 @@ import type { Clock } from '../../domain/clock.ts';
 import type { StoredPayment } from '../../domain/payment.ts';
 import { systemClock } from '../../system-clock.ts';
 import { installedPostgres, type PostgresBinaries, PostgresServer } from '../../testing/postgres-server.ts';
+import { installedRedis, type RedisProgram, RedisServer } from '../../testing/redis-server.ts';
 import {
   type Asked,
   asked,
@@ -36,6 +37,8 @@ import { MemoryStore } from '../memory/store.ts';
 import type { Joined, Reopening, Store } from '../ports.ts';
 import { PostgresStore } from '../postgres/postgres-store.ts';
 import { parsePostgresUrl } from '../postgres/url.ts';
+import { RedisStore } from '../redis/redis-store.ts';
+import { parseRedisUrl } from '../redis/url.ts';
 
 export interface OpenAs {
   /** The run of the machine, from 1. */
@@ -179,6 +182,35 @@ function postgres(binaries: PostgresBinaries): () => Deployment {
   };
 }
 
+/** One server for all sentences of a file; each has a name of its own on it. */
+function redis(program: RedisProgram): () => Deployment {
+  let server: Promise<RedisServer> | undefined;
+  let names = 0;
+  after(async () => (await server)?.[Symbol.asyncDispose]());
+  return () => {
+    server ??= RedisServer.start({ program, settings: { appendonly: 'yes', appendfsync: 'always' } });
+    names += 1;
+    const parameters = `name=store_${names}`;
+    const opened: Store[] = [];
+    return {
+      async open({ boot = 1, isDoubtful = false, isFlushing = false } = {}) {
+        const url = parseRedisUrl((await server!).url(parameters))!;
+        const store = await RedisStore.open({
+          ...{ url, clock: systemClock, isDoubtful, application: 'contract', run: String(boot) },
+          ackAfter: isFlushing ? 'flush' : 'commit',
+        });
+        opened.push(store);
+        return store;
+      },
+      beginIndex() {},
+      async index() {},
+      async close() {
+        for (const store of opened) await new Promise(closed => store.leave(closed));
+      },
+    };
+  };
+}
+
 type Engine = readonly [string, () => Deployment];
 
 export const engines: readonly [Engine, ...Engine[]] = [
@@ -186,6 +218,7 @@ export const engines: readonly [Engine, ...Engine[]] = [
   ['embedded', embedded],
   ['embedded in memory', embeddedInMemory],
   ...installedPostgres().map(each => [`PostgreSQL ${each.version}`, postgres(each)] as const),
+  ...installedRedis().map(each => [each.name, redis(each)] as const),
 ];
 
 /** Asks one sentence of every engine. */

@@ -214,7 +214,7 @@ for (const [engine, deploy] of others) {
     t.after(() => real.deployment.close());
     await Promise.all([model.join(), real.join()]);
     let settled = 0;
-    const steps = engine.startsWith('PostgreSQL') ? REMOTE_STEPS : STEPS;
+    const steps = /^(?:PostgreSQL|Redis|Valkey)/.test(engine) ? REMOTE_STEPS : STEPS;
     for (let step = 0; step < steps; step++) {
       const question = await questionOf(model, below);
       const [expected, got] = [await answerOf(question(model)), await answerOf(question(real))];

@@ -47,7 +47,7 @@ for (const text of [
     assert.throws(
       () => readConfig({ STORE_URL: withPassword }),
       ({ message }: Error) =>
-        /^STORE_URL=[^\n]* it takes sqlite:DIR or postgres:/.test(message) && !/secret|:x/.test(message),
+        /^STORE_URL=[^\n]* it takes sqlite:DIR, postgres:/.test(message) && !/secret|:x/.test(message),
     );
   });
 }

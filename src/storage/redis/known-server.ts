@@ -1,0 +1,90 @@
+/** What is known of the server, and what each new connection to it has to show before it is used. */
+import { randomUUID } from 'node:crypto';
+import { StoreFault, StoreOpenError } from '../ports.ts';
+import type { RedisAnswer, RedisAsk } from './connection.ts';
+import { functionName, LIBRARY_CODE, LIBRARY_NAME, type RedisFunction } from './library.ts';
+import type { RedisStoreOptions } from './options.ts';
+import { type RedisDurability, type RedisState, redisDurabilityOf, refusalOfServer } from './server-state.ts';
+import { describeRedisUrl } from './url.ts';
+
+/** Of the functions and the keys. */
+const VERSION = '1';
+
+/** What an instance remembers: its name, its epoch, the step that was acknowledged last, the term. */
+export type Remembered = readonly [string, number, number, number];
+
+export class KnownServer {
+  readonly #options: Pick<RedisStoreOptions, 'url' | 'ackAfter' | 'run'>;
+  readonly #key: string;
+  #state: RedisState | undefined;
+  #durability: RedisDurability | undefined;
+  /** The most replicas that it has had. */
+  #replicas = 0;
+  #storeId: string | undefined;
+  /** Why what was acknowledged may be gone. */
+  loss: string | undefined;
+
+  constructor(options: Pick<RedisStoreOptions, 'url' | 'ackAfter' | 'run'>, key: string) {
+    this.#options = options;
+    this.#key = key;
+  }
+
+  /** Tells one run of the server, and one server, from the next. */
+  get run(): string {
+    return this.#options.run ?? this.#state!.run;
+  }
+
+  get survives(): string {
+    return this.#durability!.survives;
+  }
+
+  get waitsFor(): number {
+    return this.#durability?.waitsFor ?? 0;
+  }
+
+  /** The store behind the next connection is taken as it is. */
+  forget(): void {
+    this.loss = undefined;
+    this.#storeId = undefined;
+  }
+
+  /** Throws `StoreFault` or `StoreOpenError` where the connection is not to be used. */
+  async meet(ask: RedisAsk, state: RedisState, remembered: Remembered): Promise<void> {
+    this.#check(state);
+    this.#state = state;
+    const call = async (name: RedisFunction, args: readonly (string | number)[]): Promise<string[]> => {
+      const answer = await ask('FCALL', [functionName(name), 1, this.#key, ...args]);
+      return (answer as readonly RedisAnswer[]).map(String);
+    };
+    const libraries = await ask('FUNCTION', ['LIST', 'LIBRARYNAME', LIBRARY_NAME]);
+    // The name says what is in it, so what may be replaced is the same.
+    if ((libraries as readonly RedisAnswer[]).length === 0)
+      await ask('FUNCTION', ['LOAD', 'REPLACE', LIBRARY_CODE]);
+    if (this.#storeId === undefined) {
+      const [, version, id] = await call('open', [randomUUID()]);
+      if (version !== VERSION)
+        throw new StoreOpenError(
+          `STORE_URL: ${describeRedisUrl(this.#options.url)} is of version ${version}: this soquete knows ${VERSION}`,
+        );
+      this.#storeId = id!;
+      return;
+    }
+    const [fault, detail] = await call('confirm', [...remembered, this.#storeId, this.run]);
+    if (fault === '') return;
+    this.loss = detail!;
+    throw new StoreFault('lost', detail!);
+  }
+
+  #check(state: RedisState): void {
+    this.#replicas = Math.max(this.#replicas, state.replicas);
+    const durability = redisDurabilityOf(state, this.#options.ackAfter, this.#replicas);
+    const refusal = refusalOfServer(state) ?? ('refusal' in durability ? durability.refusal : undefined);
+    if ('survives' in durability && refusal === undefined) {
+      this.#durability = durability;
+      return;
+    }
+    // At the start nothing will change that; later it says why nothing is accepted.
+    if (this.#durability === undefined) throw new StoreOpenError(refusal!);
+    throw new StoreFault('busy', refusal!);
+  }
+}

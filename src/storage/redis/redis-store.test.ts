@@ -1,0 +1,237 @@
+/**
+ * What the engine owes to the network and to whoever runs the server; what every engine owes is in
+ * `../contract`.
+ */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { CENTS_MAX, totalCents } from '../../domain/money.ts';
+import { RedisServer } from '../../testing/redis-server.ts';
+import { idOf } from '../../testing/stores.ts';
+import { TcpProxy } from '../../testing/tcp-proxy.ts';
+import { until } from '../../testing/until.ts';
+import { declareDead } from '../contract/engines.ts';
+import type { HeldCounts, History, InspectedPayment, SettledPage } from '../inspection.ts';
+import { DONE, NameTakenError, promised, type Reply, StoreFault, type Written } from '../ports.ts';
+import { joinedAs, needsRedis, newName, persist, RedisStand } from './stand.fixture.ts';
+import { parseRedisUrl } from './url.ts';
+
+const stand = RedisStand.forTests();
+
+test('a name is one process’s, until that one leaves or dies', needsRedis, async () => {
+  const name = newName();
+  const first = await stand.open(name, { instance: 'a' });
+  await assert.rejects(stand.open(name, { instance: 'a' }), NameTakenError);
+  await stand.open(name, { instance: 'b' });
+  await new Promise(left => first.leave(left));
+  const second = await stand.open(name, { instance: 'a' });
+  // As the kernel does for a process that is killed.
+  await stand.server.ask('CLIENT', 'KILL', 'TYPE', 'pubsub');
+  // Either takes it again; never both.
+  await persist(() => joinedAs(second, 'a'));
+  await assert.rejects(stand.open(name, { instance: 'a' }), NameTakenError);
+});
+
+test('what one changes the others learn of without asking', needsRedis, async () => {
+  const name = newName();
+  const one = await joinedAs(await stand.open(name, { instance: 'a' }), 'a');
+  const other = await joinedAs(await stand.open(name, { instance: 'b' }), 'b');
+  let changes = 0;
+  other.raw.watch?.(() => {
+    changes += 1;
+  });
+  for (const change of [
+    () => one.store.takeChecker(''),
+    () => one.store.report(0, true, 3),
+    () => one.store.beat('{}'),
+    () => one.store.purge(),
+  ]) {
+    const seen = changes;
+    await change();
+    await until(() => changes > seen, 'the change to be known', 5000, 5);
+  }
+});
+
+for (const direction of ['toServer', 'toClient'] as const) {
+  test(`a batch is carried out once, wherever its connection is cut (${direction})`, needsRedis, async () => {
+    await using proxy = await TcpProxy.start(stand.server.port);
+    const name = newName();
+    const one = await joinedAs(await stand.open(name, { ports: [proxy.port] }), 'a');
+    const watcher = await stand.open(name);
+    let n = 0;
+    const batchOf = () => {
+      n += 2;
+      return one.batch(rows => [rows.put(n), rows.put(n + 1), rows.put(n)]);
+    };
+    const before_ = proxy.passed[direction];
+    const first = await one.store.write(batchOf());
+    const bytes = proxy.passed[direction] - before_;
+    const step = Math.max(1, Math.floor(bytes / 24));
+    let last = first.results[1]!;
+    let answers = 0;
+    for (let at = 0; at < bytes; at += step) {
+      const batch = batchOf();
+      proxy.cutAfter(direction, at);
+      const { results }: Written = await persist(() => one.store.write(batch));
+      answers += 1;
+      assert.ok(
+        results[0]! > last && results[1]! > results[0]! && results[2] === -1,
+        `cut at ${at}: ${[...results]}`,
+      );
+      last = results[1]!;
+    }
+    assert.ok(answers >= 20);
+    const shared = await new Promise<unknown>(reply => watcher.look(reply));
+    assert.equal(
+      (shared as { instances: { unsettled: number }[] }).instances[0]!.unsettled,
+      2 * (answers + 1),
+    );
+  });
+}
+
+test('an answer that never comes counts as none, within less than a lease', needsRedis, async () => {
+  await using proxy = await TcpProxy.start(stand.server.port);
+  const one = await joinedAs(await stand.open(newName(), { ports: [proxy.port] }), 'a');
+  const batch = one.batch(rows => rows.put(1));
+  proxy.drop('toClient');
+  await assert.rejects(one.store.write(batch), { reason: 'unanswered' });
+  proxy.heal();
+  const { results } = await persist(() => one.store.write(batch));
+  assert.deepEqual([...results], [1]);
+});
+
+test('many are adopted in parts, and none is left', needsRedis, async () => {
+  const name = newName();
+  const one = await joinedAs(await stand.open(name), 'a');
+  const other = await joinedAs(await stand.open(name), 'b');
+  const numbers = Array.from({ length: 1024 }, (_, n) => n);
+  for (const from of [0, 1024, 2048]) await one.write(rows => numbers.map(n => rows.put(from + n)));
+  await declareDead(other, 'a');
+  assert.equal(await other.store.adopt('a'), 3072);
+  assert.equal((await other.store.take(0, 5000)).length, 3072);
+  assert.deepEqual(
+    (await other.store.look()).instances.map(({ unsettled }) => unsettled),
+    [0, 3072],
+  );
+});
+
+test('a Redis without room takes no new payment, and settles those that it has', needsRedis, async () => {
+  await using small = await RedisServer.start({
+    program: stand.program,
+    settings: { maxmemory: '4mb', 'maxmemory-policy': 'noeviction' },
+  });
+  const one = await joinedAs(await stand.open(newName(), { ports: [small.port] }), 'a');
+  let accepted = 0;
+  const numbers = Array.from({ length: 500 }, (_, n) => n);
+  await assert.rejects(
+    async () => {
+      for (;;) {
+        await one.write(rows => numbers.map(n => rows.put(accepted + n)));
+        accepted += numbers.length;
+      }
+    },
+    { reason: 'full' },
+  );
+  assert.ok(accepted >= 500);
+  const [first] = await one.owned();
+  assert.deepEqual(await one.write(rows => rows.settle(first!)), [DONE]);
+  assert.equal((await one.store.beat('{}')).instances[0]!.unsettled, accepted - 1);
+  await small.ask('CONFIG', 'SET', 'maxmemory', '100mb');
+  assert.equal((await one.write(rows => rows.put(accepted)))[0], accepted + 1);
+});
+
+test('a server that does not answer for a while has done once what it was asked', needsRedis, async () => {
+  const one = await joinedAs(await stand.open(newName()), 'a');
+  const slept = stand.server.ask('DEBUG', 'SLEEP', 3);
+  await new Promise(resolve => setTimeout(resolve, 50));
+  const batch = one.batch(rows => rows.put(1));
+  await assert.rejects(one.store.write(batch), { reason: 'unanswered' });
+  await slept;
+  const { results } = await persist(() => one.store.write(batch));
+  assert.deepEqual([...results], [1]);
+});
+
+test('functions that were removed are there again', needsRedis, async () => {
+  const one = await joinedAs(await stand.open(newName()), 'a');
+  await stand.server.ask('FUNCTION', 'FLUSH');
+  await assert.rejects(one.store.look(), { reason: 'busy' });
+  assert.deepEqual(await persist(() => one.write(rows => rows.put(1))), [1]);
+});
+
+test('sums are exact beyond what a double holds', needsRedis, async () => {
+  const one = await joinedAs(await stand.open(newName()), 'a');
+  let n = 0;
+  while (n * CENTS_MAX < 2 ** 54) {
+    const from = n;
+    n += 1024;
+    const numbers = Array.from({ length: 1024 }, (_, at) => from + at);
+    const seqs = await one.write(rows => numbers.map(each => rows.put(each, { cents: CENTS_MAX })));
+    const of = { ...(await one.payment(from)) };
+    await one.write(rows => {
+      for (const [at, seq] of seqs.entries())
+        rows.settle({ ...of, seq, id: idOf(from + at) }, { requestedAtMs: from + at });
+    });
+  }
+  for (const [from, to, count] of [
+    [-Infinity, Infinity, n],
+    [3, n - 4, n - 6],
+    [100, 163, 64],
+  ] as const) {
+    const total = (await one.store.summary(from, to)).default;
+    assert.deepEqual([total.count, totalCents(total)], [count, BigInt(CENTS_MAX) * BigInt(count)]);
+  }
+});
+
+test('a person is shown the latest payments, what is held, and the story of one', needsRedis, async () => {
+  const raw = await stand.open(newName());
+  const one = await joinedAs(raw, 'a');
+  const ask = <T>(call: (reply: Reply<T>) => void): Promise<T> => promised(call);
+  await one.write(rows => [1, 2, 3].map(n => rows.put(n)));
+  const [first, second] = await one.owned();
+  await one.write(rows => {
+    rows.attempt(first!, { outcome: 2, requestedAtMs: 7, attempts: 1 });
+    rows.hold(second!, { held: 1, retryAtMs: 9 });
+  });
+  await one.write(rows => rows.settle(first!, { requestedAtMs: 8, attempts: 2 }));
+  const numbers = (payments: readonly InspectedPayment[]) =>
+    payments.map(({ correlationId, owner }) => `${owner}${Number(correlationId.slice(-2))}`);
+  assert.deepEqual(numbers(await ask(reply => raw.latest(2, reply))), ['a3', 'a2']);
+  assert.deepEqual(numbers(await ask(reply => raw.held(9, reply))), ['a2']);
+  assert.deepEqual((await ask<HeldCounts>(reply => raw.heldCounts(reply)))[1], 1);
+  const page = await ask<SettledPage>(reply => raw.settled(0, 1, reply));
+  assert.deepEqual([numbers(page.payments), page.after], [['a1'], 1]);
+  assert.deepEqual(await ask(reply => raw.settled(page.after, 1, reply)), { payments: [], after: 0 });
+  const history = await ask<History | undefined>(reply => raw.history(idOf(1), reply));
+  assert.deepEqual(
+    history?.attempts.map(({ number, outcome, requestedAtMs }) => [number, outcome, requestedAtMs]),
+    [[1, 2, 7]],
+  );
+  assert.equal(await ask(reply => raw.history(idOf(9), reply)), undefined);
+  assert.ok((await raw.size()) > 0);
+});
+
+test('what stands in the way of a start is one line', needsRedis, async () => {
+  await using forgetful = await RedisServer.start({
+    program: stand.program,
+    settings: { maxmemory: '100mb', 'maxmemory-policy': 'allkeys-lru', requirepass: 'secret' },
+  });
+  const at = (text: string) => parseRedisUrl(text)!;
+  const cases = [
+    [at(`redis://:secret@127.0.0.1:${forgetful.port}`), 'commit', /needs maxmemory-policy noeviction/],
+    [at(`redis://:wrongsecret@127.0.0.1:${forgetful.port}`), 'commit', /WRONGPASS/],
+    [at(`redis://127.0.0.1:${forgetful.port}`), 'commit', /NOAUTH/],
+    [at('redis://127.0.0.1:1'), 'commit', /no Redis that takes writes: 127\.0\.0\.1:1: .*/],
+  ] as const;
+  for (const [url, ackAfter, says] of cases) {
+    await assert.rejects(stand.open('x', { url, ackAfter }), (error: Error | StoreFault) => {
+      const text = error instanceof StoreFault ? error.detail : error.message;
+      assert.match(text, says);
+      assert.doesNotMatch(text, /secret|\n/);
+      return true;
+    });
+  }
+  await using careless = await RedisServer.start({ program: stand.program, settings: { appendonly: 'yes' } });
+  await assert.rejects(
+    stand.open('x', { url: at(`redis://127.0.0.1:${careless.port}`), ackAfter: 'flush' }),
+    /^StoreOpenError: ACK_AFTER=flush needs appendfsync always on the server: set it, or take ACK_AFTER=commit$/,
+  );
+});
