@@ -4,7 +4,7 @@
  */
 import { addTotal, emptyTotal, type Total, totalCents } from '../domain/money.ts';
 import type { Summary } from '../domain/payment.ts';
-import { idBytes, idText, idTextWords, PROCESSORS, SETTLED } from '../domain/payment.ts';
+import { idBytes, idText, PROCESSORS, SETTLED } from '../domain/payment.ts';
 import { DAY_MS, dayStart } from '../storage/embedded/archive/archive-line.ts';
 import type { Dice } from './dice.ts';
 import { WALL_START_MS } from './event-loop.ts';
@@ -174,10 +174,9 @@ export class Clients {
     }
     const { process } = instance;
     trace.say(id, instance.name, () => `is sent ${cents} cents`);
-    const words = idTextWords(id);
     this.#pending += 1;
     const read = (generation: number): void => payment.readIn(generation);
-    instance.ingress.pay(words, cents, read, (told, generation) => {
+    instance.ingress.pay(payment.words, cents, read, (told, generation) => {
       this.#pending -= 1;
       trace.say(id, instance.name, () => `tells the client ${told} for ${cents} cents`);
       if (told === 202) {

@@ -122,14 +122,14 @@ export class FaultInjector {
 
   /** Whether an instance cannot reach the store. */
   #isAway(name: string): boolean {
-    if (!this.#inSpell(`storeAway ${name}`)) return false;
+    if (this.#world.plan.rates.storeAway === 0 || !this.#inSpell(`storeAway ${name}`)) return false;
     this.met('storeAway');
     return true;
   }
 
   /** Whether a spell of this kind is at work, and strikes now. */
   #meets(kind: Kind): boolean {
-    if (!this.#inSpell(kind)) return false;
+    if (this.#world.plan.rates[kind] === 0 || !this.#inSpell(kind)) return false;
     this.met(kind);
     return true;
   }

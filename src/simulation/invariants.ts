@@ -378,7 +378,7 @@ export class Invariants {
 
   #entryOf(which: ProcessorIndex, id: string) {
     const { book } = this.#parts.processors[which];
-    const row = book.find(idTextWords(id));
+    const row = book.find(this.payments.get(id)?.words ?? idTextWords(id));
     return row < 0 ? undefined : book.entry(row);
   }
 

@@ -3,8 +3,14 @@
  * compare all else with. It uses the rules of order, so those have proofs and tests of their own.
  */
 import { DEFAULT, idText, idWords, PINNED, SETTLED, WAITING, writeIdBytes } from '../domain/payment.ts';
-import { IndexReader } from '../storage/embedded/index/index-reader.ts';
 import { LogIndex } from '../storage/embedded/index/log-index.ts';
+import {
+  ALL_PAYMENTS,
+  inArrays,
+  lazyStatements,
+  type PaymentRow,
+  rowOf,
+} from '../storage/embedded/index/statements.ts';
 import { LogError } from '../storage/embedded/shared-log/log-error.ts';
 import type { LogFiles } from '../storage/embedded/shared-log/log-files.ts';
 import { Order } from '../storage/embedded/shared-log/order.ts';
@@ -18,6 +24,8 @@ import { storedPayment } from '../storage/embedded/stored-payment.ts';
 import { LOG_DIRECTORY, type SimulatedIndexDisk } from './index-disk.ts';
 import type { Invariants } from './invariants.ts';
 import type { WatchedStore } from './watched-store.ts';
+
+const observingOf = lazyStatements({ all: inArrays(ALL_PAYMENTS) });
 
 export class LogObserver {
   readonly #shared: SimulatedIndexDisk;
@@ -62,8 +70,7 @@ export class LogObserver {
     this.#order = new Order(id.mark, (kind, start, batch) => this.#counted(kind, start, batch.epoch));
     if (opened.state !== undefined) this.#order.restore(opened.state, opened.tail);
     memory.generation = this.#order.generation;
-    for (const found of database.prepare('SELECT id FROM payments UNION ALL SELECT id FROM archived').all())
-      this.#put(new IndexReader(database).find(found['id'] as Uint8Array)!);
+    for (const found of observingOf(database).all.all()) this.#put(rowOf(found as unknown as PaymentRow));
     this.#hasGap = false;
     try {
       this.#reader = new LogReader({
@@ -123,10 +130,16 @@ export class LogObserver {
     }
     // The row of a payment that the index had need not say when it was accepted.
     const known = storedPayment(rows.slice(start, start + row.ROW_COLUMNS));
-    const { state, isUncertain, processor, requestedAtMs, attempts, tries, settledAtMs, held, retryAtMs } =
-      known;
-    Object.assign(payment, { owner, state, isUncertain, processor, requestedAtMs, attempts, tries });
-    Object.assign(payment, { settledAtMs, held, retryAtMs });
+    payment.owner = owner;
+    payment.state = known.state;
+    payment.isUncertain = known.isUncertain;
+    payment.processor = known.processor;
+    payment.requestedAtMs = known.requestedAtMs;
+    payment.attempts = known.attempts;
+    payment.tries = known.tries;
+    payment.settledAtMs = known.settledAtMs;
+    payment.held = known.held;
+    payment.retryAtMs = known.retryAtMs;
     if (this.#isRebuilding) return;
     if (kind === INTEND) this.#invariants.intended(id, owner);
     if (kind === BOOK) this.#invariants.booked(payment);

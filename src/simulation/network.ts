@@ -47,7 +47,7 @@ export class Network implements Processors {
     const { correlationId, cents, requestedAtMs } = request;
     const process = this.#process;
     const attempt = invariants.leaves(process, to, request);
-    const words = idTextWords(correlationId);
+    const { words } = attempt.payment;
     trace.say(
       correlationId,
       processLabel(process),

@@ -118,7 +118,7 @@ export interface WorldPlan {
 }
 
 /** Of every four seeds; whether anything is archived changes nothing else of a plan. */
-const RETENTIONS_MS = [0, 0, 100, 2000];
+const RETENTIONS_MS = [0, 0, 400, 2000];
 
 /** Draws the plan of a seed. */
 export function drawPlan(dice: Dice, seed: number): WorldPlan {

@@ -51,7 +51,7 @@ const bug = (file: string, from: string, to: string, plan: PlantedBug['plan']): 
 /** Payments are archived as soon as they are settled, or nearly. */
 const archiving =
   (...kinds: readonly Kind[]) =>
-  (plan: WorldPlan): WorldPlan => ({ ...under(...kinds)(plan), retentionMs: 100 });
+  (plan: WorldPlan): WorldPlan => ({ ...under(...kinds)(plan), retentionMs: 400 });
 
 const racing = under('preempted', 'sameIdAtOnce', 'sameIdLater', 'otherAmount', 'pause', 'processorFails');
 
@@ -170,8 +170,8 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
 
   'an archived payment is not known any more': bug(
     STATEMENTS,
-    'FROM archived WHERE id = ?1',
-    'FROM archived WHERE id = NULL',
+    'ARCHIVED} WHERE id = ?1`;',
+    'ARCHIVED} WHERE id = NULL`;',
     archiving('sameIdLater'),
   ),
 
@@ -191,8 +191,8 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
 
   'a payment goes that is not settled': bug(
     ARCHIVER,
-    'row.state === SETTLED && ',
-    '',
+    'SETTLED} AND max(',
+    'SETTLED} OR max(',
     archiving('processorAway', 'crash'),
   ),
 };

@@ -1,5 +1,5 @@
 /** What an all-seeing observer knows of one payment. */
-import { type ProcessorIndex, SETTLED, type StoredPayment } from '../domain/payment.ts';
+import { idTextWords, type ProcessorIndex, SETTLED, type StoredPayment } from '../domain/payment.ts';
 import type { PaymentView } from '../payments/api.ts';
 import type { Process } from './event-loop.ts';
 
@@ -24,6 +24,7 @@ export interface Attempt extends Intent {
 /** One correlationId as its client and an all-seeing observer know it. */
 export class TrackedPayment {
   readonly id: string;
+  readonly words: Int32Array;
   readonly firstSentAtMs: number;
   readonly amounts = new Set<number>();
   readonly acknowledged: Acknowledged[] = [];
@@ -60,6 +61,7 @@ export class TrackedPayment {
 
   constructor(id: string, firstSentAtMs: number) {
     this.id = id;
+    this.words = idTextWords(id);
     this.firstSentAtMs = firstSentAtMs;
   }
 

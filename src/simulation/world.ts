@@ -366,7 +366,7 @@ export class World implements Surroundings {
       segmentBytes: plan.segmentRecords * 64,
       indexLag: plan.indexLag,
       // Found by whoever opens the store: the log may go on in another place than it ended.
-      events: { damaged: () => this.observer.rebuild(), notIndexed: () => {} },
+      events: { damaged: ({ is }) => is === 'lost' && this.observer.rebuild(), notIndexed: () => {} },
     };
     const store = await EmbeddedStore.open(mutation.embedded?.(parts) ?? parts);
     this.#names.opened(process);

@@ -213,7 +213,7 @@ export class Indexing {
   #archive(retention: Retention): void {
     const { clock, index, events } = this.#parts;
     const { keptMs, idsKeptMs, exactFromMs } = retention;
-    const restMs = Math.min(keptMs / 100, Number.isFinite(idsKeptMs) ? SWEEP_MS : ARCHIVE_MS);
+    const restMs = Math.min(keptMs / 4, Number.isFinite(idsKeptMs) ? SWEEP_MS : ARCHIVE_MS);
     const again = (delayMs: number): void => {
       if (!this.#isStopped)
         this.#archiveTimer = clock.after(Math.max(ARCHIVE_PAUSE_MS, delayMs), () => this.#archive(retention));

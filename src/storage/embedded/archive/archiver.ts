@@ -14,6 +14,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { zstdCompressSync } from 'node:zlib';
 import { SETTLED } from '../../../domain/payment.ts';
 import { TotalsSum } from '../../rollups.ts';
+import { inObjects, lazyStatements } from '../index/statements.ts';
 import type { ArchiveFolder } from './archive-folder.ts';
 import {
   type ArchivedAct,
@@ -48,7 +49,6 @@ export interface ArchiverOptions {
   readonly at?: (step: 'append' | 'delete' | 'commit' | 'sums') => void;
 }
 
-type Row = ArchivedRow & { readonly state: number };
 interface DayFile {
   readonly day: string;
   readonly part: number;
@@ -59,7 +59,7 @@ export class Archiver {
   readonly #database: DatabaseSync;
   readonly #folder: ArchiveFolder;
   readonly #options: ArchiverOptions;
-  readonly #statements: ReturnType<typeof prepare>;
+  readonly #statements: ReturnType<typeof archivingOf>;
   /** Where the pass stands: rows up to it stay, or are gone. */
   #afterSeq = Number.MIN_SAFE_INTEGER;
   #sweptTo: Uint8Array = new Uint8Array(0);
@@ -70,7 +70,7 @@ export class Archiver {
     this.#database = database;
     this.#folder = folder;
     this.#options = options;
-    this.#statements = prepare(database);
+    this.#statements = archivingOf(database);
   }
 
   /**
@@ -81,7 +81,7 @@ export class Archiver {
   step(beforeMs: number, idsBeforeMs = Number.NEGATIVE_INFINITY, exactFromMs = 0): ArchiveStep {
     const { archived, isMore } = this.#transaction(() => this.#archive(beforeMs, exactFromMs));
     const forgotten = Number.isFinite(idsBeforeMs) ? this.#transaction(() => this.#forget(idsBeforeMs)) : 0;
-    if (!isMore) this.#transaction(() => this.#writeSums());
+    if (!isMore && this.#statements.anyGrown.get() !== undefined) this.#transaction(() => this.#writeSums());
     return { archived, forgotten, isMore };
   }
 
@@ -91,21 +91,21 @@ export class Archiver {
   }
 
   #archive(beforeMs: number, exactFromMs: number): { archived: number; isMore: boolean } {
-    const rows = this.#statements.rows.all(this.#afterSeq, ROWS) as unknown as Row[];
-    const due = rows.filter(
-      row => row.state === SETTLED && Math.max(row.requested_at, row.settled_at) < beforeMs,
-    );
+    const { last: lastOf, due: dueOf } = this.#statements;
+    const last = lastOf.get(this.#afterSeq, ROWS - 1) as { seq: number; accepted_at: number } | undefined;
+    const lastSeq = last?.seq ?? Number.MAX_SAFE_INTEGER;
+    const due = dueOf.all(this.#afterSeq, lastSeq, beforeMs) as unknown as ArchivedRow[];
     for (const [day, ofDay] of Map.groupBy(due, row => dayText(row.requested_at))) this.#append(day, ofDay);
     if (due.length > 0) this.#options.at?.('delete');
     for (const row of due) this.#move(row);
     this.#sumByDay(due, exactFromMs);
     // Behind one that was accepted too late are those that came later.
-    const isMore = rows.length === ROWS && rows.at(-1)!.accepted_at < beforeMs;
-    this.#afterSeq = isMore ? rows.at(-1)!.seq : Number.MIN_SAFE_INTEGER;
+    const isMore = last !== undefined && last.accepted_at < beforeMs;
+    this.#afterSeq = isMore ? last.seq : Number.MIN_SAFE_INTEGER;
     return { archived: due.length, isMore };
   }
 
-  #append(day: string, rows: readonly Row[]): void {
+  #append(day: string, rows: readonly ArchivedRow[]): void {
     const { attempts, acts, putFile } = this.#statements;
     const lines = rows.map(row =>
       archiveLine(
@@ -134,7 +134,7 @@ export class Archiver {
     return isThere && last.bytes < fileBytesMax ? last : { day, part: last.part + 1, bytes: 0 };
   }
 
-  #move(row: Row): void {
+  #move(row: ArchivedRow): void {
     const { putId, deletePayment, deleteAttempts, deleteActs } = this.#statements;
     putId.run(
       row.id,
@@ -150,7 +150,7 @@ export class Archiver {
   }
 
   /** What is archived counts from now on as requested at the beginning of its day, or of the audit in it. */
-  #sumByDay(due: readonly Row[], exactFromMs: number): void {
+  #sumByDay(due: readonly ArchivedRow[], exactFromMs: number): void {
     const { total, deleteEmpty } = this.#statements;
     const [exact, ofDays] = [new TotalsSum(), new TotalsSum()];
     for (const { processor, requested_at: atMs, cents } of due) {
@@ -184,7 +184,6 @@ export class Archiver {
   /** Says in `SHA256SUMS` what each file has to be that has grown since. */
   #writeSums(): void {
     const grown = this.#statements.grown.all() as unknown as DayFile[];
-    if (grown.length === 0) return;
     this.#options.at?.('sums');
     const sums = new Map<string, string>();
     for (const line of this.#folder.sums().split('\n'))
@@ -226,38 +225,35 @@ export class Archiver {
   }
 }
 
-function prepare(database: DatabaseSync) {
-  return {
-    rows: database.prepare(
-      `SELECT seq, id, cents, accepted_at, state, processor, requested_at, attempts, settled_at
-       FROM payments WHERE seq > ? ORDER BY seq LIMIT ?`,
-    ),
-    attempts: database.prepare(
-      `SELECT n, ended_at, processor, requested_at, outcome, duration_ms FROM attempts WHERE id = ?
+export const archivingOf = lazyStatements({
+  last: inObjects('SELECT seq, accepted_at FROM payments WHERE seq > ? ORDER BY seq LIMIT 1 OFFSET ?'),
+  due: inObjects(
+    `SELECT seq, id, cents, accepted_at, processor, requested_at, attempts, settled_at
+       FROM payments WHERE seq > ? AND seq <= ? AND state = ${SETTLED} AND max(requested_at, settled_at) < ?
+       ORDER BY seq`,
+  ),
+  attempts: inObjects(
+    `SELECT n, ended_at, processor, requested_at, outcome, duration_ms FROM attempts WHERE id = ?
        ORDER BY n, ended_at`,
-    ),
-    acts: database.prepare('SELECT at, kind, who, text FROM acts WHERE id = ? ORDER BY n'),
-    putId: database.prepare('INSERT INTO archived VALUES (?, ?, ?, ?, ?, ?)'),
-    deletePayment: database.prepare('DELETE FROM payments WHERE seq = ?'),
-    deleteAttempts: database.prepare('DELETE FROM attempts WHERE id = ?'),
-    deleteActs: database.prepare('DELETE FROM acts WHERE id = ?'),
-    total: database.prepare(
-      `INSERT INTO totals VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
+  ),
+  acts: inObjects('SELECT at, kind, who, text FROM acts WHERE id = ? ORDER BY n'),
+  putId: inObjects('INSERT INTO archived VALUES (?, ?, ?, ?, ?, ?)'),
+  deletePayment: inObjects('DELETE FROM payments WHERE seq = ?'),
+  deleteAttempts: inObjects('DELETE FROM attempts WHERE id = ?'),
+  deleteActs: inObjects('DELETE FROM acts WHERE id = ?'),
+  total: inObjects(
+    `INSERT INTO totals VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
        SET count = count + excluded.count, high = high + excluded.high, low = low + excluded.low`,
-    ),
-    deleteEmpty: database.prepare(
-      'DELETE FROM totals WHERE level = ? AND bucket = ? AND processor = ? AND count = 0',
-    ),
-    ids: database.prepare('SELECT id, requested_at FROM archived WHERE id > ? ORDER BY id LIMIT ?'),
-    deleteId: database.prepare('DELETE FROM archived WHERE id = ?'),
-    lastFile: database.prepare(
-      'SELECT day, part, bytes FROM archive_files WHERE day = ? ORDER BY part DESC LIMIT 1',
-    ),
-    putFile: database.prepare(
-      `INSERT INTO archive_files VALUES (?, ?, ?, ?, 0) ON CONFLICT DO UPDATE
+  ),
+  deleteEmpty: inObjects('DELETE FROM totals WHERE level = ? AND bucket = ? AND processor = ? AND count = 0'),
+  ids: inObjects('SELECT id, requested_at FROM archived WHERE id > ? ORDER BY id LIMIT ?'),
+  deleteId: inObjects('DELETE FROM archived WHERE id = ?'),
+  lastFile: inObjects('SELECT day, part, bytes FROM archive_files WHERE day = ? ORDER BY part DESC LIMIT 1'),
+  putFile: inObjects(
+    `INSERT INTO archive_files VALUES (?, ?, ?, ?, 0) ON CONFLICT DO UPDATE
        SET bytes = excluded.bytes, lines = lines + excluded.lines`,
-    ),
-    grown: database.prepare('SELECT day, part, bytes FROM archive_files WHERE summed <> bytes'),
-    summed: database.prepare('UPDATE archive_files SET summed = bytes WHERE day = ? AND part = ?'),
-  };
-}
+  ),
+  anyGrown: inObjects('SELECT 1 FROM archive_files WHERE summed <> bytes LIMIT 1'),
+  grown: inObjects('SELECT day, part, bytes FROM archive_files WHERE summed <> bytes'),
+  summed: inObjects('UPDATE archive_files SET summed = bytes WHERE day = ? AND part = ?'),
+});

@@ -211,6 +211,8 @@ export class LogIndex {
     limit: number,
   ): { readonly payments: IndexedPayment[]; readonly position: number } {
     return atOneMoment(this.#parts.database, () => {
+      // As good as always.
+      if (this.#statements.anyHeld.get() === undefined) return { payments: [], position: this.position };
       const of = JSON.stringify(origins);
       const farMs = Math.min(dueMs + heldPauseMaxMs + 1, Number.MAX_SAFE_INTEGER);
       const due = [

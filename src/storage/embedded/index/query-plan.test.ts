@@ -5,9 +5,8 @@
 import assert from 'node:assert/strict';
 import type { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
-import type { ArchiveFolder } from '../archive/archive-folder.ts';
-import { Archiver } from '../archive/archiver.ts';
-import { IndexReader } from './index-reader.ts';
+import { archivingOf } from '../archive/archiver.ts';
+import { readingOf } from './index-reader.ts';
 import { Inspector } from './inspect.ts';
 import { openMemoryIndex } from './schema.ts';
 import { statementsOf } from './statements.ts';
@@ -30,10 +29,12 @@ function statements(database: DatabaseSync): string[] {
       };
     },
   });
-  statementsOf(watched);
-  new IndexReader(watched);
+  for (const ask of [statementsOf, readingOf, archivingOf]) {
+    const each: Readonly<Record<string, unknown>> = ask(watched);
+    // It is prepared when it is looked at.
+    for (const name in each) assert.ok(each[name] !== undefined);
+  }
   new Inspector(watched);
-  new Archiver(watched, {} as ArchiveFolder);
   return found.filter(sql => !sql.startsWith('PRAGMA'));
 }
 

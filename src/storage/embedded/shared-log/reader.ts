@@ -28,8 +28,9 @@ import {
 
 /** Holds what may be undecided, and as much again to go on with. */
 const BUFFER_BYTES = 2 * batchBytesMax;
-/** What the log of an instance at rest needs; the buffer grows to the above only if more is there to read. */
-const BUFFER_BYTES_MIN = 64 * 1024;
+/** What the log of an instance at rest needs; the buffer grows by steps if more is there to read. */
+const BUFFER_BYTES_MIN = 4 * 1024;
+const BUFFER_GROWTH = 8;
 
 export interface LogReaderParts {
   readonly files: LogFiles;
@@ -103,7 +104,8 @@ export class LogReader {
       this.#offset += decided;
       this.#triedTo = decided < length ? this.#offset + length - decided : 0;
       if (length < bytes.length || events.isEnough?.() === true) return;
-      if (bytes.length < BUFFER_BYTES) this.#source = sourceOf(BUFFER_BYTES);
+      if (bytes.length < BUFFER_BYTES)
+        this.#source = sourceOf(Math.min(bytes.length * BUFFER_GROWTH, BUFFER_BYTES));
       else if (decided === 0) this.#skip(length);
     }
   }

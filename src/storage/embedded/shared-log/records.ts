@@ -18,6 +18,7 @@
  */
 import { strict as assert } from 'node:assert';
 import { crc32 } from './crc32.ts';
+import { MAGIC, RECORD_HEADER_BYTES, recordBytes, recordSum } from './record-bytes.ts';
 import {
   ACCEPT,
   ACT,
@@ -42,18 +43,15 @@ import {
   URLS,
 } from './record-kinds.ts';
 
+export * from './record-bytes.ts';
 export * from './record-kinds.ts';
 
 export const LOG_VERSION = 1;
 export const BATCH_HEADER_BYTES = 44;
-const RECORD_HEADER_BYTES = 8;
-export const MAGIC_BYTES = Uint8Array.of(0xfe, 0x53, 0xff, 0x51);
-export const MAGIC_FIRST_BYTE = 0xfe;
-/** The same as one number. */
-const MAGIC = 0x51ff53fe;
 
 /** A turn of the event loop at full load is some 20 KiB; what waits for a batch's end in memory is this. */
 export const batchBytesMax = 256 * 1024;
+const batchBytesMin = 4096;
 export const batchRecordsMax = 0xffff;
 /** An instance's figures are some 3 KiB of JSON. */
 export const textBytesMax = 64 * 1024 - 1;
@@ -62,14 +60,19 @@ assert((textBytesMax + 64) / 4 < 0xffff);
 
 /** Gathers the records of one batch in a buffer that it keeps: no record costs an object. */
 export class BatchEncoder {
-  readonly bytes = new Uint8Array(batchBytesMax);
-  readonly #view = new DataView(this.bytes.buffer);
+  #bytes = new Uint8Array(batchBytesMin);
+  #view = new DataView(this.#bytes.buffer);
   #length = BATCH_HEADER_BYTES;
   #count = 0;
   #hasPayments = false;
 
   get count(): number {
     return this.#count;
+  }
+
+  /** Holds what `finish` has made, until the next record. */
+  get bytes(): Uint8Array {
+    return this.#bytes;
   }
 
   /** Whether a record with a text of so many bytes still fits. */
@@ -214,7 +217,7 @@ export class BatchEncoder {
 
   /** Takes a lease if its holder is still the epoch `holderSeen`, 0 for nobody. */
   lease(lease: number, holderSeen: number): void {
-    this.#view.setUint32(this.#record(LEASE, lease, 12) + 8, holderSeen, true);
+    this.#number(LEASE, lease, holderSeen);
   }
 
   report(processor: number, isFailing: boolean, minResponseMs: number): void {
@@ -228,7 +231,7 @@ export class BatchEncoder {
   }
 
   purge(generationSeen: number): void {
-    this.#view.setUint32(this.#record(PURGE, 0, 12) + 8, generationSeen, true);
+    this.#number(PURGE, 0, generationSeen);
   }
 
   /** Takes over the shares `shares` (a bit each) of what a dead epoch owns. */
@@ -239,11 +242,12 @@ export class BatchEncoder {
   }
 
   indexed(position: number, isDurable: boolean): void {
-    this.#view.setFloat64(this.#record(INDEXED, isDurable ? 1 : 0, 16) + 8, position, true);
+    const at = this.#record(INDEXED, isDurable ? 1 : 0, 16);
+    this.#view.setFloat64(at + 8, position, true);
   }
 
   empty(epoch: number, isNameForgotten: boolean): void {
-    this.#view.setUint32(this.#record(EMPTY, isNameForgotten ? 1 : 0, 12) + 8, epoch, true);
+    this.#number(EMPTY, isNameForgotten ? 1 : 0, epoch);
   }
 
   /** `boot` names this run of the machine; `termSeen` may be lost whoever was careful. */
@@ -255,7 +259,7 @@ export class BatchEncoder {
   }
 
   seal(nextSegment: number): void {
-    this.#view.setUint32(this.#record(SEAL, 0, 12) + 8, nextSegment, true);
+    this.#number(SEAL, 0, nextSegment);
   }
 
   /**
@@ -263,7 +267,7 @@ export class BatchEncoder {
    * a batch that did not count is appended once more as it is.
    */
   finish(origin: BatchOrigin): number {
-    const { bytes } = this;
+    const bytes = this.#bytes;
     const view = this.#view;
     view.setUint32(0, MAGIC, true);
     view.setUint8(4, LOG_VERSION);
@@ -324,15 +328,29 @@ export class BatchEncoder {
     return at;
   }
 
+  /** A record of one number. */
+  #number(kind: number, detail: number, number: number): void {
+    const at = this.#record(kind, detail, 12);
+    this.#view.setUint32(at + 8, number, true);
+  }
+
   #record(kind: number, detail: number, size: number): number {
     const at = this.#length;
     assert(at + size <= batchBytesMax && this.#count < batchRecordsMax, 'the batch is full');
+    if (at + size > this.#bytes.length) this.#grow(at + size);
     this.#view.setUint16(at, size / 4, true);
     this.#view.setUint8(at + 2, kind);
     this.#view.setUint8(at + 3, detail);
     this.#length += size;
     this.#count += 1;
     return at;
+  }
+
+  #grow(size: number): void {
+    const grown = new Uint8Array(2 ** Math.ceil(Math.log2(size)));
+    grown.set(this.#bytes);
+    this.#bytes = grown;
+    this.#view = new DataView(grown.buffer);
   }
 
   #counts(at: number, attempts: number, tries: number): void {
@@ -342,50 +360,13 @@ export class BatchEncoder {
 
   #text(at: number, text: Uint8Array): void {
     this.#view.setUint16(at, text.length, true);
-    this.bytes.set(text, at + 2);
+    this.#bytes.set(text, at + 2);
     // What pads it to whole words is summed up too.
-    this.bytes.fill(0, at + 2 + text.length, at + textSize(text));
+    this.#bytes.fill(0, at + 2 + text.length, at + textSize(text));
   }
 }
-
-/** Where the text behind the text at `at` begins. */
-export const nextText = (view: DataView, at: number): number =>
-  at + ((2 + view.getUint16(at, true) + 3) & ~3);
 
 function textSize(text: Uint8Array): number {
   assert(text.length <= textBytesMax);
   return (2 + text.length + 3) & ~3;
-}
-
-/** The bytes of the record that begins at `at`. */
-export const recordBytes = (view: DataView, at: number): number => view.getUint16(at, true) * 4;
-export const recordKind = (view: DataView, at: number): number => view.getUint8(at + 2);
-export const recordDetail = (view: DataView, at: number): number => view.getUint8(at + 3);
-
-/** A record's text that stands at `at`: a view of the log's bytes, valid as long as those are. */
-export function recordText(bytes: Uint8Array, view: DataView, at: number): Uint8Array {
-  return bytes.subarray(at + 2, at + 2 + view.getUint16(at, true));
-}
-
-function recordSum(bytes: Uint8Array, at: number, size: number, headerSum: number): number {
-  return crc32(bytes, at + 8, at + size, crc32(bytes, at, at + 4, headerSum));
-}
-
-/** A header at `at`, whole by its sum. There have to be `BATCH_HEADER_BYTES`. */
-export function isHeader(bytes: Uint8Array, view: DataView, at: number): boolean {
-  return view.getUint32(at, true) === MAGIC && crc32(bytes, at, at + 40) === view.getUint32(at + 40, true);
-}
-
-/** A record at `at` that ends by `end`, whole by its sum and of the batch with `headerSum`. */
-export function isRecord(
-  bytes: Uint8Array,
-  view: DataView,
-  at: number,
-  end: number,
-  headerSum: number,
-): boolean {
-  if (at + RECORD_HEADER_BYTES > end) return false;
-  const size = recordBytes(view, at);
-  if (size < RECORD_HEADER_BYTES || at + size > end) return false;
-  return recordSum(bytes, at, size, headerSum) === view.getUint32(at + 4, true);
 }
