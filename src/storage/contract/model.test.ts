@@ -36,6 +36,8 @@ class Trio {
   readonly deployment: Deployment;
   readonly instances: MemberStore[] = [];
   generation = 1;
+  /** Of all payments that were new, in order. An engine may leave numbers out. */
+  readonly seqs: number[] = [];
 
   constructor(deployment: Deployment) {
     this.deployment = deployment;
@@ -85,7 +87,11 @@ function rowOn(payment: StoredPayment, below: Below): (batch: Batch, of: StoredP
  * payments.
  */
 async function write(model: Trio, which: number, below: Below): Promise<Question> {
-  const rows: { n: number; add: (batch: Batch, of: StoredPayment | undefined) => void }[] = [];
+  const rows: {
+    n: number;
+    isPut?: true;
+    add: (batch: Batch, of: StoredPayment | undefined) => void;
+  }[] = [];
   const numbers = new Set(Array.from({ length: below(12) }, () => below(IDS)));
   for (const n of numbers) {
     const known = await model.instances[which]!.store.find(idOf(n));
@@ -99,7 +105,7 @@ async function write(model: Trio, which: number, below: Below): Promise<Question
         tries: 1,
       };
       const fields = { cents, ...(below(2) ? sent : {}) };
-      rows.push({ n, add: batch => put(batch, n, fields) });
+      rows.push({ n, isPut: true, add: batch => put(batch, n, fields) });
     } else if (!isOver(known.state)) {
       const row = rowOn(known, below);
       rows.push({ n, add: (batch, of) => row(batch, of!) });
@@ -112,7 +118,13 @@ async function write(model: Trio, which: number, below: Below): Promise<Question
     const batch = new Batch(joined.epoch - epochsBack, Math.max(1, trio.generation - generationsBack), 1);
     for (const { n, add } of rows) add(batch, await store.find(idOf(n)));
     const { generation, results } = await store.write(batch);
-    return [generation, ...results];
+    return [
+      generation,
+      ...rows.map(({ isPut }, row) => {
+        const result = results[row]!;
+        return isPut === true && result > 0 ? `new ${trio.seqs.push(result)}` : result;
+      }),
+    ];
   };
 }
 
@@ -147,11 +159,14 @@ async function questionOf(model: Trio, below: Below): Promise<Question> {
       return trio => trio.instances[which]!.store.report((one % 2) as 0 | 1, two % 2 === 0, two);
     case 6:
     case 7:
-      return async trio => (await trio.instances[which]!.store.take(one % 20, 1 + (two % 10))).map(plain);
+      return async trio => {
+        const after = trio.seqs[(one % 20) - 1] ?? 0;
+        return plain(trio, await trio.instances[which]!.store.take(after, 1 + (two % 10)));
+      };
     case 8:
       return async trio => {
         const found = await trio.instances[which]!.store.find(idOf(one % IDS));
-        return found && plain(found);
+        return found && plain(trio, [found]);
       };
     case 9:
     case 10:
@@ -168,7 +183,7 @@ async function questionOf(model: Trio, below: Below): Promise<Question> {
       };
     case 14:
     case 15:
-      return async trio => (await trio.instances[which]!.store.takeHeld(one, 1 + (two % 10))).map(plain);
+      return async trio => plain(trio, await trio.instances[which]!.store.takeHeld(one, 1 + (two % 10)));
     case 16:
       return async trio =>
         trio.instances[which]!.store.act({
@@ -185,9 +200,12 @@ async function questionOf(model: Trio, below: Below): Promise<Question> {
   }
 }
 
-/** What every engine says of it alike; how often a settled one was tried in its last round means nothing. */
-function plain({ origin: _, ...payment }: StoredPayment) {
-  return isOver(payment.state) ? { ...payment, tries: 0 } : payment;
+/** What all engines say alike: how often a settled one was tried in its last round means nothing. */
+function plain({ seqs }: Trio, payments: readonly StoredPayment[]) {
+  return payments.map(({ origin: _, seq, ...payment }) => {
+    const place = seqs.indexOf(seq);
+    return isOver(payment.state) ? { ...payment, place, tries: 0 } : { ...payment, place };
+  });
 }
 
 /** What all have in common, without what each engine counts in its own way. */

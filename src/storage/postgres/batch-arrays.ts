@@ -14,7 +14,7 @@ export function idHex(words: ArrayLike<number>, start: number): string {
   return text;
 }
 
-/** Columns of each kind of row, behind its place and its wave, in the order of the function's parameters. */
+/** The numbers of each kind of row, behind its place and its wave, in the order of `write-function.ts`. */
 const PUT = [
   ...[column.CENTS, column.ACCEPTED_AT, column.ORIGIN, column.STATE, column.PROCESSOR],
   ...[column.REQUESTED_AT, column.ATTEMPTS, column.TRIES],
@@ -24,58 +24,49 @@ const MARKED = [column.SEQ, column.STATE, ...PROGRESS];
 const LEFT = [column.SEQ, column.NEXT, ...PROGRESS];
 /** A hold and when it ends; of other rows the hold stays as it is, and what is held is due. */
 const HELD_UNTIL = [column.HELD, column.SETTLED_AT];
-const AS_IT_IS = ['-1', '0'];
+const AS_IT_IS = ',-1,0';
 const ENDED = [
   ...[column.ATTEMPTS, column.REQUESTED_AT, column.ACCEPTED_AT, column.CENTS, column.PROCESSOR, column.STATE],
 ];
 const SETTLED_AS = [
-  column.SEQ,
-  column.PROCESSOR,
-  column.REQUESTED_AT,
-  column.ATTEMPTS,
-  column.SETTLED_AT,
-] as const;
+  ...[column.SEQ, column.PROCESSOR, column.REQUESTED_AT, column.ATTEMPTS, column.SETTLED_AT],
+];
 
-/** The columns of one kind of row: each a text of values with commas between. */
+/** One kind of row. */
 class Group {
-  readonly columns: string[];
+  readonly #rows: { readonly id: string; readonly numbers: string }[] = [];
 
-  constructor(columnCount: number) {
-    this.columns = new Array<string>(3 + columnCount).fill('');
+  add(id: string, numbers: string): void {
+    this.#rows.push({ id, numbers });
   }
 
-  add(
-    place: number,
-    wave: number,
-    id: string,
-    rows: Float64Array,
-    start: number,
-    from: readonly number[],
-  ): void {
-    const { columns } = this;
-    const comma = columns[0] === '' ? '' : ',';
-    columns[0] += `${comma}${place}`;
-    columns[1] += `${comma}${wave}`;
-    columns[2] += `${comma}${id}`;
-    for (let at = 0; at < from.length; at++) columns[3 + at] += `${comma}${rows[start + from[at]!]!}`;
+  sort(): void {
+    // Hexadecimal digits are in the order of the bytes.
+    if (this.#rows.length > 1) this.#rows.sort((one, other) => (one.id < other.id ? -1 : 1));
   }
 
-  /** More columns of the row that was added last, behind its first `columnCount`. */
-  append(columnCount: number, values: readonly string[]): void {
-    const { columns } = this;
-    for (const [at, value] of values.entries()) {
-      const place = 3 + columnCount + at;
-      columns[place] += columns[place] === '' ? value : `,${value}`;
+  /** Its two arrays: the ids, and all numbers. */
+  get texts(): [ids: string, numbers: string] {
+    let [ids, numbers, comma] = ['{', '{', ''];
+    for (const row of this.#rows) {
+      ids += comma + row.id;
+      numbers += comma + row.numbers;
+      comma = ',';
     }
+    return [`${ids}}`, `${numbers}}`];
   }
+}
+
+function numbersOf(rows: Float64Array, start: number, from: readonly number[]): string {
+  let text = '';
+  for (let at = 0; at < from.length; at++) text += `,${rows[start + from[at]!]!}`;
+  return text;
 }
 
 export interface BatchArrays {
   readonly waves: number;
   /** The texts of all arrays, in the order of the parameters. */
   readonly texts: readonly string[];
-  /** The id of each row. */
-  readonly ids: readonly string[];
 }
 
 /**
@@ -83,34 +74,30 @@ export interface BatchArrays {
  * different payments, so their order does not matter.
  */
 export function batchArrays({ rows, count }: Batch): BatchArrays {
-  const put = new Group(PUT.length);
-  const change = new Group(MARKED.length + HELD_UNTIL.length);
-  const ended = new Group(ENDED.length);
-  const settle = new Group(SETTLED_AS.length);
+  const put = new Group();
+  const change = new Group();
+  const ended = new Group();
+  const settle = new Group();
   const seen = new Map<string, number>();
-  const ids: string[] = [];
   let waves = 1;
   for (let row = 0; row < count; row++) {
     const start = row * COLUMNS;
     const kind = rows[start + column.KIND];
     const id = idHex(rows, start + column.ID);
-    ids.push(id);
     const wave = seen.get(id) ?? 0;
     seen.set(id, wave + 1);
     waves = Math.max(waves, wave + 1);
     // Arrays begin at 1 there.
-    const place = row + 1;
-    if (kind === INSERT) put.add(place, wave, id, rows, start, PUT);
-    else if (kind === SETTLE) settle.add(place, wave, id, rows, start, SETTLED_AS);
+    const place = `${row + 1},${wave}`;
+    const numbers = (from: readonly number[]): string => place + numbersOf(rows, start, from);
+    if (kind === INSERT) put.add(id, numbers(PUT));
+    else if (kind === SETTLE) settle.add(id, numbers(SETTLED_AS));
+    else if (kind === PUT_ON_HOLD) change.add(id, numbers(LEFT) + numbersOf(rows, start, HELD_UNTIL));
     else {
-      const isEnd = kind === ATTEMPT;
-      const isHold = kind === PUT_ON_HOLD;
-      change.add(place, wave, id, rows, start, isEnd || isHold ? LEFT : MARKED);
-      const held = isHold ? HELD_UNTIL.map(from => String(rows[start + from]!)) : AS_IT_IS;
-      change.append(LEFT.length, held);
-      if (isEnd) ended.add(place, wave, id, rows, start, ENDED);
+      change.add(id, numbers(kind === ATTEMPT ? LEFT : MARKED) + AS_IT_IS);
+      if (kind === ATTEMPT) ended.add(id, numbers(ENDED));
     }
   }
-  const texts = [put, change, ended, settle].flatMap(({ columns }) => columns.map(text => `{${text}}`));
-  return { waves, texts, ids };
+  put.sort();
+  return { waves, texts: [put, change, ended, settle].flatMap(group => group.texts) };
 }

@@ -60,7 +60,7 @@ BEGIN
   INSERT INTO ${schema}.instances AS i (name, epoch, is_alive, is_durable, joined_generation, generation)
     VALUES (p_name, 1, true, p_is_durable, d.generation, d.generation)
     ON CONFLICT (name) DO UPDATE SET epoch = i.epoch + 1, is_alive = true, is_durable = p_is_durable,
-      joined_generation = d.generation, batch = 0, results = '{}'
+      joined_generation = d.generation, batch = 0, results = NULL
     RETURNING i.* INTO joined;
   INSERT INTO ${schema}.beats AS b (name, beat) VALUES (p_name, 1)
     ON CONFLICT (name) DO UPDATE SET beat = b.beat + 1, figures = '';
@@ -69,8 +69,9 @@ BEGIN
     'pinned', pinned, 'asksFirstUntilMs', 0, 'isCalm', true);
 END $$;
 
-CREATE FUNCTION ${schema}.look() RETURNS json LANGUAGE sql STABLE AS $$
-  SELECT json_build_object('generation', d.generation, 'term', d.term, 'checker', d.checker,
+CREATE FUNCTION ${schema}.look() RETURNS json LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN (SELECT json_build_object('generation', d.generation, 'term', d.term, 'checker', d.checker,
     'health', json_build_array(
       json_build_object('failing', d.failing[1], 'minResponseMs', d.min_response_ms[1],
         'version', d.health_version[1]),
@@ -80,8 +81,8 @@ CREATE FUNCTION ${schema}.look() RETURNS json LANGUAGE sql STABLE AS $$
         'alive', i.is_alive, 'generation', i.joined_generation, 'unsettled', i.unsettled, 'figures', b.figures)
         ORDER BY i.name COLLATE "C"), '[]')
       FROM ${schema}.instances i JOIN ${schema}.beats b ON b.name = i.name))
-  FROM ${schema}.deployment d
-$$;
+  FROM ${schema}.deployment d);
+END $$;
 
 CREATE FUNCTION ${schema}.beat(p_name text, p_epoch bigint, p_figures text)
 RETURNS json LANGUAGE plpgsql AS $$
@@ -171,7 +172,8 @@ BEGIN
   ${assertOurs(schema)}
   TRUNCATE ${schema}.queue, ${schema}.settled, ${schema}.attempts, ${schema}.totals, ${schema}.acts;
   UPDATE ${schema}.deployment SET generation = generation + 1;
-  UPDATE ${schema}.instances SET generation = d.generation + 1, unsettled = 0;
+  UPDATE ${schema}.instances SET generation = d.generation + 1, unsettled = 0,
+    fresh_requested = '{}', fresh_processor = '{}', fresh_cents = '{}';
   ${changed(schema)}
   RETURN d.generation + 1;
 END $$;

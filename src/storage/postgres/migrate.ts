@@ -9,14 +9,37 @@ import { memberFunctionsOf } from './member-functions.ts';
 import { readFunctionsOf } from './read-functions.ts';
 import { SCHEMA_VERSION, tablesOf } from './tables.ts';
 import { describePostgresUrl, type PostgresUrl } from './url.ts';
-import { writeFunctionOf } from './write-function.ts';
+import { SEQS_A_BATCH, writeFunctionOf } from './write-function.ts';
 
 /** What the advisory lock is on; the rest of its key is the schema's name. */
 const LOCK = 0x50e7;
 const MIGRATE_MS = 60_000;
 
+/** From each version of the tables to the next one. */
+const stepsOf = (schema: string): readonly string[] => [
+  `ALTER TABLE ${schema}.instances ADD base bigint NOT NULL DEFAULT 0,
+    ALTER results DROP NOT NULL, ALTER results DROP DEFAULT,
+    ADD fresh_requested bigint[] NOT NULL DEFAULT '{}', ADD fresh_processor smallint[] NOT NULL DEFAULT '{}',
+    ADD fresh_cents bigint[] NOT NULL DEFAULT '{}';
+  ALTER SEQUENCE ${schema}.seq INCREMENT BY ${SEQS_A_BATCH};`,
+];
+
+const functionsOf = (schema: string): string =>
+  [writeFunctionOf, memberFunctionsOf, actFunctionOf, readFunctionsOf].map(each => each(schema)).join('\n');
+
 /** The oldest one that works; the newest that was tried is 18. */
 const SERVER_VERSION_MIN = 150_000;
+
+/** Functions are made anew with each step: those of before are gone, so an older backend can do nothing. */
+const stepSql = (schema: string, from: number, step: string): string => `
+      IF (SELECT version FROM ${schema}.deployment) = ${from} THEN
+        FOR f IN SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = '${schema}'::regnamespace LOOP
+          EXECUTE 'DROP FUNCTION ' || f;
+        END LOOP;
+        EXECUTE $soquete$ ${step} $soquete$;
+        ${from + 1 === SCHEMA_VERSION ? `EXECUTE $soquete$ ${functionsOf(schema)} $soquete$;` : ''}
+        UPDATE ${schema}.deployment SET version = ${from + 1};
+      END IF;`;
 
 /** Returns the store's id. Throws `StoreOpenError` or `StoreFault`. */
 export async function migrate(ask: Ask, url: PostgresUrl, serverVersion: number): Promise<string> {
@@ -28,13 +51,18 @@ export async function migrate(ask: Ask, url: PostgresUrl, serverVersion: number)
     );
   await ask(
     {
-      text: `DO $migration$ BEGIN
+      text: `DO $migration$
+    DECLARE f regprocedure;
+    BEGIN
       PERFORM pg_advisory_xact_lock(${LOCK}, hashtext('${schema}'));
       IF to_regclass('${schema}.deployment') IS NULL THEN
         IF to_regnamespace('${schema}') IS NULL THEN CREATE SCHEMA ${schema}; END IF;
         EXECUTE $soquete$ ${tablesOf(schema)} $soquete$;
-        EXECUTE $soquete$ ${writeFunctionOf(schema)} ${memberFunctionsOf(schema)} ${actFunctionOf(schema)} ${readFunctionsOf(schema)} $soquete$;
+        EXECUTE $soquete$ ${functionsOf(schema)} $soquete$;
       END IF;
+      ${stepsOf(schema)
+        .map((step, before) => stepSql(schema, before + 1, step))
+        .join('\n')}
     END $migration$`,
     },
     MIGRATE_MS,

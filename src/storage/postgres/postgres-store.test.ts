@@ -292,6 +292,33 @@ test('a person is shown the latest payments, what is held, and the story of one'
   assert.ok((await raw.size()) > 0);
 });
 
+test('tables of version 1 become those of today, with what they hold', options, async () => {
+  const schema = newSchema();
+  const first = await open(schema);
+  const one = await member(first, 'a');
+  await one.write(rows => [rows.put(1), rows.put(2)]);
+  const [payment] = await one.owned();
+  // As version 1 had it: in the totals at once. No batch of its functions is asked for any more.
+  await server.query(`INSERT INTO ${schema}.totals VALUES (1, 1, 0, 0, 1, 0, 7);
+    ALTER TABLE ${schema}.instances DROP base, DROP fresh_requested, DROP fresh_processor, DROP fresh_cents;
+    UPDATE ${schema}.instances SET results = '{}';
+    ALTER TABLE ${schema}.instances ALTER results SET NOT NULL, ALTER results SET DEFAULT '{}';
+    ALTER SEQUENCE ${schema}.seq INCREMENT BY 1;
+    UPDATE ${schema}.deployment SET version = 1`);
+  const again = await member(await open(schema), 'a');
+  assert.deepEqual(await again.write(rows => rows.settle(payment!, { requestedAtMs: 70 })), [DONE]);
+  const [seq] = await again.write(rows => rows.put(3));
+  assert.ok(seq! > (await again.payment(2)).seq);
+  assert.deepEqual((await again.store.summary(0, 127)).default, { count: 2, high: 0, low: 1997 });
+});
+
+test('tables of a version that is not known yet are left alone', options, async () => {
+  const schema = newSchema();
+  await open(schema);
+  await server.query(`UPDATE ${schema}.deployment SET version = 99`);
+  await assert.rejects(open(schema), /written by another soquete \(version 99 of the tables/);
+});
+
 test('ACK_AFTER=flush needs a standby that is waited for', options, async () => {
   await assert.rejects(
     open(newSchema(), { ackAfter: 'flush' }),

@@ -182,10 +182,11 @@ export class PostgresStore extends InspectedDatabase implements Store, Reopening
           ...[this.#history!.started, commit, ...arrays.texts],
         ];
         const [row] = await this.#writes.ask({ name: 'write', text: this.#writeText, values });
-        if (row!['fault'] === 'fenced') throw new StoreFault('fenced', `epoch ${batch.epoch} has passed`);
-        if (row!['fault'] === '') {
-          if (row!['lsn'] !== null) this.#history = { ...this.#history!, lsn: lsnOf(String(row!['lsn'])) };
-          return writtenOf(row!, arrays);
+        const outcome = writtenOf(String(row!['answer']), batch);
+        if (outcome === 'fenced') throw new StoreFault('fenced', `epoch ${batch.epoch} has passed`);
+        if (outcome !== 'restarted') {
+          if (outcome.lsn !== '') this.#history = { ...this.#history!, lsn: lsnOf(outcome.lsn) };
+          return outcome.written;
         }
         await this.#checkAgain();
       }

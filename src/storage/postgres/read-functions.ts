@@ -79,6 +79,14 @@ BEGIN
         JOIN ${schema}.totals t ON t.level = r.level AND t.bucket BETWEEN r.first AND r.last
         WHERE r.level > 0
       UNION ALL
+      -- What is not in the totals yet.
+      SELECT f.processor, 1, f.cents / 1000000, f.cents % 1000000
+        FROM ${schema}.instances i
+        CROSS JOIN LATERAL unnest(i.fresh_requested, i.fresh_processor, i.fresh_cents)
+          AS f(requested, processor, cents)
+        JOIN unnest(p_levels, p_from, p_to) AS r(level, first, last)
+          ON r.level > 0 AND f.requested >> (6 * r.level) BETWEEN r.first AND r.last
+      UNION ALL
       SELECT s.processor, 1, s.cents / 1000000, s.cents % 1000000
         FROM unnest(p_levels, p_from, p_to) AS r(level, first, last)
         JOIN ${schema}.settled s ON s.requested_at BETWEEN r.first AND r.last

@@ -1,7 +1,7 @@
 /** The statements that carry a call to its function, and a batch's answer back. */
-import type { Written } from '../ports.ts';
-import type { BatchArrays } from './batch-arrays.ts';
-import type { Question, ResultRow } from './connection.ts';
+import { type Batch, COLUMNS, INSERT, KIND } from '../batch.ts';
+import { DONE, FORGOTTEN, type Written } from '../ports.ts';
+import type { Question } from './connection.ts';
 
 /** A call of one of our functions. `types`: of its parameters, with commas between. */
 export function callOf(
@@ -16,32 +16,28 @@ export function callOf(
   return { name, text: `${select} ${schema}.${name}(${places.join(', ')})${as}`, values };
 }
 
-const ROW_TYPES = [
-  ...['int', 'int', 'uuid', 'bigint', 'bigint', 'bigint', 'int', 'int', 'bigint', 'int', 'int'],
-  ...['int', 'int', 'uuid', 'bigint', 'int', 'int', 'bigint', 'int', 'int', 'int', 'float8'],
-  ...['int', 'int', 'uuid', 'int', 'bigint', 'bigint', 'float8', 'int', 'int'],
-  ...['int', 'int', 'uuid', 'bigint', 'int', 'bigint', 'int', 'bigint'],
-];
 const WRITE_TYPES = [
   ...['text', 'bigint', 'bigint', 'bigint', 'int', 'int', 'text', 'text'],
-  ...ROW_TYPES.map(type => `${type}[]`),
+  ...['uuid[]', 'bigint[]', 'uuid[]', 'float8[]', 'uuid[]', 'float8[]', 'uuid[]', 'bigint[]'],
 ];
 const WRITE_PARAMETERS = WRITE_TYPES.map((type, at) => `$${at + 1}::${type}`).join(', ');
 
 export const writeStatement = (schema: string): string =>
-  `SELECT fault, generation, array_to_string(results, ',') AS results, array_to_string(new_ids, ',') AS ids,
-    array_to_string(new_seqs, ',') AS seqs, lsn FROM ${schema}.write_batch(${WRITE_PARAMETERS})`;
+  `SELECT ${schema}.write_batch(${WRITE_PARAMETERS}) AS answer`;
 
-/** What became of a batch's rows: where the function says 0, the payment is new, and has a seq. */
-export function writtenOf(row: ResultRow, { ids }: BatchArrays): Written {
-  const generation = Number(row['generation']);
-  if (ids.length === 0) return { generation, results: new Float64Array() };
-  const results = Float64Array.from(String(row['results']).split(','), Number);
-  if (row['ids'] === null || row['ids'] === '') return { generation, results };
-  const seqs = String(row['seqs']).split(',');
-  const seqOf = new Map<string, number>();
-  for (const [at, id] of String(row['ids']).split(',').entries())
-    seqOf.set(id.replaceAll('-', ''), Number(seqs[at]));
-  for (const [at, result] of results.entries()) if (result === 0) results[at] = seqOf.get(ids[at]!)!;
-  return { generation, results };
+/** What became of a batch, and the position in the WAL; of one that is `fenced` or `restarted`, that. */
+export function writtenOf(
+  answer: string,
+  { rows, count, generation }: Batch,
+): { readonly written: Written; readonly lsn: string } | 'fenced' | 'restarted' {
+  if (answer === 'fenced' || answer === 'restarted') return answer;
+  const [present, base, lsn = '', unexpected] = answer.split('|');
+  const written = { generation: Number(present), results: new Float64Array(count).fill(FORGOTTEN) };
+  if (written.generation !== generation) return { written, lsn };
+  const texts = unexpected?.split(',');
+  for (let row = 0; row < count; row++) {
+    const isNew = texts === undefined ? rows[row * COLUMNS + KIND] === INSERT : texts[row] === '0';
+    written.results[row] = isNew ? Number(base) + row : texts === undefined ? DONE : Number(texts[row]);
+  }
+  return { written, lsn };
 }

@@ -12,9 +12,10 @@
  * that
  *                 two instances never wait for each other's
  */
+import { SEQS_A_BATCH } from './write-function.ts';
 
 /** Rises with each change of the tables or of the functions; `migrate` says how the next one is reached. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 export const tablesOf = (schema: string): string => `
 CREATE TABLE ${schema}.deployment (
@@ -47,9 +48,15 @@ CREATE TABLE ${schema}.instances (
   joined_generation bigint NOT NULL,
   generation bigint NOT NULL,
   unsettled bigint NOT NULL DEFAULT 0,
-  -- The last batch and its results, in case the answer to its COMMIT was lost. 0: a payment that was new.
+  -- The last batch, the number of its first row, and its results where one was not as expected, in
+  -- case the answer to its COMMIT was lost. 0: a payment that was new.
   batch bigint NOT NULL DEFAULT 0,
-  results smallint[] NOT NULL DEFAULT '{}'
+  base bigint NOT NULL DEFAULT 0,
+  results smallint[],
+  -- Settlements that are not in the totals yet.
+  fresh_requested bigint[] NOT NULL DEFAULT '{}',
+  fresh_processor smallint[] NOT NULL DEFAULT '{}',
+  fresh_cents bigint[] NOT NULL DEFAULT '{}'
 ) WITH (fillfactor = 20, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 
 CREATE TABLE ${schema}.beats (
@@ -58,7 +65,7 @@ CREATE TABLE ${schema}.beats (
   figures text NOT NULL DEFAULT ''
 ) WITH (fillfactor = 20);
 
-CREATE SEQUENCE ${schema}.seq;
+CREATE SEQUENCE ${schema}.seq INCREMENT BY ${SEQS_A_BATCH};
 
 CREATE TABLE ${schema}.queue (
   id uuid PRIMARY KEY,
