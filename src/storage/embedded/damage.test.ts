@@ -130,7 +130,7 @@ test('the same with bytes overwritten in several places, and with the end cut of
     damage.map(({ is, from, to }) => [is, from, to]),
     [
       ['damaged', batches[20], batches[23]],
-      ['torn', batches[60], batches[62]],
+      ['damaged', batches[60], batches[62]],
       ['damaged', batches[100], batches[101]],
     ],
   );

@@ -54,15 +54,6 @@ export function keepDamaged(
   }
 }
 
-/** Puts a whole segment aside that cannot be read in its place any more. */
-export function setAside(files: LogFiles, directory: string, segment: number): LogDamage {
-  const folder = join(directory, damagedFolder);
-  const path = join(folder, `${numberOf(segment)}-0-end`);
-  files.makeDirectory(folder);
-  files.move(join(directory, logSegmentName(segment)), path);
-  return { is: 'lost', segment, from: 0, to: Infinity, records: undefined, keptAs: path };
-}
-
 const numberOf = (segment: number): string => logSegmentName(segment).replace('.log', '');
 
 function readInto(bytes: Uint8Array, files: LogFiles, path: string, from: number): void {

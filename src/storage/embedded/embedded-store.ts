@@ -24,24 +24,22 @@ import {
   type Written,
 } from '../ports.ts';
 import { appendAct, appendUrls } from './acting.ts';
-import { appendOrThrow, appendRows, faultOfLog, faultOfLogOrIndex, LastBatch } from './appending.ts';
-import { keepDamaged } from './damage.ts';
-import type { IndexOpened } from './index/log-index.ts';
+import { appendOrThrow, appendRows, faultOfLogOrIndex, LastBatch } from './appending.ts';
+import type { IndexDamage, IndexOpened } from './index/log-index.ts';
 import { openErrorOf } from './index/schema.ts';
 import { Indexing } from './indexing.ts';
 import { InspectedIndex } from './inspected-index.ts';
 import { KnownPayments } from './known-payments.ts';
 import type { HeldName } from './name-lock.ts';
+import { followLog, rememberPayments } from './opened-log.ts';
 import { type OwnedParts, takeOwned, takeOwnedHeld } from './owned-payments.ts';
 import type { EmbeddedParts } from './parts.ts';
 import { LogBehindError } from './shared-log/log-error.ts';
-import { Order } from './shared-log/order.ts';
+import type { Order } from './shared-log/order.ts';
 import { ALL_SHARES, CHECKER } from './shared-log/ordered-members.ts';
-
-import { storeIdOf } from './shared-log/segments.ts';
-import { LogFault, LogWriter } from './shared-log/writer.ts';
+import type { LogWriter } from './shared-log/writer.ts';
 import { sharedOf } from './shared-view.ts';
-import { beginTerms, refuseDamaged } from './terms.ts';
+import { joinLog, refuseDamaged } from './terms.ts';
 
 /** The index is opened anew when its segment was removed meanwhile. */
 const OPENS_MAX = 3;
@@ -59,12 +57,17 @@ export class EmbeddedStore extends InspectedIndex implements Store, Reopening {
   #sharedAt = -1;
   #indexing: Indexing | undefined;
   #isBehind = false;
+  /** The index has found damage where this had read what stood there. */
+  #isOverruled = false;
+  /** What this knew before it began anew because of damage. */
+  #before: Order | undefined;
   #last = new LastBatch();
   #isClosed = false;
 
   private constructor(parts: EmbeddedParts) {
     super(parts.index, () => this.#order);
     this.#parts = parts;
+    parts.index.damaged = found => this.#damaged(found);
     this.#doubtfulTerm = parts.isDiskDoubtful === true ? Infinity : undefined;
   }
 
@@ -76,8 +79,12 @@ export class EmbeddedStore extends InspectedIndex implements Store, Reopening {
   }
 
   async reopen(): Promise<void> {
+    // The disk has what it had, and those who find the damage begin a term.
+    const isOfDamage = this.#isOverruled || this.#order.isAstray || this.#order.isDamaged;
+    if (isOfDamage) this.#before ??= this.#order;
+    this.#isOverruled = false;
     // Who was only slow has lost nothing: others have indexed and removed what he had still to read.
-    if (!this.#isBehind) this.#doubtfulTerm ??= this.#order.term;
+    if (!this.#isBehind && !isOfDamage) this.#doubtfulTerm ??= this.#order.term;
     this.#isBehind = false;
     this.#indexing?.stop();
     this.#log?.close();
@@ -90,22 +97,17 @@ export class EmbeddedStore extends InspectedIndex implements Store, Reopening {
 
   join(instance: string, reply: Reply<Joined>): void {
     this.#answer(reply, log => {
-      const { isFlushing, nonce } = this.#parts;
       const order = this.#order;
       this.#held?.assertInPlace();
-      if (log.epoch !== 0) log.rejoin();
       log.poll();
       const { term } = order;
       const unsettled = order.members.unsettledTotal();
-      beginTerms(log, order, this.#doubtfulTerm, this.#parts);
+      const epoch = joinLog(log, order, instance, this.#doubtfulTerm, this.#parts);
       this.#doubtfulTerm = undefined;
-      const before = order.members.named(instance)?.epoch ?? 0;
-      const epoch = log.join(instance, before, nonce(), isFlushing);
-      if (epoch instanceof LogFault) throw faultOfLog(epoch);
-      if (epoch === 0)
-        throw new StoreFault('busy', `another process joined as ${instance} at the same moment`);
       this.#name = instance;
       this.#adoptAll(log);
+      if (this.#before !== undefined) rememberPayments(this.#before, log, order, this.#known);
+      this.#before = undefined;
       this.#indexing?.stop();
       this.#indexing = this.#indexingOf(log);
       this.#indexing.claim();
@@ -297,32 +299,19 @@ export class EmbeddedStore extends InspectedIndex implements Store, Reopening {
   }
 
   /** Reads the log from where the index has it. */
-  #follow({ store, state, tail, position, damage }: IndexOpened): void {
-    const { logDirectory, files, events, segmentBytes } = this.#parts;
-    const id = storeIdOf(store);
-    const order = new Order(id.mark);
-    if (state !== undefined) order.restore(state, tail);
+  #follow(opened: IndexOpened): void {
+    const { order, log } = followLog(this.#parts, opened);
     this.#order = order;
+    this.#log = log;
     // A log that lost its end gives epochs again.
     this.#last = new LastBatch();
     this.#known = new KnownPayments(order, this.#parts.index);
     this.#shared = undefined;
-    for (const lost of damage) events.damaged(lost);
-    this.#log = new LogWriter({
-      files,
-      directory: logDirectory,
-      id,
-      order,
-      position,
-      events: {
-        gap: (segment, gap) => {
-          const found = keepDamaged(files, logDirectory, segment, gap);
-          if (found !== undefined) events.damaged(found);
-        },
-      },
-      ...(segmentBytes === undefined ? {} : { segmentBytes }),
-    });
-    this.#log.poll();
+    for (const lost of opened.damage) this.#parts.events.damaged(lost);
+    log.poll();
+    // What stands there by now is what everybody reads who opens it.
+    order.isAstray = false;
+    if (this.#doubtfulTerm !== undefined) this.#doubtfulTerm = Math.min(this.#doubtfulTerm, order.term);
   }
 
   /** What no living epoch owns is ours from now on; returns how many payments that are. */
@@ -343,6 +332,14 @@ export class EmbeddedStore extends InspectedIndex implements Store, Reopening {
       faultOf: error => this.#faultOf(error),
       lose: () => this.#lose(log),
     });
+  }
+
+  /** The index reads the log later: what is damaged by then is not what was read here. */
+  #damaged({ damage, isInDoubt }: IndexDamage): void {
+    for (const found of damage) this.#parts.events.damaged(found);
+    if (!isInDoubt || this.#log === undefined || this.#order.isDamaged) return;
+    this.#isOverruled = true;
+    this.#lose(this.#log);
   }
 
   /**

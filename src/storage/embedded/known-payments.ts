@@ -94,7 +94,8 @@ export class KnownPayments {
 
   /** Whether an index that has the log up to `position` still has what was purged, and nothing else. */
   isPurged(position: number): boolean {
-    return position <= this.#order.purgedAt;
+    const { purgedAt } = this.#order;
+    return purgedAt > 0 && position <= purgedAt;
   }
 
   /**

@@ -8,10 +8,11 @@
  *     a segment that is not    of a new store it is about to be made; else somebody removed it, for it was
  *     there                    on the disk before anybody wrote to it: refused
  *     behind a segment's end   a power loss took the end of the log, and the index had some of it
- *     a segment without seal,  a power loss took the end of that segment: what is behind it cannot be read in
- *     others behind it         its place, and is put aside
  *
- * Where bytes are lost, the log goes on in a fresh segment behind all others, with the state of the index.
+ * A segment without a seal that has batches of others behind it has lost its end: a reader goes on behind
+ * that (see `reader`). One that is missing between others was removed by somebody, and is asked for.
+ *
+ * Where the end is lost, the log goes on in a fresh segment behind all others, with the state of the index.
  * The first batch of that one is a BOOT: whoever lived does not any more, a new term begins, what waits is
  * pinned, and what is unsettled is uncertain: whether a power loss took the bytes or something else, which
  * takes what was on the disk as well, nothing tells.
@@ -19,10 +20,10 @@
 import { join } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
 import { isSystemError } from '../../domain/system-error.ts';
-import { type LogDamage, setAside } from './damage.ts';
+import type { LogDamage } from './damage.ts';
 import { statementsOf } from './index/statements.ts';
 import { BOOT_DOUBTS, BOOT_PINS } from './shared-log/boots.ts';
-import { LogBehindError, LogForeignError } from './shared-log/log-error.ts';
+import { LogBehindError } from './shared-log/log-error.ts';
 import type { LogFiles } from './shared-log/log-files.ts';
 import type { OrderState } from './shared-log/order-state.ts';
 import { BatchEncoder } from './shared-log/records.ts';
@@ -30,6 +31,7 @@ import {
   checkSegmentHeader,
   encodeSegmentHeader,
   logSegmentName,
+  missingSegments,
   offsetAt,
   positionOf,
   SEGMENT_HEADER_BYTES,
@@ -124,23 +126,26 @@ function decide(parts: RecoveryParts, wereBehind: readonly number[]): LogDamage[
     files.createWhole(join(directory, logSegmentName(fresh)), Buffer.concat([header, boot]));
   };
   if (!segments.includes(segment)) {
-    if (state !== undefined || behind.length > 0)
-      throw new LogBehindError(`${join(directory, logSegmentName(segment))} is not there any more`);
+    if (state !== undefined || behind.length > 0) throw notThere(directory, segment);
     create(segment, new Uint8Array(0));
     return [];
   }
-  if (behind.length === 0 && reaches(files, directory, segment, offsetAt(position))) return [];
+  // All that is behind was read, unless a part of it is missing.
+  const missing = missingSegments(segments, position).find(other => other < (behind.at(-1) ?? 0));
+  if (missing !== undefined) throw notThere(directory, missing);
+  if (behind.length > 0 || reaches(files, directory, segment, offsetAt(position))) return [];
   const fresh = segments.at(-1)! + 1;
   // In this order: whoever starts after a crash in between finds that something is behind, and decides the
   // same.
   const detail = BOOT_PINS | BOOT_DOUBTS;
   const untilMs = parts.wallMs() + asksFirstMs;
   create(fresh, state === undefined ? new Uint8Array(0) : bootBatch(id, state, detail, untilMs));
-  const damage: LogDamage[] = behind.map(lost => setAside(files, directory, lost));
-  if (damage.length === 0) damage.push(cutOff(position));
   database.prepare('UPDATE log SET position = ?').run(positionOf(fresh, SEGMENT_HEADER_BYTES));
-  return damage;
+  return [cutOff(position)];
 }
+
+const notThere = (directory: string, segment: number): LogBehindError =>
+  new LogBehindError(`${join(directory, logSegmentName(segment))} is not there any more`);
 
 /** The end of the log is gone, and nobody knows what it held. */
 function cutOff(position: number): LogDamage {
@@ -180,8 +185,7 @@ export function bootBatch(
 function refuseForeign(files: LogFiles, directory: string, segment: number, id: StoreId): void {
   const path = join(directory, logSegmentName(segment));
   const header = readAt(files, path, 0, SEGMENT_HEADER_BYTES);
-  if (header !== undefined && checkSegmentHeader(header, header.length, id, segment) === 'foreign')
-    throw new LogForeignError(`${path} is of another store`);
+  if (header !== undefined) checkSegmentHeader(header, header.length, id, segment, path);
 }
 
 /** Whether a segment has bytes up to `offset`. */

@@ -9,7 +9,7 @@ import type { LogFiles } from '../shared-log/log-files.ts';
 import type { IndexClient } from './index-client.ts';
 import { IndexReader } from './index-reader.ts';
 import { Inspector } from './inspect.ts';
-import { type IndexOpened, LogIndex } from './log-index.ts';
+import { type IndexDamage, type IndexOpened, LogIndex } from './log-index.ts';
 import { indexFaultOf } from './schema.ts';
 import type { IndexedPayment } from './statements.ts';
 
@@ -52,6 +52,7 @@ interface Opened {
 export class InProcessIndexClient implements IndexClient {
   readonly #parts: InProcessIndexParts;
   #opened: Opened | undefined;
+  damaged: (found: IndexDamage) => void = () => {};
 
   constructor(parts: InProcessIndexParts) {
     this.#parts = parts;
@@ -71,7 +72,16 @@ export class InProcessIndexClient implements IndexClient {
   }
 
   advance(reply: Reply<number>): void {
-    this.#ask(reply, ({ index }) => index.advance());
+    let found: IndexDamage | undefined;
+    const said: Reply<number> = answer => {
+      if (found !== undefined) this.damaged(found);
+      reply(answer);
+    };
+    this.#ask(said, ({ index }) => {
+      const position = index.advance();
+      found = index.takeDamage();
+      return position;
+    });
   }
 
   sync(reply: Reply<number>): void {

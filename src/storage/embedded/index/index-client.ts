@@ -3,10 +3,12 @@ import type { Summary } from '../../../domain/payment.ts';
 import type { HeldCounts, History, InspectedPayment, SettledPage } from '../../inspection.ts';
 import type { Reply } from '../../ports.ts';
 import type { ArchiveStep, ArchiveValues } from '../archive/archiver.ts';
-import type { IndexOpened } from './log-index.ts';
+import type { IndexDamage, IndexOpened } from './log-index.ts';
 import type { IndexedPayment } from './statements.ts';
 
 export interface IndexClient {
+  /** Called when the index has come upon damage in the log, later than on opening. */
+  damaged: (found: IndexDamage) => void;
   /** Opens the index, again if need be. Rejects with `StoreOpenError`. */
   open(): Promise<IndexOpened>;
   /** Moves all that the log holds now into the index; replies with the position up to which that has it. */

@@ -45,6 +45,13 @@ export interface IndexOpened {
   readonly damage: readonly LogDamage[];
 }
 
+/** What the index found in the log when it moved on. */
+export interface IndexDamage {
+  readonly damage: readonly LogDamage[];
+  /** Nobody knows what became of what stood there, until a term begins. */
+  readonly isInDoubt: boolean;
+}
+
 export interface IndexParts {
   readonly database: DatabaseSync;
   readonly files: LogFiles;
@@ -71,8 +78,8 @@ export class LogIndex {
   #ended: (readonly [Uint8Array, ...number[]])[] = [];
   #acted: OrderedAct[] = [];
 
-  /** What is found to be damaged while this opens. */
-  #opening: LogDamage[] | undefined;
+  /** What was found to be damaged and kept, and not said yet. */
+  #damage: LogDamage[] = [];
 
   constructor(parts: IndexParts) {
     this.#parts = parts;
@@ -86,18 +93,18 @@ export class LogIndex {
    * and SQLite throw.
    */
   open(): IndexOpened {
-    const damage: LogDamage[] = [];
-    this.#opening = damage;
-    try {
-      const lost = recoverLog({ wallMs: Date.now, ...this.#parts }, () => this.advance());
-      damage.push(...lost);
-      // It may go on elsewhere than where this has read.
-      if (lost.length > 0) this.forget();
-      if (this.#hasLost()) this.advance();
-    } finally {
-      this.#opening = undefined;
-    }
-    return { ...this.opened, damage };
+    const lost = recoverLog({ wallMs: Date.now, ...this.#parts }, () => this.advance());
+    // It may go on elsewhere than where this has read.
+    if (lost.length > 0) this.forget();
+    if (this.#hasLost()) this.advance();
+    return { ...this.opened, damage: [...this.#damage.splice(0), ...lost] };
+  }
+
+  /** What `advance` has come upon since this was asked last; undefined: nothing. */
+  takeDamage(): IndexDamage | undefined {
+    const damage = this.#damage.splice(0);
+    const isInDoubt = this.#order?.isDamaged === true;
+    return damage.length > 0 || isInDoubt ? { damage, isInDoubt } : undefined;
   }
 
   /** Whether the log says that the tables had more than they have. */
@@ -289,11 +296,10 @@ export class LogIndex {
     return this.#reader;
   }
 
-  /** Later than on opening, whoever has this index open follows the log as well, and sees to it. */
   #passedOver(segment: number, gap: Gap): void {
     const { files, directory } = this.#parts;
-    const damage = this.#opening && keepDamaged(files, directory, segment, gap);
-    if (damage !== undefined) this.#opening?.push(damage);
+    const damage = keepDamaged(files, directory, segment, gap);
+    if (damage !== undefined) this.#damage.push(damage);
   }
 
   #move(order: Order, generationBefore: number, termBefore: number, doubtBefore: number): void {

@@ -8,7 +8,7 @@ import { type Reply, StoreFault, StoreOpenError } from '../../ports.ts';
 import type { ArchiveStep, ArchiveValues } from '../archive/archiver.ts';
 import type { IndexClient } from './index-client.ts';
 import { IndexReader } from './index-reader.ts';
-import type { IndexOpened } from './log-index.ts';
+import type { IndexDamage, IndexOpened } from './log-index.ts';
 import { type IndexOptions, indexFaultOf } from './schema.ts';
 import type { IndexedPayment } from './statements.ts';
 import { indexFile } from './tables.ts';
@@ -41,6 +41,7 @@ export type IndexReply =
   | { readonly is: 'open'; readonly opened: IndexOpened }
   | { readonly is: 'refused'; readonly detail: string }
   | { readonly is: 'answer'; readonly value: unknown }
+  | { readonly is: 'damaged'; readonly found: IndexDamage }
   | { readonly is: 'fault'; readonly reason: StoreFault['reason']; readonly detail: string };
 
 /** Each look touches few pages, of ids one: more would only hold what the kernel holds already. */
@@ -51,6 +52,7 @@ export class IndexThreadClient implements IndexClient {
   #worker: Worker | undefined;
   #waiting: Reply<never>[] = [];
   #reader: IndexReader | undefined;
+  damaged: (found: IndexDamage) => void = () => {};
 
   constructor(options: IndexThreadOptions) {
     this.#options = options;
@@ -175,6 +177,10 @@ export class IndexThreadClient implements IndexClient {
   }
 
   #receive(reply: IndexReply): void {
+    if (reply.is === 'damaged') {
+      this.damaged(reply.found);
+      return;
+    }
     const waiting = this.#waiting.shift();
     if (waiting === undefined) throw new Error(`the index answered what nobody asked: ${reply.is}`);
     if (reply.is === 'fault') waiting(new StoreFault(reply.reason, reply.detail));

@@ -81,6 +81,8 @@ if (opened !== undefined) {
     let reply: IndexReply;
     try {
       reply = { is: 'answer', value: carryOut(call) };
+      const found = call.name === 'advance' ? index.takeDamage() : undefined;
+      if (found !== undefined) port.postMessage({ is: 'damaged', found } satisfies IndexReply);
     } catch (error) {
       const { reason, detail } = indexFaultOf(error);
       reply = { is: 'fault', reason, detail };

@@ -30,6 +30,7 @@ interface BootedOrder {
   asksFirstUntilMs: number;
   isCalm: boolean;
   isDamaged: boolean;
+  isAstray: boolean;
   readonly members: OrderedMembers;
   readonly tail: row.TailTable;
 }
@@ -61,7 +62,9 @@ export function beginRun(order: BootedOrder, view: DataView, at: number, positio
     order.doubtAt = position;
     order.asksFirstUntilMs = Math.max(order.asksFirstUntilMs, view.getFloat64(at + 16, true));
     order.isCalm = false;
+    order.isAstray ||= !order.isDamaged;
     order.isDamaged = false;
+    order.members.skipEpochs();
   }
   const { rows, count } = order.tail;
   for (let start = 0; start < count * row.ROW_COLUMNS; start += row.ROW_COLUMNS) {

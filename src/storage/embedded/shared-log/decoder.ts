@@ -106,9 +106,6 @@ export interface Gap {
   readonly records: number;
 }
 
-/** No record ends with so many. */
-const ZEROS_MIN = 16;
-
 const gapHeader = new BatchView();
 
 /** Says what the bytes from `from` to `to` are, in which no whole batch begins. */
@@ -126,9 +123,7 @@ function classify(source: LogBytes, from: number, to: number): Gap {
   const { bytes, view } = source;
   const length = to - from;
   if (length < BATCH_HEADER_BYTES || !isHeader(bytes, view, from)) {
-    // A power loss leaves zeros where the length of a file was kept and its bytes were not.
-    const isTorn = isHeaderStart(bytes, from, to) || isZero(bytes, from, to);
-    return { is: isTorn ? 'torn' : 'damaged', from, to, records: 0 };
+    return { is: isHeaderStart(bytes, from, to) ? 'torn' : 'damaged', from, to, records: 0 };
   }
   gapHeader.load(source, from);
   const end = Math.min(to, from + gapHeader.byteLength);
@@ -140,9 +135,7 @@ function classify(source: LogBytes, from: number, to: number): Gap {
   }
   // Cut short: all that is there is right, up to a record that lacks its end.
   const isCut = gapHeader.byteLength > length && (at + 8 > end || at + recordBytes(view, at) > end);
-  // Or right up to where the disk has zeros: a power loss kept the length of a file, and not its bytes.
-  const isZeroed = isZero(bytes, Math.max(at, end - ZEROS_MIN), end);
-  if (isCut || (at < end && isZeroed)) return { is: 'torn', from, to, records };
+  if (isCut) return { is: 'torn', from, to, records };
   return { is: 'damaged', from, to, records: salvage(source, from, to, () => {}) };
 }
 
@@ -186,6 +179,3 @@ const isMagic = (bytes: Uint8Array, from: number, to: number): boolean =>
 /** A `write` that was cut short within its header. */
 const isHeaderStart = (bytes: Uint8Array, from: number, to: number): boolean =>
   to - from < BATCH_HEADER_BYTES && isMagic(bytes, from, Math.min(to, from + MAGIC_BYTES.length));
-
-const isZero = (bytes: Uint8Array, from: number, to: number): boolean =>
-  bytes.subarray(from, to).every(byte => byte === 0);

@@ -12,10 +12,11 @@ export class LogBehindError extends LogError {
     'put it back, or restore a backup of the whole directory; without it what it held may be settled again';
 }
 
-/** A segment of another store stands where ours should. */
+/** A segment of another store, or of another place in ours, stands where one of ours should. */
 export class LogForeignError extends LogError {
   override name = 'LogForeignError';
-  readonly advice = 'restore the log and the index of one backup, the whole directory';
+  readonly advice =
+    'move it away if it was put there; if it took the place of another file, restore a backup of the whole directory';
 }
 
 /** The log is of another version: nothing of it may be skipped. */

@@ -66,6 +66,7 @@
 import { SETTLED, WAITING } from '../../../domain/payment.ts';
 import { actAt, type OrderedAct } from './acts.ts';
 import { beginRun, CALM_BEATS } from './boots.ts';
+import { believe } from './damaged-order.ts';
 import type { BatchView } from './decoder.ts';
 import type { BatchVerdict, EachCounted, OrderedHealth, OrderState } from './order-state.ts';
 import * as decided from './order-state.ts';
@@ -124,6 +125,8 @@ export class Order {
   isCalm = true;
   /** A part of the log was damaged since the last term began: what waits may have been sent. */
   isDamaged = false;
+  /** Others have found damage where this has read what stood there: they may decide otherwise. */
+  isAstray = false;
   /** The table keeps what stands behind this, whatever the marks say. */
   heldFrom = Infinity;
   readonly #eachCounted: EachCounted | undefined;
@@ -143,13 +146,12 @@ export class Order {
   }
 
   /**
-   * What stood in a part of the log that is not whole is not known to anybody who reads it now. It is not
-   * known either whose it was, so acceptances of all may be missing; and where it was damaged, so may what
-   * was sent: whoever joins next begins a term.
+   * What stood in a damaged part of the log is not known to anybody who reads it now, nor whose it was:
+   * acceptances of all may be missing, and what was sent. Whoever joins next begins a term.
    */
-  passedOver(is: 'torn' | 'damaged'): void {
+  passedOver(): void {
     this.members.doubt();
-    if (is === 'damaged') this.isDamaged = true;
+    this.isDamaged = true;
   }
 
   save(): OrderState {
@@ -183,6 +185,7 @@ export class Order {
   #judge(batch: BatchView, position: number): BatchVerdict {
     if (batch.store !== this.store) return decided.BATCH_FOREIGN;
     if (segmentAt(position) <= this.sealed) return decided.BATCH_SEALED;
+    if (this.isDamaged) believe(this, batch, position);
     if (batch.epoch === 0) return decided.COUNTED;
     const member = this.members.living(batch.epoch);
     if (member === undefined) return decided.BATCH_FENCED;
@@ -259,17 +262,17 @@ export class Order {
 
   /**
    * Later records speak of a payment whose acceptance was passed over: this is what they need, but not its
-   * owner.
+   * owner. One that is settled needs nothing, and the index may have counted it.
    */
   #acceptLate(known: number, cents: number, acceptedAtMs: number, position: number): void {
     const { rows } = this.tail;
-    const isUnsettled = rows[known + row.ROW_STATE]! < SETTLED;
+    if (rows[known + row.ROW_STATE]! >= SETTLED) return;
     this.seq += 1;
     rows[known + row.ROW_SEQ] = this.seq;
-    if (isUnsettled) rows[known + row.ROW_CENTS] = cents;
+    rows[known + row.ROW_CENTS] = cents;
     rows[known + row.ROW_ACCEPTED_AT] = acceptedAtMs;
     rows[known + row.ROW_POSITION] = position;
-    if (isUnsettled) this.members.count(rows[known + row.ROW_ORIGIN]!, shareOf(this.#words[3]!), 1);
+    this.members.count(rows[known + row.ROW_ORIGIN]!, shareOf(this.#words[3]!), 1);
     this.touchedAt = position;
   }
 
@@ -284,7 +287,8 @@ export class Order {
   ): boolean {
     const { tail, members } = this;
     const { view } = batch.source;
-    const isOwner = members.owner(origin, shareOf(this.#words[3]!)) === batch.epoch;
+    if (this.isDamaged) members.claim(origin);
+    const isOwner = this.isDamaged || members.owner(origin, shareOf(this.#words[3]!)) === batch.epoch;
     // An operator acts through any instance that lives.
     if (kind === record.ACT ? members.living(batch.epoch) === undefined : !isOwner) return false;
     if (known >= 0 && tail.rows[known + row.ROW_ORIGIN] !== origin) return false;
@@ -305,9 +309,8 @@ export class Order {
     const detail = recordDetail(view, at);
     if (kind === record.JOIN) {
       const name = text.decode(recordText(bytes, view, at + 12));
-      return batch.epoch === 0
-        ? members.join(name, view.getUint32(at + 8, true), this.generation, detail === 1)
-        : decided.VOID;
+      const seen = this.isDamaged ? (members.named(name)?.epoch ?? 0) : view.getUint32(at + 8, true);
+      return batch.epoch === 0 ? members.join(name, seen, this.generation, detail === 1) : decided.VOID;
     }
     if (kind === record.BOOT) return beginRun(this, view, at, position);
     const self = members.living(batch.epoch);
@@ -338,12 +341,7 @@ export class Order {
         return this.#report(batch.epoch, detail, view, at) ? 1 : decided.VOID;
       case record.PURGE:
         if (view.getUint32(at + 8, true) !== this.generation) return decided.VOID;
-        this.generation += 1;
-        this.touchedAt = position;
-        this.purgedAt = position;
-        this.tail.clear();
-        this.acts = [];
-        members.forgetEstates();
+        this.purge(this.generation + 1, position);
         return 1;
       case record.ADOPT:
         return members.adopt(view.getUint32(at + 8, true), view.getUint32(at + 12, true), batch.epoch);
@@ -361,6 +359,16 @@ export class Order {
       default:
         return decided.VOID;
     }
+  }
+
+  /** Rule 8. */
+  purge(generation: number, position: number): void {
+    this.generation = generation;
+    this.touchedAt = position;
+    this.purgedAt = position;
+    this.tail.clear();
+    this.acts = [];
+    this.members.forgetEstates();
   }
 
   #report(epoch: number, processor: number, view: DataView, at: number): boolean {

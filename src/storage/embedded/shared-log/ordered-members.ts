@@ -20,6 +20,8 @@ export const shareOf = (lastWord: number): number => lastWord & (SHARES - 1);
 export const CHECKER = 0;
 export const INDEXER = 1;
 const LEASES = 2;
+/** More than ever join while a log is being read. */
+const EPOCHS_SKIPPED = 1024;
 
 export interface OrderedMember {
   readonly name: string;
@@ -87,21 +89,48 @@ export class OrderedMembers {
     if ((before?.epoch ?? 0) !== epochSeen) return 0;
     if (before?.isAlive) this.end(before);
     this.#lastEpoch += 1;
-    const member: OrderedMember = {
-      name,
-      number: before?.number ?? ++this.#lastNumber,
-      epoch: this.#lastEpoch,
-      isAlive: true,
-      beat: 0,
-      beatAtMs: 0,
-      generation,
-      batch: 0,
-      figures: '',
-      isFlushing,
-    };
+    const number = before?.number ?? ++this.#lastNumber;
+    const member = newMember(name, number, this.#lastEpoch, generation, isFlushing);
     this.#byName.set(name, member);
     this.#byEpoch.set(member.epoch, member);
     return member.epoch;
+  }
+
+  /**
+   * Behind damage: a batch says that `epoch` lives and is that of the instance with this number (see
+   * `damaged-order`).
+   */
+  believe(epoch: number, number: number, generation: number): void {
+    const living = this.#byEpoch.get(epoch);
+    if (living?.number === number) return;
+    if (living !== undefined) {
+      living.isAlive = false;
+      this.#byEpoch.delete(epoch);
+    }
+    const before = [...this.#byName.values()].find(member => member.number === number);
+    if (before?.isAlive === true) this.end(before);
+    const name = before?.name ?? `?${number}`;
+    const isSame = before?.epoch === epoch;
+    const member = isSame ? before : newMember(name, number, epoch, generation);
+    member.isAlive = true;
+    this.#byName.set(name, member);
+    this.#byEpoch.set(epoch, member);
+    this.#lastEpoch = Math.max(this.#lastEpoch, epoch);
+    this.#lastNumber = Math.max(this.#lastNumber, number);
+    // Its acceptances may be missing as well.
+    this.#doubted.add(epoch);
+  }
+
+  /** Behind damage: a record speaks of a payment of `origin`, which nothing else may speak of any more. */
+  claim(origin: number): void {
+    this.#doubted.add(origin);
+    if (!this.#byEpoch.has(origin) && !this.#heirs.has(origin))
+      this.#heirs.set(origin, new Array(SHARES).fill(origin));
+  }
+
+  /** Epochs may have been given that nothing says any more: none of them is given again. */
+  skipEpochs(): void {
+    this.#lastEpoch += EPOCHS_SKIPPED;
   }
 
   end(member: OrderedMember): void {
@@ -267,3 +296,14 @@ export class OrderedMembers {
     for (const origin of state.doubted) this.#doubted.add(origin);
   }
 }
+
+const newMember = (
+  name: string,
+  number: number,
+  epoch: number,
+  generation: number,
+  isFlushing = false,
+): OrderedMember => ({
+  ...{ name, number, epoch, isAlive: true, beat: 0, beatAtMs: 0, generation, batch: 0, figures: '' },
+  isFlushing,
+});

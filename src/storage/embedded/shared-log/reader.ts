@@ -11,11 +11,11 @@ import {
   readBatch,
   undecidedFrom,
 } from './decoder.ts';
-import { LogBehindError, LogForeignError } from './log-error.ts';
+import { LogBehindError } from './log-error.ts';
 import type { LogFiles } from './log-files.ts';
 import type { Order } from './order.ts';
 import { type BatchVerdict, COUNTED } from './order-state.ts';
-import { batchBytesMax, MAGIC_FIRST_BYTE } from './records.ts';
+import { batchBytesMax } from './records.ts';
 import {
   checkSegmentHeader,
   logSegmentName,
@@ -62,6 +62,8 @@ export class LogReader {
   #fd: number;
   /** Up to here no whole batch was found: only with more than that is it worth looking again. */
   #triedTo = 0;
+  /** Nothing was read yet. */
+  #isFirst = true;
 
   /** Throws `LogBehindError`, `LogForeignError`, `LogVersionError`, and what the files throw. */
   constructor(parts: LogReaderParts) {
@@ -91,22 +93,33 @@ export class LogReader {
 
   /** Reads and feeds all that is there. */
   poll(): void {
-    const { events } = this.#parts;
+    const { events, files, order } = this.#parts;
     // The seal was read, and the next segment could not be opened: nothing else counts until it is.
-    if (this.#parts.order.sealed === this.#segment) this.#goOn();
-    for (;;) {
+    if (order.sealed === this.#segment) this.#goOn();
+    for (let isNextBegun = false; ; ) {
       const { bytes } = this.#source;
-      const length = this.#parts.files.read(this.#fd, bytes, 0, bytes.length, this.#offset);
+      const length = files.read(this.#fd, bytes, 0, bytes.length, this.#offset);
       const segment = this.#segment;
       const decided = this.#offset + length === this.#triedTo ? 0 : this.#feed(length);
       // A seal: what stands behind it counts for nobody.
       if (this.#segment !== segment) continue;
       this.#offset += decided;
       this.#triedTo = decided < length ? this.#offset + length - decided : 0;
-      if (length < bytes.length || events.isEnough?.() === true) return;
-      if (bytes.length < BUFFER_BYTES)
-        this.#source = sourceOf(Math.min(bytes.length * BUFFER_GROWTH, BUFFER_BYTES));
-      else if (decided === 0) this.#skip(length);
+      if (events.isEnough?.() === true) return;
+      if (length === bytes.length) {
+        if (bytes.length < BUFFER_BYTES)
+          this.#source = sourceOf(Math.min(bytes.length * BUFFER_GROWTH, BUFFER_BYTES));
+        else if (decided === 0) this.#skip(length);
+        continue;
+      }
+      // Looked for only where something may be wrong: on opening, and in front of what is no batch.
+      if (!isNextBegun && ((decided === length && !this.#isFirst) || !this.#isBegun(segment + 1))) {
+        this.#isFirst = false;
+        return;
+      }
+      // The seal may have come since this was read.
+      if (isNextBegun && decided === 0) this.#leaveUnsealed(length);
+      isNextBegun = this.#segment === segment;
     }
   }
 
@@ -144,12 +157,44 @@ export class LogReader {
     this.#offset += to;
   }
 
+  /**
+   * Nobody appends to a segment who has not read the seal of the one in front: where the next one has
+   * batches and this one no seal, its end is damaged. The first `length` bytes there are no batch.
+   */
+  #leaveUnsealed(length: number): void {
+    const { order, events } = this.#parts;
+    order.passedOver();
+    const from = this.#offset;
+    events.gap(this.#segment, { is: 'damaged', from, to: from + length, records: 0 });
+    order.sealed = this.#segment;
+    this.#goOn();
+    // Which may be empty, where one behind it has batches.
+    this.#isFirst = true;
+  }
+
+  /** Whether `segment` or one behind it has batches. */
+  #isBegun(segment: number): boolean {
+    const { files, directory } = this.#parts;
+    let fd: number;
+    try {
+      fd = files.openToAppend(join(directory, logSegmentName(segment)));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      return false;
+    }
+    try {
+      if (files.read(fd, new Uint8Array(1), 0, 1, SEGMENT_HEADER_BYTES) === 1) return true;
+    } finally {
+      files.close(fd);
+    }
+    return this.#isBegun(segment + 1);
+  }
+
   #report(from: number, to: number): void {
     for (const gap of gapsOf(this.#source, from, to)) {
       const moved = { ...gap, from: this.#offset + gap.from, to: this.#offset + gap.to };
-      // A write that was cut short counted for nobody. Zeros are what a power loss leaves of what did.
-      const isCut = gap.is === 'torn' && this.#source.bytes[gap.from] === MAGIC_FIRST_BYTE;
-      if (!isCut) this.#parts.order.passedOver(gap.is);
+      // A write that was cut short counted for nobody.
+      if (gap.is === 'damaged') this.#parts.order.passedOver();
       this.#parts.events.gap(this.#segment, moved);
     }
   }
@@ -173,17 +218,16 @@ export class LogReader {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
       throw new LogBehindError(`${path} is not there any more`);
     }
-    const header = new Uint8Array(SEGMENT_HEADER_BYTES);
-    const length = files.read(fd, header, 0, SEGMENT_HEADER_BYTES, 0);
-    const is = checkSegmentHeader(header, length, id, segment);
-    if (is === 'foreign') {
+    try {
+      const header = new Uint8Array(SEGMENT_HEADER_BYTES);
+      const length = files.read(fd, header, 0, SEGMENT_HEADER_BYTES, 0);
+      if (checkSegmentHeader(header, length, id, segment, path) === 'damaged')
+        events.gap(segment, { is: 'damaged', from: 0, to: SEGMENT_HEADER_BYTES, records: 0 });
+      return fd;
+    } catch (error) {
       files.close(fd);
-      throw new LogForeignError(`${path} is of another store`);
+      throw error;
     }
-    if (is === 'damaged') {
-      events.gap(segment, { is: 'damaged', from: 0, to: SEGMENT_HEADER_BYTES, records: 0 });
-    }
-    return fd;
   }
 }
 

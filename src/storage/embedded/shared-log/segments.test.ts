@@ -57,18 +57,25 @@ test('a segment that is missing between the index and the end is found out', () 
 
 test("a segment's header says whose it is", () => {
   const header = encodeSegmentHeader(ours, 7, 3);
-  assert.equal(checkSegmentHeader(header, 32, ours, 7), 'ours');
-  assert.equal(checkSegmentHeader(header, 32, ours, 8), 'foreign');
-  assert.equal(checkSegmentHeader(header, 32, other, 7), 'foreign');
-  assert.equal(checkSegmentHeader(header, 31, ours, 7), 'damaged');
+  const check = (bytes: Uint8Array, length = 32, id = ours, segment = 7): string =>
+    checkSegmentHeader(bytes, length, id, segment, 'x.log');
+  assert.equal(check(header), 'ours');
+  assert.throws(() => check(header, 32, ours, 8), /x\.log is a copy of 0000000007\.log/);
+  assert.throws(() => check(header, 32, other), /x\.log is of another store/);
+  assert.equal(check(header, 31), 'damaged');
   for (let bit = 0; bit < 256; bit++) {
     const bytes = header.slice();
     bytes[bit >> 3]! ^= 1 << (bit & 7);
-    assert.equal(checkSegmentHeader(bytes, 32, ours, 7), 'damaged', `bit ${bit}`);
+    assert.equal(check(bytes), 'damaged', `bit ${bit}`);
   }
-  header[7] = 9;
-  new DataView(header.buffer).setUint32(28, crc32(header, 0, 28), true);
-  assert.throws(() => checkSegmentHeader(header, 32, ours, 7), LogVersionError);
+  const summed = (change: (bytes: Uint8Array) => void): Uint8Array => {
+    const bytes = header.slice();
+    change(bytes);
+    new DataView(bytes.buffer).setUint32(28, crc32(bytes, 0, 28), true);
+    return bytes;
+  };
+  assert.throws(() => check(summed(bytes => bytes.fill(9, 7, 8))), LogVersionError);
+  assert.throws(() => check(summed(bytes => bytes.fill(9, 0, 1))), /x\.log is not a segment of a log/);
 });
 
 test('a file system of another machine is refused', () => {

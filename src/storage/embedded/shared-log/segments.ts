@@ -16,7 +16,7 @@
  * away for so long that it has to begin anew from the index.
  */
 import { crc32 } from './crc32.ts';
-import { LogVersionError } from './log-error.ts';
+import { LogForeignError, LogVersionError } from './log-error.ts';
 import { LOG_VERSION } from './records.ts';
 
 export const SEGMENT_HEADER_BYTES = 32;
@@ -83,25 +83,29 @@ export function encodeSegmentHeader(id: StoreId, segment: number, generation: nu
 }
 
 /**
- * What the file of `segment` is. `foreign`: of another store, or of another place in it. `damaged`: the
- * header is not whole; its batches name the store too, so they may be read all the same. Throws
- * `LogVersionError`.
+ * Whether the header of the file of `segment` is `damaged`: its batches name the store too, so they may be
+ * read all the same. Throws `LogForeignError` and `LogVersionError`.
  */
 export function checkSegmentHeader(
   bytes: Uint8Array,
   length: number,
   id: StoreId,
   segment: number,
-): 'ours' | 'foreign' | 'damaged' {
+  path: string,
+): 'ours' | 'damaged' {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   if (length < SEGMENT_HEADER_BYTES || crc32(bytes, 0, 28) !== view.getUint32(28, true)) return 'damaged';
-  if (!MAGIC.every((byte, at) => bytes[at] === byte)) return 'foreign';
+  if (!MAGIC.every((byte, at) => bytes[at] === byte))
+    throw new LogForeignError(`${path} is not a segment of a log of soquete`);
   const version = view.getUint8(7);
   if (version !== LOG_VERSION) {
-    throw new LogVersionError(`a segment of version ${version}, this soquete knows ${LOG_VERSION}`);
+    throw new LogVersionError(`${path} is of version ${version}, this soquete knows ${LOG_VERSION}`);
   }
   const isOurs = id.bytes.every((byte, at) => bytes[8 + at] === byte);
-  return isOurs && view.getUint32(16, true) === segment ? 'ours' : 'foreign';
+  if (!isOurs) throw new LogForeignError(`${path} is of another store`);
+  const place = view.getUint32(16, true);
+  if (place !== segment) throw new LogForeignError(`${path} is a copy of ${logSegmentName(place)}`);
+  return 'ours';
 }
 
 /** File systems of other machines, by the kernel's numbers (statfs(2)): they do not append in one step. */

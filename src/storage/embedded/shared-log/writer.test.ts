@@ -240,7 +240,11 @@ test('garbage longer than any batch is passed over, at the end of the log too', 
   const garbage = new Uint8Array(3 * batchBytesMax).fill(0xfe);
   files.append(fd, garbage, garbage.length);
   const b = new Member(files, 'b');
-  assert.deepEqual([a.accept(1), b.accept(2)], [1, 2]);
+  // Who has read what nobody knows decides nothing by it.
+  for (const member of [a, b]) {
+    member.put(1);
+    assert.equal((member.writer.append() as LogFault).reason, 'lost');
+  }
   assert.ok(b.gaps.every(([, gap]) => gap.is === 'damaged'));
   const passed = b.gaps.reduce((sum, [, gap]) => sum + gap.to - gap.from, 0);
   assert.equal(passed, garbage.length);

@@ -19,7 +19,10 @@ import {
   segmentsAmong,
 } from './segments.ts';
 
-/** Nothing of the batch has happened, and nothing will: it is still there to be appended again. */
+/**
+ * Nothing of the batch has happened, and nothing will: it is still there to be appended again. Of a log in
+ * which damage was found (`lost`) nobody can tell.
+ */
 export class LogFault {
   readonly reason: 'full' | 'busy' | 'lost';
   readonly detail: string;
@@ -183,9 +186,11 @@ export class LogWriter {
     if (this.#encoder.count === 0) return COUNTED;
     // Which number is the next one?
     if (this.#isUnread) this.poll();
+    if (this.#isInDoubt) return inDoubt();
     const outcome = this.#appendWhole();
     if (outcome instanceof LogFault) return outcome;
     this.#encoder.clear();
+    if (this.#isInDoubt) return inDoubt();
     if (outcome === COUNTED && this.#epoch !== 0 && this.#reader.offset >= this.#segmentBytes) this.#seal();
     return outcome;
   }
@@ -215,6 +220,11 @@ export class LogWriter {
     for (const done of this.#waiting.splice(0)) done(new Error('the log was closed'));
     for (const fd of this.#left.splice(0)) this.#parts.files.close(fd);
     this.#reader.close();
+  }
+
+  /** It has read damage since it joined: others may have read what stood there, and decided otherwise. */
+  get #isInDoubt(): boolean {
+    return this.#epoch !== 0 && this.#parts.order.isDamaged;
   }
 
   #appendWhole(): BatchVerdict | LogFault {
@@ -349,6 +359,8 @@ export class LogWriter {
     }
   }
 }
+
+const inDoubt = (): LogFault => new LogFault('lost', 'a part of the log is damaged');
 
 function faultOfAppend(error: unknown): LogFault {
   const { code, message } = error as NodeJS.ErrnoException;
