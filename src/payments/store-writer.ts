@@ -2,15 +2,16 @@
  * The write side of a worker: what happened to payments, gathered in batches for the store.
  *
  * One batch is on its way at a time and the next one gathers meanwhile, so batches grow with the load by
- * themselves. A batch that the store could not take is sent again, before any later one: the order of what
- * happened to a payment is the order in which the store learns of it.
+ * themselves; for a store that is a round trip away they are helped to (`batch-pace.ts`). A batch that the
+ * store could not take is sent again, before any later one: the order of what happened to a payment is the
+ * order in which the store learns of it.
  *
  * A batch that the store refused for certain is sent again without its new payments, whose clients are
  * refused. One that was not answered may have been written: it is sent again as it was until the store says
  * what became of it, and its clients wait.
  */
 import assert from 'node:assert/strict';
-import type { Clock } from '../domain/clock.ts';
+import type { Clock, Timer } from '../domain/clock.ts';
 import { addCents, type Total } from '../domain/money.ts';
 import { PROCESSORS, type Processor, type ProcessorIndex, SETTLED } from '../domain/payment.ts';
 import {
@@ -37,6 +38,7 @@ import {
   TRIES,
 } from '../storage/batch.ts';
 import { type Store, StoreFault } from '../storage/ports.ts';
+import { BatchPace } from './batch-pace.ts';
 import { NONE, type PaymentPool } from './payment-pool.ts';
 
 /** A page is one write of the store: at most so many rows, well within what its log takes at once. */
@@ -89,6 +91,9 @@ export class StoreWriter {
   #isUnanswered = false;
   #batches = 0;
   #closed = false;
+  readonly #pace: BatchPace | undefined;
+  /** Until the gathering page leaves. */
+  #timer: Timer | undefined;
 
   constructor(
     pool: PaymentPool,
@@ -104,6 +109,7 @@ export class StoreWriter {
     this.#events = events;
     this.#epoch = epoch;
     this.#generation = generation;
+    this.#pace = store.gathersMs === undefined ? undefined : new BatchPace(store.gathersMs);
     this.#putRow = new Int32Array(pool.capacity).fill(NONE);
     this.#page = this.#newPage();
   }
@@ -177,10 +183,14 @@ export class StoreWriter {
     return !this.#isRefused;
   }
 
-  /** Hands the gathered rows to the store, unless it is at work on an earlier page. */
+  /**
+   * Hands the gathered rows to the store, unless it is at work on an earlier page; where the page is to wait
+   * for more rows, in a moment.
+   */
   submit(): void {
     const page = this.#page;
     if (page.batch.count === 0 || this.#outstanding !== undefined || this.#closed) return;
+    if (this.#waits(page)) return;
     for (const slot of page.slots) {
       if (slot === NONE || this.#putRow[slot] === NONE) continue;
       this.#putRow[slot] = NONE;
@@ -220,8 +230,27 @@ export class StoreWriter {
   /** Nothing is written any more, and all waiters are called. */
   close(): void {
     this.#closed = true;
+    this.#timer?.cancel();
     const waiters = [...this.#page.waiters, ...(this.#outstanding?.waiters ?? [])];
     for (const waiter of waiters) waiter();
+  }
+
+  /** Whether the page leaves later, by itself. */
+  #waits({ batch, waiters }: Page): boolean {
+    if (this.#pace === undefined) return false;
+    const nowMs = this.#clock.monotonicMs();
+    const waitMs = waiters.length > 0 ? 0 : this.#pace.waitMs(nowMs, batch.count);
+    if (waitMs === 0) {
+      this.#timer?.cancel();
+      this.#timer = undefined;
+      this.#pace.sent(nowMs, batch.count);
+      return false;
+    }
+    this.#timer ??= this.#clock.after(waitMs, () => {
+      this.#timer = undefined;
+      this.submit();
+    });
+    return true;
   }
 
   #newPage(): Page {

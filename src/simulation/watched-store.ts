@@ -66,6 +66,9 @@ export interface StoreParts {
   losesReply(name: keyof Store): boolean;
 }
 
+/** So long that some payments of a world come in it. */
+const GATHERS_MS = 400;
+
 /**
  * One process's connection to a store on another machine: calls are carried out in order and answered in
  * order, each after a while. What was sent is carried out although its sender died or is stopped.
@@ -87,6 +90,7 @@ export function connect(parts: StoreParts, process: Process): Store & Reopening 
     losesReply: name => parts.losesReply(name),
     boot,
     durable,
+    gathersMs: GATHERS_MS,
   });
 }
 

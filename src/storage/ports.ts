@@ -178,6 +178,11 @@ export type ProcessorUrls = readonly [string, string];
 
 export interface Store {
   /**
+   * A batch costs a round trip and more: under load one may wait so long, in ms from the one before, for more
+   * rows. Left out: none waits.
+   */
+  readonly gathersMs?: number;
+  /**
    * Joins as `instance`, alive, with a new epoch that fences an earlier holder of that name. Payments it
    * owned before stay its own.
    */

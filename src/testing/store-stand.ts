@@ -74,7 +74,7 @@ export interface StoreStand {
   pass(ms: number): void;
 }
 
-export function storeStand(capacity = 64): StoreStand {
+export function storeStand(capacity = 64, gathersMs?: number): StoreStand {
   const loop = new EventLoop();
   const process = new Process('backend-1', 1, 0);
   const clock = new ProcessClock(loop, process, { offsetMs: 0 });
@@ -86,6 +86,7 @@ export function storeStand(capacity = 64): StoreStand {
     },
     fault: call => stand.fault(call),
     losesReply: call => stand.losesReply(call),
+    ...(gathersMs === undefined ? {} : { gathersMs }),
   });
   const pool = new PaymentPool(capacity);
   const write = store.write.bind(store);
@@ -126,8 +127,12 @@ export interface WriterStand extends StoreStand {
 }
 
 /** A writer that reports to a list, and to `more` as well. */
-export function writerStand(more: Partial<StoreWriterEvents> = {}, capacity?: number): WriterStand {
-  const stand = storeStand(capacity);
+export function writerStand(
+  more: Partial<StoreWriterEvents> = {},
+  capacity?: number,
+  gathersMs?: number,
+): WriterStand {
+  const stand = storeStand(capacity, gathersMs);
   const { pool, store, clock, writes } = stand;
   const reported: string[] = [];
   const writer = new StoreWriter(pool, store, clock, 1, 1, {

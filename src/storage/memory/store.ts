@@ -41,9 +41,11 @@ export interface MemoryOptions {
    */
   readonly lostTerm?: number | 'unknown' | undefined;
   readonly durable?: 'process' | 'power';
+  readonly gathersMs?: number;
 }
 
 export class MemoryStore implements Store, Reopening {
+  readonly gathersMs?: number;
   readonly #world: MemoryState;
   readonly #options: MemoryOptions;
   #name = '';
@@ -56,6 +58,7 @@ export class MemoryStore implements Store, Reopening {
     this.#world = world;
     this.#options = options;
     this.#lostTerm = options.lostTerm;
+    if (options.gathersMs !== undefined) this.gathersMs = options.gathersMs;
   }
 
   reopen(): Promise<void> {

@@ -44,6 +44,8 @@ export const WRITE_MS = 2500;
 const READ_MS = 15_000;
 /** How often to look at what is shared where nothing says that it changed. */
 const POLL_MS = 40;
+/** Two round trips to a database with a standby. */
+const GATHERS_MS = 6;
 /** A purge empties the tables, which waits for whoever reads them. */
 const PURGE_MS = 30_000;
 
@@ -62,6 +64,7 @@ export interface PostgresStoreOptions {
 }
 
 export class PostgresStore extends InspectedDatabase implements Store, Reopening {
+  readonly gathersMs = GATHERS_MS;
   readonly #options: PostgresStoreOptions;
   readonly #writes: DatabaseConnection;
   readonly #reads: DatabaseConnection;
