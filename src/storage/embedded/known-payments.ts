@@ -21,7 +21,7 @@ import type { IndexClient } from './index/index-client.ts';
 import type { IndexedPayment } from './index/statements.ts';
 import type { Order } from './shared-log/order.ts';
 import { shareOf } from './shared-log/ordered-members.ts';
-import { doubtRow, pinRow } from './shared-log/row-changes.ts';
+import { certain, doubtRow, pinRow } from './shared-log/row-changes.ts';
 import * as row from './shared-log/tail-table.ts';
 import { storedPayment } from './stored-payment.ts';
 
@@ -83,7 +83,7 @@ export class KnownPayments {
    */
   ofTerm(indexed: IndexedPayment, position: number): IndexedPayment {
     const { termAt, doubtAt } = this.#order;
-    const isPinned = position <= termAt && indexed[row.ROW_STATE] === WAITING;
+    const isPinned = position <= termAt && certain(indexed[row.ROW_STATE]!) === WAITING;
     const isDoubted = position <= doubtAt && indexed[row.ROW_STATE]! < SETTLED;
     if (!isPinned && !isDoubted) return indexed;
     const changed = indexed.slice();

@@ -133,9 +133,9 @@ export const statementsOf = lazyStatements({
     `INSERT INTO acts SELECT ?1, coalesce((SELECT max(n) FROM acts WHERE id = ?1), 0) + 1, ?2, ?3, ?4, ?5`,
   ),
   pin: inObjects(
-    `UPDATE payments SET state = ${PINNED}, processor = max(processor, ${DEFAULT}),
+    `UPDATE payments SET state = iif(state < 0, ${~PINNED}, ${PINNED}), processor = max(processor, ${DEFAULT}),
          requested_at = iif(requested_at > 0, requested_at, accepted_at), attempts = max(attempts, 1)
-       WHERE seq IN (${UNSETTLED_SEQS}) AND state = ${WAITING}`,
+       WHERE seq IN (${UNSETTLED_SEQS}) AND state IN (${WAITING}, ${~WAITING})`,
   ),
   /** The complement of a state, as in the rows of the tail. */
   doubt: inObjects(

@@ -6,7 +6,7 @@ import { CALM_MS } from '../../../domain/settlement.ts';
 import { VOID } from './order-state.ts';
 import type { OrderedMembers } from './ordered-members.ts';
 import { recordDetail } from './records.ts';
-import { doubtRow, pinRow } from './row-changes.ts';
+import { certain, doubtRow, pinRow } from './row-changes.ts';
 import * as row from './tail-table.ts';
 
 /** In the detail of a BOOT: a term begins, whoever lived, and what waits is pinned. */
@@ -69,7 +69,7 @@ export function beginRun(order: BootedOrder, view: DataView, at: number, positio
   const { rows, count } = order.tail;
   for (let start = 0; start < count * row.ROW_COLUMNS; start += row.ROW_COLUMNS) {
     const before = rows[start + row.ROW_STATE]!;
-    if (isPinning && before === WAITING) pinRow(rows, start);
+    if (isPinning && certain(before) === WAITING) pinRow(rows, start);
     if (isDoubting) doubtRow(rows, start);
     if (rows[start + row.ROW_STATE] !== before) rows[start + row.ROW_POSITION] = position;
   }

@@ -150,9 +150,12 @@ function writeAct(view: DataView, at: number, rows: Float64Array, start: number,
   rows[start + row.ROW_CENTS] = view.getFloat64(at + 56, true);
 }
 
-/** Makes of a payment that waits one that may have been sent already. */
+/**
+ * Makes of a payment that waits one that may have been sent already. An uncertain one stays that: it may have
+ * been asked for since, and sent.
+ */
 export function pinRow(rows: Float64Array, start: number): void {
-  rows[start + row.ROW_STATE] = PINNED;
+  rows[start + row.ROW_STATE] = rows[start + row.ROW_STATE]! < 0 ? ~PINNED : PINNED;
   rows[start + row.ROW_PROCESSOR] = Math.max(DEFAULT, rows[start + row.ROW_PROCESSOR]!);
   rows[start + row.ROW_REQUESTED_AT] ||= rows[start + row.ROW_ACCEPTED_AT]!;
   rows[start + row.ROW_ATTEMPTS] = Math.max(1, rows[start + row.ROW_ATTEMPTS]!);

@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { DEFAULT, PINNED, WAITING } from '../../domain/payment.ts';
+import { EngineStand } from './engine.fixture.ts';
+import { makeNewStore } from './restoring.ts';
+
+const LATER_MS = 1e12;
+
+// It may have been asked for and sent since, and the power loss may have taken the intent.
+for (const isIndexed of [false, true]) {
+  test(`after a power loss an uncertain payment that waits is pinned, ${isIndexed ? 'in the index' : 'in the log'}`, async () => {
+    const stand = new EngineStand();
+    await (await stand.open()).join('a');
+    makeNewStore({
+      database: stand.database,
+      files: stand.files,
+      directory: '/store/log',
+      store: Uint8Array.of(2, 2, 3, 4, 5, 6, 7, 8),
+      asksFirstUntilMs: LATER_MS,
+      wallMs: () => 0,
+    });
+    const engine = await (await stand.open()).join('a');
+    await engine.accept(1);
+    const { state, isUncertain } = (await engine.payment(1))!;
+    assert.deepEqual([state, isUncertain], [WAITING, true]);
+    if (isIndexed) {
+      for (const other of [2, 3]) {
+        stand.index();
+        await engine.accept(other);
+      }
+      stand.index();
+    }
+    const anew = await (await stand.open(2)).join('a');
+    for (let looks = 0; looks < 2; looks++) {
+      const found = (await anew.payment(1))!;
+      assert.deepEqual([found.state, found.isUncertain, found.processor], [PINNED, true, DEFAULT]);
+      // Until it has read of the term the index has it as it was.
+      stand.index();
+    }
+  });
+}
