@@ -281,7 +281,7 @@ export class Clients {
   }
 
   #purge(): void {
-    const { memory, backends, invariants, plan } = this.#world;
+    const { memory, backends, invariants, keptOnDisk, plan } = this.#world;
     const faultInjector = this.#faultInjector;
     const instance = this.#choose();
     if (instance === undefined) return;
@@ -293,6 +293,7 @@ export class Clients {
     }
     instance.ingress.purge(done => {
       if (!done) return;
+      keptOnDisk.purged(generation + 1);
       // Every instance that lives, and has not been taken for dead, has forgotten.
       for (const { session, name, process } of backends) {
         const isAlive = memory.instances.get(name)?.alive === true && process?.stopped === false;

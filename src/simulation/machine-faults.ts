@@ -58,13 +58,14 @@ export class MachineFaults {
   /** Another machine is put in the place of this one, which is lost with its disk: all begins anew. */
   replace(): boolean {
     const { world, dice } = this.#parts;
-    const { disk, index, invariants, observer, plan } = world;
+    const { disk, index, invariants, keptOnDisk, observer, plan } = world;
     if (plan.storeIsRemote || disk.isOut || this.isDown) return false;
     this.#stop('is lost with its disk', dice.between(10, 1000));
     disk.clear();
     index.begin(++this.#stores);
     world.archive.takeAway();
     observer.rebuild();
+    keptOnDisk.replaced();
     invariants.losePower(true);
     // A store that knows nothing asks nobody first, whatever the one before it was restored from.
     for (const payment of invariants.payments.values()) payment.mustAsk = false;
@@ -78,6 +79,7 @@ export class MachineFaults {
     met('restoreOlder');
     this.#stop('restores a backup', dice.between(10, 1000), false);
     restoreCopy(world, copy, asksFirstUntilMs, dice);
+    world.keptOnDisk.replaced();
     this.#forgetNothing();
     return true;
   }
@@ -102,6 +104,8 @@ export class MachineFaults {
     if (world.plan.storeIsRemote) return;
     world.index.losePower(dice);
     world.observer.rebuild();
+    if (isDamaged) world.keptOnDisk.replaced();
+    else world.keptOnDisk.lostUnsynced();
     world.invariants.losePower(isDamaged || world.plan.ackAfter !== 'flush');
   }
 

@@ -4,6 +4,7 @@
  * makes them quick to find; what finds them are the same checks as everywhere.
  */
 
+import { INDEX_LAG } from '../storage/embedded/indexing.ts';
 import type { Planted } from '../testing/planting.ts';
 import { type Kind, NO_RATES, type WorldPlan } from './plan.ts';
 
@@ -166,6 +167,26 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     'index.sync(answer => {',
     'index.advance(answer => {',
     plan => ({ ...under('powerLoss')(plan), segmentRecords: 2 }),
+  ),
+
+  'a purge is answered before the disk has it': bug(
+    ENGINE,
+    `this.#answerFromDisk(reply, log => {
+      log.poll();
+      this.#assertAlive(log);
+      log.batch().purge(`,
+    `this.#answer(reply, log => {
+      log.poll();
+      this.#assertAlive(log);
+      log.batch().purge(`,
+    under('purge', 'powerLoss'),
+  ),
+
+  'the index is all that the disk is given once a second': bug(
+    INDEXING,
+    'log.flush(error => {',
+    '((flushed: (error: Error | null) => void) => flushed(null))(error => {',
+    plan => ({ ...under('powerLoss')(plan), segmentRecords: 1024, indexLag: INDEX_LAG }),
   ),
 
   'an archived payment is not known any more': bug(

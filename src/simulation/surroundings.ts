@@ -4,6 +4,7 @@ import type { Disk } from './disk.ts';
 import type { EventLoop, Process } from './event-loop.ts';
 import type { SimulatedIndexDisk } from './index-disk.ts';
 import type { Invariants } from './invariants.ts';
+import type { KeptOnDisk } from './kept-on-disk.ts';
 import type { LogObserver } from './log-observer.ts';
 import type { WorldPlan } from './plan.ts';
 import type { SimulatedArchive } from './simulated-archive.ts';
@@ -16,6 +17,7 @@ export interface Surroundings {
   readonly eventLoop: EventLoop;
   readonly trace: Trace;
   readonly invariants: Invariants;
+  readonly keptOnDisk: KeptOnDisk;
   readonly memory: WatchedStore;
   readonly disk: Disk;
   readonly index: SimulatedIndexDisk;

@@ -28,6 +28,7 @@ import { FaultInjector } from './fault-injector.ts';
 import { HeldNames } from './held-names.ts';
 import { LOG_DIRECTORY, SimulatedIndexDisk } from './index-disk.ts';
 import { Invariants, type Violation } from './invariants.ts';
+import { KeptOnDisk } from './kept-on-disk.ts';
 import { LogObserver } from './log-observer.ts';
 import { Network } from './network.ts';
 import { drawPlan, type Kind, type WorldPlan } from './plan.ts';
@@ -82,6 +83,7 @@ export class World implements Surroundings {
   readonly eventLoop = new EventLoop();
   readonly trace: Trace;
   readonly invariants: Invariants;
+  readonly keptOnDisk: KeptOnDisk;
   readonly memory: WatchedStore;
   readonly disk = new Disk();
   readonly index = new SimulatedIndexDisk();
@@ -122,6 +124,7 @@ export class World implements Surroundings {
     this.memory =
       mutation.memory?.(this.invariants, this.trace) ?? new WatchedStore(this.invariants, this.trace);
     this.invariants.memory = this.memory;
+    this.keptOnDisk = new KeptOnDisk(this);
     this.#names = new HeldNames(what => this.invariants.fail(undefined, what));
     const files = this.disk.filesOf(undefined, eventLoop);
     this.observer = new LogObserver(this.index, files, this.memory, this.invariants);
@@ -365,8 +368,11 @@ export class World implements Surroundings {
       nonce: () => dice.whole(1, 2 ** 48),
       segmentBytes: plan.segmentRecords * 64,
       indexLag: plan.indexLag,
-      // Found by whoever opens the store: the log may go on in another place than it ended.
-      events: { damaged: ({ is }) => is === 'lost' && this.observer.rebuild(), notIndexed: () => {} },
+      events: {
+        // The log may go on in another place than it ended, or the index have what the log has not any more.
+        damaged: ({ is }) => is !== 'torn' && this.observer.rebuild(),
+        notIndexed: () => {},
+      },
     };
     const store = await EmbeddedStore.open(mutation.embedded?.(parts) ?? parts);
     this.#names.opened(process);

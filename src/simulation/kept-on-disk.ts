@@ -17,19 +17,19 @@ const HARMLESS: ReadonlySet<Kind> = new Set<Kind>([
   ...(['sameIdAtOnce', 'sameIdLater', 'otherAmount'] as const),
 ]);
 
-export interface DurabilityParts {
+export interface KeptOnDiskParts {
   readonly eventLoop: EventLoop;
   readonly plan: WorldPlan;
   readonly invariants: Invariants;
 }
 
-export class Durability {
-  readonly #parts: DurabilityParts;
+export class KeptOnDisk {
+  readonly #parts: KeptOnDiskParts;
   readonly #isKeptInTime: boolean;
   /** The generation that the last purge has made whose client was answered. */
   #purgedTo = 0;
 
-  constructor(parts: DurabilityParts) {
+  constructor(parts: KeptOnDiskParts) {
     const { rates } = parts.plan;
     this.#parts = parts;
     this.#isKeptInTime = Object.entries(rates).every(
