@@ -10,6 +10,7 @@ import { freePort } from '../testing/ports.ts';
 import { installedPostgres, PostgresServer, unprivileged } from '../testing/postgres-server.ts';
 import { ChildProcesses, listening, program } from '../testing/processes.ts';
 import { TcpProxy } from '../testing/tcp-proxy.ts';
+import type { InjuredStore } from './injured-store.ts';
 
 /** How long a direction drops what passes: shorter and longer than it takes to be noticed. */
 const DROP_MS_MAX = 5000;
@@ -17,7 +18,7 @@ const AWAY_MS_MAX = 3000;
 /** A batch and its answer have some hundred bytes. */
 const CUT_BYTES_MAX = 1500;
 
-export class ChaosDatabase implements AsyncDisposable {
+export class ChaosDatabase implements InjuredStore {
   readonly #server: PostgresServer;
   readonly #proxy: TcpProxy;
   readonly #pooler: ChildProcesses | undefined;
@@ -52,8 +53,9 @@ export class ChaosDatabase implements AsyncDisposable {
     this.#draw = draw;
   }
 
-  get version(): number {
-    return this.#server.binaries.version;
+  get title(): string {
+    const pooler = this.#pooler === undefined ? '' : ' behind PgBouncer';
+    return `PostgreSQL ${this.#server.binaries.version}${pooler}`;
   }
 
   get url(): string {
@@ -61,7 +63,6 @@ export class ChaosDatabase implements AsyncDisposable {
     return `postgres://soquete@127.0.0.1:${this.#proxy.port}/postgres${parameters}`;
   }
 
-  /** Of `Injuries`. */
   get injuries(): [string, () => unknown][] {
     return [
       ['database killed', () => this.#restart('kill')],
@@ -80,7 +81,6 @@ export class ChaosDatabase implements AsyncDisposable {
     ];
   }
 
-  /** Nothing is broken any more, and nothing will be. */
   async heal(): Promise<void> {
     this.#healed = true;
     while (this.#isBusy) await new Promise(resolve => setTimeout(resolve, 20));

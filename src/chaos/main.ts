@@ -18,7 +18,9 @@ import { type RunningStack, startStack } from '../testing/stack.ts';
 import { Client } from './client.ts';
 import { ChaosDatabase } from './database.ts';
 import { Injuries } from './fault-injector.ts';
+import type { InjuredStore } from './injured-store.ts';
 import { playRows } from './promises.ts';
+import { ChaosSentinels, ChaosServer } from './redis.ts';
 
 export interface ChaosOptions {
   readonly payments: number;
@@ -26,14 +28,17 @@ export interface ChaosOptions {
   readonly seed: number;
   /** The pause between two injuries, in ms. */
   readonly everyMs: number;
-  /** Where payments are kept; `pgbouncer`: in PostgreSQL, with a pooler in between. */
+  /**
+   * Where payments are kept; `pgbouncer`: in PostgreSQL, with a pooler in between; `sentinel`: in a pair of
+   * Redis, with `ACK_AFTER=flush`.
+   */
   readonly store?: ChaosStore;
   /** Of PostgreSQL. */
   readonly version?: number | undefined;
   readonly say: (line: string) => void;
 }
 
-const CHAOS_STORES = ['sqlite', 'postgres', 'pgbouncer'] as const;
+const CHAOS_STORES = ['sqlite', 'postgres', 'pgbouncer', 'redis', 'sentinel'] as const;
 type ChaosStore = (typeof CHAOS_STORES)[number];
 
 /** Windows on which the books are compared at the end. */
@@ -44,16 +49,15 @@ const SETTLE_DEADLINE_MS = 120_000;
 export async function playChaos(options: ChaosOptions): Promise<number> {
   const { payments, connections, seed, everyMs, say, store = 'sqlite', version } = options;
   const draw = chance(seed);
-  await using database =
-    store === 'sqlite' ? undefined : await ChaosDatabase.start(draw, store === 'pgbouncer', version);
-  if (database !== undefined)
-    say(`chaos: on PostgreSQL ${database.version}${store === 'pgbouncer' ? ' behind PgBouncer' : ''}`);
+  await using database = await storeOf(store, draw, version);
+  if (database !== undefined) say(`chaos: on ${database.title}`);
   await using stack = await startStack({
     env: {
       LOG_LEVEL: 'error',
       ATTEMPT_TIMEOUT_MS: '1500',
       FALLBACK_AFTER_MS: '4000',
       ...(database === undefined ? {} : { STORE_URL: database.url }),
+      ...(store === 'sentinel' ? { ACK_AFTER: 'flush' } : {}),
     },
   });
   const client = new Client(stack.url, connections, draw);
@@ -78,6 +82,13 @@ export async function playChaos(options: ChaosOptions): Promise<number> {
   const disagreements = await audit(stack, client.ids, draw, startedAt, say);
   await client.close();
   return disagreements + (settledMs === undefined ? 1 : 0);
+}
+
+async function storeOf(store: ChaosStore, draw: Chance, version?: number): Promise<InjuredStore | undefined> {
+  if (store === 'sqlite') return undefined;
+  if (store === 'redis') return ChaosServer.start(draw);
+  if (store === 'sentinel') return ChaosSentinels.start(draw);
+  return ChaosDatabase.start(draw, store === 'pgbouncer', version);
 }
 
 /**

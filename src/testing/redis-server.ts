@@ -3,7 +3,7 @@
  * installed here (Debian: `redis-server`). There is no npm package that brings one without compiling it or
  * fetching it from elsewhere.
  */
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
@@ -36,6 +36,8 @@ export interface RedisServerOptions {
   readonly settings?: Readonly<Record<string, string>>;
   /** `--sentinel` and the like. */
   readonly mode?: readonly string[];
+  /** Lines of a configuration file of its own, which it may write to. */
+  readonly file?: readonly string[];
 }
 
 export class RedisServer implements AsyncDisposable {
@@ -47,8 +49,10 @@ export class RedisServer implements AsyncDisposable {
   #settings: Record<string, string>;
   #process: RunningProcess | undefined;
 
-  static async start({ program, settings = {}, mode = [] }: RedisServerOptions): Promise<RedisServer> {
+  static async start(options: RedisServerOptions): Promise<RedisServer> {
+    const { program, settings = {}, mode = [], file = [] } = options;
     const server = new RedisServer(await freePort(), program, mode, { ...settings });
+    if (file.length > 0) writeFileSync(join(server.directory, 'server.conf'), `${file.join('\n')}\n`);
     await server.launch();
     return server;
   }
@@ -88,8 +92,13 @@ export class RedisServer implements AsyncDisposable {
       'repl-diskless-sync-delay': '0',
       ...this.#settings,
     };
-    const args = Object.entries(all).flatMap(([name, value]) => [`--${name}`, ...value.split(' ')]);
-    this.#process = this.#children.spawn(this.program.name, this.program.path, [...args, ...this.#mode]);
+    const file = join(this.directory, 'server.conf');
+    const args = [
+      ...(existsSync(file) ? [file] : []),
+      ...Object.entries(all).flatMap(([name, value]) => [`--${name}`, ...value.split(' ')]),
+      ...this.#mode,
+    ];
+    this.#process = this.#children.spawn(this.program.name, this.program.path, args);
     await untilReady(this.#process, () => this.#answers());
   }
 

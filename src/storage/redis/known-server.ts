@@ -18,8 +18,6 @@ export class KnownServer {
   readonly #key: string;
   #state: RedisState | undefined;
   #durability: RedisDurability | undefined;
-  /** The most replicas that it has had. */
-  #replicas = 0;
   #storeId: string | undefined;
   /** Why what was acknowledged may be gone. */
   loss: string | undefined;
@@ -50,7 +48,11 @@ export class KnownServer {
 
   /** Throws `StoreFault` or `StoreOpenError` where the connection is not to be used. */
   async meet(ask: RedisAsk, state: RedisState, remembered: Remembered): Promise<void> {
-    this.#check(state);
+    const { ackAfter, url } = this.#options;
+    const refusal = refusalOfServer(state, ackAfter);
+    // At the start nothing will change that; later it says why nothing is accepted.
+    if (refusal !== undefined)
+      throw this.#durability === undefined ? new StoreOpenError(refusal) : new StoreFault('busy', refusal);
     this.#state = state;
     const call = async (name: RedisFunction, args: readonly (string | number)[]): Promise<string[]> => {
       const answer = await ask('FCALL', [functionName(name), 1, this.#key, ...args]);
@@ -61,30 +63,21 @@ export class KnownServer {
     if ((libraries as readonly RedisAnswer[]).length === 0)
       await ask('FUNCTION', ['LOAD', 'REPLACE', LIBRARY_CODE]);
     if (this.#storeId === undefined) {
-      const [, version, id] = await call('open', [randomUUID()]);
+      const [, version, id, replicas] = await call('open', [randomUUID(), state.replicas]);
       if (version !== VERSION)
         throw new StoreOpenError(
-          `STORE_URL: ${describeRedisUrl(this.#options.url)} is of version ${version}: this soquete knows ${VERSION}`,
+          `STORE_URL: ${describeRedisUrl(url)} is of version ${version}: this soquete knows ${VERSION}`,
         );
       this.#storeId = id!;
+      this.#durability = redisDurabilityOf(state, ackAfter, url.replicas ?? Number(replicas));
       return;
     }
-    const [fault, detail] = await call('confirm', [...remembered, this.#storeId, this.run]);
-    if (fault === '') return;
-    this.loss = detail!;
-    throw new StoreFault('lost', detail!);
-  }
-
-  #check(state: RedisState): void {
-    this.#replicas = Math.max(this.#replicas, state.replicas);
-    const durability = redisDurabilityOf(state, this.#options.ackAfter, this.#replicas);
-    const refusal = refusalOfServer(state) ?? ('refusal' in durability ? durability.refusal : undefined);
-    if ('survives' in durability && refusal === undefined) {
-      this.#durability = durability;
-      return;
+    const args = [...remembered, this.#storeId, this.run, state.replicas];
+    const [fault, detail] = await call('confirm', args);
+    if (fault !== '') {
+      this.loss = detail!;
+      throw new StoreFault('lost', detail!);
     }
-    // At the start nothing will change that; later it says why nothing is accepted.
-    if (this.#durability === undefined) throw new StoreOpenError(refusal!);
-    throw new StoreFault('busy', refusal!);
+    this.#durability = redisDurabilityOf(state, ackAfter, url.replicas ?? Number(detail));
   }
 }

@@ -147,4 +147,9 @@ test('ACK_AFTER=flush waits for the replicas that there are', needsRedis, async 
   await assert.rejects(one.store.write(batch), { reason: 'unanswered', detail: '0 of 1 replicas have it' });
   replica.signal('SIGCONT');
   assert.deepEqual([...(await persist(() => one.store.write(batch))).results], [2]);
+  await replica.stop();
+  const other = await joinedAs(await stand.open(name, { ackAfter: 'flush' }), 'b').catch(
+    (fault: StoreFault) => fault.detail,
+  );
+  assert.equal(other, '0 of 1 replicas have it', 'who starts now waits for it all the same');
 });

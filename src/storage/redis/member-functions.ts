@@ -11,14 +11,22 @@
 export const MEMBER_LUA = `
 local VERSION, HOUR, CALM, LEASE, ADOPTED = '1', 3600000, 20000, 5000, 1000
 
--- Arguments: an id for the store if it is made now. Answers: its version and its id.
+-- The most replicas that the server has had: kept here, as whoever starts after a failover finds fewer.
+local function replicas(base, count)
+  local had = tonumber(call('HGET', base, 'replicas') or 0)
+  if tonumber(count) <= had then return had end
+  call('HSET', base, 'replicas', count)
+  return tonumber(count)
+end
+
+-- Arguments: an id for the store if it is made now, the server's replicas. Answers: version, id, replicas.
 local function open(keys, args)
   local base = keys[1]
   if call('EXISTS', base) == 0 then
     call('HSET', base, 'v', VERSION, 'id', args[1], 'gen', 1, 'term', 1, 'seq', 0, 'from', 0, 'asks', 0, 'doubtAt', 0,
       'owners', 0, 'checker', '', 'urls', '', 'health', '0 0 0 0 0 0')
   end
-  return { '', call('HGET', base, 'v'), call('HGET', base, 'id') }
+  return { '', call('HGET', base, 'v'), call('HGET', base, 'id'), replicas(base, args[2]) }
 end
 
 local function seen(base)
@@ -120,23 +128,25 @@ local function join(keys, args)
   return { '', epoch, tonumber(gen), term, pinned, rest[1], calm, tonumber(mine[1]), step }
 end
 
--- Whether the store has what an instance knows that it had: name, epoch, step, term, the store's id, the server's run.
+-- Whether the store has what an instance knows that it had: name, epoch, step, term, the store's id, the server's run
+-- and replicas. Answers: the most replicas.
 local function confirm(keys, args)
   local base, name, epoch = keys[1], args[1], tonumber(args[2])
   local d = call('HMGET', base, 'id', 'term')
   if not d[1] then return { 'lost', 'the store is empty' } end
   if d[1] ~= args[5] then return { 'lost', 'another store is in its place' } end
   if tonumber(d[2]) < tonumber(args[4]) then return { 'lost', 'it is older than it was (term ' .. d[2] .. ')' } end
-  if epoch == 0 then return { '' } end
+  local count = replicas(base, args[7])
+  if epoch == 0 then return { '', count } end
   local me = instanceKey(base, name)
   local mine = call('HMGET', me, 'epoch', 'step')
   local had, step = tonumber(mine[1] or 0), tonumber(mine[2] or 0)
   if had < epoch then return { 'lost', 'it is older than when ' .. name .. ' joined' } end
-  if had > epoch then return { '' } end
+  if had > epoch then return { '', count } end
   local behind = tonumber(args[3]) - step
   if behind > 0 then return { 'lost', 'it lacks the last ' .. behind .. ' batches that it acknowledged to ' .. name } end
   call('HSET', me, 'run', args[6])
-  return { '' }
+  return { '', count }
 end
 
 local function beat(keys, args)

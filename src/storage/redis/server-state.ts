@@ -45,30 +45,27 @@ export interface RedisDurability {
   readonly waitsFor: number;
 }
 
-/** A line that says why this server cannot be used at all; undefined: it can. */
-export function refusalOfServer({ version, maxmemory, maxmemoryPolicy }: RedisState): string | undefined {
+/** A line that says why this server cannot be used, or `ACK_AFTER` not be kept on it; undefined: it can. */
+export function refusalOfServer(
+  { version, maxmemory, maxmemoryPolicy, isAppending, appendfsync }: RedisState,
+  ackAfter: 'parse' | 'commit' | 'flush',
+): string | undefined {
   if (Number(version.split('.')[0]) < VERSION_MIN)
     return `STORE_URL is a Redis ${version}: it has to be 7 or newer, or a Valkey`;
   if (maxmemory > 0 && maxmemoryPolicy !== 'noeviction')
     return `STORE_URL needs maxmemory-policy noeviction on the server (it is ${maxmemoryPolicy}): it would forget payments at random`;
-  return undefined;
+  if (ackAfter !== 'flush' || (isAppending && appendfsync === 'always')) return undefined;
+  const needs = isAppending ? 'appendfsync always' : 'appendonly yes and appendfsync always';
+  const unknown = isAppending && appendfsync === undefined ? ', and its user to be allowed CONFIG GET' : '';
+  return `ACK_AFTER=flush needs ${needs} on the server${unknown}: set it, or take ACK_AFTER=commit`;
 }
 
-/** Or the line that says why `ACK_AFTER=flush` cannot be kept. `replicas`: as many as it has had. */
+/** `replicas`: as many as the server has had. */
 export function redisDurabilityOf(
   { isAppending, appendfsync }: RedisState,
   ackAfter: 'parse' | 'commit' | 'flush',
   replicas: number,
-): RedisDurability | { readonly refusal: string } {
-  const isSynced = isAppending && appendfsync === 'always';
-  if (ackAfter === 'flush' && !isSynced) {
-    const needs = isAppending ? 'appendfsync always' : 'appendonly yes and appendfsync always';
-    const unknown = isAppending && appendfsync === undefined ? ', and its user to be allowed CONFIG GET' : '';
-    return {
-      refusal: `ACK_AFTER=flush needs ${needs} on the server${unknown}: set it, or take ACK_AFTER=commit`,
-    };
-  }
-  const server = serverLoss(isAppending, appendfsync);
+): RedisDurability {
   const copies = replicas === 1 ? 'its replica' : `its ${replicas} replicas`;
   if (ackAfter === 'flush') {
     const host = replicas > 0 ? `, and the loss of Redis's host (${copies} has it: WAIT)` : '';
@@ -77,6 +74,7 @@ export function redisDurabilityOf(
       waitsFor: replicas,
     };
   }
+  const server = serverLoss(isAppending, appendfsync);
   const failover = replicas > 0 ? `; a failover may lose the last moment that ${copies} lacks` : '';
   return { survives: `the death and power loss of any machine of ours; ${server}${failover}`, waitsFor: 0 };
 }

@@ -18,6 +18,7 @@ test('an address has hosts, a user, a database, and a name of its own', () => {
     sentinel: undefined,
     sentinelPassword: undefined,
     cells: undefined,
+    replicas: undefined,
     isTls: true,
   });
   assert.equal(describeRedisUrl(url!), 'rediss://one:6380,::1:6379,two:6379/3 (name shop)');
@@ -47,6 +48,7 @@ for (const text of [
   'redis://one?name=',
   'redis://one?sentinel=',
   'redis://one?cells=0',
+  'redis://one?replicas=all',
   'redis://one?cells=many',
   'redis://one/1?cells=3',
   'redis://one?cells=3&sentinel=x',

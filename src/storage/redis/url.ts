@@ -14,6 +14,8 @@ export interface RedisUrl {
   readonly sentinelPassword: string | undefined;
   /** So many cells in a Redis Cluster, each in a slot of its own; undefined: no cluster. */
   readonly cells: number | undefined;
+  /** That a batch waits for with `ACK_AFTER=flush`; undefined: as many as the server has ever had. */
+  readonly replicas: number | undefined;
   readonly isTls: boolean;
 }
 
@@ -24,7 +26,7 @@ export interface RedisHost {
 
 export const REDIS_URL_TAKES =
   'redis://USER:PASSWORD@HOST:PORT,HOST:PORT/0 (or rediss://, with TLS) with name=NAME, sentinel=NAME, ' +
-  'sentinelPassword=PASSWORD or cells=NUMBER (of a cluster) as its parameters';
+  'sentinelPassword=PASSWORD, replicas=NUMBER or cells=NUMBER (of a cluster) as its parameters';
 
 const PORT = 6379;
 const SENTINEL_PORT = 26_379;
@@ -32,7 +34,7 @@ const CELLS_MAX = 256;
 const URL_PARTS = /^(rediss?):\/\/(?:([^:@/?]*)(?::([^@/?]*))?@)?([^/?@]+)(?:\/(\d{0,4}))?(?:\?(.*))?$/s;
 const NAME = /^[A-Za-z0-9_-]{1,48}$/;
 const HOST = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]\s]+))(?::(\d{1,5}))?$/;
-const PARAMETERS = ['name', 'sentinel', 'sentinelPassword', 'cells'];
+const PARAMETERS = ['name', 'sentinel', 'sentinelPassword', 'replicas', 'cells'];
 
 /** Undefined where it cannot be used. */
 export function parseRedisUrl(text: string): RedisUrl | undefined {
@@ -46,6 +48,8 @@ export function parseRedisUrl(text: string): RedisUrl | undefined {
   const hosts = hostsIn(authority, sentinel === undefined ? PORT : SENTINEL_PORT);
   if (hosts === undefined || !NAME.test(name) || sentinel === '') return undefined;
   const isCluster = cells !== null;
+  const replicas = parameters.get('replicas');
+  if (replicas !== null && !/^\d{1,2}$/.test(replicas)) return undefined;
   if (isCluster && (sentinel !== undefined || Number(database ?? 0) !== 0)) return undefined;
   if (isCluster && !(/^\d{1,3}$/.test(cells) && Number(cells) >= 1 && Number(cells) <= CELLS_MAX))
     return undefined;
@@ -59,6 +63,7 @@ export function parseRedisUrl(text: string): RedisUrl | undefined {
       sentinel,
       sentinelPassword: parameters.get('sentinelPassword') ?? undefined,
       cells: isCluster ? Number(cells) : undefined,
+      replicas: replicas === null ? undefined : Number(replicas),
       isTls: scheme === 'rediss',
     };
   } catch {
