@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { installedPostgres } from '../testing/postgres-server.ts';
+import { noRedis } from '../testing/redis-server.ts';
 import { playChaos } from './main.ts';
+import { failOverBehind } from './redis-failover.ts';
 
 test('nothing is lost or double while parts of the real stack are killed and paused', {
   timeout: 120_000,
@@ -31,4 +33,34 @@ test('nothing is lost or double while the database is killed and its connections
     say: line => said.push(line),
   });
   assert.equal(disagreements, 0, said.join('\n'));
+});
+
+test('nothing is lost or double while Redis is killed, full, asleep and cut off as well', {
+  timeout: 240_000,
+  skip: noRedis,
+}, async () => {
+  const said: string[] = [];
+  const disagreements = await playChaos({
+    payments: 300,
+    connections: 8,
+    seed: 3,
+    everyMs: 500,
+    store: 'redis',
+    say: line => said.push(line),
+  });
+  assert.equal(disagreements, 0, said.join('\n'));
+});
+
+test('a failover of Redis to a replica that lacks the end settles nothing twice, and names the loss', {
+  timeout: 240_000,
+  skip: noRedis,
+}, async () => {
+  const said: string[] = [];
+  const { recorded, named, lost } = await failOverBehind({
+    ...{ payments: 600, connections: 8, seed: 5 },
+    say: line => said.push(line),
+  });
+  const what = said.join('\n');
+  assert.equal(recorded.counts.twice, 0, what);
+  assert.ok(lost.length > 0 && named.length > 0, what);
 });

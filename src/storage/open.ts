@@ -71,16 +71,18 @@ async function openPostgres(url: PostgresUrl, options: OpenOptions): Promise<Ope
 
 async function openRedis(url: RedisUrl, options: OpenOptions): Promise<OpenedStore> {
   const { clock, instance, ackAfter } = options;
+  const { CellsStore } = await import('./redis/cells-store.ts');
   const { RedisStore } = await import('./redis/redis-store.ts');
   const as = { url, clock, instance, ackAfter, application: `soquete-${instance}` };
-  return whenThere(options, describeRedisUrl(url), () => RedisStore.open(as));
+  const open = () => (url.cells === undefined ? RedisStore.open(as) : CellsStore.open(as));
+  return whenThere<OpenedStore>(options, describeRedisUrl(url), open);
 }
 
-async function whenThere(
+async function whenThere<T>(
   { clock, mustExist }: OpenOptions,
   where: string,
-  open: () => Promise<OpenedStore>,
-): Promise<OpenedStore> {
+  open: () => Promise<T>,
+): Promise<T> {
   for (let waitedMs = 0; ; waitedMs += AGAIN_MS) {
     try {
       return await open();

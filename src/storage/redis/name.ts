@@ -14,6 +14,8 @@ const SESSION_MS = 5000;
 
 export interface RedisNameParts extends Pick<RedisConnectionParts, 'url' | 'clock' | 'application' | 'key'> {
   readonly instance: string;
+  /** Of the deployment. */
+  readonly channels: readonly string[];
   /** Whether the name is now that of this session (the function `takeName`). */
   readonly takes: (session: string) => Promise<boolean>;
   /** Another instance may have changed what is shared. */
@@ -27,13 +29,13 @@ export class RedisName {
 
   constructor(parts: RedisNameParts) {
     this.#parts = parts;
-    const { url, clock, application, key, changed } = parts;
+    const { url, clock, application, key, channels, changed } = parts;
     this.#connection = new RedisConnection(
       {
         ...{ url, clock, application, key, onMessage: changed },
         prepare: async ask => {
           // In small letters: the client keeps count of its channels by it.
-          await ask('subscribe', [key, `${key}:${this.#session}`]);
+          await ask('subscribe', [...channels, `${key}:${this.#session}`]);
           changed();
         },
       },

@@ -15,4 +15,6 @@ export interface RedisStoreOptions {
   readonly run?: string;
   /** In place of the deployment's name: of one cell of it. */
   readonly key?: string;
+  /** Names of cells that are heard of beside it. */
+  readonly channels?: readonly string[];
 }

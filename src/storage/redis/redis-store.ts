@@ -70,7 +70,7 @@ export class RedisStore extends InspectedRedis implements Store, Reopening {
   private constructor(options: RedisStoreOptions) {
     super();
     this.#options = options;
-    const { url, clock, application, instance, key = url.name } = options;
+    const { url, clock, application, instance, key = url.name, channels = [key] } = options;
     this.#key = `{${key}}`;
     this.#server = new KnownServer(options, this.#key);
     this.#lostTerm = options.isDoubtful === true ? -1 : undefined;
@@ -85,7 +85,7 @@ export class RedisStore extends InspectedRedis implements Store, Reopening {
     );
     if (instance === undefined) return;
     this.#holder = new RedisName({
-      ...{ ...parts, instance },
+      ...{ ...parts, instance, channels: channels.map(each => `{${each}}`) },
       takes: async session => Number((await this.#call('takeName', [instance, session]))[1]) === 1,
       changed: () => this.#changed?.(),
     });
@@ -94,6 +94,16 @@ export class RedisStore extends InspectedRedis implements Store, Reopening {
   /** What a 202 survives, for people; known once the store is open. */
   get survives(): string {
     return this.#server.survives;
+  }
+
+  /** What was acknowledged may be gone: it has to be opened anew. */
+  get isLost(): boolean {
+    return this.#server.loss !== undefined;
+  }
+
+  /** Of the server. */
+  get run(): string {
+    return this.#server.run;
   }
 
   /** Of all that the server holds, in bytes. */
