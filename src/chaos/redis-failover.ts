@@ -7,7 +7,7 @@ import { TcpProxy } from '../testing/tcp-proxy.ts';
 import { until } from '../testing/until.ts';
 import { type LossOptions, report } from './disasters.ts';
 import { type Findings, Scene } from './harness.ts';
-import { follow } from './redis.ts';
+import { followPrimary } from './redis.ts';
 
 const PAYMENTS = 3000;
 /** So many that the replica lacks, at least. */
@@ -25,7 +25,7 @@ export async function failOverBehind(options: LossOptions): Promise<FailoverFind
   await using primary = await RedisServer.start({ program: program!, settings });
   await using replica = await RedisServer.start({ program: program!, settings });
   await using link = await TcpProxy.start(primary.port);
-  await follow(replica, link.port);
+  await followPrimary(replica, link.port);
   const hosts = [replica, primary].map(({ port }) => `127.0.0.1:${port}`).join(',');
   await using scene = await Scene.set({ ...options, env: { STORE_URL: `redis://${hosts}` } });
   const { client, processors } = scene;

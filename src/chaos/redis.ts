@@ -1,7 +1,7 @@
 /**
- * A Redis for the stack to be broken with, and what is done to it: killed, started anew, put to sleep, filled,
- * made to wait for its disk, and its connections cut; or a pair with Sentinels, whose primary is killed, so
- * that the replica takes over.
+ * A Redis for the stack to be broken with, and what is done to it: killed, started anew, put to sleep,
+ * filled, made to wait for its disk, and its connections cut; or a pair with Sentinels, whose primary is
+ * killed, so that the replica takes over.
  */
 import { below, type Chance } from '../domain/random.ts';
 import { installedRedis, noRedis, type RedisProgram, RedisServer } from '../testing/redis-server.ts';
@@ -156,7 +156,7 @@ export class ChaosSentinels extends ChaosRedis {
       await RedisServer.start({ program, settings }),
       await RedisServer.start({ program, settings }),
     ];
-    await follow(replica, primary.port);
+    await followPrimary(replica, primary.port);
     const sentinels: RedisServer[] = [];
     for (let n = 0; n < SENTINELS; n++) sentinels.push(await startSentinel(program, primary.port));
     await until(async () => {
@@ -232,7 +232,7 @@ async function startSentinel(program: RedisProgram, port: number): Promise<Redis
 }
 
 /** Makes one the replica of another, and waits until it has what that one has. */
-export async function follow(replica: RedisServer, port: number): Promise<void> {
+export async function followPrimary(replica: RedisServer, port: number): Promise<void> {
   await replica.ask('REPLICAOF', '127.0.0.1', port);
   await until(() => isFollowing(replica), 'the replica to follow');
 }

@@ -1,4 +1,6 @@
-/** Questions to all cells of a deployment, and one answer made of theirs: exact, or a fault if one has none. */
+/**
+ * Questions to all cells of a deployment, and one answer made of theirs: exact, or a fault if one has none.
+ */
 import { addTotal, emptyTotal, type Total } from '../../domain/money.ts';
 import {
   HOLD_REASONS,
@@ -12,7 +14,7 @@ import { type ProcessorUrls, type Reply, StoreFault } from '../ports.ts';
 import type { RedisStore } from './redis-store.ts';
 
 /** As `promised`, with the fault itself. */
-export function asked<T>(call: (done: Reply<T>) => void): Promise<T> {
+export function answerFrom<T>(call: (done: Reply<T>) => void): Promise<T> {
   return new Promise((resolve, reject) =>
     call(answer => (answer instanceof StoreFault ? reject(answer) : resolve(answer))),
   );
@@ -40,7 +42,7 @@ export abstract class CellQuestions implements Inspection {
   find(id: Uint8Array, reply: Reply<StoredPayment | undefined>): void {
     this.answer(reply, async () => {
       const cell = this.cellOf(id);
-      const found = await asked<StoredPayment | undefined>(done => cell.find(id, done));
+      const found = await answerFrom<StoredPayment | undefined>(done => cell.find(id, done));
       return found && { ...found, seq: this.seqOf(this.cells.indexOf(cell), found.seq) };
     });
   }
@@ -93,7 +95,7 @@ export abstract class CellQuestions implements Inspection {
     this.answer(reply, async () => {
       const cells = this.cells.length;
       const cell = after % cells;
-      const page = await asked<SettledPage>(done =>
+      const page = await answerFrom<SettledPage>(done =>
         this.cells[cell]!.settled(Math.floor(after / cells), limit, done),
       );
       if (page.after > 0) return { payments: page.payments, after: this.seqOf(cell, page.after) };
@@ -134,7 +136,7 @@ export abstract class CellQuestions implements Inspection {
   protected each<T>(call: (cell: RedisStore, done: Reply<T>, index: number) => void): Promise<T[]> {
     return Promise.all(
       this.cells.map((cell, index) =>
-        asked<T>(done => call(cell, done, index)).catch(fault => {
+        answerFrom<T>(done => call(cell, done, index)).catch(fault => {
           throw fault instanceof StoreFault
             ? new StoreFault(fault.reason, `cell ${index}: ${fault.detail}`)
             : fault;

@@ -2,9 +2,9 @@
  * One deployment in several cells of a Redis Cluster: each cell is a hash tag, so a slot, with payments and
  * epochs of its own. A payment is in the cell that its id says.
  *
- * The first cell has what instances share: beats, leases, health. An instance joins in all cells, and whoever
- * declares it dead does so in all, the first one first; what is left of that by one who died meanwhile is done
- * by whoever adopts. So a batch that comes late changes nothing in any cell, whatever the others did.
+ * The first cell has what instances share: beats, leases, health. An instance joins in all cells, and one
+ * that declares it dead does so in all, the first one first; what is left of that by one that died meanwhile
+ * is done by the one that adopts. So a batch that comes late changes nothing in any cell.
  *
  * A batch is as many batches as cells have rows of it. If one was written and another was not, the whole is
  * unanswered: it is written again until each cell has answered, and each carries its part out once.
@@ -23,7 +23,7 @@ import {
   StoreFault,
   type Written,
 } from '../ports.ts';
-import { asked, CellQuestions, cellOfWords } from './cell-questions.ts';
+import { answerFrom, CellQuestions, cellOfWords } from './cell-questions.ts';
 import type { RedisStoreOptions } from './options.ts';
 import { RedisStore } from './redis-store.ts';
 
@@ -63,7 +63,7 @@ export class CellsStore extends CellQuestions implements Store, Reopening {
   join(instance: string, reply: Reply<Joined>): void {
     this.answer(reply, async () => {
       const joined: Joined[] = [];
-      for (const cell of this.cells) joined.push(await asked<Joined>(done => cell.join(instance, done)));
+      for (const cell of this.cells) joined.push(await answerFrom<Joined>(done => cell.join(instance, done)));
       this.#joined = joined;
       return {
         epoch: joined[0]!.epoch,
@@ -142,12 +142,12 @@ export class CellsStore extends CellQuestions implements Store, Reopening {
 
   adopt(instance: string, reply: Reply<number>): void {
     this.answer(reply, async () => {
-      const lead = await asked<Shared>(done => this.first.look(done));
+      const lead = await answerFrom<Shared>(done => this.first.look(done));
       if (lead.instances.find(({ name }) => name === instance)?.alive !== false) return 0;
       let adopted = 0;
       for (const cell of this.cells) {
         await fenceIn(cell, instance);
-        adopted += await asked<number>(done => cell.adopt(instance, done)).catch(fault => {
+        adopted += await answerFrom<number>(done => cell.adopt(instance, done)).catch(fault => {
           if (adopted > 0 && fault instanceof StoreFault && fault.reason === 'busy')
             throw new StoreFault('unanswered', fault.detail);
           throw fault;
@@ -172,7 +172,7 @@ export class CellsStore extends CellQuestions implements Store, Reopening {
 
   fence(instance: string, epoch: number, beat: number, reply: Reply<boolean>): void {
     this.answer(reply, async () => {
-      if (!(await asked<boolean>(done => this.first.fence(instance, epoch, beat, done)))) return false;
+      if (!(await answerFrom<boolean>(done => this.first.fence(instance, epoch, beat, done)))) return false;
       for (const cell of this.cells.slice(1)) await fenceIn(cell, instance);
       return true;
     });
@@ -196,7 +196,7 @@ export class CellsStore extends CellQuestions implements Store, Reopening {
 
   leave(reply: Reply<true>): void {
     this.answer(reply, async () => {
-      await Promise.allSettled(this.cells.map(cell => asked(done => cell.leave(done))));
+      await Promise.allSettled(this.cells.map(cell => answerFrom(done => cell.leave(done))));
       return true as const;
     });
   }
@@ -218,7 +218,9 @@ export class CellsStore extends CellQuestions implements Store, Reopening {
     of.part.rows[copy + SEQ] = Math.floor(batch.rows[start + SEQ]! / this.cells.length);
   }
 
-  /** Answers of cells to calls that change something. A part that was carried out makes the rest unanswered. */
+  /**
+   * Answers of cells to calls that change something. A part that was carried out makes the rest unanswered.
+   */
   async #all<T>(
     cells: readonly number[],
     call: (cell: number) => (done: Reply<T>) => void,
@@ -264,7 +266,8 @@ export class CellsStore extends CellQuestions implements Store, Reopening {
 
 /** Nobody beats but in the first cell, so what is seen stays so until it is fenced, or joins anew. */
 async function fenceIn(cell: RedisStore, instance: string): Promise<void> {
-  const { instances } = await asked<Shared>(done => cell.look(done));
+  const { instances } = await answerFrom<Shared>(done => cell.look(done));
   const seen = instances.find(({ name }) => name === instance);
-  if (seen?.alive === true) await asked<boolean>(done => cell.fence(instance, seen.epoch, seen.beat, done));
+  if (seen?.alive === true)
+    await answerFrom<boolean>(done => cell.fence(instance, seen.epoch, seen.beat, done));
 }
