@@ -37,7 +37,7 @@ export interface IndexLag {
 export const INDEX_LAG: IndexLag = { ms: 5000, rows: 4096, bytes: 1024 * 1024 };
 
 /** Between two transactions of the archive, and between two passes at most. */
-const ARCHIVE_PAUSE_MS = 20;
+const ARCHIVE_PAUSE_MS = 5;
 const ARCHIVE_MS = 60_000;
 const SWEEP_MS = 1000;
 

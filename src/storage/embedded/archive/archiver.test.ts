@@ -242,7 +242,7 @@ test('two that archive at once, in turns, make one archive', async t => {
   log.index().advance();
   const [one, other] = [place.archiver(log), place.archiver(log)];
   let archived = 0;
-  for (let turn = 0; turn < 14; turn++) archived += (turn % 3 ? one : other).step(NOON + DAY_MS * 2).archived;
+  for (let turn = 0; turn < 60; turn++) archived += (turn % 3 ? one : other).step(NOON + DAY_MS * 2).archived;
   assert.equal(archived, paid.length);
   assert.equal(new Set((await place.lines()).map(({ correlationId }) => correlationId)).size, paid.length);
   assert.equal((await place.lines()).length, paid.length);
@@ -252,7 +252,7 @@ test('two that archive at once, in turns, make one archive', async t => {
 test('a file that is full or gone is not gone on with, and foreign bytes are set aside', async t => {
   const place = new Place(t);
   const log = new IndexedLog();
-  const early = settled(log, 700, 1 / 4);
+  const early = settled(log, 150, 1 / 8);
   log.index().advance();
   all(place.archiver(log, { fileBytesMax: 1000 }), NOON + DAY_MS);
   assert.deepEqual(place.files.sort(), ['2026-07-10.002.ndjson.zst', '2026-07-10.ndjson.zst']);
