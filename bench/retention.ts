@@ -2,7 +2,7 @@
  * A month in half a minute: disk and memory while payments come in evenly, and leave for the archive after
  * three days.
  *
- *   node bench/retention.ts [PAYMENTS, 200000]
+ *   node bench/retention.ts [PAYMENTS, 200000] [SECONDS that the month takes at least, 30]
  *
  * One instance of the embedded store, without HTTP and without processors, under a wall clock that moves as
  * payments come. Sums over random windows, old ids and the archive's lines are held against an account of
@@ -23,19 +23,22 @@ import { Batch, INSERT, SETTLE } from '../src/storage/batch.ts';
 import { archiveFolder } from '../src/storage/embedded/archive/archive-folder.ts';
 import { DAY_MS, dayStart } from '../src/storage/embedded/archive/archive-line.ts';
 import { indexFile } from '../src/storage/embedded/index/tables.ts';
-import { type Joined, promised, type Written } from '../src/storage/ports.ts';
+import { type Joined, KNOWN, OTHER_AMOUNT, promised, type Written } from '../src/storage/ports.ts';
 import { systemClock } from '../src/system-clock.ts';
 import { openBenchStore } from './suite/fill.ts';
 import { residentMiB } from './tools/process-usage.ts';
 import { number, table } from './tools/table.ts';
 
 const PAYMENTS = Number(process.argv[2] ?? 200_000);
+const SECONDS = Number(process.argv[3] ?? 30);
 const DAYS = 30;
 const KEPT_DAYS = 3;
 const BATCH = 100;
 const REPORTS = 10;
+/** Old payments that come again at the end, every other one with another amount. */
+const AGAIN = 1000;
 /** Between two batches, so that the indexer has its turns as under any other load. */
-const PAUSE_MS = Math.max(1, (30_000 * BATCH) / PAYMENTS - 2);
+const PAUSE_MS = Math.max(1, (SECONDS * 1000 * BATCH) / PAYMENTS - 2);
 const MINUTE_MS = 60_000;
 const MINUTE_TAKES_MS = 20;
 const MIB = 2 ** 20;
@@ -161,13 +164,13 @@ async function check(): Promise<void> {
     if (fromMs < keptFromMs) fromMs = dayStart(fromMs);
     if (toMs < keptFromMs + DAY_MS) toMs = dayStart(toMs) - 1;
     const { default: said } = await promised<Summary>(reply => store.summary(fromMs, toMs, reply));
-    let [count, sum] = [0, 0n];
+    let [count, sum] = [0, 0];
     for (let n = 0; n < PAYMENTS; n++) {
       if (requestedAtMs[n]! < fromMs || requestedAtMs[n]! > toMs) continue;
       count += 1;
-      sum += BigInt(cents[n]!);
+      sum += cents[n]!;
     }
-    assert.deepEqual([said.count, totalCents(said)], [count, sum], `from ${fromMs} to ${toMs}`);
+    assert.deepEqual([said.count, totalCents(said)], [count, BigInt(sum)], `from ${fromMs} to ${toMs}`);
   }
   const id = new Uint8Array(16);
   for (let look = 0; look < 1000; look++) {
@@ -179,6 +182,18 @@ async function check(): Promise<void> {
       [cents[n], SETTLED, requestedAtMs[n]],
     );
   }
+  const again = new Batch(epoch, generation, AGAIN);
+  for (let number = 0; number < AGAIN; number++) {
+    const n = below(PAYMENTS);
+    const row = again.add(INSERT);
+    again.rows.set(ids.subarray(n * 4, n * 4 + 4), row + column.ID);
+    again.rows[row + column.ORIGIN] = epoch;
+    again.rows[row + column.CENTS] = cents[n]! + (number % 2);
+    again.rows[row + column.ACCEPTED_AT] = nowMs;
+  }
+  const { results } = await promised<Written>(reply => store.write(again, reply));
+  for (const [number, result] of results.entries())
+    assert.equal(result, number % 2 === 0 ? KNOWN : OTHER_AMOUNT, 'an old id is refused');
   const { lines } = ask<{ lines: number }>('SELECT sum(lines) AS lines FROM archive_files');
   assert.equal(lines + kept(), PAYMENTS);
 }
