@@ -9,6 +9,7 @@ import { httpCeiling, httpCeilingProxied } from './http-ceiling.ts';
 import { memory } from './memory.ts';
 import { counting, watching } from './observe.ts';
 import { pages } from './pages.ts';
+import { refused } from './refused.ts';
 import { settleBenchmark } from './settle.ts';
 import { sockets } from './sockets.ts';
 import { spike } from './spike.ts';
@@ -24,6 +25,7 @@ export const DEFINITIONS: readonly Definition[] = [
   summary,
   start,
   faults,
+  refused,
   counting,
   watching,
   pages,
@@ -40,6 +42,7 @@ export const SCRIPTS: Readonly<Record<string, { readonly about: string; readonly
   store: { about: 'the store and the log alone', seconds: 30 },
   stores: { about: 'the engines beside each other, by how they make batches', seconds: 60 },
   retention: { about: 'a month in half a minute: disk and memory with RETENTION_DAYS=3', seconds: 40 },
+  backup: { about: 'payments a second, and what each costs, with backups and without', seconds: 150 },
   processors: { about: 'the simulated processors alone', seconds: 20 },
   rinha: {
     about: 'the challenge: 60 seconds of growing load, failing processors, audits, and a score',
