@@ -10,10 +10,8 @@ import {
   type PaymentsAudit,
   VERDICTS,
 } from './reconciliation.ts';
-import type { Sources } from './sources.ts';
 
 export interface FixParts {
-  readonly sources: Sources;
   readonly soquete: OperationsClient;
   readonly who: string;
   /** Asks yes or no. */
@@ -27,12 +25,15 @@ export interface Fixed {
   readonly done: number;
 }
 
-/** Goes through what an audit found wrong, worst first. */
-export async function fix(audit: PaymentsAudit, parts: FixParts): Promise<Fixed> {
+/** Goes through what audits found wrong, worst first, each payment once. */
+export async function fix(audits: readonly PaymentsAudit[], parts: FixParts): Promise<Fixed> {
   let [proposed, done] = [0, 0];
+  const seen = new Set<string>();
   for (const verdict of VERDICTS) {
     if (verdict === 'by hand') continue;
-    for (const evidence of audit.examples[verdict]) {
+    for (const evidence of audits.flatMap(({ examples }) => examples[verdict])) {
+      if (seen.has(evidence.correlationId)) continue;
+      seen.add(evidence.correlationId);
       const proposal = proposalFor(verdict, evidence);
       parts.say(`${evidence.correlationId}: ${MEANING[verdict]}`);
       parts.say(`  ${describe(evidence)}`);
@@ -52,15 +53,8 @@ async function carryOut(
   verdict: Discrepancy,
   { correlationId }: Evidence,
   proposal: Exclude<Proposal, { is: 'none' }>,
-  { sources, soquete, who, say }: FixParts,
+  { soquete, who, say }: FixParts,
 ): Promise<boolean> {
-  if (proposal.is === 'send') {
-    const status = await sources.send(correlationId, proposal.amount);
-    say(
-      status === 202 ? '  sent: it is booked in a moment' : `  soquete answers ${status}: nothing was done`,
-    );
-    return status === 202;
-  }
   const { act, on, anyway = false } = proposal;
   const { isDone, said } = await soquete.act({
     ...{ correlationId, act, on, anyway, who },

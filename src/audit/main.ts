@@ -115,6 +115,8 @@ Ends with 0 when they agree, 1 when they do not, 2 when someone could not be ask
     },
   });
   const window: BooksWindow = { fromMs: values.from, toMs: values.to };
+  const examplesMax = values.fix ? FIXED_AT_ONCE_MAX : undefined;
+  const toFix: PaymentsAudit[] = [];
   const sources = new Sources({ ...values, opsToken: values['ops-token'] });
   try {
     const sums = await auditSums(sources, window);
@@ -124,21 +126,23 @@ Ends with 0 when they agree, 1 when they do not, 2 when someone could not be ask
     for (const [reason, count] of held)
       console.log(`${count} held (${reason}): not settled, and not in soquete's sums.`);
     if (!agree || values.ids || values.fix) {
-      const payments = await auditPayments(sources, window, values.fix ? FIXED_AT_ONCE_MAX : undefined);
+      const payments = await auditPayments(sources, window, examplesMax);
       console.log(payments === undefined ? NO_LISTS : paymentsReport(payments, sums.lines));
       if (payments !== undefined) {
         const isExplained = sums.lines.every(line => isNothing(unexplained(line, payments)));
         if (!agree && payments.agree && isExplained)
           console.log('Apart from what operators decided, the books agree to the cent.');
         agree = payments.agree && isExplained;
-        if (values.fix) agree = await fixed(payments, sources, values.by);
+        toFix.push(payments);
       }
     }
     if (values.sent !== undefined) {
-      const payments = await auditSent(sources, lines(values.sent), window);
+      const payments = await auditSent(sources, lines(values.sent), window, examplesMax);
       console.log(`Of ${values.sent}: ${paymentsReport(payments, [])}`);
       agree &&= payments.agree;
+      toFix.push(payments);
     }
+    if (values.fix && toFix.length > 0) await fixed(toFix, sources, values.by);
     return agree ? 0 : 1;
   } finally {
     await sources.close();
@@ -150,24 +154,21 @@ const FIXED_AT_ONCE_MAX = 1000;
 
 const isNothing = ({ count, cents }: PaymentsSum): boolean => count === 0 && cents === 0n;
 
-/** Whether nothing is left to be fixed. */
-async function fixed(audit: PaymentsAudit, sources: Sources, who: string): Promise<boolean> {
-  if (audit.agree) {
+async function fixed(audits: readonly PaymentsAudit[], sources: Sources, who: string): Promise<void> {
+  if (audits.every(audit => audit.agree)) {
     console.log('There is nothing to fix.');
-    return true;
+    return;
   }
   const { ask, close } = questions();
   try {
     const soquete = sources.operations;
-    const { proposed, done } = await fix(audit, {
-      sources,
+    const { proposed, done } = await fix(audits, {
       soquete,
       who,
       ask,
       say: line => console.log(line),
     });
     console.log(`${proposed} acts proposed, ${done} done. Run the audit again to see what is left.`);
-    return false;
   } finally {
     close();
   }

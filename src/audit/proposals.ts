@@ -9,13 +9,11 @@ export type Proposal =
   /** An act by hand on a payment that soquete knows. */
   | {
       readonly is: 'act';
-      readonly act: 'retry' | 'settle';
+      readonly act: 'retry' | 'settle' | 'take-in';
       readonly on?: Processor;
       readonly anyway?: boolean;
       readonly means: string;
     }
-  /** It is sent to soquete as a client would. */
-  | { readonly is: 'send'; readonly amount: string; readonly means: string }
   | { readonly is: 'none'; readonly means: string };
 
 export function proposalFor(verdict: Discrepancy, { ours, theirs }: Evidence): Proposal {
@@ -40,15 +38,7 @@ export function proposalFor(verdict: Discrepancy, { ours, theirs }: Evidence): P
         means: `book it as settled on ${on} with soquete's ${signedDecimal(ours!.cents)}; the difference stays, and is explained`,
       };
     case 'unknown':
-      if (on === 'fallback')
-        return none(
-          'taken in now it would be settled on default as well: restore a backup that knows it, or refund it',
-        );
-      return {
-        is: 'send',
-        amount: signedDecimal(theirs.default!.cents),
-        means: 'take it in: default says that it has it, so it is booked as it is there',
-      };
+      return { is: 'act', act: 'take-in', means: `take it in, booked as ${on} has it` };
     case 'twice':
       return none('refund it at one of the processors');
     case 'absent':

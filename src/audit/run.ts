@@ -104,8 +104,9 @@ export async function auditSent(
   sources: Sources,
   correlationIds: Iterable<string> | AsyncIterable<string>,
   window: BooksWindow = EVERYTHING,
+  examplesMax?: number,
 ): Promise<PaymentsAudit> {
-  const audit = new PaymentsAudit(window);
+  const audit = new PaymentsAudit(window, examplesMax);
   await concurrently(correlationIds, async correlationId => {
     const [ours, onDefault, onFallback] = await Promise.all([
       sources.booked(correlationId),

@@ -123,14 +123,6 @@ export class Sources {
     return story?.events.some(({ kind }) => kind === 'act') ?? false;
   }
 
-  /** Sends a payment to soquete as a client would; the status of its answer. */
-  async send(correlationId: string, amount: string): Promise<number> {
-    const body = `{"correlationId":"${correlationId}","amount":${amount}}`;
-    const answer = await this.#ours.request({ method: 'POST', path: '/payments', body });
-    await answer.body.dump();
-    return answer.statusCode;
-  }
-
   /** One payment as soquete shows it. */
   async booked(correlationId: string): Promise<Booked | undefined> {
     const path = `/payments/${correlationId}`;

@@ -65,8 +65,8 @@ function readWish(body: string): Wish | string {
   }
   const id = idBytes(String(given['correlationId']));
   if (id === undefined) return 'correlationId has to be a UUID.';
-  const kind = (['retry', 'settle', 'close'] as const).find(kind => kind === given['act']);
-  if (kind === undefined) return 'act is one of retry, settle, close.';
+  const kind = (['retry', 'settle', 'close', 'take-in'] as const).find(kind => kind === given['act']);
+  if (kind === undefined) return 'act is one of retry, settle, close, take-in.';
   const who = text(given['who'], actWhoBytesMax);
   if (who === undefined) return `who says who does it, in at most ${actWhoBytesMax} bytes.`;
   const reason =

@@ -91,6 +91,7 @@ const ACTED = {
   close: 'closed',
   resend: 'sent to its processor once more',
   hold: 'held',
+  'take-in': 'taken in',
 } as const;
 
 /** Why a held payment waits. */

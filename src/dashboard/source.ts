@@ -55,7 +55,7 @@ export interface DashboardSource {
 /** What it takes to show a backend. */
 export interface SourceParts {
   readonly clock: Clock;
-  readonly instance: Pick<Instance, 'readiness'>;
+  readonly instance: Pick<Instance, 'readiness' | 'takeIn'>;
   readonly telemetry: Telemetry;
   readonly store: Inspection & Pick<Store, 'act' | 'find'> & Pick<SizedStore, 'disk'>;
   readonly processors: Processors;

@@ -10,7 +10,7 @@ export class CannotOperate extends Error {
 
 export interface ActOrder {
   readonly correlationId: string;
-  readonly act: 'retry' | 'settle' | 'close';
+  readonly act: 'retry' | 'settle' | 'close' | 'take-in';
   readonly who: string;
   readonly reason?: string | undefined;
   readonly on?: string | undefined;

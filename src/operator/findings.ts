@@ -4,7 +4,7 @@
  */
 import { formatInstant } from '../domain/instant.ts';
 import { decimal } from '../domain/money.ts';
-import { PROCESSORS, type ProcessorIndex } from '../domain/payment.ts';
+import { DEFAULT, FALLBACK, PROCESSORS, type ProcessorIndex } from '../domain/payment.ts';
 import type { Found } from '../processors/port.ts';
 
 /** By `ProcessorIndex`. */
@@ -82,6 +82,25 @@ export function mayClose(found: FoundAtBoth, anyway: boolean): Finding {
   return { may: true, requestedAtMs: 0 };
 }
 
+/** Whether a payment that soquete does not know may be taken in, and as what its processor has it. */
+export function mayTakeIn(
+  found: FoundAtBoth,
+):
+  | { readonly may: true; readonly on: ProcessorIndex; readonly cents: number }
+  | Extract<Finding, { may: false }> {
+  const silent = found.findIndex(record => record.is === 'unavailable');
+  if (silent >= 0) return no(`${PROCESSORS[silent]} cannot be asked: try again when it answers`);
+  const [byDefault, byFallback] = found;
+  if (byDefault.is === 'there' && byFallback.is === 'there')
+    return no('both have it: refund it at one of them first');
+  const on = byDefault.is === 'there' ? DEFAULT : FALLBACK;
+  const record = found[on];
+  if (record.is !== 'there') return no('no processor has it: have its client send it');
+  if (!Number.isSafeInteger(record.cents) || record.cents <= 0)
+    return no(`${PROCESSORS[on]} has an amount that no payment can have`);
+  return { may: true, on, cents: record.cents };
+}
+
 /** Whether a settled payment may be sent once more to the processor that it is booked on. */
 export function mayResend(on: ProcessorIndex, found: FoundAtBoth): Finding {
   const name = PROCESSORS[on];
@@ -90,4 +109,4 @@ export function mayResend(on: ProcessorIndex, found: FoundAtBoth): Finding {
   return { may: true, requestedAtMs: 0 };
 }
 
-const no = (because: string): Finding => ({ may: false, because });
+const no = (because: string): Extract<Finding, { may: false }> => ({ may: false, because });

@@ -6,14 +6,31 @@
  */
 import type { Clock } from '../domain/clock.ts';
 import { classify } from '../domain/outcome.ts';
-import { idText, PROCESSORS, type ProcessorIndex, SETTLED, type StoredPayment } from '../domain/payment.ts';
+import {
+  idText,
+  idWords,
+  PROCESSORS,
+  type ProcessorIndex,
+  SETTLED,
+  type StoredPayment,
+} from '../domain/payment.ts';
+import { ACCEPTED, CONFLICT } from '../payments/api.ts';
+import type { Instance } from '../payments/instance.ts';
 import type { Found, Processors } from '../processors/port.ts';
 import type { ActKind, ActResult } from '../storage/acts.ts';
 import { promised, type Store } from '../storage/ports.ts';
-import { describeFound, type Finding, type FoundAtBoth, mayClose, mayResend, maySettle } from './findings.ts';
+import {
+  describeFound,
+  type Finding,
+  type FoundAtBoth,
+  mayClose,
+  mayResend,
+  maySettle,
+  mayTakeIn,
+} from './findings.ts';
 
 export interface Wish {
-  readonly kind: 'retry' | 'settle' | 'close';
+  readonly kind: 'retry' | 'settle' | 'close' | 'take-in';
   /** 16 bytes. */
   readonly id: Uint8Array;
   readonly who: string;
@@ -34,6 +51,7 @@ export interface Handled {
 
 export interface HandParts {
   readonly store: Pick<Store, 'act' | 'find'>;
+  readonly instance: Pick<Instance, 'takeIn'>;
   readonly processors: Processors;
   readonly clock: Clock;
 }
@@ -47,6 +65,8 @@ const RESULTS: Readonly<Record<ActResult, string>> = {
   'on its way': 'an attempt is on its way: wait until it has ended',
 };
 
+const KNOWN = 'soquete knows this payment: see show, and settle or retry it';
+
 export class OperatorHand {
   readonly #parts: HandParts;
 
@@ -59,6 +79,7 @@ export class OperatorHand {
     const payment = await promised<StoredPayment | undefined>(reply =>
       this.#parts.store.find(wish.id, reply),
     );
+    if (wish.kind === 'take-in') return payment === undefined ? this.#takeIn(wish) : refused(KNOWN);
     if (payment === undefined) return refused(RESULTS['no such payment']);
     if (payment.state > SETTLED) return refused(RESULTS.closed);
     if (payment.state === SETTLED)
@@ -92,6 +113,23 @@ export class OperatorHand {
     return answered(result, `${describeFound(found)}. Closed: it will not be settled`);
   }
 
+  /** One that a processor has and soquete never knew, or forgot with an older copy of its store. */
+  async #takeIn(wish: Wish): Promise<Handled> {
+    const found = await this.#findAtBoth(wish);
+    const finding = mayTakeIn(found);
+    if (!finding.may) return refusedBecause(finding, found);
+    const { on, cents } = finding;
+    const { requestedAtMs } = found[on] as Extract<Found, { is: 'there' }>;
+    const taken = await this.#parts.instance.takeIn(idWords(wish.id), cents, on, requestedAtMs);
+    if (taken === CONFLICT) return refused(KNOWN);
+    if (taken !== ACCEPTED) return refused('soquete takes no payments at present: see GET /health');
+    const result = await this.#act(wish, 'take-in', on, requestedAtMs);
+    return answered(
+      result,
+      `${describeFound(found)}. Taken in: it is booked on ${PROCESSORS[on]} in a moment`,
+    );
+  }
+
   /** A settled payment that its processor has lost: it is sent there once more as it was booked. */
   async #resend(wish: Wish, payment: StoredPayment): Promise<Handled> {
     const on = payment.processor!;
@@ -122,7 +160,7 @@ export class OperatorHand {
     return promised(reply => store.act(act, reply));
   }
 
-  #findAtBoth({ id }: StoredPayment): Promise<FoundAtBoth> {
+  #findAtBoth({ id }: Pick<StoredPayment, 'id'>): Promise<FoundAtBoth> {
     const find = (processor: ProcessorIndex): Promise<Found> =>
       new Promise(resolve => this.#parts.processors.find(processor, idText(id), resolve));
     return Promise.all([find(0), find(1)]);

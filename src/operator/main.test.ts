@@ -139,6 +139,8 @@ test('the audit proposes an act for each difference, and does those that are agr
   const unknown = randomUUID();
   book.clear();
   record(0, unknown, 4242);
+  const onFallback = randomUUID();
+  record(1, onFallback, 4343);
   const found = await audit([]);
   assert.equal(found.code, 1);
   assert.match(found.out, /\d+ booked by soquete, but not recorded by that processor/);
@@ -150,6 +152,8 @@ test('the audit proposes an act for each difference, and does those that are agr
     /send it to default once more[\s\S]*Sent there once more with the booked requestedAt: processed/,
   );
   await settled(unknown);
+  await settled(onFallback);
+  assert.equal((await look(onFallback))['processor'], 'fallback');
   assert.equal((await look(unknown))['amount'], 42.42);
   assert.deepEqual(await Promise.all(ids.map(look)), before);
   const { code, out } = await audit([]);
@@ -160,6 +164,27 @@ test('the audit proposes an act for each difference, and does those that are agr
   );
 });
 
+test('a payment that only fallback knows is taken in, and goes nowhere else', async () => {
+  const id = randomUUID();
+  const reason = ['--reason', 'the store is an older copy'];
+  const nobody = await payments('take-in', id, ...reason);
+  assert.deepEqual([nobody.code, /no processor has it/.test(nobody.out)], [1, true], nobody.out);
+  record(1, id, 777);
+  const taken = await payments('take-in', id, ...reason);
+  assert.equal(taken.code, 0, taken.out + taken.err);
+  assert.match(taken.out, /fallback has it with 7\.77 .*Taken in: it is booked on fallback/);
+  await settled(id);
+  const { amount, processor, requestedAt } = await look(id);
+  assert.deepEqual([amount, processor, requestedAt], [7.77, 'fallback', '2026-07-10T12:34:56.789Z']);
+  assert.match((await payments('show', id)).out, /taken in by ana: the store is an older copy/);
+  assert.equal((await payments('take-in', id, ...reason)).code, 1, 'it is known now');
+  const both = randomUUID();
+  record(0, both, 5);
+  record(1, both, 5);
+  const refused = await payments('take-in', both, ...reason);
+  assert.deepEqual([refused.code, /both have it/.test(refused.out)], [1, true], refused.out);
+});
+
 test('what cannot be done is said in one line, and nothing changes', async () => {
   const id = await pay(3);
   await settled(id);
@@ -167,6 +192,7 @@ test('what cannot be done is said in one line, and nothing changes', async () =>
     [[], 2, /^payments: say what to do: held, show, retry, settle, close/],
     [['close'], 2, /^payments: close needs the ID of one payment\n$/],
     [['close', id], 2, /^payments: close needs --reason TEXT/],
+    [['take-in', id], 2, /^payments: take-in needs --reason TEXT/],
     [['settle', id, '--reason', 'x'], 2, /^payments: settle needs --on default or --on fallback\n$/],
     [['retry', id, '--on', 'default'], 2, /go with settle, not with retry/],
     [['close', 'abc', '--reason', 'x'], 2, /^payments: there is no abc/],

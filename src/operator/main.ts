@@ -20,6 +20,7 @@ const COMMANDS = {
   retry: 'ID: tries a held one again now; sends a settled one again whose processor has lost it',
   settle: 'ID --on P --reason TEXT: books one as settled, as its processor has it or at --requested-at',
   close: 'ID --reason TEXT: ends one that is never to be settled',
+  'take-in': 'ID --reason TEXT: takes in one that a processor has and soquete does not know',
 } as const;
 type Command = keyof typeof COMMANDS;
 
@@ -89,7 +90,7 @@ function misuse(
   if (command !== 'settle' && (on !== undefined || at !== undefined))
     return `--on and --requested-at go with settle, not with ${command}`;
   if (command === 'settle' && on === undefined) return 'settle needs --on default or --on fallback';
-  if ((command === 'settle' || command === 'close') && reason === undefined)
+  if (command !== 'show' && command !== 'retry' && reason === undefined)
     return `${command} needs --reason TEXT, which is kept`;
   return undefined;
 }

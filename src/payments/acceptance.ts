@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import type { Clock } from '../domain/clock.ts';
+import { PINNED, type ProcessorIndex } from '../domain/payment.ts';
 import {
   ACCEPTED,
   type Acceptance,
@@ -109,6 +110,39 @@ export class Acceptor implements Pick<Payments, 'accept' | 'waitSeconds' | 'comm
     accepted();
     this.#promise(session, slot, false);
     return ACCEPTED;
+  }
+
+  /**
+   * Takes in a payment that a processor has as of `requestedAtMs`, though the store may not know it: it is
+   * pinned there, so that nobody else gets it. `CONFLICT`: it is known.
+   */
+  takeIn(
+    id: Int32Array,
+    cents: number,
+    on: ProcessorIndex,
+    requestedAtMs: number,
+  ): Promise<Acceptance> | Acceptance {
+    const session = this.#session;
+    if (session === undefined || !session.worker.isAccepting) return UNAVAILABLE;
+    const { pool, worker } = session;
+    const { clock } = this.#parts;
+    const nowMs = clock.monotonicMs();
+    if (pool.find(id) !== NONE) return CONFLICT;
+    if (this.#intake?.takes(nowMs) !== true) return OVER_CAPACITY;
+    const slot = pool.add(id, cents, clock.wallMs(), nowMs);
+    pool.state[slot] = PINNED;
+    pool.processor[slot] = on;
+    pool.requestedAtMs[slot] = requestedAtMs;
+    pool.attempts[slot] = 1;
+    worker.enter(slot);
+    if (this.#session !== session) return UNAVAILABLE;
+    const { promise, resolve } = Promise.withResolvers<Acceptance>();
+    // Not of the turn in which clients' payments may have come in.
+    const turn: Turn = { session, decisions: [PENDING], pending: 1 };
+    turn.decided = () => resolve(turn.decisions[0] as Acceptance);
+    this.#waiting.set(slot, [{ turn, place: 0, isOther: false }]);
+    worker.write();
+    return promise;
   }
 
   commit(waiting: number): Kept | Promise<Kept> {

@@ -126,6 +126,11 @@ export class Instance implements Payments {
     return this.#acceptor.accept(id, cents, trace);
   }
 
+  /** As of `Acceptor`, for an operator. */
+  takeIn(...payment: Parameters<Acceptor['takeIn']>): Promise<Acceptance> | Acceptance {
+    return this.#acceptor.takeIn(...payment);
+  }
+
   get waitSeconds(): number {
     return this.#acceptor.waitSeconds;
   }

@@ -176,6 +176,8 @@ export class ReadyQueue {
   #mayLeave(slot: number, nowMs: number, permits: Permits, untilTurnMs = 0): boolean {
     const pool = this.#pool;
     if (pool.storing[slot] === 1) return false;
+    // Taken in as one that a processor has: the store has to know that first.
+    if (pool.state[slot] === PINNED && pool.seq[slot] === 0) return false;
     const progress = this.#progress;
     progress.state = pool.stateOf(slot);
     progress.processor = pool.processorOf(slot);

@@ -21,7 +21,7 @@
 import assert from 'node:assert/strict';
 import type { Clock, Timer } from '../domain/clock.ts';
 import type { Total } from '../domain/money.ts';
-import type { Hold, Processor } from '../domain/payment.ts';
+import { type Hold, PINNED, type Processor } from '../domain/payment.ts';
 import type { Policy } from '../domain/settlement.ts';
 import { isAside } from '../domain/suspicion.ts';
 import type { CircuitBreaker } from '../processors/circuit-breaker.ts';
@@ -135,6 +135,8 @@ export class Worker {
     this.#gate.accepted(clock.monotonicMs());
     if (this.#pool.acceptedAtMs[slot]! < asksFirstUntilMs) this.#pool.uncertain[slot] = 1;
     this.#writer.put(slot);
+    // After a power loss, too, the store has to say where it may be.
+    if (this.#pool.state[slot] === PINNED) this.#writer.mark(slot, true);
     if (!this.#overflow.takes(slot)) this.#ready.enter(slot);
     this.#wake();
   }

@@ -6,7 +6,7 @@
 import type { ProcessorIndex } from '../domain/payment.ts';
 
 /** The order is stored, so new ones go to the end; the first stands for none. */
-export const ACT_KINDS = ['', 'retry', 'settle', 'close', 'resend', 'hold'] as const;
+export const ACT_KINDS = ['', 'retry', 'settle', 'close', 'resend', 'hold', 'take-in'] as const;
 export type ActKind = Exclude<(typeof ACT_KINDS)[number], ''>;
 
 /** In bytes of UTF-8. */

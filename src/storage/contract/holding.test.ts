@@ -81,6 +81,7 @@ promise(
     });
     for (let twice = 0; twice < 2; twice++) await deployment.index();
     assert.equal(await other.store.act(act(4, 'close')), 'on its way');
+    assert.equal(await other.store.act(act(4, 'take-in')), 'done', 'it is only kept');
     assert.equal(await other.store.act(act(1, 'retry')), 'done');
     assert.equal(await other.store.act(act(2, 'settle', { processor: 1, requestedAtMs: 777 })), 'done');
     const text = `${'ü'.repeat(248)}€`;
@@ -116,6 +117,18 @@ promise(
     assert.deepEqual(await one.write(rows => [rows.put(3, { cents: 300 })]), [KNOWN], 'its id stays refused');
   },
 );
+
+promise('a payment that a processor has already comes in pinned to it', async deployment => {
+  const [one, other] = await two(deployment);
+  const pinned = { state: PINNED, processor: 1, requestedAtMs: 5, attempts: 1 } as const;
+  await one.write(rows => [rows.put(1, pinned)]);
+  for (let twice = 0; twice < 2; twice++) {
+    const { state, processor, requestedAtMs, attempts } = await other.payment(1);
+    assert.deepEqual([state, processor, requestedAtMs, attempts], [PINNED, 1, 5, 1]);
+    assert.equal((await other.store.pinnedTo(1, 10)).length, 1);
+    await deployment.index();
+  }
+});
 
 promise('an act on a settled payment is kept, and changes nothing', async deployment => {
   const [one, other] = await two(deployment);
@@ -181,6 +194,7 @@ promise(
       assert.deepEqual(await due(one, 1e15), []);
       await deployment.index();
     }
+    assert.equal(await one.store.act(act(2, 'settle', { processor: 0, requestedAtMs: 7 })), 'done');
     assert.equal(await one.store.act(act(3, 'retry')), 'done');
     assert.deepEqual(await due(one, 0), [3]);
     assert.deepEqual(await one.store.urls(), urls);

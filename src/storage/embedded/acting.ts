@@ -25,9 +25,10 @@ export function appendAct(log: LogWriter, order: Order, known: KnownPayments, ac
     const state = found[row.ROW_STATE]!;
     const isResend = act.kind === 'resend';
     if (state > SETTLED) return 'closed';
-    if (isResend !== (state === SETTLED)) return isResend ? 'not settled' : 'settled';
+    const isOnlyKept = act.kind === 'take-in';
+    if (!isOnlyKept && isResend !== (state === SETTLED)) return isResend ? 'not settled' : 'settled';
     const isSettled = act.kind === 'settle';
-    if (state === SENT && act.kind !== 'retry' && act.kind !== 'hold') return 'on its way';
+    if (state === SENT && (isSettled || act.kind === 'close')) return 'on its way';
     const seen = {
       state,
       processor: isSettled ? act.processor! : found[row.ROW_PROCESSOR]!,

@@ -1,6 +1,6 @@
 /** Rows of a batch of the port as records of the log, and what became of them back again. */
 import assert from 'node:assert/strict';
-import { SENT } from '../../domain/payment.ts';
+import { WAITING } from '../../domain/payment.ts';
 import * as column from '../batch.ts';
 import { ATTEMPT, type Batch, COLUMNS, INSERT, MARK, PUT_ON_HOLD } from '../batch.ts';
 import { DONE, KNOWN, OTHER_AMOUNT } from '../ports.ts';
@@ -35,8 +35,9 @@ export function encodeRows(
       }
       places[index] = encoder.count;
       encoder.accept(rows, words, origin, rows[at + column.CENTS]!, rows[at + column.ACCEPTED_AT]!);
-      if (rows[at + column.STATE] === SENT)
-        encoder.intend(rows, words, origin, SENT, processor, requestedAtMs, attempts, tries);
+      const state = rows[at + column.STATE]!;
+      if (state !== WAITING)
+        encoder.intend(rows, words, origin, state, processor, requestedAtMs, attempts, tries);
       continue;
     }
     if (!known.isUnsettled(rows, words)) {

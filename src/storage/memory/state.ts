@@ -147,11 +147,14 @@ export class MemoryState {
     if (payment === undefined) return 'no such payment';
     if (payment.state > SETTLED) return 'closed';
     const isResend = act.kind === 'resend';
-    if (isResend !== (payment.state === SETTLED)) return isResend ? 'not settled' : 'settled';
-    if (payment.state === SENT && act.kind !== 'retry' && act.kind !== 'hold') return 'on its way';
+    const isOnlyKept = act.kind === 'take-in';
+    if (!isOnlyKept && isResend !== (payment.state === SETTLED)) return isResend ? 'not settled' : 'settled';
+    if (payment.state === SENT && (act.kind === 'settle' || act.kind === 'close')) return 'on its way';
     this.acts.push(act);
+    if (isOnlyKept) return 'done';
     if (act.kind === 'hold') {
       payment.held = HELD_URL;
+      if (payment.state === SENT) payment.state = PINNED;
       payment.retryAtMs = Infinity;
       return 'done';
     }

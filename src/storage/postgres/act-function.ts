@@ -24,19 +24,21 @@ BEGIN
     SELECT t.state INTO s FROM ${schema}.settled t WHERE t.id = p_id;
     IF NOT FOUND THEN RETURN 'no such payment'; END IF;
     IF s.state <> 3 THEN RETURN 'closed'; END IF;
-    IF p_kind <> 'resend' THEN RETURN 'settled'; END IF;
+    IF p_kind NOT IN ('resend', 'take-in') THEN RETURN 'settled'; END IF;
     INSERT INTO ${schema}.acts (id, kind, at, who, text) VALUES (p_id, p_kind, p_at, p_who, p_text);
     RETURN 'done';
   END IF;
   IF p_kind = 'resend' THEN RETURN 'not settled'; END IF;
-  IF q.state = 1 AND p_kind NOT IN ('retry', 'hold') THEN RETURN 'on its way'; END IF;
+  IF q.state = 1 AND p_kind IN ('settle', 'close') THEN RETURN 'on its way'; END IF;
   INSERT INTO ${schema}.acts (id, kind, at, who, text) VALUES (p_id, p_kind, p_at, p_who, p_text);
+  IF p_kind = 'take-in' THEN RETURN 'done'; END IF;
   IF p_kind = 'retry' THEN
     UPDATE ${schema}.queue SET retry_at = 0 WHERE id = p_id;
     RETURN 'done';
   END IF;
   IF p_kind = 'hold' THEN
-    UPDATE ${schema}.queue SET held = 3, retry_at = 'Infinity' WHERE id = p_id;
+    UPDATE ${schema}.queue SET held = 3, retry_at = 'Infinity', state = CASE WHEN state = 1 THEN 2 ELSE state END
+      WHERE id = p_id;
     RETURN 'done';
   END IF;
   DELETE FROM ${schema}.queue WHERE id = p_id;

@@ -31,6 +31,7 @@ const RETRY = ACT_KINDS.indexOf('retry');
 const SETTLE_BY_HAND = ACT_KINDS.indexOf('settle');
 const RESEND = ACT_KINDS.indexOf('resend');
 const HOLD_BY_HAND = ACT_KINDS.indexOf('hold');
+const TAKE_IN = ACT_KINDS.indexOf('take-in');
 
 /** Whether an act, at `at`, only makes a held payment due, or has it held. */
 function isAboutHold(view: DataView, at: number): boolean {
@@ -38,9 +39,9 @@ function isAboutHold(view: DataView, at: number): boolean {
   return kind === RETRY || kind === HOLD_BY_HAND;
 }
 
-/** Whether a record is kept and changes nothing: an act on a settled payment, which stays as it was. */
+/** Whether a record is kept and changes nothing: the payment stays as it was. */
 export const isOnlyKept = (kind: number, view: DataView, at: number): boolean =>
-  kind === record.ACT && view.getUint8(at + 53) === RESEND;
+  kind === record.ACT && [RESEND, TAKE_IN].includes(view.getUint8(at + 53));
 
 /** Whether a record that counts leaves nothing to be done for its payment. */
 export const isLast = (kind: number, view: DataView, at: number): boolean =>
@@ -57,7 +58,7 @@ export function mayChange(
   const stored = rows[start + row.ROW_STATE]!;
   const state = certain(stored);
   const detail = recordDetail(view, at);
-  if (isOnlyKept(kind, view, at)) return state === SETTLED;
+  if (isOnlyKept(kind, view, at)) return state === SETTLED || view.getUint8(at + 53) === TAKE_IN;
   if (isOver(state)) return false;
   if (kind === record.ACT) return stored === stateIn(view, at) && (stored !== SENT || isAboutHold(view, at));
   const isOnItsWay = state === SENT || state === PINNED;
@@ -139,6 +140,9 @@ function writeAct(view: DataView, at: number, rows: Float64Array, start: number,
     return;
   }
   if (kind === HOLD_BY_HAND) {
+    const stored = rows[start + row.ROW_STATE]!;
+    // Nobody waits for its end any more.
+    if (certain(stored) === SENT) rows[start + row.ROW_STATE] = stored < 0 ? ~PINNED : PINNED;
     rows[start + row.ROW_HELD] = HELD_URL;
     rows[start + row.ROW_SETTLED_AT] = Infinity;
     return;
