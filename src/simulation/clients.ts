@@ -4,7 +4,7 @@
  */
 import { addTotal, emptyTotal, type Total, totalCents } from '../domain/money.ts';
 import type { Summary } from '../domain/payment.ts';
-import { idBytes, idText, PROCESSORS, SETTLED } from '../domain/payment.ts';
+import { idBytes, idText, PROCESSORS, type ProcessorIndex, SETTLED } from '../domain/payment.ts';
 import { DAY_MS, dayStart } from '../storage/embedded/archive/archive-line.ts';
 import type { Dice } from './dice.ts';
 import { WALL_START_MS } from './event-loop.ts';
@@ -211,7 +211,7 @@ export class Clients {
 
   /** A summary counts all that was booked when it was asked, and nothing that the processors do not have. */
   #askSummary(): void {
-    const { memory, processors, plan, invariants } = this.#world;
+    const { memory, addresses, plan, invariants } = this.#world;
     const instance = this.#choose();
     if (instance === undefined) return;
     const [fromMs, toMs] = this.#exact(
@@ -226,7 +226,7 @@ export class Clients {
       if (summary === null || isOfBefore) return;
       for (const [which, name] of PROCESSORS.entries()) {
         const { count } = summary[name];
-        const most = processors[which]!.book.total(fromMs, toMs);
+        const most = addresses.total(which as ProcessorIndex, fromMs, toMs);
         if (losses === invariants.losses && less(summary[name], least[which]!)) {
           invariants.fail(
             undefined,
@@ -248,12 +248,12 @@ export class Clients {
   }
 
   #checkExact(instance: SimulatedBackend, summary: Summary, fromMs: number, toMs: number): void {
-    const { processors, invariants } = this.#world;
+    const { addresses, invariants } = this.#world;
     // Processors keep what a purge or a power loss forgot; what is left is compared payment by payment
     // elsewhere.
     const isExact = !invariants.isPurged && invariants.forgotten === 0;
     const books = isExact
-      ? processors.map(({ book }) => book.total(fromMs, toMs))
+      ? ([0, 1] as const).map(which => addresses.total(which, fromMs, toMs))
       : this.#booked(fromMs, toMs);
     // What a restore lost and nobody sent again is in the processors' books alone.
     for (const { from, requestedAtMs, cents } of isExact ? lostInBooks(this.#world) : []) {

@@ -5,6 +5,7 @@
 import type { ProcessorIndex } from '../domain/payment.ts';
 import { isSystemError } from '../domain/system-error.ts';
 import { Unavailable } from '../domain/unavailable.ts';
+import { PinnedElsewhere } from '../payments/processor-addresses.ts';
 import { type Faults, NO_FAULTS, OTHER_FAULTS, POST_FAULTS } from '../processor-simulator/faults.ts';
 import { type Store, StoreFault, StoreOpenError } from '../storage/ports.ts';
 import type { Dice } from './dice.ts';
@@ -12,6 +13,7 @@ import type { DiskFaults } from './disk.ts';
 import type { Process } from './event-loop.ts';
 import { MachineFaults } from './machine-faults.ts';
 import type { StoreCopy } from './older-copy.ts';
+import { Operator } from './operator.ts';
 import { DOUBTED_LATE_MS, DOUBTED_SLOW_MS, type Kind } from './plan.ts';
 import type { SimulatedBackend } from './simulated-backend.ts';
 import { Spells } from './spells.ts';
@@ -37,6 +39,7 @@ export class FaultInjector {
   readonly #world: Surroundings;
   readonly #dice: Dice;
   readonly #spells: Spells;
+  readonly #operator: Operator;
   /** Everything may break. */
   #raging = true;
 
@@ -49,6 +52,7 @@ export class FaultInjector {
       start: backend => this.start(backend),
       met: kind => this.met(kind),
     });
+    this.#operator = new Operator(world, dice.fork(), what => this.machine.restart(what));
   }
 
   met(kind: Kind, count = 1): void {
@@ -167,6 +171,7 @@ export class FaultInjector {
     this.#repeat('rollingRestart', 5000, () => this.#rollOn(0));
     this.#repeat('powerLoss', 3000, () => this.machine.losePower());
     this.#repeat('diskOut', 3000, () => this.machine.takeDiskOut());
+    this.#repeat('urlChanged', 3000, () => !this.machine.isDown && this.#operator.changeAddress());
     this.#repeat('machineLost', 5000, () => this.machine.replace());
     this.#repeat('sameName', 1500, () => this.#startSecond());
     this.#repeat(
@@ -204,12 +209,12 @@ export class FaultInjector {
 
   /** From now on nothing breaks any more, and what is broken is repaired. */
   heal(): void {
-    const { backends, processors, trace, disk } = this.#world;
+    const { backends, addresses, trace, disk } = this.#world;
     trace.say(undefined, 'world', () => 'heals');
     this.#raging = false;
     this.#spells.endAll();
     disk.isOut = false;
-    for (const processor of processors) {
+    for (const processor of addresses.all.flat()) {
       processor.faults = NO_FAULTS;
       processor.failing = false;
       processor.delayMs = 1;
@@ -229,10 +234,12 @@ export class FaultInjector {
   }
 
   #expect({ name }: SimulatedBackend, error: unknown): void {
+    if (error instanceof PinnedElsewhere) this.#operator.refused();
     const isExpected =
       error === undefined ||
       isSystemError(error) ||
       error instanceof Unavailable ||
+      error instanceof PinnedElsewhere ||
       error instanceof StoreOpenError;
     if (isExpected) return;
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
@@ -357,9 +364,9 @@ export class FaultInjector {
 
   #breakProcessor(to: ProcessorIndex): void {
     const { processors, eventLoop, plan } = this.#world;
-    const processor = processors[to];
     const lasting = (): number => this.#dice.pick([200, 1500, 4000, plan.breakMs]);
     this.#repeat('processorFails', 2500, () => {
+      const processor = processors[to];
       processor.failing = true;
       eventLoop.after(lasting(), undefined, () => {
         processor.failing = false;
@@ -369,7 +376,7 @@ export class FaultInjector {
     this.#repeat('processorAway', 2500, () => this.#begin('processorAway', lasting(), ` ${to}`, 1));
     this.#repeat('processorSlow', 1500, () => {
       if (!this.#raging) return false;
-      processor.delayMs = this.#dice.pick([
+      processors[to].delayMs = this.#dice.pick([
         0,
         20,
         200,

@@ -5,6 +5,7 @@
 
 import type { Summary } from '../domain/payment.ts';
 import { Unavailable } from '../domain/unavailable.ts';
+import type { OperatorHand, Wish } from '../operator/hand.ts';
 import {
   ACCEPTED,
   type Acceptance,
@@ -115,6 +116,21 @@ export class Ingress {
         () => answer(false),
       );
     });
+  }
+
+  /** An operator's act arrives, as a `POST` of the dashboard. */
+  act(hand: OperatorHand, wish: Wish): void {
+    this.#ask<undefined>(
+      undefined,
+      () => {},
+      (process, _instance, answer) =>
+        this.#promise(
+          process,
+          hand.handle(wish),
+          () => answer(undefined),
+          () => answer(undefined),
+        ),
+    );
   }
 
   /** Closes every connection. */

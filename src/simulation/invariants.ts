@@ -12,7 +12,6 @@ import {
   DEFAULT,
   FALLBACK,
   idText,
-  idTextWords,
   PROCESSORS,
   type ProcessorIndex,
   SETTLED,
@@ -21,9 +20,10 @@ import {
 } from '../domain/payment.ts';
 import type { Policy } from '../domain/settlement.ts';
 import type { PaymentView } from '../payments/api.ts';
-import type { SimulatedProcessor } from '../processor-simulator/processor.ts';
+import type { Book } from '../processor-simulator/book.ts';
 import type { PaymentRequest } from '../processors/port.ts';
 import type { MemoryState } from '../storage/memory/state.ts';
+import type { Addresses } from './addresses.ts';
 import { type EventLoop, type Process, processLabel, WALL_START_MS, type WallClock } from './event-loop.ts';
 import { staysHeld } from './stays-held.ts';
 import { type Attempt, TrackedPayment } from './tracked-payment.ts';
@@ -37,7 +37,7 @@ export interface Violation {
 
 export interface ChecksParts {
   readonly eventLoop: EventLoop;
-  readonly processors: readonly [SimulatedProcessor, SimulatedProcessor];
+  readonly addresses: Addresses;
   readonly policy: Policy;
   readonly attemptTimeoutMs: number;
   /** The wall clock of an instance, and since when it was not turned. */
@@ -70,7 +70,8 @@ export class Invariants {
   /** Set once the store exists: it reports what it books. */
   memory!: MemoryState;
   readonly #parts: ChecksParts;
-  readonly #rows: [number, number] = [0, 0];
+  /** Rows that were looked at. */
+  readonly #rows = new Map<Book, number>();
   /** Attempts on default that each process has at work, and when the last one left or ended. */
   readonly #usesOfDefault = new Map<Process, { atWork: number; untilMs: number }>();
   #generation = 1;
@@ -199,7 +200,7 @@ export class Invariants {
   /** The store booked a settlement. */
   booked(row: StoredPayment): void {
     const id = idText(row.id);
-    const entry = this.#entryOf(row.processor!, id);
+    const entry = this.#parts.addresses.entry(row.processor!, id);
     const name = PROCESSORS[row.processor!];
     const payment = this.payments.get(id);
     if (payment?.isBooked) this.fail(id, 'is booked twice');
@@ -236,10 +237,12 @@ export class Invariants {
 
   /** Called after every event: looks at what is new. */
   step(): void {
-    const { processors } = this.#parts;
     for (const which of [DEFAULT, FALLBACK] as const) {
-      const { book } = processors[which];
-      while (this.#rows[which] < book.size) this.#recorded(which, book.entry(this.#rows[which]++));
+      for (const { book } of this.#parts.addresses.all[which]) {
+        const seen = this.#rows.get(book) ?? 0;
+        for (let row = seen; row < book.size; row++) this.#recorded(which, book.entry(row));
+        if (seen < book.size) this.#rows.set(book, book.size);
+      }
     }
     if (this.memory.generation !== this.#generation) this.#purged();
     if (this.memory.bySeq.size !== this.memory.payments.size) {
@@ -253,7 +256,7 @@ export class Invariants {
       if (payment.owed) this.#checkSettled(payment);
     }
     for (const row of this.memory.payments.values()) {
-      if (row.state !== SETTLED && !this.isHeldForGood(row))
+      if (row.state < SETTLED && !this.isHeldForGood(row))
         this.fail(idText(row.id), 'is still unsettled in the store');
     }
     for (const payment of this.payments.values()) {
@@ -268,7 +271,8 @@ export class Invariants {
   /** See `staysHeld`. */
   isHeldForGood(row: StoredPayment): boolean {
     const { eventLoop, anyWallTurned } = this.#parts;
-    const recorded = row.processor === undefined ? undefined : this.#entryOf(row.processor, idText(row.id));
+    const recorded =
+      row.processor === undefined ? undefined : this.#parts.addresses.entry(row.processor, idText(row.id));
     return staysHeld(row, recorded?.cents, anyWallTurned(), WALL_START_MS + eventLoop.nowMs);
   }
 
@@ -374,12 +378,6 @@ export class Invariants {
     }
     payment.recordedBy = which;
     if (!payment.amounts.has(entry.cents)) this.fail(payment.id, `was recorded with ${entry.cents} cents`);
-  }
-
-  #entryOf(which: ProcessorIndex, id: string) {
-    const { book } = this.#parts.processors[which];
-    const row = book.find(this.payments.get(id)?.words ?? idTextWords(id));
-    return row < 0 ? undefined : book.entry(row);
   }
 
   #purged(): void {

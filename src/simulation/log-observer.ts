@@ -2,7 +2,16 @@
  * Reads the log as an observer that sees everything, and keeps a model of what it says: what the invariants
  * compare all else with. It uses the rules of order, so those have proofs and tests of their own.
  */
-import { DEFAULT, idText, idWords, PINNED, SETTLED, WAITING, writeIdBytes } from '../domain/payment.ts';
+import {
+  DEFAULT,
+  idText,
+  idWords,
+  isOver,
+  PINNED,
+  SETTLED,
+  WAITING,
+  writeIdBytes,
+} from '../domain/payment.ts';
 import { LogIndex } from '../storage/embedded/index/log-index.ts';
 import {
   ALL_PAYMENTS,
@@ -16,7 +25,7 @@ import type { LogFiles } from '../storage/embedded/shared-log/log-files.ts';
 import { Order } from '../storage/embedded/shared-log/order.ts';
 import { CHECKER } from '../storage/embedded/shared-log/ordered-members.ts';
 import { LogReader } from '../storage/embedded/shared-log/reader.ts';
-import { ACCEPT, BOOK, INTEND } from '../storage/embedded/shared-log/records.ts';
+import { ACCEPT, ACT, BOOK, INTEND } from '../storage/embedded/shared-log/records.ts';
 import { certain } from '../storage/embedded/shared-log/row-changes.ts';
 import { storeIdOf } from '../storage/embedded/shared-log/segments.ts';
 import * as row from '../storage/embedded/shared-log/tail-table.ts';
@@ -128,6 +137,7 @@ export class LogObserver {
       this.#invariants.fail(id, 'the log speaks of a payment that was never accepted');
       return;
     }
+    const wasOver = isOver(payment.state);
     // The row of a payment that the index had need not say when it was accepted.
     const known = storedPayment(rows.slice(start, start + row.ROW_COLUMNS));
     payment.owner = owner;
@@ -142,7 +152,8 @@ export class LogObserver {
     payment.retryAtMs = known.retryAtMs;
     if (this.#isRebuilding) return;
     if (kind === INTEND) this.#invariants.intended(id, owner);
-    if (kind === BOOK) this.#invariants.booked(payment);
+    const isByHand = kind === ACT && !wasOver && payment.state === SETTLED;
+    if (kind === BOOK || isByHand) this.#invariants.booked(payment);
   }
 
   #seeGeneration(): void {

@@ -72,6 +72,11 @@ export class MachineFaults {
     return true;
   }
 
+  /** All backends are stopped, and start again. */
+  restart(what: string): void {
+    this.#stop(what, this.#parts.dice.between(10, 1000), false);
+  }
+
   /** Stops all, and starts them on an older copy of the store. */
   restore(copy: StoreCopy, asksFirstUntilMs: number): boolean {
     const { world, dice, met } = this.#parts;

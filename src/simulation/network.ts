@@ -46,12 +46,14 @@ export class Network implements Processors {
     const { processors, invariants, trace, attemptTimeoutMs, eventLoop } = this.#parts;
     const { correlationId, cents, requestedAtMs } = request;
     const process = this.#process;
+    // Whatever address it has when this arrives.
+    const processor = processors[to];
     const attempt = invariants.leaves(process, to, request);
     const { words } = attempt.payment;
     trace.say(
       correlationId,
       processLabel(process),
-      () => `posts to ${processors[to].name} as of ${requestedAtMs}`,
+      () => `posts to ${processor.name} as of ${requestedAtMs}`,
     );
 
     let over = false;
@@ -78,8 +80,8 @@ export class Network implements Processors {
     const endings: AttemptResult[] = [];
     for (let copy = 0; copy < copies; copy++) {
       eventLoop.after(this.#delay(), undefined, () => {
-        processors[to].post(words, cents, requestedAtMs, answer => {
-          trace.say(correlationId, processors[to].name, () => `says ${answer.status || answer.delivery}`);
+        processor.post(words, cents, requestedAtMs, answer => {
+          trace.say(correlationId, processor.name, () => `says ${answer.status || answer.delivery}`);
           const ending = endingOf(answer, request);
           if (ending === undefined) return;
           endings.push(ending);
@@ -91,7 +93,8 @@ export class Network implements Processors {
   }
 
   find(to: ProcessorIndex, correlationId: string, reply: (found: Found) => void): void {
-    const { processors, trace, attemptTimeoutMs } = this.#parts;
+    const { trace, attemptTimeoutMs } = this.#parts;
+    const processor = this.#parts.processors[to];
     const words = idTextWords(correlationId);
     const heard = (found: Found): void => {
       trace.say(correlationId, processLabel(this.#process), () => `is shown ${JSON.stringify(found)}`);
@@ -99,14 +102,14 @@ export class Network implements Processors {
       reply(found);
     };
     this.#ask(to, attemptTimeoutMs, { is: 'unavailable' } as Found, heard, answer =>
-      processors[to].lookUp(words, said => answer(foundIn(said))),
+      processor.lookUp(words, said => answer(foundIn(said))),
     );
   }
 
   health(to: ProcessorIndex, reply: (health: Health | undefined) => void): void {
-    const { processors } = this.#parts;
+    const processor = this.#parts.processors[to];
     this.#ask<Health | undefined>(to, HEALTH_TIMEOUT_MS, undefined, reply, answer =>
-      processors[to].health(said => answer(healthIn(said))),
+      processor.health(said => answer(healthIn(said))),
     );
   }
 

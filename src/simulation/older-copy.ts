@@ -1,5 +1,5 @@
 /** Backups of the world's store, and what a restore makes of one. */
-import { idTextWords, type ProcessorIndex, SETTLED } from '../domain/payment.ts';
+import { type ProcessorIndex, SETTLED } from '../domain/payment.ts';
 import { makeNewStore } from '../storage/embedded/restoring.ts';
 import type { Dice } from './dice.ts';
 import { WALL_START_MS } from './event-loop.ts';
@@ -54,14 +54,13 @@ export function forgetWhatIsOpen({ payments, memory }: Invariants): void {
 }
 
 /** What processors have of payments that a restore lost and nobody sent again. */
-export function lostInBooks({ invariants, processors }: Pick<Surroundings, 'invariants' | 'processors'>): {
+export function lostInBooks({ invariants, addresses }: Pick<Surroundings, 'invariants' | 'addresses'>): {
   from: ProcessorIndex;
   requestedAtMs: number;
   cents: number;
 }[] {
   return [...invariants.payments.values()].flatMap(({ isLost, recordedBy, id }) => {
     if (!isLost || recordedBy === undefined) return [];
-    const { book } = processors[recordedBy];
-    return { from: recordedBy, ...book.entry(book.find(idTextWords(id))) };
+    return { from: recordedBy, ...addresses.entry(recordedBy, id)! };
   });
 }

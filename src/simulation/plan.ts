@@ -73,6 +73,8 @@ const OWN_KINDS = [
   'sameIdLater',
   'otherAmount',
   'purge',
+  // All instances stop, and one processor has another address when they start.
+  'urlChanged',
 ] as const;
 
 export const KINDS = [...OWN_KINDS, ...POST_FAULTS, ...OTHER_FAULTS] as const;
@@ -168,5 +170,7 @@ function drawRates(dice: Dice, ackAfter: AckAfter): Record<Kind, number> {
   if (rates.logDamaged > 0) rates.powerLoss ||= 1;
   // What was forgotten may come again with another amount than a processor has, and is never settled then.
   if (rates.restoreOlder > 0 || rates.logDamaged > 0) rates.otherAmount = 0;
+  // Nobody knows any more what an earlier address was asked for.
+  if (rates.restoreOlder > 0 || rates.logDamaged > 0) rates.urlChanged = 0;
   return rates;
 }

@@ -14,6 +14,7 @@ export interface PlantedBug {
 }
 
 const ARCHIVER = 'storage/embedded/archive/archiver.ts';
+const ADDRESSES = 'payments/processor-addresses.ts';
 const APPENDING = 'storage/embedded/appending.ts';
 const RESERVE = 'payments/disk-reserve.ts';
 const DECODER = 'storage/embedded/shared-log/decoder.ts';
@@ -55,6 +56,9 @@ const archiving =
   (plan: WorldPlan): WorldPlan => ({ ...under(...kinds)(plan), retentionMs: 400 });
 
 const racing = under('preempted', 'sameIdAtOnce', 'sameIdLater', 'otherAmount', 'pause', 'processorFails');
+
+/** Processors have other addresses again and again, while payments may be at the earlier ones. */
+const moving = under('urlChanged', 'answerLost', 'processorAway', 'crash');
 
 export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
   'a batch of an epoch that has ended counts': bug(
@@ -208,6 +212,27 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     'this.#folder.append(name, bytes, frame);',
     'this.#folder.append(name, this.#folder.size(name), frame);',
     archiving('powerLoss'),
+  ),
+
+  'what may be at an earlier address does not stop a start': bug(
+    ADDRESSES,
+    'if (!mayHold) for (const each of changed) await refusePins(store, each, before![each]);',
+    'if (!mayHold) changed.length = 0;',
+    moving,
+  ),
+
+  'what may be at an earlier address is not held': bug(
+    ADDRESSES,
+    'for (const { id } of pinned) await hold(store, { id, text, atMs: nowMs() });',
+    'if (text !== "") break;',
+    moving,
+  ),
+
+  'another address is not remembered': bug(
+    ADDRESSES,
+    'if (before === undefined || changed.length > 0)',
+    'if (before === undefined)',
+    moving,
   ),
 
   'a payment goes that is not settled': bug(

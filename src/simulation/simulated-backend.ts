@@ -3,12 +3,16 @@
  * resumed and asked to leave, as `main` runs it in a real one.
  */
 import type { Clock } from '../domain/clock.ts';
+import type { Wish } from '../operator/hand.ts';
+import { OperatorHand } from '../operator/hand.ts';
 import type { StoreDisk } from '../payments/disk-reserve.ts';
 import { Instance, type InstanceParts, type InstanceState } from '../payments/instance.ts';
+import { settleAddresses } from '../payments/processor-addresses.ts';
 import type { Session } from '../payments/session.ts';
 import { CircuitBreaker } from '../processors/circuit-breaker.ts';
 import type { Processors } from '../processors/port.ts';
 import type { Reopening, Store } from '../storage/ports.ts';
+import type { Addresses } from './addresses.ts';
 import type { Dice } from './dice.ts';
 import type { Disk } from './disk.ts';
 import { type EventLoop, Process, ProcessClock, type WallClock } from './event-loop.ts';
@@ -26,6 +30,7 @@ export interface SimulatedBackendParts {
   /** The parts of a new process; a mutation may have been at them. */
   connect(process: Process, clock: Clock): Promise<Store & Reopening>;
   network(process: Process): Processors;
+  readonly addresses: Pick<Addresses, 'urls' | 'mayHold'>;
   /** The disk of its store; undefined where nothing of it is kept free. */
   readonly storeDisk: StoreDisk | undefined;
   /** It has said that a new payment is accepted. */
@@ -48,6 +53,7 @@ export class SimulatedBackend {
   readonly #parts: SimulatedBackendParts;
   #lives = 0;
   #instance: Instance | undefined;
+  #hand: OperatorHand | undefined;
   #isLeaving = false;
   #joined: Session | undefined;
   readonly #seconds = new Map<Process, (error: unknown) => void>();
@@ -123,6 +129,11 @@ export class SimulatedBackend {
     return { kill: () => end(undefined) };
   }
 
+  /** An operator's act arrives, at a process that may not end it. */
+  act(wish: Wish): void {
+    if (this.#hand !== undefined) this.ingress.act(this.#hand, wish);
+  }
+
   /** SIGKILL. */
   kill(): void {
     if (this.process !== undefined) this.killProcess(this.process);
@@ -194,14 +205,16 @@ export class SimulatedBackend {
 
   async #begin(process: Process, clock: Clock): Promise<Instance> {
     const store = await this.#parts.connect(process, clock);
-    const instance = new Instance(this.#instanceParts(process, clock, store));
+    const parts = this.#instanceParts(process, clock, store);
+    const instance = new Instance(parts);
     this.#instance = instance;
+    this.#hand = new OperatorHand({ ...parts, instance });
     await instance.start();
     return instance;
   }
 
   #instanceParts(process: Process, clock: Clock, store: Store & Reopening): InstanceParts {
-    const { plan, dice, network, storeDisk, accepted } = this.#parts;
+    const { plan, dice, network, storeDisk, accepted, addresses } = this.#parts;
     const { name } = this;
     return this.#parts.wired({
       store,
@@ -213,6 +226,10 @@ export class SimulatedBackend {
       instance: name,
       queueCapacity: plan.queueCapacity,
       disk: storeDisk,
+      joined: async () => {
+        const { urls, mayHold } = addresses;
+        await settleAddresses({ store, urls, mayHold, nowMs: () => clock.wallMs() });
+      },
       concurrency: plan.concurrency,
       askAfterMs: plan.rates.restoreOlder > 0 || plan.rates.logDamaged > 0 ? LATEST_RECORD_MS : 15_000,
       events: {

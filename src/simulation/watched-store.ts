@@ -26,6 +26,13 @@ export class WatchedStore extends MemoryState {
     return result;
   }
 
+  override act(act: Parameters<MemoryState['act']>[0]): ReturnType<MemoryState['act']> {
+    const result = super.act(act);
+    if (result === 'done' && act.kind === 'settle')
+      this.#invariants.booked(this.payments.get(idText(act.id))!);
+    return result;
+  }
+
   override change(owner: string, rows: Float64Array, start: number): number {
     const result = super.change(owner, rows, start);
     const kind = rows[start + column.KIND]!;

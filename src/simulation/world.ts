@@ -11,15 +11,15 @@
  */
 
 import type { Clock } from '../domain/clock.ts';
-import { DEFAULT, FALLBACK, type ProcessorIndex, SETTLED } from '../domain/payment.ts';
+import { type ProcessorIndex, SETTLED } from '../domain/payment.ts';
 import type { InstanceParts } from '../payments/instance.ts';
 import { FAULTS } from '../processor-simulator/faults.ts';
-import { SimulatedProcessor } from '../processor-simulator/processor.ts';
 import type { Processors } from '../processors/port.ts';
 import { EmbeddedStore } from '../storage/embedded/embedded-store.ts';
 import { InProcessIndexClient } from '../storage/embedded/index/in-process-client.ts';
 import type { EmbeddedParts } from '../storage/embedded/parts.ts';
 import type { Reopening, Store } from '../storage/ports.ts';
+import { Addresses } from './addresses.ts';
 import { Clients } from './clients.ts';
 import { Dice } from './dice.ts';
 import { Disk, KilledInCall } from './disk.ts';
@@ -89,7 +89,8 @@ export class World implements Surroundings {
   readonly index = new SimulatedIndexDisk();
   readonly archive = new SimulatedArchive();
   readonly observer: LogObserver;
-  readonly processors: readonly [SimulatedProcessor, SimulatedProcessor];
+  readonly addresses: Addresses;
+  readonly processors: Addresses['processors'];
   readonly backends: readonly SimulatedBackend[];
   readonly faultInjector: FaultInjector;
   readonly #seed: number;
@@ -111,10 +112,11 @@ export class World implements Surroundings {
       monotonicMs: () => eventLoop.nowMs,
       after: (delayMs: number, task: () => void) => eventLoop.after(delayMs, undefined, task),
     };
-    this.processors = [new SimulatedProcessor(DEFAULT, clock), new SimulatedProcessor(FALLBACK, clock)];
+    this.addresses = new Addresses(clock);
+    this.processors = this.addresses.processors;
     this.invariants = new Invariants({
       eventLoop,
-      processors: this.processors,
+      addresses: this.addresses,
       policy: plan.policy,
       attemptTimeoutMs: plan.attemptTimeoutMs,
       wallOf: name => this.backends.find(instance => instance.name === name)!.wall,
@@ -184,7 +186,7 @@ export class World implements Surroundings {
       await this.#runUntil(eventLoop.nowMs + REST_STEP_MS * 10);
       this.#clients.closeAudit();
     }
-    for (const { injected } of this.processors) {
+    for (const { injected } of this.addresses.all.flat()) {
       for (const fault of FAULTS) if (injected[fault] > 0) faultInjector.met(fault, injected[fault]);
     }
     const { violations } = invariants;
@@ -195,7 +197,7 @@ export class World implements Surroundings {
       virtualMs: eventLoop.nowMs,
       events: eventLoop.count,
       settledInMs,
-      settled: this.processors[0].book.size + this.processors[1].book.size,
+      settled: this.addresses.all.flat().reduce((sum, { book }) => sum + book.size, 0),
       trace: violations.length === 0 ? [] : this.trace.tail(violations[0]!.id, TRACE_LINES),
     };
   }
@@ -237,7 +239,7 @@ export class World implements Surroundings {
   #isQuiet(): boolean {
     if (!this.#clients.isQuiet) return false;
     for (const payment of this.memory.payments.values())
-      if (payment.state !== SETTLED && !this.invariants.isHeldForGood(payment)) return false;
+      if (payment.state < SETTLED && !this.invariants.isHeldForGood(payment)) return false;
     for (const { id, owed } of this.invariants.payments.values()) {
       if (owed && !this.memory.payments.has(id)) return false;
     }
@@ -298,6 +300,7 @@ export class World implements Surroundings {
           : await this.#openEmbedded(instance, process, clock, mutation);
         return mutation.store?.(store, this, process) ?? store;
       },
+      addresses: this.addresses,
       network: process => {
         const network = new Network(
           {
