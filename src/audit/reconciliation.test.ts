@@ -54,6 +54,11 @@ const VERDICTS: [string, Discrepancy | undefined, Evidence][] = [
   ['recorded by both', 'twice', evidence(settledOn('fallback'), record, record)],
   ['recorded by both, unknown here', 'twice', evidence(undefined, record, record)],
   ['booked, recorded nowhere', 'lost', evidence(settledOn('default'))],
+  [
+    'booked by hand as an earlier address has it',
+    'by hand',
+    { ...evidence(settledOn('default')), isByHand: true },
+  ],
   ['booked on one, recorded by the other', 'lost', evidence(settledOn('default'), undefined, record)],
   ['recorded, unknown here', 'unknown', evidence(undefined, undefined, record)],
   ['known to no one', 'absent', evidence()],

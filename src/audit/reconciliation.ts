@@ -110,7 +110,7 @@ export function discrepancyOf({ ours, theirs, isByHand = false }: Evidence): Dis
     return recorded.cents === ours.cents ? 'queued' : 'amount';
   }
   const record = theirs[ours.processor];
-  if (record === undefined) return 'lost';
+  if (record === undefined) return isByHand ? 'by hand' : 'lost';
   if (record.cents !== ours.cents) return isByHand ? 'by hand' : 'amount';
   if (record.requestedAtMs !== ours.requestedAtMs) return isByHand ? 'by hand' : 'instant';
   return undefined;

@@ -60,7 +60,8 @@ export async function auditPayments(
       // Who has a record of it has listed it.
       if (onDefault !== undefined || onFallback !== undefined) return;
       const ours = await sources.booked(correlationId);
-      audit.examine({ correlationId, ours, theirs: { default: undefined, fallback: undefined } });
+      const theirs = { default: undefined, fallback: undefined };
+      audit.examine(await withActs(sources, { correlationId, ours, theirs }));
     });
   }
   return audit;
@@ -80,8 +81,11 @@ async function recordedBy(
 /** What differs may be as an operator decided. */
 async function withActs(sources: Sources, evidence: Evidence): Promise<Evidence> {
   const verdict = discrepancyOf(evidence);
-  if (verdict !== 'amount' && verdict !== 'instant') return evidence;
-  return { ...evidence, isByHand: await sources.isByHand(evidence.correlationId) };
+  if (verdict !== 'amount' && verdict !== 'instant' && verdict !== 'lost') return evidence;
+  const acts = await sources.acts(evidence.correlationId);
+  // One that was found at an earlier address is not at the present one; any other was lost since.
+  const isElsewhere = acts.includes('hold');
+  return { ...evidence, isByHand: acts.includes('settle') && (verdict !== 'lost' || isElsewhere) };
 }
 
 async function gather(sources: Sources, on: Processor, listed: ListedPayment): Promise<Evidence | undefined> {

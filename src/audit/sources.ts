@@ -114,13 +114,13 @@ export class Sources {
     }
   }
 
-  /** Whether an operator has settled this payment. */
-  async isByHand(correlationId: string): Promise<boolean> {
+  /** What operators did to this payment; empty where its story is not open to this client. */
+  async acts(correlationId: string): Promise<readonly string[]> {
     const story = await this.operations.story(correlationId).catch((error: unknown) => {
       if (error instanceof CannotOperate) return undefined;
       throw error;
     });
-    return story?.events.some(({ kind }) => kind === 'act') ?? false;
+    return story?.events.flatMap(({ act }) => act ?? []) ?? [];
   }
 
   /** One payment as soquete shows it. */

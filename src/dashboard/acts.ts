@@ -7,7 +7,7 @@ import { parseInstant } from '../domain/instant.ts';
 import { idBytes, PROCESSORS, type Processor } from '../domain/payment.ts';
 import type { Page, PageRequest } from '../http/page.ts';
 import type { Wish } from '../operator/hand.ts';
-import { actTextBytesMax, actWhoBytesMax } from '../storage/acts.ts';
+import { actTextBytesMax, actWhoBytesMax, NO_REASON } from '../storage/acts.ts';
 import type { HeldLine, SettledLines } from './api.ts';
 import { isJson, JSON_TYPE, jsonPage } from './json-page.ts';
 import { paymentLine } from './payment-timeline.ts';
@@ -70,7 +70,7 @@ function readWish(body: string): Wish | string {
   const who = text(given['who'], actWhoBytesMax);
   if (who === undefined) return `who says who does it, in at most ${actWhoBytesMax} bytes.`;
   const reason =
-    given['reason'] === undefined && kind === 'retry' ? '-' : text(given['reason'], actTextBytesMax);
+    given['reason'] === undefined && kind === 'retry' ? NO_REASON : text(given['reason'], actTextBytesMax);
   if (reason === undefined) return `reason says why, in at most ${actTextBytesMax} bytes.`;
   const on = PROCESSORS.indexOf(given['on'] as Processor);
   if (kind === 'settle' && on < 0) return 'on names the processor that has it: default or fallback.';

@@ -1,5 +1,6 @@
 /** The JSON between a backend and the dashboard's page. Times are wall-clock ms, 0 for none. */
 import type { HoldReason, Processor } from '../domain/payment.ts';
+import type { ActKind } from '../storage/acts.ts';
 import type { ProcessorFigures, QueueFigures, ReconciledBooks, Sample } from '../telemetry/snapshot.ts';
 
 export interface DashboardView {
@@ -127,5 +128,7 @@ export interface TimelineEvent {
   /** The outcome of an attempt, in words. */
   readonly outcome: string | null;
   readonly durationMs: number | null;
+  /** What an operator did. */
+  readonly act?: ActKind;
   readonly text: string;
 }

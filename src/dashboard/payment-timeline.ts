@@ -3,6 +3,7 @@
  * and until when. Made from the store and from its instance's last snapshot, so any instance can answer.
  */
 
+import { formatInstant } from '../domain/instant.ts';
 import { OUTCOMES, type Outcome } from '../domain/outcome.ts';
 import {
   DEFAULT,
@@ -14,6 +15,7 @@ import {
   SENT,
   SETTLED,
 } from '../domain/payment.ts';
+import { type ActKind, NO_REASON } from '../storage/acts.ts';
 import type { History, InspectedPayment } from '../storage/inspection.ts';
 import type { ProcessorFigures } from '../telemetry/snapshot.ts';
 import type { PaymentLine, PaymentTimeline, PolicyView, TimelineEvent } from './api.ts';
@@ -78,10 +80,11 @@ export function timelineOf(
   }
   for (const { kind, atMs, who, text } of acts) {
     const none = { processor: null, outcome: null, durationMs: null };
-    events.push({ atMs, kind: 'act', ...none, text: `${ACTED[kind]} by ${who}: ${text}` });
+    const why = text === NO_REASON ? '' : `: ${text}`;
+    events.push({ atMs, kind: 'act', ...none, act: kind, text: `${ACTED[kind]} by ${who}${why}` });
   }
   events.sort((one, other) => one.atMs - other.atMs);
-  events.push(...present(payment));
+  events.push(...present(payment, acts));
   return { payment: paymentLine(payment), events, waits: waits(payment, attempts, circuits, policy) };
 }
 
@@ -101,11 +104,13 @@ const HELD: Readonly<Record<HoldReason, string>> = {
   'url-changed': 'it may be processed under a URL that its processor had before, so it is held and not sent',
 };
 
-function present(payment: InspectedPayment): TimelineEvent[] {
+function present(payment: InspectedPayment, acts: readonly { readonly kind: ActKind }[]): TimelineEvent[] {
   const { state, processor, requestedAtMs, settledAtMs, attempts } = payment;
   if (processor === undefined) return [];
   const name = PROCESSORS[processor];
   if (state === SETTLED) {
+    const isByHand = acts.some(({ kind }) => kind === 'settle');
+    const how = isByHand ? `booked on ${name}` : `settled by ${name} with attempt ${attempts}; in its books`;
     return [
       {
         atMs: settledAtMs,
@@ -113,7 +118,7 @@ function present(payment: InspectedPayment): TimelineEvent[] {
         processor: name,
         outcome: 'processed',
         durationMs: Math.max(0, settledAtMs - requestedAtMs),
-        text: `settled by ${name} with attempt ${attempts}; in its books under the instant at which this attempt left`,
+        text: `${how} as of ${formatInstant(requestedAtMs)}`,
       },
     ];
   }

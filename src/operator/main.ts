@@ -10,7 +10,7 @@ import { formatInstant } from '../domain/instant.ts';
 import { decimal } from '../domain/money.ts';
 import { idBytes, PROCESSORS } from '../domain/payment.ts';
 import { flag, option, readCommandLine } from '../settings/command-line.ts';
-import { httpUrl, instantMs, oneOf, someText } from '../settings/grammar.ts';
+import { httpUrl, oneOf, recordedInstantMs, someText } from '../settings/grammar.ts';
 import { CannotOperate, OperationsClient } from './client.ts';
 import { opsTokenOption } from './options.ts';
 
@@ -44,7 +44,7 @@ before a payment is settled or closed; each act is kept with who did it, when an
       'requested-at': option(
         'what the processor has, where it cannot say so itself',
         'T',
-        instantMs,
+        recordedInstantMs,
         undefined,
       ),
       anyway: flag('although what the processors say speaks against it'),

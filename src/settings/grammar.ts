@@ -80,6 +80,12 @@ function hasCredentials(text: string): boolean {
   }
 }
 
+/** As processors write it: without a zone it is UTC. In milliseconds since 1970. */
+export const recordedInstantMs: SettingReader<number> = {
+  takes: 'an instant such as 2026-07-10T12:34:56.789Z, or without the Z as processors show it',
+  read: text => (parseInstant(text) ?? parseInstant(`${text}Z`))?.ms,
+};
+
 /** In milliseconds since 1970. */
 export const instantMs: SettingReader<number> = {
   takes: 'an instant such as 2026-07-10T12:34:56Z',

@@ -13,7 +13,7 @@ export interface BookEntry {
   readonly requestedAtMs: number;
 }
 
-export class Addresses {
+export class SimulatedAddresses {
   /** Those that are asked now, by `ProcessorIndex`. */
   readonly processors: [SimulatedProcessor, SimulatedProcessor];
   /** All that ever were, by `ProcessorIndex`. */

@@ -23,7 +23,7 @@ import type { PaymentView } from '../payments/api.ts';
 import type { Book } from '../processor-simulator/book.ts';
 import type { PaymentRequest } from '../processors/port.ts';
 import type { MemoryState } from '../storage/memory/state.ts';
-import type { Addresses } from './addresses.ts';
+import type { SimulatedAddresses } from './addresses.ts';
 import { type EventLoop, type Process, processLabel, WALL_START_MS, type WallClock } from './event-loop.ts';
 import { staysHeld } from './stays-held.ts';
 import { type Attempt, TrackedPayment } from './tracked-payment.ts';
@@ -37,7 +37,7 @@ export interface Violation {
 
 export interface ChecksParts {
   readonly eventLoop: EventLoop;
-  readonly addresses: Addresses;
+  readonly addresses: SimulatedAddresses;
   readonly policy: Policy;
   readonly attemptTimeoutMs: number;
   /** The wall clock of an instance, and since when it was not turned. */
@@ -124,6 +124,8 @@ export class Invariants {
         forget(payment);
         continue;
       }
+      // It came again after a restore, and was refused.
+      if (row === undefined && payment.mustAsk && !payment.owed) payment.isLost = true;
       if (row?.state !== SETTLED) {
         payment.isBooked = false;
         payment.shownSettled = undefined;

@@ -9,7 +9,7 @@ import type { Surroundings } from './surroundings.ts';
 
 const LOOK_MS = 300;
 
-/** Later than that nothing is recorded any more of what left before: 13 s of the network, 14 of processors. */
+/** Later than that nothing is recorded of what left before: 9 s of the network, 14 of processors. */
 const LATEST_MS = 30_000;
 
 export class Operator {

@@ -12,7 +12,7 @@ import type { Session } from '../payments/session.ts';
 import { CircuitBreaker } from '../processors/circuit-breaker.ts';
 import type { Processors } from '../processors/port.ts';
 import type { Reopening, Store } from '../storage/ports.ts';
-import type { Addresses } from './addresses.ts';
+import type { SimulatedAddresses } from './addresses.ts';
 import type { Dice } from './dice.ts';
 import type { Disk } from './disk.ts';
 import { type EventLoop, Process, ProcessClock, type WallClock } from './event-loop.ts';
@@ -30,7 +30,7 @@ export interface SimulatedBackendParts {
   /** The parts of a new process; a mutation may have been at them. */
   connect(process: Process, clock: Clock): Promise<Store & Reopening>;
   network(process: Process): Processors;
-  readonly addresses: Pick<Addresses, 'urls' | 'mayHold'>;
+  readonly addresses: Pick<SimulatedAddresses, 'urls' | 'mayHold'>;
   /** The disk of its store; undefined where nothing of it is kept free. */
   readonly storeDisk: StoreDisk | undefined;
   /** It has said that a new payment is accepted. */

@@ -1,6 +1,6 @@
 /** What the clients and the fault injector of a world see of it. */
 import type { SimulatedProcessor } from '../processor-simulator/processor.ts';
-import type { Addresses } from './addresses.ts';
+import type { SimulatedAddresses } from './addresses.ts';
 import type { Disk } from './disk.ts';
 import type { EventLoop, Process } from './event-loop.ts';
 import type { SimulatedIndexDisk } from './index-disk.ts';
@@ -24,7 +24,7 @@ export interface Surroundings {
   readonly index: SimulatedIndexDisk;
   readonly archive: SimulatedArchive;
   readonly observer: LogObserver;
-  readonly addresses: Addresses;
+  readonly addresses: SimulatedAddresses;
   /** Those at the present addresses. */
   readonly processors: readonly [SimulatedProcessor, SimulatedProcessor];
   readonly backends: readonly SimulatedBackend[];

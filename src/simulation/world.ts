@@ -19,7 +19,7 @@ import { EmbeddedStore } from '../storage/embedded/embedded-store.ts';
 import { InProcessIndexClient } from '../storage/embedded/index/in-process-client.ts';
 import type { EmbeddedParts } from '../storage/embedded/parts.ts';
 import type { Reopening, Store } from '../storage/ports.ts';
-import { Addresses } from './addresses.ts';
+import { SimulatedAddresses } from './addresses.ts';
 import { Clients } from './clients.ts';
 import { Dice } from './dice.ts';
 import { Disk, KilledInCall } from './disk.ts';
@@ -89,8 +89,8 @@ export class World implements Surroundings {
   readonly index = new SimulatedIndexDisk();
   readonly archive = new SimulatedArchive();
   readonly observer: LogObserver;
-  readonly addresses: Addresses;
-  readonly processors: Addresses['processors'];
+  readonly addresses: SimulatedAddresses;
+  readonly processors: SimulatedAddresses['processors'];
   readonly backends: readonly SimulatedBackend[];
   readonly faultInjector: FaultInjector;
   readonly #seed: number;
@@ -112,7 +112,7 @@ export class World implements Surroundings {
       monotonicMs: () => eventLoop.nowMs,
       after: (delayMs: number, task: () => void) => eventLoop.after(delayMs, undefined, task),
     };
-    this.addresses = new Addresses(clock);
+    this.addresses = new SimulatedAddresses(clock);
     this.processors = this.addresses.processors;
     this.invariants = new Invariants({
       eventLoop,

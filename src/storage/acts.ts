@@ -9,6 +9,9 @@ import type { ProcessorIndex } from '../domain/payment.ts';
 export const ACT_KINDS = ['', 'retry', 'settle', 'close', 'resend', 'hold', 'take-in'] as const;
 export type ActKind = Exclude<(typeof ACT_KINDS)[number], ''>;
 
+/** The text of an act that needs no reason, and was given none. */
+export const NO_REASON = '-';
+
 /** In bytes of UTF-8. */
 export const actTextBytesMax = 500;
 export const actWhoBytesMax = 64;
