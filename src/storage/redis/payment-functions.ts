@@ -14,14 +14,17 @@ local function act(keys, args)
   local state = byte(record, 9) % 128
   if state > 3 then return { '', 'closed', step } end
   local isResend = kind == 'resend'
-  if isResend ~= (state == 3) then return { '', isResend and 'not settled' or 'settled', step } end
-  if state == 1 and kind ~= 'retry' and kind ~= 'hold' then return { '', 'on its way', step } end
+  local isOnlyKept = kind == 'take-in'
+  if not isOnlyKept and isResend ~= (state == 3) then return { '', isResend and 'not settled' or 'settled', step } end
+  if state == 1 and (kind == 'settle' or kind == 'close') then return { '', 'on its way', step } end
   local kept = call('HGET', acts, id)
   call('HSET', acts, id, kept and kept .. '\\n' .. args[9] or args[9])
-  if isResend then return { '', 'done', step } end
+  if isResend or isOnlyKept then return { '', 'done', step } end
   local new = sub(record, 1, 40) .. NEVER
   if kind == 'hold' then
-    new = sub(record, 1, 39) .. char(3) .. pack('>d', math.huge)
+    -- Nobody waits for its end any more.
+    local held = byte(record, 9) + (state == 1 and 1 or 0)
+    new = sub(record, 1, 8) .. char(held) .. sub(record, 10, 39) .. char(3) .. pack('>d', math.huge)
   elseif kind == 'settle' then
     new = sub(record, 1, 8) .. char(3, tonumber(args[5]) + 1) .. sub(record, 11, 25) .. pack('>I6', tonumber(args[6]))
       .. sub(record, 32, 35) .. pack('>I6', tonumber(args[7]))
