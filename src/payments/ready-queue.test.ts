@@ -40,6 +40,7 @@ function queueStand(): QueueStand {
       if (pinnedTo !== undefined) {
         pool.state[slot] = PINNED;
         pool.processor[slot] = pinnedTo;
+        pool.seq[slot] = 1;
       }
       ready.enter(slot, adopted);
       return slot;
@@ -122,6 +123,15 @@ test('a pinned payment waits for its processor, and holds up nobody', () => {
   assert.deepEqual(next(withoutFallback), [20, DEFAULT]);
   assert.equal(next(withoutFallback), undefined);
   assert.deepEqual(next(), [10, FALLBACK]);
+});
+
+test('one that came in pinned leaves once the store has it', () => {
+  const { pool, enter, all } = queueStand();
+  const slot = enter(1, { pinnedTo: FALLBACK });
+  pool.seq[slot] = 0;
+  assert.deepEqual(all(), []);
+  pool.seq[slot] = 9;
+  assert.deepEqual(all(), [1]);
 });
 
 test('what may not leave stays, in its place', () => {
