@@ -132,8 +132,11 @@ export class LogObserver {
     }
     const payment = memory.payments.get(id);
     if (payment === undefined) {
-      // The index was behind, and what is damaged here is nowhere else.
-      if (this.#isRebuilding && this.#hasGap) return;
+      // The index was behind, and its acceptance is damaged; that it was settled says all that is to be known.
+      if (this.#isRebuilding && this.#hasGap) {
+        if (kind === BOOK) this.#put(rows.slice(start, start + row.ROW_COLUMNS));
+        return;
+      }
       this.#invariants.fail(id, 'the log speaks of a payment that was never accepted');
       return;
     }
