@@ -132,7 +132,7 @@ export class LogObserver {
     }
     const payment = memory.payments.get(id);
     if (payment === undefined) {
-      // The index was behind, and its acceptance is damaged; that it was settled says all that is to be known.
+      // The index was behind, and its acceptance is damaged; a settlement says all that is to be known.
       if (this.#isRebuilding && this.#hasGap) {
         if (kind === BOOK) this.#put(rows.slice(start, start + row.ROW_COLUMNS));
         return;
