@@ -16,6 +16,7 @@ import type { StoreDisk } from './payments/disk-reserve.ts';
 import { Instance } from './payments/instance.ts';
 import { PinnedElsewhere, settleAddresses } from './payments/processor-addresses.ts';
 import { letCompilersGiveWay } from './priority.ts';
+import { memoryOfProcess } from './process-memory.ts';
 import { CircuitBreaker } from './processors/circuit-breaker.ts';
 import { processorUrl } from './processors/processor-url.ts';
 import { UndiciClient } from './processors/undici-client.ts';
@@ -131,6 +132,7 @@ function createBackend(config: Config, store: OpenedStore, logger: Logger, damag
     concurrency: config.workerConcurrency,
     askAfterMs: askAfterMs(config.attemptTimeoutMs),
     disk: diskOf(store, config),
+    memory: memoryOfProcess(),
     joined: async () => {
       const held = await settleAddresses({
         store,

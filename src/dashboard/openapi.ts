@@ -166,7 +166,7 @@ export const OPENAPI = {
           503: problem(
             503,
             'unavailable',
-            'The payment was not accepted, because the queue or the disk of the store is too full; send it again after the seconds that Retry-After names.',
+            'The payment was not accepted, because the queue, the memory or the disk of the store is too full; send it again after the seconds that Retry-After names.',
             RETRY_AFTER,
           ),
           429: TOO_MANY,

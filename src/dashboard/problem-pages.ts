@@ -116,7 +116,7 @@ const EXPLANATIONS: Readonly<Record<ProblemKind, Explanation>> = {
   unavailable: {
     status: '503',
     what: 'The queue or the store cannot take the payment, or be asked, at this moment. The payment was not accepted.',
-    why: 'The queue is full, the disk has no more room than what is accepted needs to be settled, the store is busy, or this backend is just joining the others. GET /health says which.',
+    why: 'The queue is full, memory or disk have no more room than what is accepted needs to be settled, the store is busy, or this backend is just joining the others. GET /health says which.',
     fix: 'Send the same payment again after the seconds that Retry-After names: it is processed once.',
   },
   'version-not-supported': {

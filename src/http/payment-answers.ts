@@ -45,7 +45,7 @@ export function overCapacityAnswer(waitSeconds: number): Answer {
   FULL_ANSWERS[waitSeconds] ??= problem(
     503,
     'unavailable',
-    'The payment was not accepted, because the queue or the disk of the store is too full; send it again ' +
+    'The payment was not accepted, because the queue, the memory or the disk of the store is too full; send it again ' +
       'after the seconds that Retry-After names.',
     retryAfter(waitSeconds),
   );

@@ -16,6 +16,7 @@ import {
 } from './api.ts';
 import type { DiskReserve } from './disk-reserve.ts';
 import { Intake } from './intake.ts';
+import type { MemoryReserve } from './memory-reserve.ts';
 import { NONE } from './payment-pool.ts';
 import type { Session } from './session.ts';
 
@@ -24,6 +25,7 @@ export interface AcceptorParts {
   /** A payment was accepted; for figures. */
   readonly accepted: () => void;
   readonly disk: DiskReserve | undefined;
+  readonly memory: MemoryReserve | undefined;
 }
 
 /** The store has not decided yet. */
@@ -71,7 +73,7 @@ export class Acceptor implements Pick<Payments, 'accept' | 'waitSeconds' | 'comm
   set session(session: Session | undefined) {
     for (const slot of [...this.#waiting.keys()]) this.decided(slot, UNAVAILABLE);
     this.#session = session;
-    this.#intake = session && new Intake(session.pool, this.#parts.disk);
+    this.#intake = session && new Intake(session.pool, this.#parts.disk, this.#parts.memory);
   }
 
   /** Why no payments are taken that could be, for people; empty between two sessions. */

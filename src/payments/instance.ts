@@ -28,6 +28,7 @@ import {
 import { Acceptor } from './acceptance.ts';
 import type { Acceptance, Kept, Payments, PaymentView, Readiness } from './api.ts';
 import { DiskReserve, type StoreDisk } from './disk-reserve.ts';
+import { MemoryReserve, type ProcessMemory } from './memory-reserve.ts';
 import { findPayment, summarise } from './queries.ts';
 import { Session, type SessionEnd, type SessionEvents, type SessionParts } from './session.ts';
 
@@ -57,6 +58,8 @@ export interface InstanceParts extends Omit<SessionParts, 'events'> {
   readonly joined?: () => Promise<void>;
   /** Undefined where the store is on other machines, or nothing is to be kept free. */
   readonly disk?: StoreDisk | undefined;
+  /** Undefined where it has no limit. */
+  readonly memory?: ProcessMemory | undefined;
   readonly events: InstanceEvents;
 }
 
@@ -79,9 +82,14 @@ export class Instance implements Payments {
 
   constructor(parts: InstanceParts) {
     this.#parts = parts;
-    const { clock, events, disk } = parts;
+    const { clock, events, disk, memory } = parts;
     this.disk = disk && new DiskReserve({ ...disk, unsettled: () => this.#unsettled() });
-    this.#acceptor = new Acceptor({ clock, accepted: () => events.accepted(), disk: this.disk });
+    this.#acceptor = new Acceptor({
+      clock,
+      accepted: () => events.accepted(),
+      disk: this.disk,
+      memory: memory && new MemoryReserve(memory),
+    });
   }
 
   get state(): InstanceState {

@@ -7,7 +7,7 @@ import { Intake } from './intake.ts';
 
 test('a queue is refused at seven eighths and taken again at six', () => {
   const pool = { size: 0, capacity: 800 };
-  const intake = new Intake(pool, undefined);
+  const intake = new Intake(pool);
   const takes = [699, 700, 699, 601, 600, 699, 700].map(size => {
     pool.size = size;
     return intake.takes(0);
@@ -20,7 +20,7 @@ test('a queue is refused at seven eighths and taken again at six', () => {
 
 test('the wait of a full queue is by how fast payments leave, though as many come in', () => {
   const pool = { size: 690, capacity: 800 };
-  const intake = new Intake(pool, undefined);
+  const intake = new Intake(pool);
   // 20 come in each second, and 20 leave.
   for (let ms = 0; ms <= 2000; ms += 50) {
     assert.equal(intake.takes(ms), true);

@@ -12,6 +12,12 @@ export const BACKEND_FLAGS: readonly string[] = [
   // helpers made a scavenge take 0.9 ms instead of 0.6 (median), and the end of a full collection 5 to 19 ms
   // instead of 2 to 3.
   '--single-threaded-gc',
+  // The threads that compile run when hardly anybody else wants to (`letCompilersGiveWay`), and V8 leaves to
+  // them to throw away what a compilation needed: on a busy machine 40 MB of it were waiting for that in the
+  // first seconds of load, and a backend with 100 MB died of them.
+  '--no-maglev-destroy-on-background',
+  // V8 knows nothing of a container's limit: near it, it is told to collect (`payments/memory-reserve.ts`).
+  '--expose-gc',
 ];
 
 export const BACKEND_ENVIRONMENT = {

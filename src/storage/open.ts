@@ -16,6 +16,7 @@ import type { EmbeddedEvents } from './embedded/parts.ts';
 import { crc32 } from './embedded/shared-log/crc32.ts';
 import { realLogFiles } from './embedded/shared-log/real-log-files.ts';
 import { refusalOfFileSystem } from './embedded/shared-log/segments.ts';
+import { tailRowsMax } from './embedded/shared-log/tail-table.ts';
 import type { Inspection } from './inspection.ts';
 import { type DiskSpace, type Reopening, type Store, StoreFault, StoreOpenError } from './ports.ts';
 import { describePostgresUrl, type PostgresUrl } from './postgres/url.ts';
@@ -119,6 +120,7 @@ async function openEmbedded(directory: string, options: OpenOptions): Promise<Op
     clock,
     boot: thisBoot(),
     retention: options.retention,
+    tailRowsMax: tailRowsMax(process.constrainedMemory()),
     isFlushing: options.ackAfter === 'flush',
     isDiskDoubtful: options.isDiskDoubtful,
     nonce: () => Math.floor(chance() * 2 ** 48),

@@ -21,12 +21,6 @@ import { LogFault, type LogWriter } from './shared-log/writer.ts';
  */
 const LOOK_UPS_MAX = 8;
 
-/**
- * So many payments of the log may be ahead of its index: 18 MiB of tail in each backend, which may have 100
- * MB in all. At 20,000 a second the index is up to 3 s behind (measured), 60,000 payments.
- */
-export const TAIL_ROWS_MAX = 2 ** 17;
-
 /** An epoch that never is. */
 const NOBODY = 2 ** 32 - 1;
 
@@ -89,7 +83,7 @@ export function appendRows(
     if (batch.generation < order.generation) return forgotten(order, results);
     const first = last.resultsOf(batch, log);
     if (first !== undefined) return first;
-    if (order.tail.count >= TAIL_ROWS_MAX && hasNew(batch))
+    if (order.tail.isFull && hasNew(batch))
       throw new StoreFault('full', `the index is ${order.tail.count} payments behind the log`);
     const places = encodeRows(log.batch(), batch, results, known);
     // An empty batch asks whether the log takes anything: with a record that means nothing.

@@ -24,6 +24,7 @@ export class EngineStand {
   database: DatabaseSync;
   segmentBytes: number | undefined;
   indexLag = INDEX_LAG;
+  tailRowsMax: number | undefined;
   /** What was said to be damaged, and why the index did not move. */
   readonly damaged: (readonly [segment: number, from: number, to: number])[] = [];
   readonly notIndexed: string[] = [];
@@ -57,6 +58,7 @@ export class EngineStand {
     const store = await EmbeddedStore.open({
       ...{ directory: '/store', logDirectory: '/store/log', files, index, clock, boot },
       ...(this.segmentBytes === undefined ? {} : { segmentBytes: this.segmentBytes }),
+      ...(this.tailRowsMax === undefined ? {} : { tailRowsMax: this.tailRowsMax }),
       indexLag: this.indexLag,
       isFlushing,
       forgetName: name => void this.forgotten.push(name),

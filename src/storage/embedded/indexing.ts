@@ -36,6 +36,12 @@ export interface IndexLag {
 
 export const INDEX_LAG: IndexLag = { ms: 5000, rows: 4096, bytes: 1024 * 1024 };
 
+/**
+ * Where memory has a limit, of the rows that the tail may have: it keeps what two transactions have moved,
+ * and the rest is for what comes while a disk or a processor has no time for the index.
+ */
+const LAG_SHARE = 1 / 8;
+
 /** Between two transactions of the archive, and between two passes at most. */
 const ARCHIVE_PAUSE_MS = 5;
 const ARCHIVE_MS = 60_000;
@@ -138,8 +144,10 @@ export class Indexing {
     const { log, clock, indexLag: lag = INDEX_LAG } = this.#parts;
     const { indexedTo, touchedAt, tail } = this.#parts.order;
     if (log.position - indexedTo >= lag.bytes) return true;
-    if (touchedAt < indexedTo) return false;
-    return tail.count - this.#indexedRows >= lag.rows || clock.monotonicMs() - this.#indexedAtMs >= lag.ms;
+    // There is nothing new to move, but another mark lets go of what the last one had to keep.
+    if (touchedAt < indexedTo) return tail.count >= tail.rowsMax / 2;
+    const rows = Math.min(lag.rows, tail.rowsMax * LAG_SHARE);
+    return tail.count - this.#indexedRows >= rows || clock.monotonicMs() - this.#indexedAtMs >= lag.ms;
   }
 
   /** Has the disk take what the log says of payments, and lets go of segments that the index has on it. */

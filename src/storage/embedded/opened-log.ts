@@ -13,11 +13,12 @@ import { LogWriter } from './shared-log/writer.ts';
 
 /** Nothing of it is read yet. Throws what the reader of the log throws. */
 export function followLog(
-  { logDirectory, files, events, segmentBytes }: EmbeddedParts,
+  { logDirectory, files, events, segmentBytes, tailRowsMax }: EmbeddedParts,
   { store, state, tail, position }: IndexOpened,
 ): { readonly order: Order; readonly log: LogWriter } {
   const id = storeIdOf(store);
   const order = new Order(id.mark);
+  order.tail.rowsMax = tailRowsMax ?? order.tail.rowsMax;
   if (state !== undefined) order.restore(state, tail);
   const log = new LogWriter({
     ...{ files, directory: logDirectory, id, order, position },

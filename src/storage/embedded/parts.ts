@@ -28,6 +28,8 @@ export interface EmbeddedParts {
   readonly nonce: () => number;
   readonly segmentBytes?: number;
   readonly indexLag?: IndexLag;
+  /** Default: `TAIL_ROWS_MAX`. */
+  readonly tailRowsMax?: number;
   /** Default: all is kept for ever. */
   readonly retention?: Retention | undefined;
   readonly events: EmbeddedEvents;

@@ -176,8 +176,7 @@ export class LogIndex {
       }
       this.#move(order, generation, termAt, doubtAt);
       order.tail.dropBefore(order.keptFrom);
-      const tail = order.tail.copy();
-      this.#statements.advance.run(position, JSON.stringify(order.save()), new Uint8Array(tail.buffer));
+      this.#statements.advance.run(position, JSON.stringify(order.save()), order.tail.bytes);
       database.exec('COMMIT');
     } catch (error) {
       if (database.isTransaction) database.exec('ROLLBACK');

@@ -25,12 +25,15 @@ export class ModelIndex {
     }
     this.position = position;
     this.state = order.save();
-    this.tail = order.tail.copy();
+    this.tail = tailOf(order);
   }
 }
 
+/** The rows of its tail, as they are. */
+export const tailOf = ({ tail }: Order): Float64Array => tail.rows.slice(0, tail.count * row.ROW_COLUMNS);
+
 export function rowsOf(order: Order): Map<number, Float64Array> {
-  const rows = order.tail.copy();
+  const rows = tailOf(order);
   const found = new Map<number, Float64Array>();
   for (let start = 0; start < rows.length; start += row.ROW_COLUMNS) {
     found.set(rows[start + row.ROW_ID]!, rows.slice(start, start + row.ROW_COLUMNS));
