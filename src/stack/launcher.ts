@@ -19,6 +19,11 @@ const READY_PATIENCE_MS = 15_000;
 const BACKEND_GRACE_MS = 10_000;
 /** Longer than `hard-stop-after` of the proxy's configuration. */
 const PROXY_GRACE_MS = 3_000;
+/**
+ * Of two stacks that start at once on one store, that one gives up whose first backend finds its name taken.
+ * The other one's backends come by their names once that has stopped: longer than a stack takes for that.
+ */
+const NAMES_PATIENCE_MS = 15_000;
 /** A child that has ended so often before all were ready will not come up. */
 const ENDS_BEFORE_READY_MAX = 5;
 /** One Ctrl-C under npm arrives twice; what comes later means it. */
@@ -58,6 +63,7 @@ class Stack {
   readonly #backends: readonly SupervisedProcess[];
   readonly #processors: SupervisedProcess[] = [];
   #isReady = false;
+  readonly #startedAt = performance.now();
   /** The terminal was closed, of which we are to be independent: `nohup`, which Node.js does not inherit. */
   #isHungUp = false;
   readonly #endsBeforeReady = new Map<string, number>();
@@ -140,6 +146,7 @@ class Stack {
     if (this.stopping) return;
     // What it was given could be used when the stack came up: then it is started until that is so again.
     if (status === MISCONFIGURED && !this.#isReady) {
+      if (name !== BACKENDS[0] && performance.now() - this.#startedAt < NAMES_PATIENCE_MS) return;
       const reason = lastWords.find(line => line.startsWith('soquete: ')) ?? lastWords[0];
       console.error(reason ?? `soquete: ${name} cannot use its settings`);
       void this.stop(MISCONFIGURED);

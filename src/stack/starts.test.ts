@@ -1,6 +1,6 @@
 /** Starts in unusual places: they work, or end with one line that says why. */
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import { descriptorsMax } from '../settings/descriptors.ts';
 import { withoutHaproxy } from '../testing/haproxy.ts';
 import { program } from '../testing/processes.ts';
-import { launchStack, startStack } from '../testing/stack.ts';
+import { launchStack, type RunningStack, startStack } from '../testing/stack.ts';
 import { until } from '../testing/until.ts';
 import { readSettings } from './settings.ts';
 
@@ -53,6 +53,27 @@ test('a store that cannot be made is one line', async () => {
     stack.launcher.said(),
     /^(soquete: HAProxy is not [\s\S]*)?soquete: STORE_URL: cannot use \S+ \(EEXIST\): [^\n]+\n$/,
   );
+});
+
+test('of two stacks that start at once on one store one runs, and the other one ends with one line', async () => {
+  const store = mkdtempSync(join(tmpdir(), 'soquete-'));
+  const env = { STORE_URL: `sqlite:${store}` };
+  const launched = [launchStack({ env }), launchStack({ env })] as const;
+  await using one = await launched[0];
+  await using other = await launched[1];
+  const stacks = [one, other];
+  const running = (): RunningStack | undefined =>
+    stacks.find(({ launcher }) => launcher.said().includes('ready on http'));
+  const refused = (): RunningStack | undefined => stacks.find(({ launcher }) => launcher.hasExited());
+  await until(() => running() !== undefined && refused() !== undefined, 'one to run', 40_000);
+  assert.equal(await refused()!.launcher.exited, 78);
+  assert.match(
+    refused()!.launcher.said(),
+    /^(soquete: HAProxy is not [\s\S]*)?soquete: INSTANCE backend-1 is in use [^\n]+\n$/,
+  );
+  assert.notEqual(running(), refused());
+  assert.equal((await fetch(`${running()!.url}/health`)).status, 200);
+  rmSync(store, { recursive: true, force: true });
 });
 
 test('a terminal that is closed does not end a stack without one', async () => {
