@@ -44,6 +44,8 @@ const STORE_AGAIN_MS = 500;
  * What a backend opens beside the connections of its clients: files, pipes, connections to the processors.
  */
 const OWN_DESCRIPTORS = 128;
+/** With fewer for clients it is no use to start. */
+const CLIENT_DESCRIPTORS_MIN = 32;
 
 /** What to do when the launcher is gone. */
 let stop = (): unknown => process.exit(0);
@@ -53,6 +55,11 @@ async function main(): Promise<void> {
   // A launcher that dies, however it dies, closes this pipe.
   if (process.env['SOQUETE_PARENT_PIPE'] === '1') process.stdin.on('end', () => stop()).resume();
   const config = readConfig(process.env);
+  const descriptors = descriptorsMax();
+  if (descriptors < OWN_DESCRIPTORS + CLIENT_DESCRIPTORS_MIN)
+    throw new UnusableSetting(
+      `this user may open ${descriptors} files a process: allow ${OWN_DESCRIPTORS + CLIENT_DESCRIPTORS_MIN} or more (ulimit -n)`,
+    );
   const logger = createLogger(config.logLevel, config.instance);
   const damage = new DamageLog(logger);
   const store = await openBackendStore(config, logger, damage);
@@ -70,12 +77,18 @@ async function main(): Promise<void> {
     commit: commitOf(instance),
     observer: telemetry.figures,
     isBehindProxy: config.clientAddress === 'forwarded',
-    connectionsMax: Math.min(connectionsMax, descriptorsMax() - OWN_DESCRIPTORS),
+    connectionsMax: Math.min(connectionsMax, descriptors - OWN_DESCRIPTORS),
     ...(config.listen.is === 'tcp' && config.clientAddress === 'socket' && { limits: limitsOf(config) }),
     // Without a proxy in front, the kernel spreads connections over the backends that share a port.
     reusePort: config.listen.is === 'tcp',
   });
-  await listen(server, config.listen);
+  try {
+    await listen(server, config.listen);
+  } catch (error) {
+    // Nothing of this start is left in the store.
+    await new Promise(left => store.leave(left));
+    throw error;
+  }
   stopOnSignal(server, backend, logger);
   await instance.start();
   server.open();

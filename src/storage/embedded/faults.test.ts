@@ -328,3 +328,36 @@ function refusal(pattern: RegExp): (error: unknown) => boolean {
     return true;
   };
 }
+
+test('a start without a descriptor to spare, at whatever call, never takes a segment of another store for its own', async () => {
+  const other = encodeSegmentHeader(storeIdOf(Uint8Array.of(8, 7, 6, 5, 4, 3, 2, 1)), 2, 1);
+  for (const isForeign of [true, false]) {
+    const stand = new EngineStand();
+    await (await (await stand.open()).join('a')).accept(1);
+    if (isForeign) stand.files.createWhole('/store/log/0000000002.log', other);
+    const { files } = stand;
+    let left = 0;
+    for (const name of ['list', 'openToAppend', 'createWhole'] as const) {
+      const call = files[name].bind(files) as (...values: unknown[]) => never;
+      files[name] = (...values: unknown[]) => {
+        left -= 1;
+        if (left === 0)
+          throw Object.assign(new Error('too many open files'), { code: 'EMFILE', syscall: 'open' });
+        return call(...values);
+      };
+    }
+    let refused = 0;
+    for (let at = 1; ; at++) {
+      left = at;
+      const opened = await stand.open().catch((error: unknown) => error as Error);
+      if (opened instanceof StoreOpenError) refused += 1;
+      else if (left <= 0) assert.ok(opened instanceof StoreOpenError, `opened without descriptor ${at}`);
+      if (left > 0) {
+        assert.equal(opened instanceof StoreOpenError, isForeign);
+        break;
+      }
+      assert.match((opened as Error).message, /descriptors|another store/);
+    }
+    assert.ok(refused > 3);
+  }
+});

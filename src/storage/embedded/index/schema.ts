@@ -69,8 +69,9 @@ export function openIndexFile(options: IndexOptions): DatabaseSync {
  */
 function refuseLogAlone(directory: string): void {
   const hasLog = hasSegments(join(directory, logFolder));
-  if (hasLog && statSync(join(directory, indexFile), { throwIfNoEntry: false }) === undefined)
-    throw logWithoutIndex(directory);
+  const index = statSync(join(directory, indexFile), { throwIfNoEntry: false });
+  // An empty one SQLite would begin to fill.
+  if (hasLog && (index === undefined || index.size === 0)) throw logWithoutIndex(directory);
 }
 
 const hasSegments = (directory: string): boolean =>
@@ -243,6 +244,11 @@ function adviceOn(directory: string, error: unknown): string {
   }
   if (result === SQLITE_BUSY || result === LOCKED) return `${what}: another program holds it locked`;
   if (result === FULL || code === 'ENOSPC') return `${what}: make space on its disk`;
+  if (code === 'EMFILE' || code === 'ENFILE')
+    return `${what}: no descriptors are left, allow more open files (ulimit -n)`;
+  if (code === 'ENOMEM') return `${what}: no memory is left for it`;
+  if (result === CANTOPEN)
+    return `${what}: it has to be a directory that this user can write in, with descriptors to spare (ulimit -n)`;
   if (code === 'EIO') return `${what}: its disk fails, bring it back or take another one`;
   if (code === 'ENOTDIR' || code === 'EEXIST') return `${what}: it has to be a directory`;
   return `${what}: it has to be a directory that this user can write in`;
