@@ -3,7 +3,7 @@
  * processor, with a book of its own; what was sent to an earlier one is still recorded there.
  */
 import { addTotal, emptyTotal, type Total } from '../domain/money.ts';
-import { idTextWords, PROCESSORS, type ProcessorIndex } from '../domain/payment.ts';
+import { DEFAULT, FALLBACK, idTextWords, PROCESSORS, type ProcessorIndex } from '../domain/payment.ts';
 import { type ProcessorClock, SimulatedProcessor } from '../processor-simulator/processor.ts';
 import type { ProcessorUrls } from '../storage/ports.ts';
 import type { Dice } from './dice.ts';
@@ -69,5 +69,10 @@ export class SimulatedAddresses {
       if (row >= 0) return book.entry(row);
     }
     return undefined;
+  }
+
+  /** Of a payment: what processors recorded it with, in cents. */
+  amounts(id: string): number[] {
+    return [DEFAULT, FALLBACK].flatMap(which => this.entry(which as ProcessorIndex, id)?.cents ?? []);
   }
 }

@@ -32,7 +32,7 @@ export class MachineFaults {
     const { world, dice } = this.#parts;
     this.#stop('loses its power', dice.between(10, 1000));
     world.disk.losePower(dice);
-    const isDamaged = dice.hits(world.plan.rates.logDamaged * 0.5) && world.disk.damage(dice);
+    const isDamaged = dice.hits(Math.sqrt(world.plan.rates.logDamaged)) && world.disk.damage(dice);
     this.#loseUnsynced(isDamaged);
     if (isDamaged) this.#doubt();
     return true;

@@ -1,5 +1,5 @@
 /** Backups of the world's store, and what a restore makes of one. */
-import { type ProcessorIndex, SETTLED } from '../domain/payment.ts';
+import { HELD_AMOUNT, type ProcessorIndex, SETTLED } from '../domain/payment.ts';
 import { makeNewStore } from '../storage/embedded/restoring.ts';
 import type { Dice } from './dice.ts';
 import { WALL_START_MS } from './event-loop.ts';
@@ -53,14 +53,19 @@ export function forgetWhatIsOpen({ payments, memory }: Invariants): void {
   }
 }
 
-/** What processors have of payments that a restore lost and nobody sent again. */
+/**
+ * What processors have of payments that a restore lost and nobody sent again, or whose client sent another
+ * amount: such a one is held.
+ */
 export function lostInBooks({ invariants, addresses }: Pick<Surroundings, 'invariants' | 'addresses'>): {
   from: ProcessorIndex;
   requestedAtMs: number;
   cents: number;
 }[] {
   return [...invariants.payments.values()].flatMap(({ isLost, recordedBy, id }) => {
-    if (!isLost || recordedBy === undefined) return [];
+    const row = invariants.memory.payments.get(id);
+    const isHeld = row?.held === HELD_AMOUNT && invariants.isHeldForGood(row);
+    if (recordedBy === undefined || !(isLost || isHeld)) return [];
     return { from: recordedBy, ...addresses.entry(recordedBy, id)! };
   });
 }

@@ -168,8 +168,6 @@ function drawRates(dice: Dice, ackAfter: AckAfter): Record<Kind, number> {
   // Only there nothing that was acknowledged may be lost with the power.
   if (ackAfter === 'flush' && dice.hits(0.5)) rates.powerLoss = 1;
   if (rates.logDamaged > 0) rates.powerLoss ||= 1;
-  // What was forgotten may come again with another amount than a processor has, and is never settled then.
-  if (rates.restoreOlder > 0 || rates.logDamaged > 0) rates.otherAmount = 0;
   // Nobody knows any more what an earlier address was asked for.
   if (rates.restoreOlder > 0 || rates.logDamaged > 0) rates.urlChanged = 0;
   return rates;

@@ -27,7 +27,7 @@ export class TrackedPayment {
   readonly words: Int32Array;
   readonly firstSentAtMs: number;
   readonly amounts = new Set<number>();
-  readonly acknowledged: Acknowledged[] = [];
+  acknowledged: Acknowledged[] = [];
   /** It has to be settled in the end. */
   owed = false;
   /** A purge forgot it: processors may know it from before, and no rule links its attempts any more. */
@@ -69,10 +69,9 @@ export class TrackedPayment {
   restoredTo(row: StoredPayment | undefined): void {
     const isSettled = row?.state === SETTLED;
     this.isLost = row === undefined;
-    if (this.isLost) {
-      this.owed = false;
-      this.acknowledged.length = 0;
-    }
+    if (this.isLost) this.owed = false;
+    // Of two copies the one may have another amount than the other.
+    this.acknowledged = this.acknowledged.filter(({ cents }) => cents === row?.cents);
     if (!isSettled) this.shownSettled = undefined;
     this.isBooked = isSettled;
     this.mustAsk = !isSettled;

@@ -241,8 +241,7 @@ export class Order {
       // Without an amount the index has it, and the writer has not looked (5), or has not minded.
       if (rows[known + row.ROW_SEQ] === 0 && !this.members.isDoubted(rows[known + row.ROW_ORIGIN]!))
         return decided.VOID;
-      if (rows[known + row.ROW_SEQ] === 0)
-        this.#acceptLate(known, cents, view.getFloat64(at + 36, true), position);
+      if (rows[known + row.ROW_SEQ] === 0) this.#acceptLate(known, batch, at, position);
       return rows[known + row.ROW_CENTS] === cents ? decided.SAME_AMOUNT : decided.ANOTHER_AMOUNT;
     }
     if (origin !== epoch || this.members.living(epoch) === undefined) return decided.VOID;
@@ -264,16 +263,18 @@ export class Order {
    * Later records speak of a payment whose acceptance was passed over: this is what they need, but not its
    * owner. One that is settled needs nothing, and the index may have counted it.
    */
-  #acceptLate(known: number, cents: number, acceptedAtMs: number, position: number): void {
+  #acceptLate(known: number, batch: BatchView, at: number, position: number): void {
     const { rows } = this.tail;
+    const { view } = batch.source;
     if (rows[known + row.ROW_STATE]! >= SETTLED) return;
     this.seq += 1;
     rows[known + row.ROW_SEQ] = this.seq;
-    rows[known + row.ROW_CENTS] = cents;
-    rows[known + row.ROW_ACCEPTED_AT] = acceptedAtMs;
+    rows[known + row.ROW_CENTS] = view.getFloat64(at + 28, true);
+    rows[known + row.ROW_ACCEPTED_AT] = view.getFloat64(at + 36, true);
     rows[known + row.ROW_POSITION] = position;
     this.members.count(rows[known + row.ROW_ORIGIN]!, shareOf(this.#words[3]!), 1);
     this.touchedAt = position;
+    this.#eachCounted?.(record.ACCEPT, known, batch, at);
   }
 
   /** Rules 6 and 7. */
