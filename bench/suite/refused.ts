@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Client } from 'undici';
+import { Pool } from 'undici';
 import { idTextWords } from '../../src/domain/payment.ts';
 import { FAILING, type ProcessorAnswer, REFUSED_PAYMENT } from '../../src/processor-simulator/answer.ts';
 import { type ProcessorServer, serveProcessor } from '../../src/processor-simulator/listener.ts';
@@ -18,8 +18,8 @@ import { benchmark, type Contender, type Definition, type Measurements } from '.
 
 /** Good payments a second. */
 const RATE = 100;
-/** Requests of one connection that wait for their answers. */
-const PIPELINED = 100;
+/** HAProxy answers the requests of one connection one after the other. */
+const CONNECTIONS = 64;
 /** As long as no other payment is settled, nobody can know whether a payment or its processor is bad. */
 const WARM_UP_MS = 500;
 const PATIENCE_MS = 30_000;
@@ -84,12 +84,11 @@ async function play(
   try {
     const urls = [servers[0].url, servers[1].url] as const;
     const { url, backends } = await startSoquete(children, { processors: { urls } });
-    const client = new Client(url, { pipelining: PIPELINED });
+    const client = new Pool(url, { connections: CONNECTIONS, pipelining: 1 });
     const pay = async (id: string): Promise<void> => {
       const body = `{"correlationId":"${id}","amount":19.90}`;
-      // As one with the same id may be sent again, requests need not wait for each other.
       const { statusCode, body: said } = await client.request({
-        ...{ method: 'POST', path: '/payments', body, idempotent: true },
+        ...{ method: 'POST', path: '/payments', body },
       });
       assert.equal(statusCode, 202);
       await said.dump();
@@ -98,7 +97,7 @@ async function play(
       const startMs = performance.now();
       const paid: Promise<void>[] = [];
       for (let number = 0; number < (forMs * RATE) / 1000; number++) {
-        await sleep(startMs + (number * 1000) / RATE - performance.now());
+        await sleep(Math.max(0, startMs + (number * 1000) / RATE - performance.now()));
         const id = randomUUID();
         sentAtMs.set(keyOf(idTextWords(id)), performance.now());
         paid.push(pay(id));
@@ -109,7 +108,14 @@ async function play(
 
     const warmUp = await good(WARM_UP_MS);
     await until(() => delays.count === warmUp, 'the first ones to be sent', PATIENCE_MS);
-    await Promise.all(Array.from({ length: bad }, () => pay(BAD + randomUUID().slice(BAD.length))));
+    for (let left = bad; left > 0; left -= CONNECTIONS) {
+      const some = Array.from({ length: Math.min(left, CONNECTIONS) }, () =>
+        pay(BAD + randomUUID().slice(BAD.length)),
+      );
+      await Promise.all(some);
+    }
+    // Before each was tried once, nobody can know that it is bad.
+    await until(() => tries >= bad, 'the bad ones to be tried', PATIENCE_MS);
     delays.count = 0;
     tries = 0;
     const sent = await good(seconds * 1000);
