@@ -58,20 +58,27 @@ async function withDisk(t: TestContext, act: (directory: string) => Promise<void
   }
 }
 
-/** One backend on that disk, its processors, and a client. */
+/** Backends on that disk, their processors, and a client of each. */
 class Scene {
   readonly children = new ChildProcesses();
   readonly admins: AdminClient[] = [];
-  client!: Client;
-  #pid = 0;
+  readonly #clients: Client[] = [];
+  readonly #pids: number[] = [];
+  #turn = 0;
 
-  async start(storeDirectory: string): Promise<void> {
+  async start(storeDirectory: string, count: number): Promise<void> {
     const processors = await simulatedProcessors(this.children);
     this.admins.push(...processors.urls.map(url => new AdminClient(url)));
-    const [backend] = await startBackends(this.children, { processors, count: 1, storeDirectory });
-    this.#pid = backend!.child.pid;
-    const socketPath = join(this.children.directory, 'backend-1.sock');
-    this.client = new Client('http://localhost', { socketPath, pipelining: AT_ONCE });
+    for (const { child } of await startBackends(this.children, { processors, count, storeDirectory })) {
+      this.#pids.push(child.pid);
+      const socketPath = join(this.children.directory, `${child.name}.sock`);
+      this.#clients.push(new Client('http://localhost', { socketPath, pipelining: AT_ONCE }));
+    }
+  }
+
+  /** A client of each backend in its turn. */
+  get client(): Client {
+    return this.#clients[this.#turn++ % this.#clients.length]!;
   }
 
   async pay(): Promise<{ status: number; retryAfter: string }> {
@@ -100,8 +107,8 @@ class Scene {
   }
 
   async stop(): Promise<void> {
-    await this.client.close();
-    process.kill(this.#pid, 'SIGTERM');
+    await Promise.all(this.#clients.map(client => client.close()));
+    for (const pid of this.#pids) process.kill(pid, 'SIGTERM');
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -121,7 +128,8 @@ test(
   t =>
     withDisk(t, async store => {
       await using scene = new Scene();
-      await scene.start(store);
+      // What cannot be written is in the summary of the backend that settled it alone.
+      await scene.start(store, 1);
       const byDefault = scene.admins[0]!;
       // They are at the processor while the disk fills.
       await byDefault.set('delay', { delay: 4000 });
@@ -150,7 +158,7 @@ test(
   t =>
     withDisk(t, async store => {
       await using scene = new Scene();
-      await scene.start(store);
+      await scene.start(store, 3);
       const setFailing = (failure: boolean) =>
         Promise.all(scene.admins.map(admin => admin.set('failure', { failure })));
       await setFailing(true);
