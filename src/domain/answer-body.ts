@@ -13,6 +13,8 @@ const JSON_TYPE = /^\s*(?:application|text)\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
 const NAMED_ID = /"correlationId"\s*:\s*"([^"\\]*)"/;
 const NAMED_AMOUNT = /"amount"\s*:\s*(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)(?=\s*[,}])/;
 
+export const isJsonType = (contentType: string): boolean => JSON_TYPE.test(contentType);
+
 /** `contentType`: of the answer, undefined where it has none. `isWhole`: `text` is all of the body. */
 export function isForeignBody(
   contentType: string | undefined,
@@ -20,7 +22,7 @@ export function isForeignBody(
   isWhole: boolean,
   payment: AnsweredPayment,
 ): boolean {
-  if (contentType !== undefined && !JSON_TYPE.test(contentType)) return true;
+  if (contentType !== undefined && !isJsonType(contentType)) return true;
   if (contentType === undefined && isWhole && text.trim() !== '' && !isJson(text)) return true;
   const id = NAMED_ID.exec(text)?.[1];
   if (id !== undefined && id.toLowerCase() !== payment.correlationId) return true;

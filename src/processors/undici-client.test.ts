@@ -220,6 +220,19 @@ test('no record yet is told apart from no answer', async () => {
   assert.deepEqual(await find(), { is: 'unavailable' });
 });
 
+test('a page that a gateway does not have is no word on the payment', async () => {
+  for (const [type, is] of [
+    ['text/html', 'unavailable'],
+    ['text/plain', 'unavailable'],
+    ['application/problem+json', 'absent'],
+  ] as const) {
+    const answer = `HTTP/1.1 404 Not Found\r\nContent-Type: ${type}\r\nContent-Length: 2\r\n\r\n{}`;
+    const { client } = await processor(says(answer));
+    const found = await new Promise<Found>(resolve => client.find(DEFAULT, request.correlationId, resolve));
+    assert.equal(found.is, is, type);
+  }
+});
+
 test('health is read, and nonsense is no health', async () => {
   const bodies = ['{"failing":true,"minResponseTime":250}', '{"failing":"perhaps"}', '<html>'];
   const { client } = await processor(socket => {

@@ -5,7 +5,7 @@
  * closed: what it says next may belong to the request before.
  */
 import { type Dispatcher, Pool } from 'undici';
-import { amountCents, isForeignBody } from '../domain/answer-body.ts';
+import { amountCents, isForeignBody, isJsonType } from '../domain/answer-body.ts';
 import { formatInstant, parseInstant } from '../domain/instant.ts';
 import { decimal } from '../domain/money.ts';
 import { type AttemptResult, lostBecause } from '../domain/outcome.ts';
@@ -88,10 +88,17 @@ export class UndiciClient implements Processors {
     traceparent?: string,
   ): void {
     const headers = traced(this.#fields[processor], traceparent);
-    this.#get(processor, `/payments/${correlationId}`, headers, this.#attemptTimeoutMs, (status, body) => {
-      if (status === 404) reply({ is: 'absent' });
-      else reply((status === 200 && recordIn(body, correlationId)) || { is: 'unavailable' });
-    });
+    this.#get(
+      processor,
+      `/payments/${correlationId}`,
+      headers,
+      this.#attemptTimeoutMs,
+      (status, body, isForeign) => {
+        // A gateway that has no such page knows nothing of the payment.
+        if (status === 404 && !isForeign) reply({ is: 'absent' });
+        else reply((status === 200 && recordIn(body, correlationId)) || { is: 'unavailable' });
+      },
+    );
   }
 
   health(processor: ProcessorIndex, reply: (health: Health | undefined) => void): void {
@@ -116,7 +123,7 @@ export class UndiciClient implements Processors {
     path: string,
     headers: string[],
     timeoutMs: number,
-    reply: (status: number, body: unknown) => void,
+    reply: QuestionReply,
   ): void {
     this.#pools[processor].dispatch(
       {
@@ -209,21 +216,31 @@ const codeOf = ({ code, name }: Error & { code?: string }): string =>
 const oneOf = (value: string | string[] | undefined): string | undefined =>
   Array.isArray(value) ? value.join(', ') : value;
 
+/** `isForeign`: the body is of another type than JSON. */
+type QuestionReply = (status: number, body: unknown, isForeign: boolean) => void;
+
 /** A question whose whole answer counts; status 0 stands for none. */
 class Question implements Dispatcher.DispatchHandler {
-  readonly #reply: (status: number, body: unknown) => void;
+  readonly #reply: QuestionReply;
   readonly #chunks: Buffer[] = [];
   #bytes = 0;
   #status = 0;
+  #isForeign = false;
 
-  constructor(reply: (status: number, body: unknown) => void) {
+  constructor(reply: QuestionReply) {
     this.#reply = reply;
   }
 
   onRequestStart(): void {}
 
-  onResponseStart(_controller: Dispatcher.DispatchController, status: number): void {
+  onResponseStart(
+    _controller: Dispatcher.DispatchController,
+    status: number,
+    headers: Record<string, string | string[] | undefined>,
+  ): void {
+    const type = oneOf(headers['content-type']);
     this.#status = status;
+    this.#isForeign = type !== undefined && !isJsonType(type);
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -239,11 +256,11 @@ class Question implements Dispatcher.DispatchHandler {
     } catch {
       body = undefined;
     }
-    this.#reply(this.#status, body);
+    this.#reply(this.#status, body, this.#isForeign);
   }
 
   onResponseError(): void {
-    this.#reply(0, undefined);
+    this.#reply(0, undefined, false);
   }
 }
 
