@@ -16,6 +16,7 @@ import type { Policy } from '../domain/settlement.ts';
 import { SUSPECTED_HELD } from '../domain/suspicion.ts';
 import type { CircuitBreaker } from '../processors/circuit-breaker.ts';
 import { type Store, StoreFault } from '../storage/ports.ts';
+import { Departed } from './departed.ts';
 import { NONE, type PaymentPool } from './payment-pool.ts';
 
 /** Held payments that are in memory at once. */
@@ -26,7 +27,7 @@ const ASK_IDLE_MS = 5000;
 
 export interface HeldParts {
   readonly pool: PaymentPool;
-  readonly store: Store;
+  readonly store: Pick<Store, 'takeHeld'>;
   readonly clock: Clock;
   readonly policy: Policy;
   readonly breakers: readonly [CircuitBreaker, CircuitBreaker];
@@ -41,7 +42,7 @@ export class HeldPayments {
   readonly #parts: HeldParts;
   /** Slots with a held payment, and the version that they had then. */
   readonly #here = new Map<number, number>();
-  #isAsking = false;
+  readonly #departed = new Departed();
   #askAtMs = -Infinity;
   #closed = false;
 
@@ -51,7 +52,7 @@ export class HeldPayments {
 
   /** When to call `refill` again, in monotonic ms. */
   get nextAtMs(): number {
-    return this.#isAsking ? Infinity : this.#askAtMs;
+    return this.#departed.isAsking ? Infinity : this.#askAtMs;
   }
 
   /** The store may have other ones that are due. */
@@ -59,21 +60,26 @@ export class HeldPayments {
     this.#askAtMs = -Infinity;
   }
 
+  /** As of `Departed`. */
+  left(seq: number): void {
+    this.#departed.left(seq);
+  }
+
   /** Brings back what is due. */
   refill(): void {
     const { store, clock, wake, pool } = this.#parts;
     const nowMs = clock.monotonicMs();
-    if (this.#isAsking || this.#closed || nowMs < this.#askAtMs) return;
+    if (this.#departed.isAsking || this.#closed || nowMs < this.#askAtMs) return;
     for (const [slot, version] of this.#here) if (pool.version[slot] !== version) this.#here.delete(slot);
     const room = heldHereMax - this.#here.size;
     this.#askAtMs = nowMs + ASK_MS;
     if (room === 0) return;
-    this.#isAsking = true;
+    this.#departed.asks();
     store.takeHeld(clock.wallMs(), room, answer => {
-      this.#isAsking = false;
+      this.#departed.answered();
       if (this.#closed) return;
       if (!(answer instanceof StoreFault)) {
-        for (const payment of answer) this.#restore(payment);
+        for (const payment of answer) if (!this.#departed.has(payment.seq)) this.#restore(payment);
         if (answer.length < room) this.#askAtMs = clock.monotonicMs() + ASK_IDLE_MS;
       }
       wake();

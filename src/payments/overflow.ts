@@ -9,6 +9,7 @@ import assert from 'node:assert/strict';
 import type { Clock } from '../domain/clock.ts';
 import { idWords, type StoredPayment } from '../domain/payment.ts';
 import { type Store, StoreFault } from '../storage/ports.ts';
+import { Departed } from './departed.ts';
 import { NONE, type PaymentPool } from './payment-pool.ts';
 import type { ReadyQueue } from './ready-queue.ts';
 
@@ -35,15 +36,13 @@ export class Overflow {
   #storeHasMore: boolean;
   /** A parked payment was stored after the store was last asked for some. */
   #parkedSince = false;
-  #refilling = false;
   /** Payments were adopted after the store was last asked for some: its answer need not have them. */
   #adoptedSince = false;
   /** While the store has more: every payment of ours that is not held here has a later seq. */
   #cursor = 0;
   /** What comes back up to this seq may be older than what is held here: it was adopted. */
   #adoptedTo = 0;
-  /** Seqs that left after the store was last asked for some: its answer may have them as they were before. */
-  readonly #left = new Set<number>();
+  readonly #departed = new Departed();
   #closed = false;
 
   constructor(parts: OverflowParts) {
@@ -101,21 +100,20 @@ export class Overflow {
 
   /** The store has that a payment is settled or held, so it leaves. */
   left(seq: number): void {
-    if (this.#refilling) this.#left.add(seq);
+    this.#departed.left(seq);
   }
 
   /** Brings parked payments back, oldest first, while there is room. */
   refill(): void {
     const { ready, store, clock, wake } = this.#parts;
-    if (!this.#storeHasMore || this.#refilling || ready.size > this.#lanesMax / 2) return;
+    if (!this.#storeHasMore || this.#departed.isAsking || ready.size > this.#lanesMax / 2) return;
     const limit = Math.min(this.room, REFILL_BATCH);
     if (limit === 0) return;
-    this.#refilling = true;
-    this.#left.clear();
+    this.#departed.asks();
     this.#parkedSince = false;
     this.#adoptedSince = false;
     store.take(this.#cursor, limit, answer => {
-      this.#refilling = false;
+      this.#departed.answered();
       if (this.#closed) return;
       if (answer instanceof StoreFault) {
         clock.after(REFILL_RETRY_MS, wake);
@@ -129,7 +127,7 @@ export class Overflow {
       let restored = 0;
       while (
         restored < answer.length &&
-        (this.#left.has(answer[restored]!.seq) || this.#restore(answer[restored]!))
+        (this.#departed.has(answer[restored]!.seq) || this.#restore(answer[restored]!))
       ) {
         assert(answer[restored]!.seq > this.#cursor, 'the store gave parked payments out of order');
         this.#cursor = answer[restored]!.seq;

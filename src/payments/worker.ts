@@ -291,7 +291,7 @@ export class Worker {
       this.#parts.events.decided(slot, ACCEPTED);
     }
     if (kind === SETTLE || kind === PUT_ON_HOLD) {
-      this.#overflow.left(pool.seq[slot]!);
+      for (const part of [this.#overflow, this.#held]) part.left(pool.seq[slot]!);
       pool.free(slot);
     } else if (kind === INSERT && this.#overflow.stored(slot, result)) pool.free(slot);
     else if (result === KNOWN) this.#attempts.notOurs(slot);

@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { HELD_REFUSED, idWords, type StoredPayment, WAITING } from '../domain/payment.ts';
+import { CircuitBreaker } from '../processors/circuit-breaker.ts';
+import type { Reply } from '../storage/ports.ts';
+import { idOf } from '../testing/stores.ts';
+import { VirtualClock } from '../testing/virtual-clock.ts';
+import { HeldPayments } from './held-payments.ts';
+import { NONE, PaymentPool } from './payment-pool.ts';
+
+const held = (seq: number): StoredPayment =>
+  ({
+    ...{ seq, id: idOf(seq), cents: 1990, acceptedAtMs: 1, origin: 1, state: WAITING, isUncertain: false },
+    ...{ processor: undefined, requestedAtMs: 0, attempts: 1, tries: 0, settledAtMs: 0 },
+    ...{ held: HELD_REFUSED, retryAtMs: 0, because: undefined },
+  }) as unknown as StoredPayment;
+
+test('a payment that leaves while the store is asked for held ones does not come back as it was', () => {
+  const time = new VirtualClock();
+  const clock = {
+    monotonicMs: () => time.monotonicMs(),
+    wallMs: () => time.monotonicMs(),
+    after: (delayMs: number, task: () => void) => time.after(delayMs, task),
+    soon: (task: () => void) => void time.after(0, task),
+  };
+  const pool = new PaymentPool(16);
+  const asked: Reply<StoredPayment[]>[] = [];
+  const entered: number[] = [];
+  const payments = new HeldPayments({
+    ...{ pool, clock, breakers: [new CircuitBreaker(), new CircuitBreaker()] as const },
+    store: { takeHeld: (_dueMs, _limit, reply) => void asked.push(reply) },
+    policy: { defaultAttempts: 5, backoffMinMs: 100, backoffMaxMs: 200, fallbackAfterMs: 1000 } as never,
+    enter: slot => void entered.push(slot),
+    postpone: () => assert.fail('both processors work'),
+    wake() {},
+  });
+  payments.refill();
+  asked.shift()!([held(1)]);
+  assert.equal(entered.length, 1);
+  time.pass(10_000);
+  payments.refill();
+  // Meanwhile it is settled; the store's answer was made before.
+  payments.left(1);
+  pool.free(entered[0]!);
+  asked.shift()!([held(1), held(2)]);
+  assert.equal(pool.find(idWords(idOf(1))), NONE);
+  assert.notEqual(pool.find(idWords(idOf(2))), NONE);
+  assert.equal(pool.held[pool.find(idWords(idOf(2)))], HELD_REFUSED);
+  // Held again since, it comes back when it is due.
+  time.pass(10_000);
+  payments.refill();
+  asked.shift()!([held(1)]);
+  assert.notEqual(pool.find(idWords(idOf(1))), NONE);
+});
