@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type AttemptResult, OUTCOMES } from '../domain/outcome.ts';
 import {
+  CLOSED,
   DEFAULT,
   FALLBACK,
   HELD_AMOUNT,
@@ -223,6 +224,21 @@ test('a pinned payment is sent again with the same instant, without another inte
   assert.equal(rows[0]!.requestedAtMs, first!.request.requestedAtMs);
   assert.equal(rows[0]!.attempts, 2);
   assert.equal(stand.gate.atWork, 0);
+});
+
+test('a pinned payment that an operator has closed is let go after its next attempt', () => {
+  const stand = attemptsStand();
+  const slot = pinned(stand);
+  const [payment] = stand.state.payments.values();
+  payment!.state = CLOSED;
+  stand.found = { is: 'absent' };
+  stand.attempt(slot, DEFAULT, TIMED_OUT);
+  const sent = stand.sent.length;
+  stand.pass(500);
+  assert.equal(stand.retries.takeDue(stand.clock.monotonicMs()), slot);
+  stand.attempts.start(slot, DEFAULT);
+  stand.pass(500);
+  assert.deepEqual([stand.pool.size, stand.sent.length, stand.gate.atWork], [0, sent, 0]);
 });
 
 test('a pinned payment that is refused stays pinned: that speaks of the later request only', () => {

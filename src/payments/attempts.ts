@@ -38,7 +38,7 @@ import {
 } from '../domain/suspicion.ts';
 import type { Found, PaymentRequest, Processors } from '../processors/port.ts';
 import { asideAtWorkMax, type DispatchGate } from './dispatch-gate.ts';
-import type { PaymentPool } from './payment-pool.ts';
+import { NONE, type PaymentPool } from './payment-pool.ts';
 import type { RetrySchedule } from './retry-schedule.ts';
 import type { StoreWriter } from './store-writer.ts';
 
@@ -92,6 +92,8 @@ export class Attempts {
   readonly #role: Uint8Array;
   /** 1 from an attempt's start until it is sent: it has a place at work, and no answer will free it. */
   readonly #intending: Uint8Array;
+  /** The version of the payment in a slot that is over, see `over`. */
+  readonly #overVersion: Float64Array;
   /** Slots with an intent in the store, that are yet to be sent. */
   readonly #outbox: FixedDeque<number>;
   #closed = false;
@@ -103,6 +105,7 @@ export class Attempts {
     this.#writer = parts.writer;
     this.#role = new Uint8Array(capacity);
     this.#intending = new Uint8Array(capacity);
+    this.#overVersion = new Float64Array(capacity).fill(NONE);
     this.#outbox = new FixedDeque<number>(Int32Array, parts.concurrency * 2 + asideAtWorkMax);
   }
 
@@ -114,6 +117,10 @@ export class Attempts {
     assert(pinned || pool.state[slot] === WAITING, 'an attempt on a payment that does not wait for one');
     assert(!pinned || pool.processorOf(slot) === to, 'a pinned payment left for the other processor');
     assert(this.#intending[slot] === 0 && pool.storing[slot] === 0);
+    if (pinned && this.#overVersion[slot] === pool.version[slot]) {
+      pool.free(slot);
+      return;
+    }
     if (isAside(pool.suspicion[slot]!)) {
       gate.tookAside(to);
       this.#role[slot] = ASIDE_TRY;
@@ -152,6 +159,14 @@ export class Attempts {
         return;
       }
     }
+  }
+
+  /**
+   * Nothing is left to be done of a payment. One that is pinned needs no new intent, from which that would
+   * be found out: it goes in its turn.
+   */
+  over(slot: number): void {
+    this.#overVersion[slot] = this.#pool.version[slot]!;
   }
 
   /** Another instance owns this payment, so nothing of it may leave here. */

@@ -37,7 +37,7 @@ import {
   STATE,
   TRIES,
 } from '../storage/batch.ts';
-import { type Store, StoreFault } from '../storage/ports.ts';
+import { KNOWN, type Store, StoreFault } from '../storage/ports.ts';
 import { BatchPace } from './batch-pace.ts';
 import { NONE, type PaymentPool } from './payment-pool.ts';
 
@@ -53,6 +53,8 @@ export interface StoreWriterEvents {
    * being sent.
    */
   written(slot: number, kind: number, result: number, sent: boolean): void;
+  /** The payment in a slot is not to be worked on any more: an operator closed it, or it is another one's. */
+  over(slot: number): void;
   /** The store cannot take a new payment now: nothing of it was kept. */
   refused(slot: number): void;
   /** The store is of a later generation: everything before it is forgotten. */
@@ -317,11 +319,20 @@ export class StoreWriter {
     assert(results.length === count && page.slots.length === count, 'a result for each row');
     for (let row = 0; row < count; row++) {
       const slot = page.slots[row]!;
-      if (slot === NONE) continue;
       const start = row * COLUMNS;
+      if (slot === NONE) {
+        if (results[row] === KNOWN) this.#over(rows, start);
+        continue;
+      }
       this.#pool.storing[slot] = 0;
       this.#events.written(slot, rows[start + KIND]!, results[row]!, rows[start + STATE] === 1);
     }
+  }
+
+  /** How an attempt ended was of no interest: its payment is over, or another one's. */
+  #over(rows: Float64Array, start: number): void {
+    const slot = this.#pool.find(rows.subarray(start + ID, start + ID + 4));
+    if (slot !== NONE && this.#pool.seq[slot] === rows[start + SEQ]) this.#events.over(slot);
   }
 
   #refused(page: Page, fault: StoreFault): void {

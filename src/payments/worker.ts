@@ -97,6 +97,7 @@ export class Worker {
     const gate = new DispatchGate(concurrency, breakers, policy.fallbackAfterMs);
     const written: StoreWriterEvents = {
       written: (slot, kind, result, sent) => this.#written(slot, kind, result, sent),
+      over: slot => this.#attempts.over(slot),
       refused: slot => this.#notTaken(slot, UNAVAILABLE),
       purged: later => events.purged(later),
       fenced: () => events.fenced(),

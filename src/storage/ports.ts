@@ -52,8 +52,8 @@ export class StoreFault {
  */
 export const DONE = 1;
 /**
- * PUT: the store has a payment of this id already, whichever instance owns it. MARK, SETTLE, PUT_ON_HOLD: it
- * is settled or closed, or not ours.
+ * PUT: the store has a payment of this id already, whichever instance owns it. The
+ * others: it is settled or closed, or not ours.
  */
 export const KNOWN = -1;
 /** INSERT: the store has a payment of this id with another amount. */

@@ -44,6 +44,7 @@ export function attemptsStand(): AttemptsStand {
   const events: string[] = [];
   const writing = writerStand({
     // As the worker does it.
+    over: slot => attempts.over(slot),
     written(slot, kind, result, isSent) {
       if (kind === SETTLE || kind === PUT_ON_HOLD) pool.free(slot);
       else if (result === KNOWN) attempts.notOurs(slot);

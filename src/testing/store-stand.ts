@@ -142,6 +142,7 @@ export function writerStand(
       reported.push(`${pool.words[slot * 4]} ${what}${sent ? ', sent' : ''}`);
       more.written?.(slot, kind, result, sent);
     },
+    over: slot => more.over?.(slot),
     refused(slot) {
       reported.push(`${pool.words[slot * 4]} refused`);
       more.refused?.(slot);
