@@ -20,8 +20,11 @@ import { Batch, INSERT, SETTLE } from '../src/storage/batch.ts';
 import { type Joined, promised, type Store, type Written } from '../src/storage/ports.ts';
 import { PostgresStore } from '../src/storage/postgres/postgres-store.ts';
 import { parsePostgresUrl } from '../src/storage/postgres/url.ts';
+import { RedisStore } from '../src/storage/redis/redis-store.ts';
+import { parseRedisUrl } from '../src/storage/redis/url.ts';
 import { systemClock } from '../src/system-clock.ts';
 import { installedPostgres, PostgresServer } from '../src/testing/postgres-server.ts';
+import { installedRedis, RedisServer } from '../src/testing/redis-server.ts';
 import { openBenchStore } from './suite/fill.ts';
 import { number, table } from './tools/table.ts';
 
@@ -154,8 +157,14 @@ async function run(stores: readonly Store[], batching: Batching, seconds: number
   return { settled, perSecond: perSecond_, p50: at(0.5), p99: at(0.99), cpuUs: (user + system) / settled };
 }
 
+interface MeasuredServer {
+  readonly pid: number;
+  /** What it has written to its log so far, in bytes. */
+  written(): Promise<number>;
+}
+
 /** Processor time of a server and of all its processes, in ms. */
-function cpuMs(server: PostgresServer): number {
+function cpuMs(server: MeasuredServer): number {
   const statOf = (pid: string): string[] => {
     try {
       const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
@@ -181,7 +190,7 @@ const HEAD = [
   'p99 ms',
   'client µs',
   'server µs',
-  'WAL bytes',
+  'log bytes',
 ];
 const lines: string[][] = [];
 
@@ -191,16 +200,13 @@ async function line(
   batching: Batching,
   stores: readonly Store[],
   perSecond?: number,
-  server?: PostgresServer,
+  server?: MeasuredServer,
 ): Promise<void> {
-  const wal = async () =>
-    server === undefined
-      ? 0
-      : Number((await server.query(`SELECT pg_current_wal_lsn() - '0/0' AS at`))[0]!['at']);
-  const [cpuBefore, walBefore] = [server === undefined ? 0 : cpuMs(server), await wal()];
+  const written = async () => (server === undefined ? 0 : server.written());
+  const [cpuBefore, writtenBefore] = [server === undefined ? 0 : cpuMs(server), await written()];
   const { settled, ...figures } = await run(stores, batching, seconds, perSecond);
   const serverUs = server === undefined ? 0 : ((cpuMs(server) - cpuBefore) * 1000) / settled;
-  const bytes = ((await wal()) - walBefore) / settled;
+  const bytes = ((await written()) - writtenBefore) / settled;
   lines.push([
     ...[engine, commit, perSecond === undefined ? batching : `${batching}, ${perSecond}/s`],
     ...[number(figures.perSecond), figures.p50.toFixed(1), figures.p99.toFixed(1)],
@@ -212,6 +218,19 @@ async function line(
   ]);
 }
 
+/** Each way to make batches, and then the natural one at 1,000 payments a second. */
+async function linesOf(
+  engine: string,
+  commit: string,
+  stores: readonly Store[],
+  server: MeasuredServer,
+): Promise<void> {
+  for (const batching of ['single', '100 or 10 ms', 'natural'] as const)
+    await line(engine, commit, batching, stores, undefined, server);
+  await line(engine, commit, 'natural', stores, PACED, server);
+  for (const store of stores) await promised(reply => store.leave(reply));
+}
+
 const directory = mkdtempSync(join(tmpdir(), 'soquete-stores-'));
 const embedded = await Promise.all(NAMES.map(name => openBenchStore(directory, name)));
 await line('sqlite', 'kernel', 'natural', embedded);
@@ -221,6 +240,10 @@ rmSync(directory, { recursive: true });
 
 for (const binaries of installedPostgres()) {
   await using server = await PostgresServer.start({ binaries });
+  const measured: MeasuredServer = {
+    pid: server.pid,
+    written: async () => Number((await server.query(`SELECT pg_current_wal_lsn() - '0/0' AS at`))[0]!['at']),
+  };
   for (const ackAfter of ['commit', 'parse'] as const) {
     const url = parsePostgresUrl(server.url('postgres', `schema=${ackAfter}_`))!;
     const stores: PostgresStore[] = [];
@@ -228,10 +251,22 @@ for (const binaries of installedPostgres()) {
       stores.push(await PostgresStore.open({ url, clock: systemClock, ackAfter, application }));
     const commit = ackAfter === 'commit' ? 'on' : 'off';
     const engine = `PostgreSQL ${binaries.version}`;
-    for (const batching of ['single', '100 or 10 ms', 'natural'] as const)
-      await line(engine, commit, batching, stores, undefined, server);
-    await line(engine, commit, 'natural', stores, PACED, server);
-    for (const store of stores) await promised(reply => store.leave(reply));
+    await linesOf(engine, commit, stores, measured);
+  }
+}
+for (const program of installedRedis()) {
+  for (const appendfsync of ['everysec', 'always']) {
+    await using server = await RedisServer.start({ program, settings: { appendonly: 'yes', appendfsync } });
+    const measured: MeasuredServer = {
+      pid: server.pid,
+      written: async () =>
+        Number(/aof_current_size:(\d+)/.exec(String(await server.ask('INFO', 'persistence')))![1]),
+    };
+    const url = parseRedisUrl(server.url())!;
+    const stores: RedisStore[] = [];
+    for (const application of NAMES)
+      stores.push(await RedisStore.open({ url, clock: systemClock, ackAfter: 'commit', application }));
+    await linesOf(program.name, appendfsync, stores, measured);
   }
 }
 console.log(table(HEAD, lines));

@@ -141,18 +141,19 @@ local function summary(keys, args)
     return fields
   end
   local fields, tails = split(args[1]), split(args[2])
+  local first, last = tonumber(args[3]), tonumber(args[4])
+  if first <= last then
+    for _, bucket in ipairs(call('SMEMBERS', keyOf(base, gen, 't6'))) do
+      local number = tonumber(bucket)
+      if number >= first and number <= last then
+        for processor = 1, 2 do fields[#fields + 1] = char(6, processor) .. pack('>I6', number) end
+      end
+    end
+  end
   for at, value in ipairs(hmget(keyOf(base, gen, 't'), fields)) do
     if value then add(fields[at], value) end
   end
   for at, value in ipairs(hmget(keyOf(base, gen, 't'), tails)) do singles[at] = value and sub(value, 21) or '' end
-  local first, last = tonumber(args[3]), tonumber(args[4])
-  if first <= last then
-    local all = call('HGETALL', keyOf(base, gen, 't6'))
-    for at = 1, #all, 2 do
-      local bucket = read('>I6', all[at], 3)
-      if bucket >= first and bucket <= last then add(all[at], all[at + 1]) end
-    end
-  end
   for at = 1, 6 do sums[at] = string.format('%.0f', sums[at]) end
   return { '', sums, singles }
 end

@@ -34,6 +34,8 @@ import { storedOf } from './record.ts';
  * lease, so that an instance that is cut off knows it before the others declare it dead.
  */
 const CALL_MS = 2500;
+/** A term may begin with a joining, and go through all that is unsettled. */
+const JOIN_MS = 30_000;
 /** Replicas have to have a batch within this time. */
 const WAIT_MS = 2000;
 
@@ -133,9 +135,11 @@ export class RedisStore extends InspectedRedis implements Store, Reopening {
       await this.#connection.open();
       const lostTerm = this.#lostTerm === undefined ? '' : this.#lostTerm;
       const last = this.#name === instance ? this.#epoch : 0;
-      const answer = await this.#call('join', [
-        ...[instance, ackAfter === 'flush' ? 1 : 0, lostTerm, this.#server.run, last, clock.wallMs()],
-      ]);
+      const answer = await this.#call(
+        'join',
+        [...[instance, ackAfter === 'flush' ? 1 : 0, lostTerm, this.#server.run, last, clock.wallMs()]],
+        JOIN_MS,
+      );
       const [epoch, generation, term, pinned, asks, calm, number, step] = answer.slice(1).map(Number);
       this.#name = instance;
       this.#number = number!;
@@ -283,10 +287,14 @@ export class RedisStore extends InspectedRedis implements Store, Reopening {
   }
 
   /** With `flush`, until all replicas have it. */
-  async #call(name: RedisFunction, args: readonly (string | number | Buffer)[]): Promise<RedisList> {
+  async #call(
+    name: RedisFunction,
+    args: readonly (string | number | Buffer)[],
+    deadlineMs = CALL_MS,
+  ): Promise<RedisList> {
     const { ask } = this.#connection;
     const waitsFor = this.#server.waitsFor;
-    const asked = ask('FCALL', [functionName(name), 1, this.#key, ...args]);
+    const asked = ask('FCALL', [functionName(name), 1, this.#key, ...args], deadlineMs);
     const copied = waitsFor > 0 ? ask('WAIT', [waitsFor, WAIT_MS]) : Promise.resolve(waitsFor);
     const [answer, copies] = await Promise.all([asked, copied]);
     if (Number(copies) < waitsFor)

@@ -8,10 +8,10 @@
  *     {NAME}               the deployment: generation, term, seq, lease, health, addresses, the server's run
  *     {NAME}:m             names of the instances, with their numbers;   {NAME}:i:NAME  one instance
  *     {NAME}:GEN:p         id -> record (`record.ts`)
- *     {NAME}:GEN:s         ids in the order of their seqs, 250 in each field
+ *     {NAME}:GEN:s         ids in the order of their seqs, 30 in each field
  *     {NAME}:GEN:u:OWNER   unsettled by seq;        {NAME}:GEN:h:OWNER  held by when they are due
  *     {NAME}:GEN:H         all held by seq;         {NAME}:GEN:n        how many are held, by reason
- *     {NAME}:GEN:t, :t6    totals of levels 1 to 5, and of level 6 (`../rollups.ts`)
+ *     {NAME}:GEN:t         totals by level, processor and bucket (`../rollups.ts`);  {NAME}:GEN:t6  buckets of level 6
  *     {NAME}:GEN:a, :c     attempts that failed, and what operators did, by id
  *
  * Lua's numbers are doubles, so a sum is kept in the two parts of `domain/money.ts`, each exact. A total of
@@ -20,7 +20,7 @@
 
 /** What the other functions use too. */
 export const COMMON_LUA = `
-local PAGE, CHUNK = 1000, 250
+local PAGE, CHUNK = 1000, 30
 local call, sub, byte, char, concat, pack, read, floor, min
 local NEVER, NEW, DONE, KNOWN, OTHER, FORGOTTEN
 
@@ -115,8 +115,8 @@ local function place(base, gen, owner, ids, before, now)
   return more
 end
 
+-- Returns what was there before.
 local function addFields(key, fields, sums, tails)
-  if #fields == 0 then return end
   local found, all = hmget(key, fields), {}
   for at, field in ipairs(fields) do
     local count, high, low, rest = sums[at][1], sums[at][2], sums[at][3], ''
@@ -129,6 +129,7 @@ local function addFields(key, fields, sums, tails)
     all[#all + 1] = pack('>I6I7I7', count, high, low) .. rest .. (tails[at] or '')
   end
   paged('HSET', key, all, 2)
+  return found
 end
 
 local function addTo(sums, bucket, sum)
@@ -157,28 +158,24 @@ local function addTotals(base, gen, settled)
     end
     tail[#tail + 1] = char(at - bucket * 64) .. sub(record, 11, 15)
   end
-  local fields, values, ends, tops, topValues = {}, {}, {}, {}, {}
+  local fields, values, ends, tops = {}, {}, {}, {}
   for processor = 1, 2 do
     local level = sums[processor]
     for depth = 1, 6 do
       local coarser = {}
       for bucket, sum in pairs(level) do
-        local field = char(depth, processor) .. pack('>I6', bucket)
-        if depth == 6 then
-          tops[#tops + 1] = field
-          topValues[#tops] = sum
-        else
-          fields[#fields + 1] = field
-          values[#fields] = sum
-          if depth == 1 then ends[#fields] = concat(tails[processor][bucket]) end
-          addTo(coarser, floor(bucket / 64), sum)
-        end
+        fields[#fields + 1] = char(depth, processor) .. pack('>I6', bucket)
+        values[#fields] = sum
+        if depth == 1 then ends[#fields] = concat(tails[processor][bucket]) end
+        if depth == 6 then tops[#fields] = bucket else addTo(coarser, floor(bucket / 64), sum) end
       end
       level = coarser
     end
   end
-  addFields(keyOf(base, gen, 't'), fields, values, ends)
-  addFields(keyOf(base, gen, 't6'), tops, topValues, {})
+  local found = addFields(keyOf(base, gen, 't'), fields, values, ends)
+  for at, bucket in pairs(tops) do
+    if not found[at] then call('SADD', keyOf(base, gen, 't6'), bucket) end
+  end
 end
 
 -- Adds ids to the list of all, whose seqs are the ones behind 'first'; 'from': the last seq before the generation.
@@ -203,7 +200,7 @@ export const WRITE_LUA = `
 local function write(keys, args)
   local base, name, epoch, number, rows = keys[1], args[1], args[2], args[4], args[5]
   local me = instanceKey(base, name)
-  local mine = call('HMGET', me, 'epoch', 'n', 'batch', 'first', 'codes', 'step')
+  local mine = call('HMGET', me, 'epoch', 'n', 'batch', 'first', 'codes', 'step', 'unsettled')
   if mine[1] ~= epoch then return { 'fenced' } end
   local d = call('HMGET', base, 'gen', 'seq', 'from', 'asks')
   local gen, count = d[1], #rows / 80
@@ -279,8 +276,7 @@ local function write(keys, args)
   end
   if seq > first then call('HSET', base, 'seq', string.format('%.0f', seq)) end
   local text, start, step = concat(codes), string.format('%.0f', first), tonumber(mine[6]) + 1
-  call('HSET', me, 'batch', number, 'first', start, 'codes', text, 'step', step)
-  if more ~= 0 then call('HINCRBY', me, 'unsettled', more) end
+  call('HSET', me, 'batch', number, 'first', start, 'codes', text, 'step', step, 'unsettled', mine[7] + more)
   return { '', gen, start, text, tostring(step) }
 end
 `;
