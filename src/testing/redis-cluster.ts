@@ -17,7 +17,7 @@ export class RedisCluster implements AsyncDisposable {
         settings: {
           'cluster-enabled': 'yes',
           'cluster-port': String(await freePort()),
-          'cluster-node-timeout': '1000',
+          'cluster-node-timeout': '3000',
           'cluster-replica-validity-factor': '0',
           appendonly: 'yes',
         },

@@ -141,11 +141,10 @@ test('a Redis without room takes no new payment, and settles those that it has',
 
 test('a server that does not answer for a while has done once what it was asked', needsRedis, async () => {
   const one = await joinedAs(await stand.open(newName()), 'a');
-  const slept = stand.server.ask('DEBUG', 'SLEEP', 3);
-  await new Promise(resolve => setTimeout(resolve, 50));
+  stand.server.signal('SIGSTOP');
   const batch = one.batch(rows => rows.put(1));
   await assert.rejects(one.store.write(batch), { reason: 'unanswered' });
-  await slept;
+  stand.server.signal('SIGCONT');
   const { results } = await persist(() => one.store.write(batch));
   assert.deepEqual([...results], [1]);
 });

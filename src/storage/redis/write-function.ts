@@ -11,7 +11,7 @@
  *     {NAME}:GEN:s         ids in the order of their seqs, 30 in each field
  *     {NAME}:GEN:u:OWNER   unsettled by seq;        {NAME}:GEN:h:OWNER  held by when they are due
  *     {NAME}:GEN:H         all held by seq;         {NAME}:GEN:n        how many are held, by reason
- *     {NAME}:GEN:t         totals by level, processor and bucket (`../rollups.ts`);  {NAME}:GEN:t6  buckets of level 6
+ *     {NAME}:GEN:t, :t6    totals by level, processor and bucket (`../rollups.ts`); buckets of level 6
  *     {NAME}:GEN:a, :c     attempts that failed, and what operators did, by id
  *
  * Lua's numbers are doubles, so a sum is kept in the two parts of `domain/money.ts`, each exact. A total of
