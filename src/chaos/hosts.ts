@@ -126,14 +126,14 @@ export async function playHosts(isSynchronous: boolean, say: (line: string) => v
   });
   client.stop();
   await sending;
-  const disagreements = await audit(one.stack.url, urls, client, say);
+  const disagreements = await auditHost(one.stack.url, urls, client, say);
   await client.close();
   for (const processor of processors) await processor.close();
   for (const way of [...one.ways, ...two.ways]) await way[Symbol.asyncDispose]();
   return disagreements;
 }
 
-async function audit(
+export async function auditHost(
   url: string,
   [onDefault, onFallback]: readonly [string, string],
   client: Client,

@@ -9,6 +9,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -50,6 +51,8 @@ export class LoopDisk {
   constructor(mebibytes = 256) {
     this.#bytes = mebibytes * MiB;
     this.#folder = mkdtempSync(join(tmpdir(), 'soquete-disk-'));
+    // A database does not run as root.
+    chmodSync(this.#folder, 0o755);
     this.#image = join(this.#folder, 'image');
     this.path = join(this.#folder, 'mounted');
     mkdirSync(this.path);

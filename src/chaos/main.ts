@@ -17,6 +17,7 @@ import { oneOf, someText, wholeNumber } from '../settings/grammar.ts';
 import { type RunningStack, startStack } from '../testing/stack.ts';
 import { Client } from './client.ts';
 import { ChaosDatabase } from './database.ts';
+import { playDatabaseRows } from './database-rows.ts';
 import { Injuries } from './fault-injector.ts';
 import type { InjuredStore } from './injured-store.ts';
 import { playRows } from './promises.ts';
@@ -183,7 +184,7 @@ Ends with 0 when nothing is lost or double and the books agree, with 1 otherwise
         undefined,
       ),
       rows: option(
-        'plays the rows of docs/promises.md instead that have this in their names, or "all", one by one',
+        'plays the rows of docs/promises.md instead that have this in their names, or "all"; with --store postgres what two hosts go through',
         'TEXT',
         someText('a part of a name, or "all"'),
         undefined,
@@ -193,7 +194,11 @@ Ends with 0 when nothing is lost or double and the books agree, with 1 otherwise
   const { payments, connections, rows, store, version, seed = Date.now() % 1_000_000 } = values;
   const say = (line: string): void => console.log(line);
   if (rows !== undefined) {
-    const broken = await playRows(rows === 'all' ? '' : rows, { connections, seed, say });
+    const part = rows === 'all' ? '' : rows;
+    const broken =
+      store === 'postgres'
+        ? await playDatabaseRows(part, { seed, version, say })
+        : await playRows(part, { connections, seed, say });
     say(broken === 0 ? 'no promise is broken' : `${broken} promises are BROKEN`);
     process.exit(broken === 0 ? 0 : 1);
   }

@@ -9,6 +9,8 @@ export interface DashboardView {
   /** How connections are spread over the backends. */
   readonly door: 'HAProxy' | 'shared port';
   readonly policy: PolicyView;
+  /** What a payment that was answered with 202 survives, as `GET /health` says it. */
+  readonly survives: string;
   readonly instances: readonly InstanceLine[];
   readonly processors: readonly ProcessorState[];
   /** Undefined where no admin token is given; null before the first comparison. */

@@ -38,6 +38,7 @@ export async function showViews(
     answeredBy: observed.readiness().instance,
     door: observed.door,
     policy: observed.policy,
+    survives: observed.survives(),
     instances: seen.map(instance => instanceState(instance, shared.checker, nowMs)),
     processors: PROCESSORS.map((_, index) => processorState(observed, seen, index)),
     ...(observed.audited ? { books: books ?? null } : {}),

@@ -45,6 +45,7 @@ export interface DashboardSource {
   disk(): Promise<DiskView | null>;
   readonly door: DashboardView['door'];
   readonly policy: PolicyView;
+  survives(): string;
   readonly processorUrls: readonly [string, string];
   /** Whether the books are compared. */
   readonly audited: boolean;
@@ -57,7 +58,7 @@ export interface SourceParts {
   readonly clock: Clock;
   readonly instance: Pick<Instance, 'readiness' | 'takeIn'>;
   readonly telemetry: Telemetry;
-  readonly store: Inspection & Pick<Store, 'act' | 'find'> & Pick<SizedStore, 'disk'>;
+  readonly store: Inspection & Pick<Store, 'act' | 'find'> & Pick<SizedStore, 'disk' | 'survives'>;
   readonly processors: Processors;
   readonly config: Config;
 }
@@ -86,6 +87,7 @@ export function sourceOf(parts: SourceParts): DashboardSource {
     },
     door: listen.is === 'unix' ? 'HAProxy' : 'shared port',
     policy: policyOf(config),
+    survives: () => store.survives,
     processorUrls: urls,
     audited: token !== undefined,
     controls: token !== undefined && processorControls ? { urls, token } : undefined,

@@ -169,6 +169,11 @@ export class PostgresServer implements AsyncDisposable {
     return this.#process!.pid;
   }
 
+  /** By itself: where it cannot write its log, it ends. */
+  get hasEnded(): boolean {
+    return this.#process!.hasExited();
+  }
+
   url(database = 'postgres', parameters = ''): string {
     return `postgres://soquete@127.0.0.1:${this.port}/${database}${parameters === '' ? '' : `?${parameters}`}`;
   }

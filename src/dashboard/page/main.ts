@@ -108,7 +108,7 @@ function draw(): void {
   );
   showLatest(view);
   showBooks(view);
-  if (answers === 1) showPolicy(view.policy);
+  showPolicy(view);
   setText('freshness', `${clock(view.nowMs)}, from ${view.answeredBy}`);
 }
 

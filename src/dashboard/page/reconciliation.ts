@@ -1,6 +1,6 @@
 /** The books side by side, the fees, and the policy in words. */
 import type { BooksSide } from '../../telemetry/snapshot.ts';
-import type { DashboardView, PolicyView } from '../api.ts';
+import type { DashboardView } from '../api.ts';
 import { byId, fill, make } from './dom.ts';
 import { clock, decimals, duration, grouped, plural } from './format.ts';
 
@@ -142,18 +142,18 @@ function fees(sides: readonly { cents?: number; feeShare?: number | undefined }[
   return make('p', { class: 'fees' }, 'Fees paid: ', make('b', {}, decimals(paid)), ` (${excess}).`);
 }
 
-/** The policy as configured, in words. */
-export function showPolicy(policy: PolicyView): void {
+let shownPolicy = '';
+
+/** The policy as configured, in words, and what is promised, which a database's settings may change. */
+export function showPolicy({ policy, survives }: DashboardView): void {
+  const text = JSON.stringify([policy, survives]);
+  if (text === shownPolicy) return;
+  shownPolicy = text;
   const { defaultAttempts, backoffMinMs, backoffMaxMs, fallbackAfterMs, attemptTimeoutMs } = policy;
-  const acknowledged = {
-    parse: 'as soon as they are understood',
-    commit: 'once they survive the death of any process',
-    flush: 'once they survive a power loss',
-  }[policy.ackAfter];
   fill(
     byId('policy'),
     ...[
-      `Payments are acknowledged ${acknowledged ?? 'once they are safe'}.`,
+      `An acknowledged payment survives ${survives}.`,
       `Each gets up to ${plural(defaultAttempts, 'attempt')} on default, then one on fallback, then a new round begins. No payment is ever given up.`,
       `The pause between two attempts is ${duration(backoffMinMs)} at first, doubles each time up to ${duration(backoffMaxMs)}, and is partly random.`,
       `While default's circuit is open a payment waits and spends no attempt. Single probes find out when default is back. After ${duration(fallbackAfterMs)} of waiting fallback may take it, also if default is only slow or full; and before that, if the backlog shows that its turn would come later.`,
