@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { emptyTotal } from '../domain/money.ts';
+import { DEFAULT, SETTLED } from '../domain/payment.ts';
 import { StoreFault } from '../storage/ports.ts';
 import { type WriterStand, writerStand } from '../testing/store-stand.ts';
 
@@ -96,4 +98,40 @@ test('a waiter that comes to a closed writer does not wait for ever', () => {
   });
   stand.pass(1000);
   assert.equal(isCalled, true);
+});
+
+test('a settlement that a full store may have already is not counted besides, and waited for', () => {
+  const stand = writerStand();
+  const { writer, pool } = stand;
+  const slot = stand.stored(1);
+  pool.state[slot] = SETTLED;
+  pool.processor[slot] = DEFAULT;
+  pool.attempts[slot] = 1;
+  const counted = (): number => {
+    const totals = { default: emptyTotal(), fallback: emptyTotal() };
+    writer.addRefused(totals, -Infinity, Infinity);
+    return totals.default.count;
+  };
+  writer.settle(slot, 1_783_684_800_900);
+  stand.fault = call => (call === 'write' ? new StoreFault('full', 'not now') : undefined);
+  writer.submit();
+  stand.pass(1);
+  assert.equal(counted(), 1, 'refused for certain');
+  stand.fault = () => undefined;
+  stand.losesReply = call => call === 'write';
+  stand.pass(200);
+  stand.fault = call => (call === 'write' ? new StoreFault('full', 'not now') : undefined);
+  stand.pass(200);
+  assert.equal(stand.reported.at(-1), 'full');
+  assert.equal([...stand.state.payments.values()][0]!.state, SETTLED);
+  assert.equal(counted(), 0);
+  let isWritten = false;
+  writer.whenWritten(() => {
+    isWritten = true;
+  });
+  assert.equal(isWritten, false);
+  stand.fault = () => undefined;
+  stand.losesReply = () => false;
+  stand.pass(400);
+  assert.deepEqual([isWritten, counted()], [true, 0]);
 });

@@ -345,7 +345,8 @@ export class StoreWriter {
     const rest = this.#isUnanswered ? page : this.#withoutNew(page);
     this.#outstanding = rest;
     this.#refuseNew();
-    this.#isFull = fault.reason === 'full';
+    // Of a page that may have been written it is not known which of its settlements the store counts already.
+    this.#isFull = fault.reason === 'full' && !this.#isUnanswered;
     if (this.#isFull) {
       for (const waiter of [...rest.waiters.splice(0), ...this.#page.waiters.splice(0)]) waiter();
     }
