@@ -63,8 +63,9 @@ export class SimulatedAddresses {
     return sum;
   }
 
+  /** At the latest address that has it: what a purge forgot may be at an earlier one. */
   entry(which: ProcessorIndex, id: string): BookEntry | undefined {
-    for (const { book } of this.all[which]) {
+    for (const { book } of this.all[which].toReversed()) {
       const row = book.find(idTextWords(id));
       if (row >= 0) return book.entry(row);
     }

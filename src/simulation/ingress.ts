@@ -145,7 +145,7 @@ export class Ingress {
   /** Lets the process read a request: at once, or when it goes on. */
   deliver(process: Process, task: () => void): void {
     const { eventLoop } = this.#parts;
-    if (process.stopped) eventLoop.after(0, process, task);
+    if (process.stopped || process.isPreempted) eventLoop.after(0, process, task);
     else {
       eventLoop.active = process;
       task();
