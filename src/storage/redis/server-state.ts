@@ -9,9 +9,7 @@ export interface RedisState {
   readonly isAppending: boolean;
   /** `always`, `everysec` or `no`; undefined: it does not say. */
   readonly appendfsync: string | undefined;
-  readonly maxmemory: number;
   readonly maxmemoryPolicy: string;
-  readonly usedMemory: number;
 }
 
 /** The oldest that has functions. */
@@ -32,9 +30,7 @@ export function redisStateOf(info: string, appendfsync: string | undefined): Red
     replicas: Number(text('connected_slaves')),
     isAppending: text('aof_enabled') === '1',
     appendfsync,
-    maxmemory: Number(text('maxmemory')),
     maxmemoryPolicy: text('maxmemory_policy'),
-    usedMemory: Number(text('used_memory')),
   };
 }
 
@@ -47,12 +43,13 @@ export interface RedisDurability {
 
 /** A line that says why this server cannot be used, or `ACK_AFTER` not be kept on it; undefined: it can. */
 export function refusalOfServer(
-  { version, maxmemory, maxmemoryPolicy, isAppending, appendfsync }: RedisState,
+  { version, maxmemoryPolicy, isAppending, appendfsync }: RedisState,
   ackAfter: 'parse' | 'commit' | 'flush',
 ): string | undefined {
   if (Number(version.split('.')[0]) < VERSION_MIN)
     return `STORE_URL is a Redis ${version}: it has to be 7 or newer, or a Valkey`;
-  if (maxmemory > 0 && maxmemoryPolicy !== 'noeviction')
+  // Also where nothing limits it yet: that may be set while it runs.
+  if (maxmemoryPolicy !== 'noeviction')
     return `STORE_URL needs maxmemory-policy noeviction on the server (it is ${maxmemoryPolicy}): it would forget payments at random`;
   if (ackAfter !== 'flush' || (isAppending && appendfsync === 'always')) return undefined;
   const needs = isAppending ? 'appendfsync always' : 'appendonly yes and appendfsync always';
@@ -68,7 +65,10 @@ export function redisDurabilityOf(
 ): RedisDurability {
   const copies = replicas === 1 ? 'its replica' : `its ${replicas} replicas`;
   if (ackAfter === 'flush') {
-    const host = replicas > 0 ? `, and the loss of Redis's host (${copies} has it: WAIT)` : '';
+    const host =
+      replicas > 0
+        ? `, and the loss of Redis's host (${replicas === 1 ? 'its replica has' : `its ${replicas} replicas have`} it: WAIT)`
+        : '';
     return {
       survives: `the death and power loss of any machine, that of Redis too${host}`,
       waitsFor: replicas,
