@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Found } from '../processors/port.ts';
-import { mayClose, mayResend, maySettle } from './findings.ts';
+import { mayClose, mayResend, maySettle, mayTakeIn } from './findings.ts';
 
 const absent: Found = { is: 'absent' };
 const silent: Found = { is: 'unavailable' };
@@ -56,4 +56,22 @@ test('a settled payment is sent once more only where its processor says that it 
   assert.ok(mayResend(1, [there(1), absent]).may);
   assert.ok(!mayResend(1, [absent, there(1)]).may);
   assert.ok(!mayResend(1, [absent, silent]).may);
+});
+
+test('what exactly one processor has is taken in as it has it', () => {
+  assert.deepEqual(mayTakeIn([absent, there(777)]), { may: true, on: 1, cents: 777 });
+  assert.deepEqual(mayTakeIn([there(777), absent]), { may: true, on: 0, cents: 777 });
+  const cases: [[Found, Found], RegExp][] = [
+    [[there(777), there(777)], /both have it/],
+    [[there(777), silent], /fallback cannot be asked/],
+    [[silent, there(777)], /default cannot be asked/],
+    [[absent, absent], /no processor has it/],
+    [[there(77.7), absent], /default has an amount that no payment can have/],
+    [[absent, there(0)], /fallback has an amount/],
+  ];
+  for (const [found, because] of cases) {
+    const finding = mayTakeIn(found);
+    assert.ok(!finding.may);
+    assert.match(finding.because, because);
+  }
 });
