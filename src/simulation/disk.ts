@@ -168,6 +168,7 @@ export class Disk {
         if (!this.#open.delete(fd) && process?.alive !== false)
           throw new Error(`EBADF: descriptor ${fd} is not open`);
       },
+      isInPlace: (fd, path) => opened(fd) === this.#files.get(basename(path)),
       remove: path => {
         assertIn('unlink');
         this.#files.delete(basename(path));

@@ -361,3 +361,17 @@ test('a start without a descriptor to spare, at whatever call, never takes a seg
     assert.ok(refused > 3);
   }
 });
+
+test('a log that is removed or replaced while it is in use takes no more than the next beat', async () => {
+  for (const isReplaced of [false, true]) {
+    const stand = new EngineStand();
+    const one = await (await stand.open()).join('a');
+    await one.store.beat('');
+    const bytes = stand.segment().slice();
+    stand.files.remove('/store/log/0000000001.log');
+    if (isReplaced) stand.files.createWhole('/store/log/0000000001.log', bytes);
+    await assert.rejects(one.store.beat(''), { reason: 'lost', detail: /removed or replaced/ });
+    if (isReplaced) assert.equal((await (await stand.open()).join('b')).joined?.epoch, 2);
+    else await assert.rejects(stand.open(), /0000000001\.log is not there any more/);
+  }
+});

@@ -25,6 +25,7 @@ import { statementsOf } from './index/statements.ts';
 import { BOOT_DOUBTS, BOOT_PINS } from './shared-log/boots.ts';
 import { LogBehindError } from './shared-log/log-error.ts';
 import type { LogFiles } from './shared-log/log-files.ts';
+import { Order } from './shared-log/order.ts';
 import type { OrderState } from './shared-log/order-state.ts';
 import { BatchEncoder } from './shared-log/records.ts';
 import {
@@ -128,8 +129,11 @@ function decide(parts: RecoveryParts, wereBehind: readonly number[]): LogDamage[
   if (!segments.includes(segment)) {
     if (state !== undefined || behind.length > 0) throw notThere(directory, segment);
     create(segment, new Uint8Array(0));
-    return [];
   }
+  // From here on a log that is missing was there.
+  if (state === undefined)
+    database.prepare('UPDATE log SET state = ?').run(JSON.stringify(new Order(id.mark).save()));
+  if (!segments.includes(segment)) return [];
   // All that is behind was read, unless a part of it is missing.
   const missing = missingSegments(segments, position).find(other => other < (behind.at(-1) ?? 0));
   if (missing !== undefined) throw notThere(directory, missing);

@@ -23,6 +23,8 @@ export interface LogFiles {
   /** Has the disk take what was appended. */
   sync(fd: number, done: (error: Error | null) => void): void;
   close(fd: number): void;
+  /** Whether the open file is still the one at `path`. */
+  isInPlace(fd: number, path: string): boolean;
   /** Removes a file, if it is there. */
   remove(path: string): void;
   /** Gives a file another name, safe from a power loss when this returns. */

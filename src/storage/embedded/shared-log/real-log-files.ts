@@ -1,6 +1,7 @@
 import {
   closeSync,
   fdatasync,
+  fstatSync,
   fsyncSync,
   linkSync,
   mkdirSync,
@@ -10,6 +11,7 @@ import {
   renameSync,
   rmSync,
   statfsSync,
+  statSync,
   writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
@@ -53,6 +55,10 @@ export const realLogFiles: LogFiles = {
   read: (fd, bytes, start, length, position) => readSync(fd, bytes, start, length, position),
   sync: fdatasync,
   close: closeSync,
+  isInPlace(fd, path) {
+    const [opened, found] = [fstatSync(fd), statSync(path, { throwIfNoEntry: false })];
+    return found?.ino === opened.ino && found.dev === opened.dev;
+  },
   remove: path => rmSync(path, { force: true }),
   move(path, to) {
     renameSync(path, to);

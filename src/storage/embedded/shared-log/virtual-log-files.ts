@@ -117,6 +117,10 @@ export class VirtualLogFiles implements LogFiles {
     assert(this.#open.delete(fd));
   }
 
+  isInPlace(fd: number, path: string): boolean {
+    return this.#file(fd) === this.#files.get(path);
+  }
+
   remove(path: string): void {
     this.#files.delete(path);
   }

@@ -133,6 +133,12 @@ export class LogWriter {
     return this.#encoder;
   }
 
+  /** Whether what is appended goes where everybody reads it: nobody removes a segment that is not sealed. */
+  get isInPlace(): boolean {
+    const { files, directory } = this.#parts;
+    return files.isInPlace(this.#reader.fd, join(directory, logSegmentName(this.#reader.segment)));
+  }
+
   /** Makes ready to join anew: an earlier epoch of this writer has ended. */
   rejoin(): void {
     this.#encoder.clear();

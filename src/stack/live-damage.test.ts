@@ -1,0 +1,56 @@
+/** Bits of the log are turned while the whole stack runs, which has read what stood there. */
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { closeSync, openSync, readdirSync, readFileSync, statSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { seededBelow } from '../domain/random.ts';
+import { seed } from '../testing/seed.ts';
+import { startStack } from '../testing/stack.ts';
+import { until } from '../testing/until.ts';
+
+const PAYMENTS = 100;
+const BITS = 8;
+
+test(`a log that is damaged under a running stack costs no payment (SEED=${seed})`, async () => {
+  const below = seededBelow(seed);
+  await using stack = await startStack();
+  const log = join(stack.folder, 'data', 'log');
+  const path = join(log, '0000000001.log');
+  const from = statSync(path).size;
+  const ids: string[] = [];
+  while (ids.length < PAYMENTS) {
+    const correlationId = randomUUID();
+    const body = JSON.stringify({ correlationId, amount: 19.9 });
+    const { status } = await fetch(`${stack.url}/payments`, { method: 'POST', body });
+    if (status === 202) ids.push(correlationId);
+  }
+  const to = statSync(path).size;
+  const fd = openSync(path, 'r+');
+  for (let bit = 0; bit < BITS; bit++) {
+    const at = from + below(to - from);
+    writeSync(fd, Uint8Array.of(readFileSync(path)[at]! ^ (1 << bit)), 0, 1, at);
+  }
+  closeSync(fd);
+  await until(() => readdirSync(log).includes('damaged'), 'the damage to be found', 30_000);
+  const settled = async (): Promise<number> => {
+    const summary = await fetch(`${stack.url}/payments-summary`);
+    if (summary.status !== 200) return -1;
+    const { default: one, fallback } = (await summary.json()) as Record<string, { totalRequests: number }>;
+    return one!.totalRequests + fallback!.totalRequests;
+  };
+  await until(async () => (await settled()) === PAYMENTS, 'all to be settled', 60_000, 200);
+  // While the backends join anew there is no answer for a moment.
+  for (const id of ids) {
+    const find = (): Promise<Response> => fetch(`${stack.url}/payments/${id}`);
+    await until(async () => (await find()).status === 200, `${id} to be known`, 30_000, 100);
+  }
+  await until(async () => (await settled()) === PAYMENTS, 'the sum to be the same', 30_000, 200);
+  let booked = 0;
+  for (const url of stack.processorUrls) {
+    const headers = { 'X-Rinha-Token': '123' };
+    const books = await (await fetch(`${url}/admin/payments-summary`, { headers })).json();
+    booked += (books as { totalRequests: number }).totalRequests;
+  }
+  assert.equal(booked, PAYMENTS);
+});
