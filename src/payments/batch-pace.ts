@@ -14,8 +14,8 @@ const GOOD_ROWS = 32;
 const ROWS_MIN = 8;
 /** Without another row for so long, a batch leaves. */
 const QUIET_MS = 1;
-/** How long rows are counted before that says how many come. */
-const COUNTED_MS = 25;
+/** How long rows are counted before that says how many come: a burst is no load. */
+const COUNTED_MS = 250;
 
 export class BatchPace {
   readonly #longestMs: number;
