@@ -102,7 +102,10 @@ export class LogReader {
       const segment = this.#segment;
       const decided = this.#offset + length === this.#triedTo ? 0 : this.#feed(length);
       // A seal: what stands behind it counts for nobody.
-      if (this.#segment !== segment) continue;
+      if (this.#segment !== segment) {
+        isNextBegun = false;
+        continue;
+      }
       this.#offset += decided;
       this.#triedTo = decided < length ? this.#offset + length - decided : 0;
       if (events.isEnough?.() === true) return;
