@@ -20,7 +20,7 @@ test('three processes append to one file, some are killed, and all were told the
     const script = join(import.meta.dirname, 'processes.fixture.ts');
     const start = async (name: string): Promise<ChildProcess> => {
       const child = fork(script, [directory, name]);
-      assert.deepEqual(await once(child, 'message'), ['ready', undefined]);
+      assert.equal(await said(child), 'ready');
       return child;
     };
     const children = await Promise.all(['a', 'b', 'c'].map(start));
@@ -30,9 +30,9 @@ test('three processes append to one file, some are killed, and all were told the
       await once(children[2]!, 'exit');
       children[2] = await start('c');
     }
-    const answers = children.map(child => once(child, 'message'));
+    const answers = children.map(said);
     for (const child of children) child.send('end');
-    const told = (await Promise.all(answers)).map(([answer]) => answer as Told);
+    const told = (await Promise.all(answers)) as Told[];
 
     const order = new Order(PROCESSES_STORE.mark);
     const reader = new LogReader({
@@ -68,6 +68,14 @@ test('three processes append to one file, some are killed, and all were told the
     rmSync(directory, { recursive: true });
   }
 });
+
+/** Its next message; rejects when it ends instead. */
+function said(child: ChildProcess): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    child.once('message', resolve);
+    child.once('exit', (status, signal) => reject(new Error(`it ended: ${status ?? signal}`)));
+  });
+}
 
 interface Told {
   readonly accepted: readonly [id: number, cents: number][];
