@@ -114,6 +114,7 @@ if (values.floor) {
   const follow = (id: string, sentMs: number, answeredMs: number) =>
     sent.push({ id, sentMs: sentMs + offsetMs, answeredMs: answeredMs + offsetMs });
   for (const start of starts) {
+    sent.length = 0;
     await using contender = await start();
     if (values.k6 !== undefined) {
       const results = await playWithK6(children, values.k6, contender.places, size.users);

@@ -29,10 +29,12 @@ import { Outlook } from './outlook.ts';
 export const TURN_BUDGET_MS = 0.25;
 
 /**
- * Attempts a second that payments put aside may always take; as with a backlog, they are more while more are
- * accepted, and without a bound while none are.
+ * Attempts a second that payments put aside may always take; they are more while more are accepted, and
+ * without a bound while none are.
  */
-const ASIDE_RATE_MIN = 100;
+const ASIDE_RATE_MIN = 20;
+/** And for each payment accepted a second. */
+const ASIDE_TIMES_ACCEPTED = 0.5;
 /** What they leave free of a processor's places for the others: a quarter. */
 const ASIDE_SHARE = 0.75;
 /** And how many of them are at work at once. */
@@ -51,7 +53,7 @@ export class DispatchGate {
   readonly #breakers: readonly [CircuitBreaker, CircuitBreaker];
   readonly #limits: readonly [AdaptiveLimit, AdaptiveLimit];
   readonly #rate = new DrainRate();
-  readonly #asideRate = new DrainRate(ASIDE_RATE_MIN);
+  readonly #asideRate = new DrainRate(ASIDE_RATE_MIN, ASIDE_TIMES_ACCEPTED);
   readonly #outlook: Outlook;
   readonly #atWork: [number, number] = [0, 0];
   readonly #permits = { default: false, fallback: false, defaultWorks: false, fallbackHasRoom: false };

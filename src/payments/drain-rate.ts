@@ -22,15 +22,17 @@ const KEEP_MS = 20;
 
 export class DrainRate {
   readonly #rateMin: number;
+  readonly #timesAccepted: number;
   #acceptedInSpan = 0;
   #spanEndsMs = -Infinity;
   #perMs = Infinity;
   #allowance = 0;
   #countedMs = -Infinity;
 
-  /** `rateMin`: starts a second that are always allowed. */
-  constructor(rateMin = RATE_MIN) {
+  /** `rateMin`: starts a second that are always allowed; `timesAccepted`: for each payment accepted a second. */
+  constructor(rateMin = RATE_MIN, timesAccepted = TIMES_ACCEPTED) {
     this.#rateMin = rateMin;
+    this.#timesAccepted = timesAccepted;
   }
 
   /** A payment was accepted. */
@@ -65,7 +67,7 @@ export class DrainRate {
     if (nowMs < this.#spanEndsMs) return;
     const quiet = nowMs - this.#spanEndsMs >= SPAN_MS || this.#acceptedInSpan === 0;
     const acceptedPerSecond = (this.#acceptedInSpan / SPAN_MS) * 1000;
-    this.#perMs = quiet ? Infinity : Math.max(this.#rateMin, TIMES_ACCEPTED * acceptedPerSecond) / 1000;
+    this.#perMs = quiet ? Infinity : Math.max(this.#rateMin, this.#timesAccepted * acceptedPerSecond) / 1000;
     this.#acceptedInSpan = 0;
     this.#spanEndsMs = nowMs + SPAN_MS;
   }
