@@ -29,7 +29,7 @@ export class DrainRate {
   #allowance = 0;
   #countedMs = -Infinity;
 
-  /** `rateMin`: starts a second that are always allowed; `timesAccepted`: for each payment accepted a second. */
+  /** `rateMin`: starts a second that are always allowed; `timesAccepted`: and for each payment accepted. */
   constructor(rateMin = RATE_MIN, timesAccepted = TIMES_ACCEPTED) {
     this.#rateMin = rateMin;
     this.#timesAccepted = timesAccepted;
