@@ -103,7 +103,7 @@ export async function playHosts(isSynchronous: boolean, say: (line: string) => v
   const client = new Client(url, LANES, chance(1), { twice: 0.05, otherAmount: 0 });
   client.pauseMs = PAUSE_MS;
   const sending = client.send(Number.POSITIVE_INFINITY);
-  const phase = async (what: string, ms: number, act: () => Promise<unknown> | void): Promise<void> => {
+  const phase = async (what: string, ms: number, act: () => unknown): Promise<void> => {
     const [fromMs, before] = [performance.now(), client.accepted];
     await act();
     await pass(ms);
