@@ -19,37 +19,27 @@ test('nothing is lost or double while parts of the real stack are killed and pau
   assert.equal(disagreements, 0, said.join('\n'));
 });
 
-test('nothing is lost or double while the database is killed and its connections are cut as well', {
-  timeout: 240_000,
-  skip: installedPostgres().length === 0 && 'PostgreSQL for tests is not installed',
-}, async () => {
-  const said: string[] = [];
-  const disagreements = await playChaos({
-    payments: 300,
-    connections: 8,
-    seed: 3,
-    everyMs: 500,
+const SERVERS = [
+  {
     store: 'postgres',
-    say: line => said.push(line),
+    injured: 'the database is killed and its connections are cut as well',
+    skip: installedPostgres().length === 0 && 'PostgreSQL for tests is not installed',
+  },
+  { store: 'redis', injured: 'Redis is killed, full, asleep and cut off as well', skip: noRedis },
+] as const;
+for (const { store, injured, skip } of SERVERS)
+  test(`nothing is lost or double while ${injured}`, { timeout: 240_000, skip }, async () => {
+    const said: string[] = [];
+    const disagreements = await playChaos({
+      payments: 300,
+      connections: 8,
+      seed: 3,
+      everyMs: 500,
+      store,
+      say: line => said.push(line),
+    });
+    assert.equal(disagreements, 0, said.join('\n'));
   });
-  assert.equal(disagreements, 0, said.join('\n'));
-});
-
-test('nothing is lost or double while Redis is killed, full, asleep and cut off as well', {
-  timeout: 240_000,
-  skip: noRedis,
-}, async () => {
-  const said: string[] = [];
-  const disagreements = await playChaos({
-    payments: 300,
-    connections: 8,
-    seed: 3,
-    everyMs: 500,
-    store: 'redis',
-    say: line => said.push(line),
-  });
-  assert.equal(disagreements, 0, said.join('\n'));
-});
 
 test('a failover of Redis to a replica that lacks the end settles nothing twice, and names the loss', {
   timeout: 240_000,

@@ -161,24 +161,31 @@ function postgres(binaries: PostgresBinaries): () => Deployment {
     server ??= PostgresServer.start({ binaries, settings: { fsync: 'off', full_page_writes: 'off' } });
     schemas += 1;
     const schema = `store_${schemas}`;
-    const opened: Store[] = [];
-    return {
-      async open({ boot = 1, isDoubtful = false, isFlushing = false } = {}) {
-        const url = parsePostgresUrl((await server!).url('postgres', `schema=${schema}`))!;
-        const store = await PostgresStore.open({
-          ...{ url, clock: systemClock, isDoubtful, application: 'contract', run: String(boot) },
-          // A commit here waits for the disk, and none is lost when the server starts anew.
-          ackAfter: isFlushing ? 'commit' : 'parse',
-        });
-        opened.push(store);
-        return store;
-      },
-      beginIndex() {},
-      async index() {},
-      async close() {
-        for (const store of opened) await new Promise(closed => store.leave(closed));
-      },
-    };
+    return onServer(async ({ boot = 1, isDoubtful = false, isFlushing = false }) => {
+      const url = parsePostgresUrl((await server!).url('postgres', `schema=${schema}`))!;
+      return PostgresStore.open({
+        ...{ url, clock: systemClock, isDoubtful, application: 'contract', run: String(boot) },
+        // A commit here waits for the disk, and none is lost when the server starts anew.
+        ackAfter: isFlushing ? 'commit' : 'parse',
+      });
+    });
+  };
+}
+
+/** An engine that indexes nothing behind, and closes what it has opened. */
+function onServer(open: (as: OpenAs) => Promise<Store & Reopening>): Deployment {
+  const opened: Store[] = [];
+  return {
+    async open(as = {}) {
+      const store = await open(as);
+      opened.push(store);
+      return store;
+    },
+    beginIndex() {},
+    async index() {},
+    async close() {
+      for (const store of opened) await new Promise(closed => store.leave(closed));
+    },
   };
 }
 
@@ -191,23 +198,13 @@ function redis(program: RedisProgram): () => Deployment {
     server ??= RedisServer.start({ program, settings: { appendonly: 'yes', appendfsync: 'always' } });
     names += 1;
     const parameters = `name=store_${names}`;
-    const opened: Store[] = [];
-    return {
-      async open({ boot = 1, isDoubtful = false, isFlushing = false } = {}) {
-        const url = parseRedisUrl((await server!).url(parameters))!;
-        const store = await RedisStore.open({
-          ...{ url, clock: systemClock, isDoubtful, application: 'contract', run: String(boot) },
-          ackAfter: isFlushing ? 'flush' : 'commit',
-        });
-        opened.push(store);
-        return store;
-      },
-      beginIndex() {},
-      async index() {},
-      async close() {
-        for (const store of opened) await new Promise(closed => store.leave(closed));
-      },
-    };
+    return onServer(async ({ boot = 1, isDoubtful = false, isFlushing = false }) => {
+      const url = parseRedisUrl((await server!).url(parameters))!;
+      return RedisStore.open({
+        ...{ url, clock: systemClock, isDoubtful, application: 'contract', run: String(boot) },
+        ackAfter: isFlushing ? 'flush' : 'commit',
+      });
+    });
   };
 }
 
