@@ -8,7 +8,7 @@
  * Two connections: one for what changes something, in order, and one for questions that may take longer. A
  * question waits for the batch that was at work when it was asked.
  */
-import type { Clock, Timer } from '../../domain/clock.ts';
+import type { Timer } from '../../domain/clock.ts';
 import type { ProcessorIndex, StoredPayment, Summary } from '../../domain/payment.ts';
 import type { Act, ActResult } from '../acts.ts';
 import type { Batch } from '../batch.ts';
@@ -23,6 +23,7 @@ import {
   StoreOpenError,
   type Written,
 } from '../ports.ts';
+import type { ServerStoreOptions } from '../server-options.ts';
 import { batchArrays } from './batch-arrays.ts';
 import { type Ask, DatabaseConnection, type ServerState } from './connection.ts';
 import { type Durability, durabilityOf } from './durability.ts';
@@ -49,18 +50,8 @@ const GATHERS_MS = 6;
 /** A purge empties the tables, which waits for whoever reads them. */
 const PURGE_MS = 30_000;
 
-export interface PostgresStoreOptions {
+export interface PostgresStoreOptions extends ServerStoreOptions {
   readonly url: PostgresUrl;
-  readonly clock: Clock;
-  readonly ackAfter: 'parse' | 'commit' | 'flush';
-  /** For `pg_stat_activity`. */
-  readonly application: string;
-  /** The name that is held for as long as the store is open; left out, none is. */
-  readonly instance?: string;
-  /** What was acknowledged may be gone, for a reason that only the caller knows. */
-  readonly isDoubtful?: boolean;
-  /** In place of the server's start, which tells its runs apart. */
-  readonly run?: string;
 }
 
 export class PostgresStore extends InspectedDatabase implements Store, Reopening {
