@@ -167,7 +167,9 @@ test(
       writeFileSync(join(store, 'filler'), Buffer.alloc(bavail * bsize - ROOM));
       let accepted = 0;
       let refused = 0;
-      while (refused === 0) {
+      let reason = '';
+      // Each backend looks at the disk by itself: one may refuse when another has not looked again.
+      while (refused === 0 || reason === '') {
         for (const { status, retryAfter } of await Promise.all(
           Array.from({ length: AT_ONCE }, () => scene.pay()),
         )) {
@@ -179,14 +181,12 @@ test(
           assert.equal(status, 503);
           assert.match(retryAfter, /^([1-9]|[1-5]\d|60)$/);
         }
+        const health = await scene.client.request({ method: 'GET', path: '/health' });
+        const text = await health.body.text();
+        if (health.statusCode === 503) reason = text;
       }
       assert.ok(accepted > 1000, `${accepted} were accepted`);
-      const health = await scene.client.request({ method: 'GET', path: '/health' });
-      assert.equal(health.statusCode, 503);
-      assert.match(
-        await health.body.text(),
-        /the disk of the store has [\d.]+ MiB left, which are kept for settling/,
-      );
+      assert.match(reason, /the disk of the store has [\d.]+ MiB left, which are kept for settling/);
 
       await setFailing(false);
       await until(async () => (await scene.settled()).count === accepted, 'all to be settled', 60_000);
