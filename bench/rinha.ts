@@ -18,6 +18,7 @@ import { flag, option, readCommandLine } from '../src/settings/command-line.ts';
 import { decimalNumber, httpUrl, someText, wholeNumber } from '../src/settings/grammar.ts';
 import { ChildProcesses } from '../src/testing/processes.ts';
 import {
+  constantAnswer,
   containedSoquete,
   limitedSoquete,
   type RinhaContender,
@@ -27,7 +28,7 @@ import {
 import { scenarioEnvironment } from './rinha/environment.ts';
 import { type ClientHop, followHops } from './rinha/hops.ts';
 import { monotonicOffsetMs } from './rinha/hops-preload.ts';
-import { playWithK6 } from './rinha/k6.ts';
+import { K6_COMPARED, k6Cells, playWithK6 } from './rinha/k6.ts';
 import { play, playFloor, type ScenarioResult } from './rinha/scenario.ts';
 import {
   bestScore,
@@ -103,10 +104,15 @@ const isFull = size.scale === 1 && size.users === script.users;
 if (values.floor) {
   console.log(floorLines(await floor()).join('\n'));
 } else {
-  const before = values['with-floor'] && !values.together ? await floor() : undefined;
+  const withFloor = values['with-floor'] && !values.together;
+  const before = withFloor && values.k6 === undefined ? await floor() : undefined;
   const rows: string[][] = [];
   const { rival: command } = values;
-  const starts = [...(command === undefined ? [] : [() => rival(command)]), soquete];
+  const starts = [
+    ...(withFloor && values.k6 !== undefined ? [constantAnswer] : []),
+    ...(command === undefined ? [] : [() => rival(command)]),
+    soquete,
+  ];
   using hops = values.hops ? followHops() : undefined;
   Object.assign(env, hops?.env);
   const sent: ClientHop[] = [];
@@ -119,6 +125,7 @@ if (values.floor) {
     if (values.k6 !== undefined) {
       const results = await playWithK6(children, values.k6, contender.places, size.users);
       console.log(`${contender.name}\n${JSON.stringify(results, undefined, 2)}`);
+      rows.push([contender.name, ...k6Cells(results)]);
     } else {
       const beside = values.together ? floor(new ProgressLine(silence)) : undefined;
       const own = { name: 'this client', pids: [process.pid] };
@@ -133,7 +140,8 @@ if (values.floor) {
     }
     if (contender.usage !== undefined) console.log(contender.usage());
   }
-  if (rows.length > 1) console.log(`\n${table([script.name, ...COMPARED], rows)}`);
+  const compared = values.k6 === undefined ? COMPARED : K6_COMPARED;
+  if (rows.length > 1) console.log(`\n${table([script.name, ...compared], rows)}`);
 }
 
 function soquete(): Promise<RinhaContender> {

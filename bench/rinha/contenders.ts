@@ -3,6 +3,7 @@ import { accepts } from '../../src/stack/ready.ts';
 import { simulatedProcessors } from '../../src/testing/backends.ts';
 import { ChildProcesses, untilReady } from '../../src/testing/processes.ts';
 import { startStack } from '../../src/testing/stack.ts';
+import { constantProxy } from '../tools/proxy.ts';
 import type { WatchedProcesses } from '../tools/thread-usage.ts';
 import type { Endpoints } from './auditor.ts';
 import { startContainers } from './containers.ts';
@@ -61,6 +62,18 @@ export async function containedSoquete(): Promise<RinhaContender> {
     places: containers.places,
     usage: () => `memory           ${containers.usage().join('\n                 ')}`,
     [Symbol.asyncDispose]: () => containers[Symbol.asyncDispose](),
+  };
+}
+
+/** HAProxy alone, which takes every payment and settles none: nobody behind it can be faster. */
+export async function constantAnswer(): Promise<RinhaContender> {
+  const children = new ChildProcesses();
+  const { urls } = await simulatedProcessors(children);
+  const { port } = await constantProxy(children);
+  return {
+    name: 'constant answer',
+    places: { url: `http://127.0.0.1:${port}`, processors: named(urls) },
+    [Symbol.asyncDispose]: () => children[Symbol.asyncDispose](),
   };
 }
 

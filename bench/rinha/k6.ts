@@ -17,7 +17,16 @@ const FETCHED: readonly (readonly [RegExp, string])[] = [
   [/https:\/\/jslib\.k6\.io\/httpx\/[^"']+/g, './httpx.js'],
   [/https:\/\/cdn\.jsdelivr\.net\/npm\/big\.js@[^"']+/g, './big.js'],
 ];
+/** What the scripts' results are compared by: the names are theirs. */
+const COMPARED = ['p99', 'total_liquido', 'sucesso', 'default', 'fallback', 'inconsistencias'] as const;
+export const K6_COMPARED = ['p99 ms', 'net with bonus', 'accepted', 'default', 'fallback', 'differences'];
 const RESULTS = ['final-results.json', 'partial-results.json'];
+
+export type K6Results = Readonly<Record<string, number>>;
+
+/** Its row in a table. */
+export const k6Cells = (results: K6Results): string[] =>
+  COMPARED.map(name => (results[name] ?? 0).toLocaleString('en', { maximumFractionDigits: 2 }));
 
 /** Plays a script to its end. Its results are its own; throws with k6's last words where it has none. */
 export async function playWithK6(
@@ -25,7 +34,7 @@ export async function playWithK6(
   script: string,
   places: Endpoints,
   users: number,
-): Promise<unknown> {
+): Promise<K6Results> {
   const k6 = program('k6');
   if (k6 === undefined)
     throw new Error('k6 is not installed: go install go.k6.io/k6@latest, and add it to PATH');
