@@ -63,17 +63,28 @@ export class SimulatedAddresses {
     return sum;
   }
 
-  /** At the latest address that has it: what a purge forgot may be at an earlier one. */
+  /**
+   * At the present address, or else at the latest of the others that has it: what a purge or a lost disk
+   * forgot may be at several.
+   */
   entry(which: ProcessorIndex, id: string): BookEntry | undefined {
-    for (const { book } of this.all[which].toReversed()) {
-      const row = book.find(idTextWords(id));
-      if (row >= 0) return book.entry(row);
-    }
-    return undefined;
+    return this.#entries(which, id)[0];
   }
 
   /** Of a payment: what processors recorded it with, in cents. */
   amounts(id: string): number[] {
-    return [DEFAULT, FALLBACK].flatMap(which => this.entry(which as ProcessorIndex, id)?.cents ?? []);
+    return [DEFAULT, FALLBACK].flatMap(which =>
+      this.#entries(which as ProcessorIndex, id).map(({ cents }) => cents),
+    );
+  }
+
+  #entries(which: ProcessorIndex, id: string): BookEntry[] {
+    const words = idTextWords(id);
+    const now = this.processors[which];
+    const others = this.all[which].filter(other => other !== now).toReversed();
+    return [now, ...others].flatMap(({ book }) => {
+      const row = book.find(words);
+      return row < 0 ? [] : book.entry(row);
+    });
   }
 }
