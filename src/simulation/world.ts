@@ -348,7 +348,8 @@ export class World implements Surroundings {
     const { eventLoop, disk, plan, faultInjector, index, archive } = this;
     const faults = faultInjector.diskFaultsOf(process, () => backend.killProcess(process));
     const files = disk.filesOf(process, eventLoop, faults);
-    const dice = new Dice(this.#seed + process.life);
+    // Of its own for each process: those that join at one moment know their batches by it.
+    const dice = new Dice(this.#seed + process.life * NAMES.length + NAMES.indexOf(process.name));
     const later = (task: () => void): void =>
       void eventLoop.after(0.05 + faultInjector.storeDelayMs() / 4, process, task);
     const parts: EmbeddedParts = {
