@@ -308,7 +308,6 @@ export class EmbeddedStore extends InspectedIndex implements Store, Reopening {
     this.#last = new LastBatch();
     this.#known = new KnownPayments(order, this.#parts.index);
     this.#shared = undefined;
-    for (const lost of opened.damage) this.#parts.events.damaged(lost);
     log.poll();
     // What stands there by now is what everybody reads who opens it.
     order.isAstray = false;

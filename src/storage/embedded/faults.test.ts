@@ -375,3 +375,26 @@ test('a log that is removed or replaced while it is in use takes no more than th
     else await assert.rejects(stand.open(), /0000000001\.log is not there any more/);
   }
 });
+
+test('the start that finds the end of the log lost says so, even if it has no descriptors to go on', async () => {
+  const stand = new EngineStand();
+  const { files } = stand;
+  await (await (await stand.open()).join('a')).accept(1, 2);
+  stand.index();
+  stand.losePower();
+  const create = files.createWhole.bind(files);
+  files.createWhole = (path, bytes) => {
+    files.failOpen = 'EMFILE';
+    return create(path, bytes);
+  };
+  await assert.rejects(stand.open(2), /EMFILE/);
+  assert.deepEqual(
+    stand.damaged.map(([segment]) => segment),
+    [1],
+  );
+  files.createWhole = create;
+  files.failOpen = undefined;
+  const anew = await (await stand.open(2)).join('a');
+  assert.ok((await anew.payment(1))!.isUncertain);
+  assert.equal(stand.damaged.length, 1);
+});

@@ -23,7 +23,8 @@ class Machine {
 
   start(segmentBytes?: number): Backend {
     const index = new LogIndex({ database: this.database, files: this.files, directory: '/log' });
-    const { position, state, tail, damage } = index.open();
+    const { position, state, tail } = index.open();
+    const { damage = [] } = index.takeDamage() ?? {};
     const id = storeIdOf(STORE);
     const order = new Order(id.mark);
     if (state !== undefined) order.restore(state, tail);

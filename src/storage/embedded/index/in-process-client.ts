@@ -66,9 +66,15 @@ export class InProcessIndexClient implements IndexClient {
     const { archive } = this.#parts;
     const archiver = archive && new Archiver(database, archive);
     this.#opened = { database, index, reader: new IndexReader(database), archiver };
-    const opened = index.open();
-    if (opened.damage.length > 0) this.#parts.disk?.sync();
-    return opened;
+    try {
+      return index.open();
+    } finally {
+      const found = index.takeDamage();
+      if (found !== undefined) {
+        this.#parts.disk?.sync();
+        this.damaged(found);
+      }
+    }
   }
 
   advance(reply: Reply<number>): void {

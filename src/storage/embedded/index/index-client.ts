@@ -7,7 +7,7 @@ import type { IndexDamage, IndexOpened } from './log-index.ts';
 import type { IndexedPayment } from './statements.ts';
 
 export interface IndexClient {
-  /** Called when the index has come upon damage in the log, later than on opening. */
+  /** Called when the index has come upon damage in the log, also where it cannot be opened then. */
   damaged: (found: IndexDamage) => void;
   /** Opens the index, again if need be. Rejects with `StoreOpenError`. */
   open(): Promise<IndexOpened>;

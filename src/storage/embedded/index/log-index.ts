@@ -41,11 +41,9 @@ export interface IndexOpened {
   readonly position: number;
   readonly state: OrderState | undefined;
   readonly tail: Float64Array;
-  /** What of the log is lost, as this opening found out. */
-  readonly damage: readonly LogDamage[];
 }
 
-/** What the index found in the log when it moved on. */
+/** What the index found in the log when it was opened, or moved on. */
 export interface IndexDamage {
   readonly damage: readonly LogDamage[];
   /** Nobody knows what became of what stood there, until a term begins. */
@@ -90,17 +88,19 @@ export class LogIndex {
    * Brings the log and the index together. What the log says the tables had once, and a power loss took from
    * them, is moved anew: whoever reads its marks relies on that. Anything else that is behind can wait, as
    * whoever opens this reads it himself. Throws `StoreOpenError`, and what the reader of the log, the files
-   * and SQLite throw.
+   * and SQLite throw; what was found by then to be damaged is for `takeDamage` to say all the same, as
+   * nobody finds it again.
    */
   open(): IndexOpened {
     const lost = recoverLog({ wallMs: Date.now, ...this.#parts }, () => this.advance());
+    this.#damage.push(...lost);
     // It may go on elsewhere than where this has read.
     if (lost.length > 0) this.forget();
     if (this.#hasLost()) this.advance();
-    return { ...this.opened, damage: [...this.#damage.splice(0), ...lost] };
+    return this.opened;
   }
 
-  /** What `advance` has come upon since this was asked last; undefined: nothing. */
+  /** What `open` and `advance` have come upon since this was asked last; undefined: nothing. */
   takeDamage(): IndexDamage | undefined {
     const damage = this.#damage.splice(0);
     const isInDoubt = this.#order?.isDamaged === true;
@@ -133,7 +133,6 @@ export class LogIndex {
       position,
       state: state === '' ? undefined : JSON.parse(state),
       tail: new Float64Array(tail.slice().buffer),
-      damage: [],
     };
   }
 

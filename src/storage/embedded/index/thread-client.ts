@@ -67,8 +67,13 @@ export class IndexThreadClient implements IndexClient {
     });
     const opened = await new Promise<IndexOpened>((resolve, reject) => {
       worker.once('error', reject);
-      worker.once('message', (reply: IndexReply) => {
+      worker.on('message', (reply: IndexReply) => {
+        if (reply.is === 'damaged') {
+          this.damaged(reply.found);
+          return;
+        }
         worker.off('error', reject);
+        worker.removeAllListeners('message');
         if (reply.is === 'open') resolve(reply.opened);
         else reject(new StoreOpenError(reply.is === 'refused' ? reply.detail : `the index says ${reply.is}`));
       });

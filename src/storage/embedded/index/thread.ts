@@ -23,18 +23,27 @@ try {
 }
 
 function open() {
+  let index: LogIndex | undefined;
   try {
     const database = openIndexFile(options);
-    const index = new LogIndex({ database, files: realLogFiles, directory: options.logDirectory });
+    index = new LogIndex({ database, files: realLogFiles, directory: options.logDirectory });
     const archiver = new Archiver(database, new RealArchiveFolder(options.directory));
     const checkpoints = new Checkpoints(database, options.directory);
-    port.postMessage({ is: 'open', opened: index.open() } satisfies IndexReply);
+    const opened = index.open();
+    sayDamage(index);
+    port.postMessage({ is: 'open', opened } satisfies IndexReply);
     return { index, archiver, checkpoints };
   } catch (error) {
+    if (index !== undefined) sayDamage(index);
     const { message } = openErrorOf(options.directory, error);
     port.postMessage({ is: 'refused', detail: message } satisfies IndexReply);
     return undefined;
   }
+}
+
+function sayDamage(index: LogIndex): void {
+  const found = index.takeDamage();
+  if (found !== undefined) port.postMessage({ is: 'damaged', found } satisfies IndexReply);
 }
 
 const opened = open();
@@ -81,8 +90,7 @@ if (opened !== undefined) {
     let reply: IndexReply;
     try {
       reply = { is: 'answer', value: carryOut(call) };
-      const found = call.name === 'advance' ? index.takeDamage() : undefined;
-      if (found !== undefined) port.postMessage({ is: 'damaged', found } satisfies IndexReply);
+      if (call.name === 'advance') sayDamage(index);
     } catch (error) {
       const { reason, detail } = indexFaultOf(error);
       reply = { is: 'fault', reason, detail };

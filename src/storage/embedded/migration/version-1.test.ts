@@ -71,8 +71,8 @@ test('a store of version 1 is taken over: each payment as it was, on the same ru
   const directory = fixture(t);
   assert.ok(migrateTables(directory, BOOT));
   const index = openIndex(t, directory);
-  const { state, tail, position, store, damage } = index.open();
-  assert.deepEqual([tail.length, position, damage], [0, 2 ** 32 + 32, []]);
+  const { state, tail, position, store } = index.open();
+  assert.deepEqual([tail.length, position, index.takeDamage()], [0, 2 ** 32 + 32, undefined]);
 
   const order = new Order(storeIdOf(store).mark);
   order.restore(state!, tail);
