@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { idText, SETTLED } from '../../domain/payment.ts';
+import { idText, SETTLED, WAITING } from '../../domain/payment.ts';
 import { seededBelow } from '../../domain/random.ts';
 import { attemptRow, holdRow, idOf, markRow, seed } from '../../testing/stores.ts';
 import { Batch } from '../batch.ts';
@@ -314,4 +314,48 @@ test('damage under living instances, which have read what stood there, is found:
   for (const engine of [a, b]) assert.deepEqual(await engine.found(1, 2, 3, 4, 7, 8), [1, 2, 3, 4, 7, 8]);
   assert.equal((await b.payment(2))!.state, SETTLED);
   for (const engine of [a, b]) assert.equal(await total(engine), 1);
+});
+
+/** One instance accepts a payment and goes on with it, `change`; then the acceptance is damaged. */
+async function withoutAcceptance(fill: Parameters<typeof change>[2]) {
+  const stand = new EngineStand();
+  const a = await (await stand.open()).join('a');
+  const from = stand.segment().length;
+  await a.accept(1);
+  await change(a, 1, fill);
+  stand.segment()[from + 60]! ^= 4;
+  return { stand, b: await (await stand.open()).join('b'), c: await (await stand.open()).join('c') };
+}
+
+test('a payment whose acceptance is damaged, and its intent is not, is accepted anew by the one that it comes to again', async () => {
+  const { stand, b, c } = await withoutAcceptance((batch, payment) =>
+    markRow(batch, payment, { requestedAtMs: 5 }),
+  );
+  assert.equal(await c.payment(1), undefined);
+  const [seq] = await c.accept(1);
+  assert.ok(seq! > 0, `its client is answered as if it was another one's: ${seq}`);
+  assert.deepEqual(await b.accept(1), [KNOWN]);
+  const owned = await Promise.all([b, c].map(engine => engine.store.take(0, 9)));
+  assert.deepEqual(
+    owned.map(payments => payments.map(({ seq, state, isUncertain }) => [seq, state, isUncertain])),
+    [[], [[seq, WAITING, true]]],
+  );
+  await settle(c, 1);
+  for (let round = 0; round < 3; round++) {
+    for (const engine of [b, c]) assert.equal(await total(engine), 1);
+    stand.index();
+  }
+});
+
+test('a held payment whose acceptance is damaged is no payment until it comes again', async () => {
+  const { stand, b, c } = await withoutAcceptance((batch, payment) =>
+    holdRow(batch, payment, { requestedAtMs: 5 }),
+  );
+  const held = async (): Promise<number[]> =>
+    (await Promise.all([b, c].map(engine => engine.store.takeHeld(1e9, 9)))).flat().map(({ cents }) => cents);
+  assert.deepEqual(await held(), []);
+  assert.ok((await c.accept(1))[0]! > 0);
+  assert.deepEqual([await held(), (await c.store.take(0, 9)).length], [[], 1]);
+  for (let round = 0; round < 3; round++) stand.index();
+  assert.deepEqual([await held(), (await c.store.take(0, 9)).length], [[], 1]);
 });

@@ -136,7 +136,7 @@ export class KnownPayments {
       if (tail.rows[start + row.ROW_HELD] === NOT_HELD) continue;
       if (!isHeldDue(tail.rows[start + row.ROW_SETTLED_AT]!, dueMs)) continue;
       const known = this.#whole(start);
-      held.set(known[row.ROW_SEQ]!, known);
+      if (known !== undefined) held.set(known[row.ROW_SEQ]!, known);
     }
     return [...held.values()]
       .filter(payment => this.#isOf(payment, epoch))
@@ -149,12 +149,15 @@ export class KnownPayments {
     return payment[row.ROW_STATE]! < SETTLED && owner === epoch;
   }
 
-  /** The payment in the tail's row at `start`, with what only the index has of it. */
-  #whole(start: number): IndexedPayment {
+  /**
+   * The payment in the tail's row at `start`, with what only the index has of it; undefined: its acceptance
+   * was damaged.
+   */
+  #whole(start: number): IndexedPayment | undefined {
     const inTail = this.#order.tail.rows.slice(start, start + row.ROW_COLUMNS);
     if (inTail[row.ROW_SEQ]! > 0) return inTail;
     const indexed = this.#indexed(idOf(inTail, row.ROW_ID));
-    return indexed === undefined ? inTail : overlaid(indexed, inTail);
+    return indexed && overlaid(indexed, inTail);
   }
 
   /** A summary of the index at `position`, with what the tail has behind that. */

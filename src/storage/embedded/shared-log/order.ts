@@ -238,14 +238,17 @@ export class Order {
     const cents = view.getFloat64(at + 28, true);
     if (known >= 0) {
       const { rows } = this.tail;
-      // Without an amount the index has it, and the writer has not looked (5), or has not minded.
-      if (rows[known + row.ROW_SEQ] === 0 && !this.members.isDoubted(rows[known + row.ROW_ORIGIN]!))
-        return decided.VOID;
-      if (rows[known + row.ROW_SEQ] === 0) this.#acceptLate(known, batch, at, position);
-      return rows[known + row.ROW_CENTS] === cents ? decided.SAME_AMOUNT : decided.ANOTHER_AMOUNT;
+      const hasAmount = rows[known + row.ROW_SEQ] !== 0;
+      // The index has it, and the writer has not looked (5), or has not minded.
+      if (!hasAmount && !this.members.isDoubted(rows[known + row.ROW_ORIGIN]!)) return decided.VOID;
+      // One that is settled needs nothing, and the index may have counted it.
+      const isUnaccepted = !hasAmount && rows[known + row.ROW_STATE]! < SETTLED;
+      if (isUnaccepted && this.isDamaged) this.#acceptLate(known, batch, at, position);
+      if (!isUnaccepted || this.isDamaged)
+        return rows[known + row.ROW_CENTS] === cents ? decided.SAME_AMOUNT : decided.ANOTHER_AMOUNT;
     }
     if (origin !== epoch || this.members.living(epoch) === undefined) return decided.VOID;
-    const start = this.tail.add(this.#words, 0);
+    const start = known < 0 ? this.tail.add(this.#words, 0) : this.tail.renew(known);
     const { rows } = this.tail;
     this.seq += 1;
     rows[start + row.ROW_SEQ] = this.seq;
@@ -260,13 +263,13 @@ export class Order {
   }
 
   /**
-   * Later records speak of a payment whose acceptance was passed over: this is what they need, but not its
-   * owner. One that is settled needs nothing, and the index may have counted it.
+   * Behind damage, records speak of a payment whose acceptance was passed over: this is what they need, but
+   * not its owner. Once all of that time are ended, it is accepted anew instead, by the one that it comes to,
+   * as is what nothing speaks of: who inherits it cannot work on it.
    */
   #acceptLate(known: number, batch: BatchView, at: number, position: number): void {
     const { rows } = this.tail;
     const { view } = batch.source;
-    if (rows[known + row.ROW_STATE]! >= SETTLED) return;
     this.seq += 1;
     rows[known + row.ROW_SEQ] = this.seq;
     rows[known + row.ROW_CENTS] = view.getFloat64(at + 28, true);

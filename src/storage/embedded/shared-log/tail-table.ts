@@ -78,11 +78,17 @@ export class TailTable {
       grown.set(this.rows);
       this.rows = grown;
     }
-    this.rows.fill(0, start, start + ROW_COLUMNS);
     for (let word = 0; word < 4; word++) this.rows[start + ROW_ID + word] = words[wordStart + word]!;
-    this.rows[start + ROW_PROCESSOR] = -1;
     this.count += 1;
     this.#index[this.#place(words, wordStart)] = this.count;
+    return this.renew(start);
+  }
+
+  /** Makes the row at `start` as that of a new one with its id; returns `start`. */
+  renew(start: number): number {
+    this.rows[start + ROW_SEQ] = 0;
+    this.rows.fill(0, start + ROW_CENTS, start + ROW_COLUMNS);
+    this.rows[start + ROW_PROCESSOR] = -1;
     return start;
   }
 
