@@ -10,6 +10,8 @@ import { LogIndex } from './index/log-index.ts';
 import { bootBatch } from './recovery.ts';
 import { BOOT_DOUBTS } from './shared-log/boots.ts';
 import type { LogFiles } from './shared-log/log-files.ts';
+import { Order } from './shared-log/order.ts';
+import type { OrderState } from './shared-log/order-state.ts';
 import {
   encodeSegmentHeader,
   logSegmentName,
@@ -54,12 +56,17 @@ export function makeNewStore(parts: RestoringParts): Restored {
   const present = segmentsAmong(files.list(directory));
   const fresh = Math.max(segmentAt(position), ...present) + 1;
   const id = storeIdOf(store);
-  const known = state ?? { boot: 0, term: 1, generation: 1, marks: 0 };
+  const copied = state ?? new Order(id.mark).save();
+  // The index says it, too: damage may take the head of the new log.
+  const untilMs = Math.max(copied.asksFirstUntilMs, asksFirstUntilMs);
+  const known: OrderState = { ...copied, asksFirstUntilMs: untilMs };
   const header = encodeSegmentHeader(id, fresh, known.generation);
-  const boot = bootBatch(id, known, BOOT_DOUBTS, asksFirstUntilMs);
+  const boot = bootBatch(id, known, BOOT_DOUBTS, untilMs);
   files.createWhole(join(newDirectory, logSegmentName(fresh)), Buffer.concat([header, boot]));
   const begin = positionOf(fresh, SEGMENT_HEADER_BYTES);
-  database.prepare('UPDATE log SET store = ?, position = ?').run(store, begin);
+  database
+    .prepare('UPDATE log SET store = ?, position = ?, state = ?')
+    .run(store, begin, JSON.stringify(known));
   for (const segment of present) files.remove(join(directory, logSegmentName(segment)));
   const count = (where: string): number =>
     (database.prepare(`SELECT count(*) AS n FROM payments ${where}`).get() as { n: number }).n;

@@ -3,22 +3,27 @@ import { test } from 'node:test';
 import { DEFAULT, PINNED, WAITING } from '../../domain/payment.ts';
 import { EngineStand } from './engine.fixture.ts';
 import { makeNewStore } from './restoring.ts';
+import { SEGMENT_HEADER_BYTES } from './shared-log/segments.ts';
 
 const LATER_MS = 1e12;
+
+function restore(stand: EngineStand): void {
+  makeNewStore({
+    database: stand.database,
+    files: stand.files,
+    directory: '/store/log',
+    store: Uint8Array.of(2, 2, 3, 4, 5, 6, 7, 8),
+    asksFirstUntilMs: LATER_MS,
+    wallMs: () => 0,
+  });
+}
 
 // It may have been asked for and sent since, and the power loss may have taken the intent.
 for (const isIndexed of [false, true]) {
   test(`after a power loss an uncertain payment that waits is pinned, ${isIndexed ? 'in the index' : 'in the log'}`, async () => {
     const stand = new EngineStand();
     await (await stand.open()).join('a');
-    makeNewStore({
-      database: stand.database,
-      files: stand.files,
-      directory: '/store/log',
-      store: Uint8Array.of(2, 2, 3, 4, 5, 6, 7, 8),
-      asksFirstUntilMs: LATER_MS,
-      wallMs: () => 0,
-    });
+    restore(stand);
     const engine = await (await stand.open()).join('a');
     await engine.accept(1);
     const { state, isUncertain } = (await engine.payment(1))!;
@@ -39,3 +44,17 @@ for (const isIndexed of [false, true]) {
     }
   });
 }
+
+test('what a restore says of later acceptances stays said if the head of its log is damaged', async () => {
+  const stand = new EngineStand();
+  await (await (await stand.open()).join('a')).accept(1);
+  restore(stand);
+  stand.segment(2)[SEGMENT_HEADER_BYTES + 50]! ^= 4;
+  const engine = await (await stand.open()).join('a');
+  assert.deepEqual(
+    stand.damaged.map(([segment]) => segment),
+    [2],
+  );
+  assert.equal(engine.joined!.asksFirstUntilMs, LATER_MS);
+  assert.equal((await engine.payment(1))!.isUncertain, true);
+});
