@@ -375,25 +375,3 @@ test('a waiter for new payments that are refused is called, whichever page they 
   stand.pass(1000);
   assert.deepEqual(called, [1, 2]);
 });
-
-test('under load a batch waits for more rows where the store asks for that, and leaves by itself', () => {
-  const stand = writerStand({}, 1024, 20);
-  const { writer } = stand;
-  let number = 0;
-  const add = (): void => {
-    writer.put(stand.add(++number));
-    writer.submit();
-  };
-  for (let turn = 0; turn < 900; turn++) {
-    add();
-    stand.pass(0.75);
-  }
-  const rows = stand.writes.slice(-20).map(write => write.rows.length);
-  assert.ok(Math.min(...rows) >= 10, String(rows));
-  stand.pass(2);
-  assert.equal(writer.pending, 0);
-  add();
-  writer.whenWritten(() => {});
-  stand.pass(0.3);
-  assert.equal(writer.pending, 0, 'not while somebody waits for it');
-});

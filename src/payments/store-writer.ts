@@ -43,7 +43,6 @@ import { NONE, type PaymentPool } from './payment-pool.ts';
 
 /** A page is one write of the store: at most so many rows, well within what its log takes at once. */
 const PAGE_ROWS_MAX = 1024;
-
 /** How long to wait before a batch that the store refused, or did not answer, is sent again. */
 const RETRY_MS = 200;
 
@@ -71,6 +70,8 @@ interface Page {
   readonly slots: number[];
   /** Called once this page is written. */
   readonly waiters: (() => void)[];
+  /** A client or an attempt waits for one of its rows. */
+  isAwaited: boolean;
 }
 
 export class StoreWriter {
@@ -96,6 +97,7 @@ export class StoreWriter {
   readonly #pace: BatchPace | undefined;
   /** Until the gathering page leaves. */
   #timer: Timer | undefined;
+  #timerAtMs = 0;
 
   constructor(
     pool: PaymentPool,
@@ -126,6 +128,7 @@ export class StoreWriter {
     const pool = this.#pool;
     assert(pool.seq[slot] === 0 && this.#putRow[slot] === NONE, 'a payment is put twice');
     const start = this.#row(INSERT, slot);
+    this.#page.isAwaited = true;
     pool.origin[slot] = this.#epoch;
     const { rows } = this.#page.batch;
     rows[start + CENTS] = pool.cents[slot]!;
@@ -144,6 +147,7 @@ export class StoreWriter {
     const row = start === NONE ? this.#row(MARK, slot) : start;
     // After the row: a full page has left without it.
     this.#page.batch.isFlushed ||= isFlushed;
+    this.#page.isAwaited = true;
     this.#fill(row, slot);
   }
 
@@ -238,17 +242,19 @@ export class StoreWriter {
   }
 
   /** Whether the page leaves later, by itself. */
-  #waits({ batch, waiters }: Page): boolean {
+  #waits({ batch, waiters, isAwaited }: Page): boolean {
     if (this.#pace === undefined) return false;
     const nowMs = this.#clock.monotonicMs();
-    const waitMs = waiters.length > 0 ? 0 : this.#pace.waitMs(nowMs, batch.count);
+    const waitMs = waiters.length > 0 ? 0 : this.#pace.waitMs(nowMs, batch.count, isAwaited);
+    if (this.#timer !== undefined && waitMs > 0 && this.#timerAtMs <= nowMs + waitMs) return true;
+    this.#timer?.cancel();
+    this.#timer = undefined;
     if (waitMs === 0) {
-      this.#timer?.cancel();
-      this.#timer = undefined;
       this.#pace.sent(nowMs, batch.count);
       return false;
     }
-    this.#timer ??= this.#clock.after(waitMs, () => {
+    this.#timerAtMs = nowMs + waitMs;
+    this.#timer = this.#clock.after(waitMs, () => {
       this.#timer = undefined;
       this.submit();
     });
@@ -260,6 +266,7 @@ export class StoreWriter {
       batch: new Batch(this.#epoch, this.#generation),
       slots: [],
       waiters: [],
+      isAwaited: false,
     };
   }
 
@@ -360,7 +367,7 @@ export class StoreWriter {
 
   /** The same page without the payments that it was to bring to the store: their clients are refused. */
   #withoutNew(page: Page): Page {
-    const rest: Page = { ...this.#newPage(), waiters: page.waiters };
+    const rest: Page = { ...page, batch: new Batch(this.#epoch, this.#generation), slots: [] };
     rest.batch.isFlushed = page.batch.isFlushed;
     const { rows } = page.batch;
     const refused = new Set<number>();

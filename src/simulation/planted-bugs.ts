@@ -25,6 +25,7 @@ const MEMBERS = 'storage/embedded/shared-log/ordered-members.ts';
 const ORDER = 'storage/embedded/shared-log/order.ts';
 const READER = 'storage/embedded/shared-log/reader.ts';
 const STATEMENTS = 'storage/embedded/index/statements.ts';
+const STORE_WRITER = 'payments/store-writer.ts';
 const WRITER = 'storage/embedded/shared-log/writer.ts';
 
 /** The shared log under these faults and no others. */
@@ -240,5 +241,12 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     'SETTLED} AND max(',
     'SETTLED} OR max(',
     archiving('processorAway', 'crash'),
+  ),
+
+  'settlements that wait for a payment to leave with never leave by themselves': bug(
+    STORE_WRITER,
+    'const waitMs = waiters.length > 0 ? 0 :',
+    'if (!isAwaited) return true; const waitMs = waiters.length > 0 ? 0 :',
+    plan => ({ ...under()(plan), storeIsRemote: true }),
   ),
 };
