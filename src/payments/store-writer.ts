@@ -62,6 +62,8 @@ export interface StoreWriterEvents {
   fenced(): void;
   /** The store does not take writes at present; undefined: it does again. */
   faulty(fault: StoreFault | undefined): void;
+  /** The store has time for the next page: to be submitted once what came in in this turn has its intents. */
+  idle(): void;
 }
 
 interface Page {
@@ -88,7 +90,6 @@ export class StoreWriter {
   #outstanding: Page | undefined;
   /** The store refused the outstanding page, or did not answer: it waits to be sent again. */
   #isRefused = false;
-  /** The reason was that there is no room. */
   #isFull = false;
   /** The store may have written the outstanding page, whatever it says of a repetition. */
   #isUnanswered = false;
@@ -317,7 +318,7 @@ export class StoreWriter {
       assert.equal(answer.generation, this.#generation, 'the store went back to an earlier generation');
       this.#written(page, answer.results);
       for (const waiter of page.waiters) waiter();
-      this.submit();
+      this.#events.idle();
     });
   }
 

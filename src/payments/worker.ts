@@ -102,6 +102,7 @@ export class Worker {
       purged: later => events.purged(later),
       fenced: () => events.fenced(),
       faulty: fault => events.faulty(fault),
+      idle: wake,
     };
     const writer = new StoreWriter(pool, store, clock, epoch, generation, written);
     this.#parts = parts;

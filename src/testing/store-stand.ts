@@ -153,6 +153,7 @@ export function writerStand(
     },
     fenced: () => void reported.push('fenced'),
     faulty: fault => void reported.push(fault?.reason ?? 'well'),
+    idle: () => writer.submit(),
   });
   return Object.assign(stand, {
     writer,

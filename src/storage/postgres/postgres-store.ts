@@ -367,8 +367,8 @@ export class PostgresStore extends InspectedDatabase implements Store, Reopening
       answer = faultIn(error);
     }
     // Not within the promise: what a caller throws is its own.
-    setImmediate(() => reply(answer));
-    await new Promise(setImmediate);
+    process.nextTick(reply, answer);
+    await new Promise<void>(done => process.nextTick(done));
   }
 
   async #close(): Promise<void> {

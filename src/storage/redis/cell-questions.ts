@@ -147,10 +147,10 @@ export abstract class CellQuestions implements Inspection {
 
   protected answer<T>(reply: Reply<T>, work: () => Promise<T>): void {
     work().then(
-      answer => setImmediate(() => reply(answer)),
+      answer => process.nextTick(reply, answer),
       fault => {
         if (!(fault instanceof StoreFault)) throw fault;
-        setImmediate(() => reply(fault));
+        process.nextTick(reply, fault);
       },
     );
   }

@@ -315,10 +315,10 @@ export class RedisStore extends InspectedRedis implements Store, Reopening {
     };
     // Not within the promise: what a caller throws is its own.
     work_().then(
-      answer => setImmediate(() => reply(answer)),
+      answer => process.nextTick(reply, answer),
       error => {
         const fault = faultIn(error);
-        setImmediate(() => reply(fault));
+        process.nextTick(reply, fault);
       },
     );
   }
