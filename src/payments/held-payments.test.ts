@@ -15,7 +15,7 @@ const held = (seq: number): StoredPayment =>
     ...{ held: HELD_REFUSED, retryAtMs: 0, because: undefined },
   }) as unknown as StoredPayment;
 
-test('a payment that leaves while the store is asked for held ones does not come back as it was', () => {
+function stand() {
   const time = new VirtualClock();
   const clock = {
     monotonicMs: () => time.monotonicMs(),
@@ -34,6 +34,11 @@ test('a payment that leaves while the store is asked for held ones does not come
     postpone: () => assert.fail('both processors work'),
     wake() {},
   });
+  return { time, pool, asked, entered, payments };
+}
+
+test('a payment that leaves while the store is asked for held ones does not come back as it was', () => {
+  const { time, pool, asked, entered, payments } = stand();
   payments.refill();
   asked.shift()!([held(1)]);
   assert.equal(entered.length, 1);
@@ -51,4 +56,19 @@ test('a payment that leaves while the store is asked for held ones does not come
   payments.refill();
   asked.shift()!([held(1)]);
   assert.notEqual(pool.find(idWords(idOf(1))), NONE);
+});
+
+test('a payment that is here already does not come a second time', () => {
+  const { time, pool, asked, entered, payments } = stand();
+  payments.refill();
+  asked.shift()!([held(1)]);
+  time.pass(10_000);
+  payments.refill();
+  // Its attempt is at work: the store has it as due for as long as that.
+  asked.shift()!([held(1), held(2)]);
+  assert.deepEqual(
+    entered.map(slot => pool.seq[slot]),
+    [1, 2],
+  );
+  assert.equal(pool.size, 2);
 });

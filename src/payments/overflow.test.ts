@@ -225,3 +225,23 @@ test('an overflow that is closed hears no answer', () => {
   assert.equal(stand.ready.size, 0);
   assert.equal(stand.pool.size, 0);
 });
+
+test('what leaves while the store is asked does not come back with its answer', () => {
+  const stand = overflowStand(64, true);
+  storeAs('backend-1', stand, [1, 2]);
+  stand.overflow.refill();
+  stand.pass(1);
+  // From the beginning: what is adopted may be older.
+  stand.overflow.adopted();
+  stand.store.take = (_afterSeq, _limit, reply) => {
+    const found = [...stand.state.payments.values()].map(payment => ({ ...payment }));
+    stand.clock.after(10, () => reply(found));
+  };
+  stand.overflow.refill();
+  assert.equal(stand.leave(), 1);
+  stand.write();
+  stand.overflow.left(1);
+  assert.equal(stand.pool.size, 1);
+  stand.pass(10);
+  assert.deepEqual([stand.pool.size, stand.ready.size], [1, 1]);
+});

@@ -55,6 +55,11 @@ promise('a held payment waits apart, with its reason and its pin, for when it is
   await one.write(rows => rows.settle(held, { settledAtMs: 9 }));
   const { state, held: after, settledAtMs } = await other.payment(1);
   assert.deepEqual([state, after, settledAtMs], [SETTLED, 0, 9]);
+  assert.deepEqual(await due(one, 1e15), [2], 'nor is it due any more');
+  await one.write(rows =>
+    rows.hold(payments[1]!, { held: HELD_AMOUNT, retryAtMs: 4000, state: PINNED, processor: 1 }),
+  );
+  assert.deepEqual([await due(one, 3999), await due(one, 4000)], [[], [2]], 'held anew, it is due later');
 });
 
 promise('who adopts a dead instance has its held payments', async deployment => {

@@ -4,9 +4,13 @@ import { totalCents } from '../../../domain/money.ts';
 import { PINNED, SENT, SETTLED, WAITING } from '../../../domain/payment.ts';
 import { seededBelow } from '../../../domain/random.ts';
 import { seed } from '../../../testing/stores.ts';
+import { Order } from '../shared-log/order.ts';
+import { ANOTHER_AMOUNT, COUNTED } from '../shared-log/order-state.ts';
+import { LogReader } from '../shared-log/reader.ts';
+import { storeIdOf } from '../shared-log/segments.ts';
 import * as row from '../shared-log/tail-table.ts';
 import { IndexReader } from './index-reader.ts';
-import { IndexedLog } from './log-index.fixture.ts';
+import { IndexedLog, words } from './log-index.fixture.ts';
 import { LogIndex } from './log-index.ts';
 
 /** The same log, moved in one step by an index that has seen nothing before. */
@@ -280,4 +284,28 @@ test('the unsettled payments of some origins come page by page, in order', () =>
   assert.deepEqual(page([first], 4, 3), [5]);
   assert.deepEqual(page([first, log.writer.epoch], 3, 9), [4, 5, 6, 7, 8]);
   assert.deepEqual(page([], 0, 9), []);
+});
+
+test('whoever begins where the index stands decides as those do who have read all', () => {
+  const log = new IndexedLog();
+  const index = log.index();
+  log.accept(1);
+  log.mark(index.advance());
+  log.accept(2);
+  index.advance();
+  const { position, state, tail } = index.opened;
+  const order = new Order(log.order.store);
+  order.restore(state!, tail);
+  // Looked up before the mark, when the index had neither.
+  const batch = log.writer.batch(0);
+  for (const n of [1, 2]) batch.accept(words(n), 0, log.writer.epoch, 5, 1000);
+  assert.equal(log.writer.append(), COUNTED);
+  const reader = new LogReader({
+    ...{ files: log.files, directory: '/log', id: storeIdOf(index.opened.store), order, position },
+    events: { gap: () => assert.fail(), left: fd => log.files.close(fd) },
+  });
+  reader.poll();
+  reader.close();
+  assert.deepEqual([...order.results.subarray(0, 2)], [ANOTHER_AMOUNT, ANOTHER_AMOUNT]);
+  assert.equal(order.digest, log.order.digest);
 });
