@@ -13,6 +13,7 @@ import {
   FALLBACK,
   HELD_AMOUNT,
   idText,
+  PINNED,
   PROCESSORS,
   type ProcessorIndex,
   SETTLED,
@@ -341,13 +342,13 @@ export class Invariants {
       return;
     }
     payment.tries = 0;
-    // The store counts attempts that were written and never left, too.
-    const tries = this.memory.payments.get(payment.id)?.tries ?? 0;
+    // The store counts attempts that were written and never left, too. What is pinned there has no choice.
+    const { tries, state } = this.memory.payments.get(payment.id) ?? { tries: 0, state: WAITING };
     // An instance that takes it over counts in whole milliseconds of the wall clock.
     const waitedMs = eventLoop.nowMs - payment.firstSentAtMs + 2;
     const turned = this.#parts.anyWallTurned();
     const isInTime = waitedMs < policy.fallbackAfterMs && this.#isDefaultIdle(process);
-    if (tries < policy.defaultAttempts && isInTime && !turned) {
+    if (tries < policy.defaultAttempts && isInTime && !turned && state !== PINNED) {
       this.fail(payment.id, `on fallback after ${tries} attempts on default and ${waitedMs} ms`);
     }
   }
