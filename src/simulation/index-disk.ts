@@ -28,19 +28,29 @@ export class SimulatedIndexDisk implements IndexDisk {
 
   /** Is this one from now on. */
   replace(bytes: Uint8Array): void {
-    this.database = copyOfMemoryIndex(bytes);
+    this.#insert(copyOfMemoryIndex(bytes));
     this.sync();
   }
 
   /** Another disk, and another store on it. */
   begin(store: number): void {
-    this.database = openMemoryIndex(Uint8Array.of(store, 2, 3, 4, 5, 6, 7, 8));
+    this.#insert(openMemoryIndex(Uint8Array.of(store, 2, 3, 4, 5, 6, 7, 8)));
     this.sync();
   }
 
   /** Goes back to what its disk has, or not so far: another file, which has to be opened anew. */
   losePower(dice: Dice): void {
     if (dice.hits(0.5)) this.sync();
-    this.database = copyOfMemoryIndex(this.#synced);
+    this.#insert(copyOfMemoryIndex(this.#synced));
+  }
+
+  /** The collector would see too late how much memory lies behind a database. */
+  close(): void {
+    this.database.close();
+  }
+
+  #insert(database: SimulatedIndexDisk['database']): void {
+    this.close();
+    this.database = database;
   }
 }

@@ -189,6 +189,7 @@ export class World implements Surroundings {
     for (const { injected } of this.addresses.all.flat()) {
       for (const fault of FAULTS) if (injected[fault] > 0) faultInjector.met(fault, injected[fault]);
     }
+    this.index.close();
     const { violations } = invariants;
     return {
       seed: this.#seed,
