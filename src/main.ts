@@ -190,7 +190,9 @@ async function openBackendStore(
     clock: systemClock,
     chance: Math.random,
     retention: config.retention,
+    archiveDirectory: config.archiveDirectory,
     events: {
+      notArchived: (detail: string) => logger.warn({ detail }, 'nothing is archived'),
       damaged: (found: LogDamage) => damage.found(found),
       notIndexed: ({ reason, detail }: StoreFault) =>
         logger.warn({ reason, detail }, 'the log is not indexed'),

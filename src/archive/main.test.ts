@@ -10,6 +10,7 @@ import { createZstdDecompress } from 'node:zlib';
 import { Client } from 'undici';
 import { absentProcessors, bundled, simulatedProcessors, startBackends } from '../testing/backends.ts';
 import { ChildProcesses } from '../testing/processes.ts';
+import { installedRedis, noRedis, RedisServer } from '../testing/redis-server.ts';
 import { until } from '../testing/until.ts';
 
 const MAIN = join(import.meta.dirname, 'main.ts');
@@ -111,6 +112,44 @@ test('backends archive what is old, beside the hand that does; ids stay refused,
       assert.deepEqual(json[name], line[name], name);
   }
   assert.equal(await shop.settled(), PAYMENTS, 'what was sent again is not settled again');
+  await shop.close();
+});
+
+test('on Redis, too: into files of the host that archives', { timeout: 60_000, skip: noRedis }, async () => {
+  await using children = new ChildProcesses();
+  await using server = await RedisServer.start({ program: installedRedis()[0]! });
+  const directory = join(children.directory, 'kept');
+  const environment = {
+    ...{ RETENTION_DAYS, STORE_URL: server.url('name=books'), ARCHIVE_DIR: join(directory, 'archive') },
+  };
+  await startBackends(children, {
+    ...{ processors: await simulatedProcessors(children), count: 2, environment },
+  });
+  const shop = new Shop(children);
+  const ids = Array.from({ length: PAYMENTS }, () => randomUUID());
+  for (const id of ids) assert.equal(await shop.pay(id, 19.9), 202);
+  await until(async () => (await shop.settled()) === PAYMENTS, 'all to be settled', 20_000);
+  const before = (await shop.get('/payments-summary')).json;
+  const isAll = async (): Promise<boolean> => Number(await server.ask('HGET', '{books}', 'xn')) === PAYMENTS;
+  await until(isAll, 'all to be archived', 20_000);
+  // Whoever writes into the directory at that moment, or a pass that found nothing more.
+  const { status, said } = await run(children, environment);
+  const line =
+    /^archive: (.*: 0 payments archived, 0 ids forgotten|ARCHIVE_DIR: .* another process writes .*)$/;
+  assert.match(said, line);
+  assert.equal(status, said.includes('ARCHIVE_DIR: ') ? 1 : 0);
+  const isSummed = async (): Promise<boolean> => Number(await server.ask('SCARD', '{books}:g')) === 0;
+  await until(isSummed, 'the checksums to be written', 20_000);
+  const lines = await archivedIn(directory);
+  assert.deepEqual(lines.map(each => each['correlationId']).sort(), [...ids].sort());
+  assert.deepEqual((await shop.get('/payments-summary')).json, before);
+  for (const id of ids.slice(0, 20)) {
+    assert.deepEqual([await shop.pay(id, 19.9), await shop.pay(id, 19.91)], [202, 409]);
+    const { json } = await shop.get(`/payments/${id}`);
+    const archived = lines.find(({ correlationId }) => correlationId === id)!;
+    for (const name of ['amount', 'status', 'processor', 'requestedAt', 'acceptedAt', 'attempts'])
+      assert.deepEqual(json[name], archived[name], name);
+  }
   await shop.close();
 });
 

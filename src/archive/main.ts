@@ -13,10 +13,18 @@ import { isSystemError } from '../domain/system-error.ts';
 import { readStoreSetting } from '../settings/backend.ts';
 import { readCommandLine } from '../settings/command-line.ts';
 import { UnusableSetting } from '../settings/grammar.ts';
-import { readRetention } from '../settings/retention.ts';
+import { readArchiveDirectory, readRetention } from '../settings/retention.ts';
+import { ArchiveRefused } from '../storage/archive/server-archive-folder.ts';
+import { serverArchivers } from '../storage/archive/server-archiver.ts';
+import type { Retention } from '../storage/archive/store-archive.ts';
 import { archiveFolder, RealArchiveFolder } from '../storage/embedded/archive/archive-folder.ts';
 import { Archiver } from '../storage/embedded/archive/archiver.ts';
 import { indexFile, schemaVersion } from '../storage/embedded/index/tables.ts';
+import { describeFault, StoreFault, StoreOpenError } from '../storage/ports.ts';
+import { CellsStore } from '../storage/redis/cells-store.ts';
+import { RedisStore } from '../storage/redis/redis-store.ts';
+import type { RedisUrl } from '../storage/redis/url.ts';
+import { systemClock } from '../system-clock.ts';
 
 /** Between two transactions: others have their turn. */
 const PAUSE_MS = 5;
@@ -28,7 +36,8 @@ async function archive(): Promise<string> {
     name: 'archive',
     command: 'npm run archive',
     about: `Moves settled payments that are older than RETENTION_DAYS out of the store of STORE_URL into files in its
-directory archive/, and forgets ids that are older than IDS_KEPT_DAYS, while backends run or not.`,
+directory archive/ (of a Redis: in ARCHIVE_DIR of this host), and forgets ids that are older than IDS_KEPT_DAYS, while
+backends run or not.`,
     options: {},
     status: 1,
   });
@@ -36,8 +45,9 @@ directory archive/, and forgets ids that are older than IDS_KEPT_DAYS, while bac
   if (retention === undefined)
     throw new UnusableSetting('RETENTION_DAYS says what is old, such as RETENTION_DAYS=30: set it');
   const store = readStoreSetting(process.env);
-  if (store.is !== 'sqlite')
-    throw new UnusableSetting('STORE_URL names a database: archive that with its own tools');
+  if (store.is === 'postgres')
+    throw new UnusableSetting('STORE_URL names a PostgreSQL: archive that with its own tools');
+  if (store.is === 'redis') return archiveServer(store.url, retention);
   const database = openIndex(store.directory);
   try {
     // Those who take payments go first.
@@ -66,6 +76,26 @@ directory archive/, and forgets ids that are older than IDS_KEPT_DAYS, while bac
   }
 }
 
+async function archiveServer(url: RedisUrl, retention: Retention): Promise<string> {
+  const directory = readArchiveDirectory(process.env);
+  const as = { url, clock: systemClock, ackAfter: 'commit', application: 'soquete-archive' } as const;
+  const store = url.cells === undefined ? await RedisStore.open(as) : await CellsStore.open(as);
+  const archives = store instanceof CellsStore ? store.archives : [store.archive];
+  let [archived, forgotten] = [0, 0];
+  try {
+    for (const archiver of serverArchivers(archives, directory)) {
+      const pass = await archiver.pass(retention, Date.now());
+      if (pass.skipped !== undefined)
+        throw new UnusableSetting(`ARCHIVE_DIR: nothing is archived into ${directory}: ${pass.skipped}`);
+      archived += pass.archived;
+      forgotten += pass.forgotten;
+    }
+  } finally {
+    await new Promise(left => store.leave(left));
+  }
+  return `${directory}: ${archived} payments archived, ${forgotten} ids forgotten`;
+}
+
 function openIndex(directory: string): DatabaseSync {
   const path = join(directory, indexFile);
   if (!existsSync(path)) throw new UnusableSetting(`STORE_URL: there is no store in ${directory}`);
@@ -84,7 +114,10 @@ try {
   console.log(`archive: ${await archive()}`);
 } catch (error) {
   const isOfSqlite = (error as { code?: string }).code === 'ERR_SQLITE_ERROR';
-  if (!(error instanceof UnusableSetting) && !isSystemError(error) && !isOfSqlite) throw error;
-  console.error(`archive: ${(error as Error).message}`);
+  const isForPeople = [UnusableSetting, StoreOpenError, StoreFault, ArchiveRefused].some(
+    kind => error instanceof kind,
+  );
+  if (!isForPeople && !isSystemError(error) && !isOfSqlite) throw error;
+  console.error(`archive: ${error instanceof StoreFault ? describeFault(error) : (error as Error).message}`);
   process.exitCode = 1;
 }

@@ -19,7 +19,7 @@ import {
 } from './grammar.ts';
 import { hostNames, networks, PRIVATE_NETWORKS, readToken } from './networks.ts';
 import { refusalStatuses } from './refusal-statuses.ts';
-import { readRetention } from './retention.ts';
+import { readArchiveDirectory, readRetention } from './retention.ts';
 
 /** What has to have happened before a payment is acknowledged. */
 export type AckAfter = 'parse' | 'commit' | 'flush';
@@ -83,6 +83,7 @@ export function readConfig(environment: Environment) {
     refusalStatuses: read('REFUSAL_STATUSES', REFUSAL_STATUSES, refusalStatuses),
     /** Undefined: settled payments are kept in the store for ever. */
     retention: readRetention(environment),
+    archiveDirectory: readArchiveDirectory(environment),
     allowPurge: read('ALLOW_PURGE', false, zeroOrOne),
     logLevel: read('LOG_LEVEL', 'info', oneOf('debug', 'info', 'warn', 'error')),
     /** For the processors' own sums, which are compared with ours where it is given. */
@@ -100,9 +101,9 @@ export function readConfig(environment: Environment) {
       `BACKOFF_MIN_MS=${config.backoffMinMs} cannot be used: it takes at most BACKOFF_MAX_MS (${config.backoffMaxMs})`,
     );
   }
-  if (config.retention !== undefined && config.store.is !== 'sqlite') {
+  if (config.retention !== undefined && config.store.is === 'postgres') {
     throw new UnusableSetting(
-      'RETENTION_DAYS cannot be used: a database keeps every payment, so leave it unset, or take STORE_URL=sqlite:DIR',
+      'RETENTION_DAYS cannot be used: PostgreSQL keeps every payment, so leave it unset, or take STORE_URL=sqlite:DIR',
     );
   }
   return Object.freeze(config);

@@ -1,6 +1,6 @@
 /** How long settled payments stay in the store, and their ids after that. */
 import { type Environment, environmentReader } from './environment.ts';
-import { instantMs, type SettingReader, UnusableSetting } from './grammar.ts';
+import { instantMs, type SettingReader, someText, UnusableSetting } from './grammar.ts';
 
 const DAY_MS_IN_SETTINGS = 86_400_000;
 const DAYS_MAX = 36_500;
@@ -27,3 +27,7 @@ export function readRetention(environment: Environment) {
   if (idsKeptMs >= keptMs) return { keptMs, idsKeptMs, exactFromMs };
   throw new UnusableSetting('IDS_KEPT_DAYS cannot be used: it takes at least RETENTION_DAYS');
 }
+
+/** Where a host has the archive of a store on a server. Throws `UnusableSetting`. */
+export const readArchiveDirectory = (environment: Environment): string =>
+  environmentReader(environment)('ARCHIVE_DIR', './data/archive', someText('a directory'));

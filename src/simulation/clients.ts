@@ -5,7 +5,7 @@
 import { addTotal, emptyTotal, type Total, totalCents } from '../domain/money.ts';
 import type { Summary } from '../domain/payment.ts';
 import { idBytes, idText, PROCESSORS, type ProcessorIndex, SETTLED } from '../domain/payment.ts';
-import { DAY_MS, dayStart } from '../storage/embedded/archive/archive-line.ts';
+import { DAY_MS, dayStart } from '../storage/archive/archive-line.ts';
 import type { Dice } from './dice.ts';
 import { WALL_START_MS } from './event-loop.ts';
 import type { FaultInjector } from './fault-injector.ts';

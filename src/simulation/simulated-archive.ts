@@ -1,7 +1,7 @@
 /** The archive's files in the world, on a disk that has what it was given, and what they have to hold. */
 import { idText } from '../domain/payment.ts';
+import { archiveFileName, unpackedIds } from '../storage/archive/archive-line.ts';
 import type { ArchiveFolder } from '../storage/embedded/archive/archive-folder.ts';
-import { archiveFileName, unpackedIds } from '../storage/embedded/archive/archive-line.ts';
 import type { SimulatedIndexDisk } from './index-disk.ts';
 
 export class SimulatedArchive implements ArchiveFolder {

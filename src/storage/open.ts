@@ -5,12 +5,12 @@ import { join } from 'node:path';
 import type { Clock } from '../domain/clock.ts';
 import { isSystemError } from '../domain/system-error.ts';
 import type { AckAfter, StoreSetting } from '../settings/backend.ts';
+import type { Retention, StoreArchive } from './archive/store-archive.ts';
 import { type DiskFigures, DiskUse } from './disk-use.ts';
 import { EmbeddedStore } from './embedded/embedded-store.ts';
 import { findAgain } from './embedded/index/schema.ts';
 import { logFolder } from './embedded/index/tables.ts';
 import { IndexThreadClient } from './embedded/index/thread-client.ts';
-import type { Retention } from './embedded/indexing.ts';
 import { forgetName, takeName } from './embedded/name-lock.ts';
 import type { EmbeddedEvents } from './embedded/parts.ts';
 import { crc32 } from './embedded/shared-log/crc32.ts';
@@ -35,7 +35,12 @@ export interface OpenOptions {
   readonly isDiskDoubtful: boolean;
   /** Default: all is kept for ever. */
   readonly retention?: Retention | undefined;
-  readonly events: EmbeddedEvents;
+  /** Of this host, for what leaves a store on a server. */
+  readonly archiveDirectory?: string;
+  readonly events: EmbeddedEvents & {
+    /** Nothing is archived. */
+    readonly notArchived?: (detail: string) => void;
+  };
 }
 
 export type OpenedStore = Store & Reopening & Inspection & SizedStore;
@@ -75,8 +80,34 @@ async function openRedis(url: RedisUrl, options: OpenOptions): Promise<OpenedSto
   const { CellsStore } = await import('./redis/cells-store.ts');
   const { RedisStore } = await import('./redis/redis-store.ts');
   const as = { url, clock, instance, ackAfter, application: `soquete-${instance}` };
-  const open = () => (url.cells === undefined ? RedisStore.open(as) : CellsStore.open(as));
-  return whenThere<OpenedStore>(options, describeRedisUrl(url), open);
+  const where = describeRedisUrl(url);
+  if (url.cells !== undefined) {
+    const store = await whenThere(options, where, () => CellsStore.open(as));
+    return archiving(store, store.archives, options);
+  }
+  const store = await whenThere(options, where, () => RedisStore.open(as));
+  return archiving(store, [store.archive], options);
+}
+
+/** Has what is old leave the store, until an instance leaves it. */
+async function archiving<T extends Store>(
+  store: T,
+  archives: readonly StoreArchive[],
+  { retention, archiveDirectory = './archive', clock, events }: OpenOptions,
+): Promise<T> {
+  if (retention === undefined) return store;
+  const { ArchiveLoop } = await import('./archive/archive-loop.ts');
+  const { serverArchivers } = await import('./archive/server-archiver.ts');
+  const loops = serverArchivers(archives, archiveDirectory).map(
+    archiver =>
+      new ArchiveLoop({ archiver, retention, clock, failed: detail => events.notArchived?.(detail) }),
+  );
+  const leave = store.leave.bind(store);
+  store.leave = reply => {
+    for (const loop of loops) loop.stop();
+    leave(reply);
+  };
+  return store;
 }
 
 async function whenThere<T>(

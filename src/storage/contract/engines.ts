@@ -1,6 +1,6 @@
 /** The engines that the contract is asked of, each a whole deployment of its own for every sentence. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -21,7 +21,12 @@ import {
   settleRow,
 } from '../../testing/stores.ts';
 import { VirtualClock } from '../../testing/virtual-clock.ts';
+import { unpackedIds } from '../archive/archive-line.ts';
+import { ServerArchiveFolder } from '../archive/server-archive-folder.ts';
+import { ServerArchiver } from '../archive/server-archiver.ts';
 import { Batch } from '../batch.ts';
+import { archiveFolder } from '../embedded/archive/archive-folder.ts';
+import type { ArchiveStep, ArchiveValues } from '../embedded/archive/archiver.ts';
 import { EmbeddedStore } from '../embedded/embedded-store.ts';
 import { InProcessIndexClient } from '../embedded/index/in-process-client.ts';
 import type { IndexClient } from '../embedded/index/index-client.ts';
@@ -34,7 +39,7 @@ import { realLogFiles } from '../embedded/shared-log/real-log-files.ts';
 import { VirtualLogFiles } from '../embedded/shared-log/virtual-log-files.ts';
 import { MemoryState } from '../memory/state.ts';
 import { MemoryStore } from '../memory/store.ts';
-import type { Joined, Reopening, Store } from '../ports.ts';
+import { type Joined, type Reopening, type Store, StoreFault } from '../ports.ts';
 import { PostgresStore } from '../postgres/postgres-store.ts';
 import { parsePostgresUrl } from '../postgres/url.ts';
 import { RedisStore } from '../redis/redis-store.ts';
@@ -56,6 +61,15 @@ export interface Deployment {
   /** Does that to its end, and as often as it takes to have nothing left to do. */
   index(): Promise<void>;
   close(): Promise<void>;
+  /** Of an engine that has an archive on this machine. */
+  readonly archive?: ArchiveOfDeployment;
+}
+
+export interface ArchiveOfDeployment {
+  /** Archives what is older, until there is no more of that. */
+  pass(values: ArchiveValues): Promise<void>;
+  /** The ids in its files. */
+  ids(): string[];
 }
 
 function memory(): Deployment {
@@ -78,9 +92,10 @@ interface EmbeddedWorld {
   readonly files: LogFiles;
   index(logDirectory: string): IndexClient;
   close(): void;
+  readonly archive?: ArchiveOfDeployment;
 }
 
-function deploymentOf({ directory, files, index, close }: EmbeddedWorld): Deployment {
+function deploymentOf({ directory, files, index, close, archive }: EmbeddedWorld): Deployment {
   const logDirectory = join(directory, logFolder);
   const turned = new VirtualClock();
   const clock: Clock = {
@@ -118,16 +133,31 @@ function deploymentOf({ directory, files, index, close }: EmbeddedWorld): Deploy
       for (const store of opened) await new Promise(closed => store.leave(closed));
       close();
     },
+    ...(archive && { archive }),
   };
 }
 
 function embedded(): Deployment {
   const directory = mkdtempSync(join(tmpdir(), 'soquete-contract-'));
+  const clients: IndexThreadClient[] = [];
   return deploymentOf({
     directory,
     files: realLogFiles,
-    index: logDirectory => new IndexThreadClient({ directory, logDirectory }),
+    index: logDirectory => {
+      clients.push(new IndexThreadClient({ directory, logDirectory }));
+      return clients.at(-1)!;
+    },
     close: () => rmSync(directory, { recursive: true }),
+    archive: {
+      async pass(values) {
+        for (let isMore = true, sweeps = 2; isMore || sweeps > 0; sweeps -= 1) {
+          const step = await new Promise<ArchiveStep | StoreFault>(done => clients[0]!.archive(values, done));
+          if (step instanceof StoreFault) assert.fail(step.detail);
+          isMore = step.isMore;
+        }
+      },
+      ids: () => archivedIdsIn(join(directory, archiveFolder)),
+    },
   });
 }
 
@@ -189,6 +219,12 @@ function onServer(open: (as: OpenAs) => Promise<Store & Reopening>): Deployment 
   };
 }
 
+/** What the files of an archive have. */
+export function archivedIdsIn(directory: string): string[] {
+  const names = readdirSync(directory).filter(name => name.endsWith('.zst'));
+  return names.flatMap(name => unpackedIds(readFileSync(join(directory, name))));
+}
+
 /** One server for all sentences of a file; each has a name of its own on it. */
 function redis(program: RedisProgram): () => Deployment {
   let server: Promise<RedisServer> | undefined;
@@ -198,13 +234,31 @@ function redis(program: RedisProgram): () => Deployment {
     server ??= RedisServer.start({ program, settings: { appendonly: 'yes', appendfsync: 'always' } });
     names += 1;
     const parameters = `name=store_${names}`;
-    return onServer(async ({ boot = 1, isDoubtful = false, isFlushing = false }) => {
+    const directory = mkdtempSync(join(tmpdir(), 'soquete-contract-'));
+    let last: RedisStore;
+    const deployment = onServer(async ({ boot = 1, isDoubtful = false, isFlushing = false }) => {
       const url = parseRedisUrl((await server!).url(parameters))!;
-      return RedisStore.open({
+      last = await RedisStore.open({
         ...{ url, clock: systemClock, isDoubtful, application: 'contract', run: String(boot) },
         ackAfter: isFlushing ? 'flush' : 'commit',
       });
+      return last;
     });
+    return {
+      ...deployment,
+      close: async () => {
+        await deployment.close();
+        rmSync(directory, { recursive: true });
+      },
+      archive: {
+        async pass([beforeMs, idsBeforeMs, exactFromMs]) {
+          const archiver = new ServerArchiver(last.archive, new ServerArchiveFolder(directory));
+          const [keptMs, idsKeptMs] = [1, beforeMs + 1 - idsBeforeMs];
+          await archiver.pass({ keptMs, idsKeptMs, exactFromMs }, beforeMs + keptMs);
+        },
+        ids: () => archivedIdsIn(directory),
+      },
+    };
   };
 }
 
@@ -225,6 +279,24 @@ export function promise(sentence: string, check: (deployment: Deployment) => Pro
       const deployment = deploy();
       try {
         await check(deployment);
+      } finally {
+        await deployment.close();
+      }
+    });
+  }
+}
+
+/** Asks one sentence of every engine that has an archive. */
+export function promiseOfArchive(
+  sentence: string,
+  check: (deployment: Deployment, archive: ArchiveOfDeployment) => Promise<void>,
+): void {
+  for (const [engine, deploy] of engines) {
+    if (!['embedded', 'Redis', 'Valkey'].includes(engine)) continue;
+    test(`${engine}: ${sentence}`, async () => {
+      const deployment = deploy();
+      try {
+        await check(deployment, deployment.archive!);
       } finally {
         await deployment.close();
       }

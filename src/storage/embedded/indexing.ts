@@ -2,7 +2,9 @@
  * What one instance at a time does for all, the indexer: it has the index take what the log has gained, has
  * the disk take both, removes segments that both have, and has everybody forget who is gone.
  */
+
 import type { Clock, Timer } from '../../domain/clock.ts';
+import type { Retention } from '../archive/store-archive.ts';
 import { StoreFault } from '../ports.ts';
 import { goneMembers, isEstateEmpty } from './forgetting.ts';
 import type { IndexClient } from './index/index-client.ts';
@@ -46,14 +48,6 @@ const LAG_SHARE = 1 / 8;
 const ARCHIVE_PAUSE_MS = 5;
 const ARCHIVE_MS = 60_000;
 const SWEEP_MS = 1000;
-
-export interface Retention {
-  readonly keptMs: number;
-  /** Infinity: for ever. */
-  readonly idsKeptMs: number;
-  /** A window of a summary that begins here stays exact, although it need not be the beginning of a day. */
-  readonly exactFromMs: number;
-}
 
 export interface IndexingParts {
   readonly log: LogWriter;

@@ -1,9 +1,10 @@
 /** What the embedded store is put together from. */
 import type { Clock } from '../../domain/clock.ts';
+import type { Retention } from '../archive/store-archive.ts';
 import type { StoreFault } from '../ports.ts';
 import type { LogDamage } from './damage.ts';
 import type { IndexClient } from './index/index-client.ts';
-import type { IndexLag, Retention } from './indexing.ts';
+import type { IndexLag } from './indexing.ts';
 import type { HeldName } from './name-lock.ts';
 import type { LogFiles } from './shared-log/log-files.ts';
 

@@ -58,7 +58,11 @@ export function pairsIn(list: RedisAnswer): [string, string][] {
 const FIELD_BYTES = 8;
 /** A single payment in its total of 64 ms: the millisecond, and the cents. */
 const SINGLE_BYTES = 6;
+/** Before those, of an archived day: the millisecond with 64 added, and the total. */
+const SUM_BYTES = 21;
 const PART = 1_000_000;
+/** Seven bytes. */
+const SUM_MASK = (1n << 56n) - 1n;
 
 /** What the function `summary` is asked for a window, and how its answer is read. */
 export class SummaryQuestion {
@@ -93,7 +97,15 @@ export class SummaryQuestion {
     for (const [at, { processor, from, to }] of this.#windows.entries()) {
       const singles = (tails as Buffer[])[at]!;
       const total = totals[processor];
-      for (let start = 0; start < singles.length; start += SINGLE_BYTES) {
+      let start = 0;
+      for (; start < singles.length && singles[start]! >= RADIX; start += SUM_BYTES) {
+        const ms = singles[start]! - RADIX;
+        if (ms < from || ms > to) continue;
+        total.count += singles.readUIntBE(start + 1, 6);
+        total.high += Number(singles.readBigUInt64BE(start + 6) & SUM_MASK);
+        total.low += Number(singles.readBigUInt64BE(start + 13) & SUM_MASK);
+      }
+      for (; start < singles.length; start += SINGLE_BYTES) {
         const ms = singles[start]!;
         if (ms < from || ms > to) continue;
         const cents = singles.readUIntBE(start + 1, 5);

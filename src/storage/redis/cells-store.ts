@@ -25,6 +25,7 @@ import {
 } from '../ports.ts';
 import { answerFrom, CellQuestions, cellOfWords } from './cell-questions.ts';
 import type { RedisStoreOptions } from './options.ts';
+import type { RedisArchive } from './redis-archive.ts';
 import { RedisStore } from './redis-store.ts';
 
 export type CellsStoreOptions = Omit<RedisStoreOptions, 'key' | 'channels'>;
@@ -48,6 +49,11 @@ export class CellsStore extends CellQuestions implements Store, Reopening {
       throw error;
     }
     return new CellsStore(cells);
+  }
+
+  /** Of each cell, with files of its own. */
+  get archives(): readonly RedisArchive[] {
+    return this.cells.map(cell => cell.archive);
   }
 
   get survives(): string {

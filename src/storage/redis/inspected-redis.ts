@@ -62,12 +62,10 @@ export abstract class InspectedRedis implements Inspection {
       const found: StoredPayment[] = [];
       const isMeant = (payment: OwnedPayment): boolean =>
         payment.processor === processor && payment.state !== WAITING && payment.held !== HELD_URL;
-      for (const owner of ['', ...(await this.#owners()).keys()]) {
-        for (let after = '0'; found.length < limit && after !== ''; ) {
-          const page = await this.read('unsettledPage', [owner, after, PAGE]);
-          found.push(...paymentsIn(page).filter(isMeant).map(storedOf));
-          after = String(page[3]);
-        }
+      for (let after = '0'; found.length < limit && after !== ''; ) {
+        const page = await this.read('unsettledPage', [after, PAGE]);
+        found.push(...paymentsIn(page).filter(isMeant).map(storedOf));
+        after = String(page[3]);
       }
       return found.slice(0, limit);
     });
@@ -86,10 +84,7 @@ export abstract class InspectedRedis implements Inspection {
 
   held(limit: number, reply: Reply<InspectedPayment[]>): void {
     this.answer(reply, async () => {
-      const [page, owners] = await Promise.all([
-        this.read('unsettledPage', ['', '0', limit]),
-        this.#owners(),
-      ]);
+      const [page, owners] = await Promise.all([this.read('held', [limit]), this.#owners()]);
       return paymentsIn(page).map(each => inspectedOf(each, owners));
     });
   }

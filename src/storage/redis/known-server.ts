@@ -3,12 +3,10 @@ import { randomUUID } from 'node:crypto';
 import { StoreFault, StoreOpenError } from '../ports.ts';
 import type { RedisAnswer, RedisAsk } from './connection.ts';
 import { functionName, LIBRARY_CODE, LIBRARY_NAME, type RedisFunction } from './library.ts';
+import { ARCHIVING_VERSION, KEYS_VERSION } from './member-functions.ts';
 import type { RedisStoreOptions } from './options.ts';
 import { type RedisDurability, type RedisState, redisDurabilityOf, refusalOfServer } from './server-state.ts';
 import { describeRedisUrl } from './url.ts';
-
-/** Of the functions and the keys. */
-const VERSION = '1';
 
 /** What an instance remembers: its name, its epoch, the step that was acknowledged last, the term. */
 export type Remembered = readonly [string, number, number, number];
@@ -64,9 +62,9 @@ export class KnownServer {
       await ask('FUNCTION', ['LOAD', 'REPLACE', LIBRARY_CODE]);
     if (this.#storeId === undefined) {
       const [, version, id, replicas] = await call('open', [randomUUID(), state.replicas]);
-      if (version !== VERSION)
+      if (version !== KEYS_VERSION && version !== ARCHIVING_VERSION)
         throw new StoreOpenError(
-          `STORE_URL: ${describeRedisUrl(url)} is of version ${version}: this soquete knows ${VERSION}`,
+          `STORE_URL: ${describeRedisUrl(url)} is of version ${version}: this soquete knows ${KEYS_VERSION} and ${ARCHIVING_VERSION}`,
         );
       this.#storeId = id!;
       this.#durability = redisDurabilityOf(state, ackAfter, url.replicas ?? Number(replicas));

@@ -3,6 +3,8 @@
  * beside it, so backends of two builds are at work on one server, and none is ever replaced under its users.
  */
 import { createHash } from 'node:crypto';
+import { ARCHIVE_LUA } from './archive-functions.ts';
+import { ARCHIVED_LUA } from './archived-functions.ts';
 import { MEMBER_LUA } from './member-functions.ts';
 import { PAYMENT_LUA } from './payment-functions.ts';
 import { COMMON_LUA, WRITE_LUA } from './write-function.ts';
@@ -24,13 +26,22 @@ const SMALL = {
   purge: 'purge',
   leave: 'leave',
   act: 'act',
+  keepArchive: 'keepArchive',
+  archive: 'archive',
+  forgetIds: 'forgetIds',
+  filesSummed: 'filesSummed',
 };
 const ASKING = {
   look: 'look',
   find: 'find',
   take: 'take',
   takeHeld: 'takeHeld',
+
+  held: 'held',
   unsettledPage: 'unsettledPage',
+  archiveDue: 'archiveDue',
+  archiveFiles: 'archiveFiles',
+  grownFiles: 'grownFiles',
   arrivals: 'arrivals',
   owners: 'owners',
   urls: 'urls',
@@ -41,7 +52,7 @@ const ASKING = {
 
 export type RedisFunction = keyof typeof GROWING | keyof typeof SMALL | keyof typeof ASKING;
 
-const BODY = [COMMON_LUA, WRITE_LUA, MEMBER_LUA, PAYMENT_LUA].join('');
+const BODY = [COMMON_LUA, ARCHIVED_LUA, WRITE_LUA, MEMBER_LUA, PAYMENT_LUA, ARCHIVE_LUA].join('');
 const HASH = createHash('sha256').update(BODY).digest('hex').slice(0, 12);
 
 export const LIBRARY_NAME = `soquete_${HASH}`;

@@ -8,8 +8,15 @@
  * connected, what it wrote last is in doubt, and a term begins when its payments are to go to somebody else
  * or to its next process.
  */
+
+/** Of the functions and the keys. */
+export const KEYS_VERSION = '1';
+/** Of one that has an archive: an older soquete would take what is archived for new. */
+export const ARCHIVING_VERSION = '2';
+
 export const MEMBER_LUA = `
-local VERSION, HOUR, CALM, LEASE, ADOPTED = '1', 3600000, 20000, 5000, 1000
+local VERSION, ARCHIVING_VERSION = '${KEYS_VERSION}', '${ARCHIVING_VERSION}'
+local HOUR, CALM, LEASE, ADOPTED = 3600000, 20000, 5000, 1000
 
 -- The most replicas that the server has had: kept here, as whoever starts after a failover finds fewer.
 local function replicas(base, count)
@@ -246,7 +253,7 @@ local function purge(keys, args)
   if not isOurs(base, args[1], args[2]) then return { 'fenced' } end
   local gen, names = call('HGET', base, 'gen'), call('HGETALL', base .. ':m')
   local old = {}
-  for _, kind in ipairs({ 'p', 's', 'H', 'n', 't', 't6', 'a', 'c' }) do old[#old + 1] = keyOf(base, gen, kind) end
+  for _, kind in ipairs({ 'p', 's', 'H', 'n', 't', 't6', 'a', 'c', 'l', 'x' }) do old[#old + 1] = keyOf(base, gen, kind) end
   for at = 1, #names, 2 do
     old[#old + 1] = keyOf(base, gen, 'u:' .. names[at + 1])
     old[#old + 1] = keyOf(base, gen, 'h:' .. names[at + 1])
@@ -254,7 +261,7 @@ local function purge(keys, args)
   end
   -- Memory is freed beside, so nothing waits for that.
   call('UNLINK', unpack(old))
-  call('HSET', base, 'from', call('HGET', base, 'seq'))
+  call('HSET', base, 'from', call('HGET', base, 'seq'), 'gone', 0, 'xn', 0, 'xb', 0, 'xs', 0)
   local now = call('HINCRBY', base, 'gen', 1)
   changed(base)
   return { '', now, raiseStep(instanceKey(base, args[1])) }

@@ -8,7 +8,7 @@ local function act(keys, args)
   if not isOurs(base, args[1], args[2]) then return { 'fenced' } end
   local gen, me = call('HGET', base, 'gen'), instanceKey(base, args[1])
   local payments, acts = keyOf(base, gen, 'p'), keyOf(base, gen, 'c')
-  local record = call('HGET', payments, id)
+  local record = recordOf(base, gen, id)
   local step = raiseStep(me)
   if not record then return { '', 'no such payment', step } end
   local state = byte(record, 9) % 128
@@ -52,7 +52,7 @@ end
 
 local function find(keys, args)
   local gen = call('HGET', keys[1], 'gen')
-  local record = call('HGET', keyOf(keys[1], gen, 'p'), args[1])
+  local record = recordOf(keys[1], gen, args[1])
   return { '', { record and args[1] }, { record } }
 end
 
@@ -78,25 +78,38 @@ local function takeHeld(keys, args)
   return answer(base, gen, members)
 end
 
--- A page of unsettled payments behind a seq: of an instance, or ('') of all that are held. Answers with the last seq.
-local function unsettledPage(keys, args)
+local function held(keys, args)
   local base, gen = keys[1], call('HGET', keys[1], 'gen')
-  local key = keyOf(base, gen, args[1] == '' and 'H' or 'u:' .. args[1])
-  local got = call('ZRANGEBYSCORE', key, '(' .. args[2], '+inf', 'WITHSCORES', 'LIMIT', 0, args[3])
-  local ids = {}
-  for at = 1, #got, 2 do ids[#ids + 1] = got[at] end
-  local all = answer(base, gen, ids)
-  all[4] = got[#got] or ''
-  return all
+  return answer(base, gen, call('ZRANGE', keyOf(base, gen, 'H'), 0, args[1] - 1))
 end
 
--- Up to so many payments in the order of their arrival, behind a seq. Answers with the last seq of all.
+-- A page of unsettled payments behind a seq, of all instances, held or not: a payment keeps its seq when it goes to another
+-- instance, or is held, so none is missed that does so between two pages. Answers with the last seq.
+local function unsettledPage(keys, args)
+  local base, gen = keys[1], call('HGET', keys[1], 'gen')
+  local of, all, ids = call('HVALS', base .. ':m'), {}, {}
+  for at, number in ipairs(of) do of[at] = 'u:' .. number end
+  of[#of + 1] = 'H'
+  for _, kind in ipairs(of) do
+    local got = call('ZRANGEBYSCORE', keyOf(base, gen, kind), '(' .. args[1], '+inf', 'WITHSCORES', 'LIMIT', 0, args[2])
+    for at = 1, #got, 2 do all[#all + 1] = { tonumber(got[at + 1]), got[at], got[at + 1] } end
+  end
+  table.sort(all, function(one, other) return one[1] < other[1] end)
+  local count = min(#all, tonumber(args[2]))
+  for at = 1, count do ids[at] = all[at][2] end
+  local page = answer(base, gen, ids)
+  page[4] = count > 0 and all[count][3] or ''
+  return page
+end
+
+-- Up to so many payments in the order of their arrival, behind a seq: those that stayed when others of their time were
+-- archived come first. Answers with the last seq of all.
 local function arrivals(keys, args)
   local base = keys[1]
-  local d = call('HMGET', base, 'gen', 'seq', 'from')
+  local d = call('HMGET', base, 'gen', 'seq', 'from', 'gone')
   local from, limit = tonumber(d[3]), tonumber(args[2])
-  local place_, last = math.max(tonumber(args[1]) - from, 0), tonumber(d[2]) - from
-  local ids = {}
+  local place_, last = math.max(tonumber(args[1]) - from, tonumber(d[4] or 0)), tonumber(d[2]) - from
+  local ids = call('ZRANGEBYSCORE', keyOf(base, d[1], 'l'), '(' .. args[1], '+inf', 'LIMIT', 0, limit)
   while place_ < last and #ids < limit do
     local chunk, at = floor(place_ / CHUNK), place_ % CHUNK
     local text = call('HGET', keyOf(base, d[1], 's'), chunk) or ''
@@ -123,7 +136,7 @@ end
 local function history(keys, args)
   local gen = call('HGET', keys[1], 'gen')
   local function of(kind) return call('HGET', keyOf(keys[1], gen, kind), args[1]) or '' end
-  return { '', of('p'), of('a'), of('c') }
+  return { '', recordOf(keys[1], gen, args[1]) or '', of('a'), of('c') }
 end
 
 -- Arguments: fields of 8 bytes of levels 1 to 5, those whose single payments are wanted, the ends of level 6.

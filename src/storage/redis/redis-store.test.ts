@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CENTS_MAX, totalCents } from '../../domain/money.ts';
+import { SENT, type StoredPayment } from '../../domain/payment.ts';
 import { RedisServer } from '../../testing/redis-server.ts';
 import { idOf } from '../../testing/stores.ts';
 import { TcpProxy } from '../../testing/tcp-proxy.ts';
@@ -12,6 +13,8 @@ import { until } from '../../testing/until.ts';
 import { declareDead } from '../contract/engines.ts';
 import type { HeldCounts, History, InspectedPayment, SettledPage } from '../inspection.ts';
 import { DONE, NameTakenError, promised, type Reply, StoreFault, type Written } from '../ports.ts';
+import type { RedisCall } from './inspected-redis.ts';
+import type { RedisStore } from './redis-store.ts';
 import { joinedAs, needsRedis, newName, persist, RedisStand } from './stand.fixture.ts';
 import { parseRedisUrl } from './url.ts';
 
@@ -234,3 +237,31 @@ test('what stands in the way of a start is one line', needsRedis, async () => {
     /^StoreOpenError: ACK_AFTER=flush needs appendfsync always on the server: set it, or take ACK_AFTER=commit$/,
   );
 });
+
+for (const call of [2, 3]) {
+  test(`what may be sent is found though it is adopted before page ${call}`, needsRedis, async () => {
+    const name = newName();
+    const one = await joinedAs(await stand.open(name), 'a');
+    const other = await joinedAs(await stand.open(name), 'b');
+    const numbers = Array.from({ length: 600 }, (_, at) => at + 1);
+    await other.write(rows => {
+      for (const n of numbers) rows.put(n, { state: SENT, processor: 0, requestedAtMs: 5, attempts: 1 });
+    });
+    await declareDead(one, 'b');
+    const asking = (await stand.open(name)) as unknown as {
+      read: RedisCall;
+      pinnedTo: RedisStore['pinnedTo'];
+    };
+    const read = asking.read;
+    let calls = 0;
+    asking.read = async (asked, args) => {
+      if (asked === 'unsettledPage' && ++calls === call) await one.store.adopt('b');
+      return read(asked, args);
+    };
+    const found = await promised<StoredPayment[]>(reply => asking.pinnedTo(0, 1000, reply));
+    assert.deepEqual(
+      found.map(({ seq }) => seq),
+      numbers,
+    );
+  });
+}

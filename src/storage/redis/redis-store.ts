@@ -28,6 +28,7 @@ import { RedisName } from './name.ts';
 import type { RedisStoreOptions } from './options.ts';
 import { bringsPayments, packBatch, unpackResults } from './packed-batch.ts';
 import { storedOf } from './record.ts';
+import { RedisArchive } from './redis-archive.ts';
 
 /**
  * A call without an answer for so long counts as unanswered, and its connection as broken: shorter than a
@@ -101,6 +102,20 @@ export class RedisStore extends InspectedRedis implements Store, Reopening {
   /** What was acknowledged may be gone: it has to be opened anew. */
   get isLost(): boolean {
     return this.#server.loss !== undefined;
+  }
+
+  /** What is old leaves the store through it. */
+  get archive(): RedisArchive {
+    return new RedisArchive(
+      async (name, args) => {
+        this.#assertOpen();
+        return this.#call(name, args);
+      },
+      async (name, args) => {
+        this.#assertOpen();
+        return this.read(name, args);
+      },
+    );
   }
 
   /** Of the server. */
@@ -308,9 +323,7 @@ export class RedisStore extends InspectedRedis implements Store, Reopening {
   /** Carries out a call. */
   protected answer<T>(reply: Reply<T>, work: () => Promise<T>): void {
     const work_ = async (): Promise<T> => {
-      if (this.#isClosed) throw new StoreFault('lost', 'the store is closed');
-      const { loss } = this.#server;
-      if (loss !== undefined) throw new StoreFault('lost', loss);
+      this.#assertOpen();
       return work();
     };
     // Not within the promise: what a caller throws is its own.
@@ -321,6 +334,11 @@ export class RedisStore extends InspectedRedis implements Store, Reopening {
         process.nextTick(reply, fault);
       },
     );
+  }
+
+  #assertOpen(): void {
+    const loss = this.#isClosed ? 'the store is closed' : this.#server.loss;
+    if (loss !== undefined) throw new StoreFault('lost', loss);
   }
 
   #close(): void {

@@ -13,6 +13,7 @@
  *     {NAME}:GEN:H         all held by seq;         {NAME}:GEN:n        how many are held, by reason
  *     {NAME}:GEN:t, :t6    totals by level, processor and bucket (`../rollups.ts`); buckets of level 6
  *     {NAME}:GEN:a, :c     attempts that failed, and what operators did, by id
+ *     {NAME}:GEN:x, :l     what is archived, and what stayed then (`archived-functions.ts`)
  *
  * Lua's numbers are doubles, so a sum is kept in the two parts of `domain/money.ts`, each exact. A total of
  * level 1 (64 ms) ends with its single payments, from which a summary takes the milliseconds at its ends.
@@ -214,6 +215,7 @@ local function write(keys, args)
   local ids, all = {}, {}
   for row = 1, count do ids[row] = sub(rows, row * 80 - 79, row * 80 - 64) end
   local found, before, now = hmget(keyOf(base, gen, 'p'), ids), {}, {}
+  addArchived(base, gen, ids, found)
   for row, id in ipairs(ids) do
     before[id] = found[row]
     now[id] = found[row]

@@ -10,11 +10,11 @@ import { totalCents } from '../../../domain/money.ts';
 import { idText, PINNED, SETTLED, type Summary, WAITING } from '../../../domain/payment.ts';
 import { seededBelow } from '../../../domain/random.ts';
 import { idOf, seed } from '../../../testing/stores.ts';
+import { DAY_MS, dayStart } from '../../archive/archive-line.ts';
 import { IndexReader } from '../index/index-reader.ts';
 import { IndexedLog } from '../index/log-index.fixture.ts';
 import * as row from '../shared-log/tail-table.ts';
 import { archiveFolder, RealArchiveFolder } from './archive-folder.ts';
-import { DAY_MS, dayStart } from './archive-line.ts';
 import { Archiver, type ArchiverOptions } from './archiver.ts';
 
 const NOON = Date.UTC(2026, 6, 10, 12);

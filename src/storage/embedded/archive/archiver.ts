@@ -13,9 +13,6 @@ import { createHash, type Hash } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 import { zstdCompressSync } from 'node:zlib';
 import { SETTLED } from '../../../domain/payment.ts';
-import { TotalsSum } from '../../rollups.ts';
-import { inObjects, lazyStatements } from '../index/statements.ts';
-import type { ArchiveFolder } from './archive-folder.ts';
 import {
   type ArchivedAct,
   type ArchivedAttempt,
@@ -24,7 +21,10 @@ import {
   archiveLine,
   dayStart,
   dayText,
-} from './archive-line.ts';
+} from '../../archive/archive-line.ts';
+import { TotalsSum } from '../../rollups.ts';
+import { inObjects, lazyStatements } from '../index/statements.ts';
+import type { ArchiveFolder } from './archive-folder.ts';
 
 /** Rows that one transaction looks at: some 6 ms of processor time beside millions of others, and a flush. */
 const ROWS = 100;

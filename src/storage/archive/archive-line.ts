@@ -1,10 +1,10 @@
 /** A settled payment as the archive has it: one line of JSON, with all that was known of it. */
 import { zstdDecompressSync } from 'node:zlib';
-import { formatInstant } from '../../../domain/instant.ts';
-import { decimal } from '../../../domain/money.ts';
-import { OUTCOMES } from '../../../domain/outcome.ts';
-import { idText, PROCESSORS } from '../../../domain/payment.ts';
-import { ACT_KINDS } from '../../acts.ts';
+import { formatInstant } from '../../domain/instant.ts';
+import { decimal } from '../../domain/money.ts';
+import { OUTCOMES } from '../../domain/outcome.ts';
+import { idText, PROCESSORS } from '../../domain/payment.ts';
+import { ACT_KINDS } from '../acts.ts';
 
 export const DAY_MS = 86_400_000;
 
