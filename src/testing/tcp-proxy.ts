@@ -11,6 +11,8 @@ export class TcpProxy implements AsyncDisposable {
   #isRefusing = false;
   /** Bytes that still pass in a direction before everything is cut. */
   #left: { direction: Direction; bytes: number } | undefined;
+  /** How many were made to it. */
+  connections = 0;
   readonly passed = { toServer: 0, toClient: 0 };
 
   static async start(target: number): Promise<TcpProxy> {
@@ -38,6 +40,7 @@ export class TcpProxy implements AsyncDisposable {
     this.#isRefusing = refuse;
     this.#left = undefined;
     for (const pair of this.#pairs) for (const socket of pair) socket.destroy();
+    this.#pairs.clear();
   }
 
   /** Breaks every connection once so many more bytes have gone in a direction. */
@@ -65,6 +68,7 @@ export class TcpProxy implements AsyncDisposable {
   }
 
   #connect(client: Socket): void {
+    this.connections += 1;
     if (this.#isRefusing) {
       client.destroy();
       return;
@@ -76,6 +80,8 @@ export class TcpProxy implements AsyncDisposable {
       socket.setNoDelay(true);
       socket.on('error', () => {});
       socket.on('close', () => {
+        // An end is dropped as well.
+        if (!this.#passing[socket === server ? 'toClient' : 'toServer']) return;
         this.#pairs.delete(pair);
         for (const each of pair) each.destroy();
       });

@@ -31,8 +31,29 @@ export interface ServerState extends ServerHistory {
   readonly address: string;
 }
 
+/**
+ * The hosts of the address for all connections of a store, the one first that last took writes: a host that
+ * is gone without a word costs its time-out once, and not again for each connection that is made anew.
+ */
+export class DatabaseHosts {
+  #inOrder: PostgresUrl['hosts'];
+
+  constructor({ hosts }: PostgresUrl) {
+    this.#inOrder = hosts;
+  }
+
+  get inOrder(): PostgresUrl['hosts'] {
+    return this.#inOrder;
+  }
+
+  takesWrites(host: PostgresUrl['hosts'][number]): void {
+    this.#inOrder = [host, ...this.#inOrder.filter(each => each !== host)];
+  }
+}
+
 export interface ConnectionParts {
   readonly url: PostgresUrl;
+  readonly hosts: DatabaseHosts;
   readonly clock: Clock;
   /** For `pg_stat_activity`. */
   readonly application: string;
@@ -123,12 +144,13 @@ export class DatabaseConnection {
   }
 
   async #connect(): Promise<void> {
-    const { hosts } = this.#parts.url;
+    const { inOrder: hosts } = this.#parts.hosts;
     const failures: string[] = [];
-    for (const { host, port } of hosts) {
+    for (const each of hosts) {
+      const { host, port } = each;
       const address = host.startsWith('/') ? host : `${host}:${port}`;
       try {
-        await this.#connectTo(host, port, address);
+        await this.#connectTo(each, address);
         return;
       } catch (error) {
         if (error instanceof StoreOpenError) throw error;
@@ -146,8 +168,9 @@ export class DatabaseConnection {
     throw this.#fault;
   }
 
-  async #connectTo(host: string, port: number, address: string): Promise<void> {
-    const { url, application, check, prepare, closed } = this.#parts;
+  async #connectTo(server: PostgresUrl['hosts'][number], address: string): Promise<void> {
+    const { url, hosts, application, check, prepare, closed } = this.#parts;
+    const { host, port } = server;
     const { user, password, database, tls } = url;
     const socket = new Socket();
     socket.setNoDelay(true);
@@ -176,6 +199,7 @@ export class DatabaseConnection {
       const ask: Ask = (question, deadlineMs = CONNECT_MS) =>
         this.#askOf(client, socket, question, deadlineMs);
       const state = serverState((await ask({ text: HISTORY_SQL }))[0]!, address);
+      hosts.takesWrites(server);
       const fault = check(state);
       if (fault !== undefined) throw fault;
       if (!url.isPooled) {

@@ -19,6 +19,7 @@ const AGAIN_MS = 50;
 /** Three beats. */
 const BEATS_MS = 1700;
 const SESSION_MS = 5000;
+const STILL_MS = 1500;
 
 export class SessionName implements NameHolder {
   readonly #connection: DatabaseConnection;
@@ -51,8 +52,11 @@ export class SessionName implements NameHolder {
     this.#connection.onNotification = changed;
   }
 
-  take(): Promise<void> {
-    return this.#connection.open();
+  async take(): Promise<void> {
+    // A server that is gone without a word has left the connection as it was.
+    if (this.#connection.isOpen)
+      await this.#connection.ask({ text: 'SELECT 1' }, STILL_MS).catch(() => this.#connection.abandon());
+    await this.#connection.open();
   }
 
   release(): Promise<void> {

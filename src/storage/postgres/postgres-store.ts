@@ -25,7 +25,13 @@ import {
 } from '../ports.ts';
 import type { ServerStoreOptions } from '../server-options.ts';
 import { batchArrays } from './batch-arrays.ts';
-import { type Ask, DatabaseConnection, type ServerState } from './connection.ts';
+import {
+  type Ask,
+  type ConnectionParts,
+  DatabaseConnection,
+  DatabaseHosts,
+  type ServerState,
+} from './connection.ts';
 import { type Durability, durabilityOf } from './durability.ts';
 import { lossBetween, lsnOf, type ServerHistory } from './history.ts';
 import { InspectedDatabase } from './inspected-database.ts';
@@ -99,9 +105,11 @@ export class PostgresStore extends InspectedDatabase implements Store, Reopening
     const prepare = async (ask: Ask) => {
       if (!url.isPooled) await ask({ text: 'SET client_connection_check_interval = 1000' });
     };
-    this.#writes = new DatabaseConnection({ url, clock, application, check, prepare }, WRITE_MS);
-    this.#reads = new DatabaseConnection({ url, clock, application, check, prepare }, READ_MS);
-    this.#holder = this.#holderOf(options, check);
+    const hosts = new DatabaseHosts(url);
+    const parts = { url, hosts, clock, application, check };
+    this.#writes = new DatabaseConnection({ ...parts, prepare }, WRITE_MS);
+    this.#reads = new DatabaseConnection({ ...parts, prepare }, READ_MS);
+    this.#holder = this.#holderOf(options, parts);
   }
 
   /** What a 202 survives, for people; known once the store is open. */
@@ -271,13 +279,9 @@ export class PostgresStore extends InspectedDatabase implements Store, Reopening
     });
   }
 
-  #holderOf(
-    { url, clock, application, instance }: PostgresStoreOptions,
-    check: (state: ServerState) => StoreFault | undefined,
-  ): NameHolder | undefined {
+  #holderOf({ url, clock, instance }: PostgresStoreOptions, parts: ConnectionParts): NameHolder | undefined {
     if (instance === undefined) return undefined;
-    if (!url.isPooled)
-      return new SessionName({ url, clock, application, check }, instance, () => this.#changed?.());
+    if (!url.isPooled) return new SessionName(parts, instance, () => this.#changed?.());
     const { schema } = url;
     const text = `SELECT i.epoch, i.is_alive, b.beat FROM ${schema}.instances i JOIN ${schema}.beats b USING (name)
       WHERE i.name = $1`;
