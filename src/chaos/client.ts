@@ -28,8 +28,8 @@ export class Client {
   readonly answers = new Map<string, number>();
   /** How long the slowest of all answers took, in ms. */
   slowestMs = 0;
-  /** How long each of its lanes waits before the next payment. */
-  pauseMs = 0;
+  /** Each of its lanes begins a payment so often at most, in ms. */
+  everyMs = 0;
   #stopped = false;
   readonly #misuse: typeof MISUSE;
   readonly #pool: Pool;
@@ -65,8 +65,10 @@ export class Client {
     const lane = async (): Promise<void> => {
       while (sent < count && !this.#stopped) {
         sent += 1;
+        const dueMs = performance.now() + this.everyMs;
         await this.#pay();
-        if (this.pauseMs > 0) await new Promise(resolve => setTimeout(resolve, this.pauseMs));
+        const restMs = dueMs - performance.now();
+        if (restMs > 0) await new Promise(resolve => setTimeout(resolve, restMs));
       }
     };
     await Promise.all(Array.from({ length: this.#connections }, lane));

@@ -11,7 +11,7 @@ import { installedPostgres, PostgresServer } from '../testing/postgres-server.ts
 import { type RunningStack, startStack } from '../testing/stack.ts';
 import { until } from '../testing/until.ts';
 import { Client } from './client.ts';
-import { auditHost } from './hosts.ts';
+import { auditHost } from './host-audit.ts';
 import { LoopDisk, noLoopDisk } from './loop-disk.ts';
 
 export interface DatabaseRowOptions {
@@ -43,7 +43,7 @@ interface DatabaseRow {
 }
 
 const LANES = 12;
-const PAUSE_MS = 20;
+const EVERY_MS = 24;
 const PAIRS = 10_000;
 const HOUR_MS = 3_600_000;
 
@@ -58,7 +58,7 @@ globalThis.Date = class extends Real {
 
 /** The load, while something is done. */
 async function under(client: Client, act: () => Promise<void>): Promise<void> {
-  client.pauseMs = PAUSE_MS;
+  client.everyMs = EVERY_MS;
   const sending = client.send(Number.POSITIVE_INFINITY);
   await passes(2000);
   await act();

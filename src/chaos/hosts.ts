@@ -1,76 +1,97 @@
 /**
- * `npm run hosts`: two stacks behind one door, on a database with a synchronous standby. One host is cut off
- * from the database, the other one dies, then the database dies and its standby is promoted, all under load;
+ * `npm run hosts`: two stacks behind one door, on a database with a synchronous standby, each on a machine of
+ * its own (`machines.ts`: root, iproute2). One host is cut off from the database, then from the processors,
+ * then from all; at last the database's machine is lost and its standby is promoted. All of it under load;
  * then every payment is audited against both processors' books.
  *
- * All of it runs on this machine, each host with processes, ports and connections to the database of its own.
- * Exit code 0: nothing lost, nothing double. 1: otherwise.
+ * Exit code 0: nothing lost, nothing double, and each host did what it should. 1: otherwise.
  */
-import { signedDecimal } from '../audit/reconciliation.ts';
-import { auditSent, auditSums } from '../audit/run.ts';
-import { CannotAsk, Sources } from '../audit/sources.ts';
 import { chance } from '../domain/random.ts';
-import { EVERYTHING } from '../processor-simulator/admin-client.ts';
+import { AdminClient } from '../processor-simulator/admin-client.ts';
 import { serveProcessor } from '../processor-simulator/listener.ts';
-import { TOKEN } from '../processor-simulator/token.ts';
+import { flag, readCommandLine } from '../settings/command-line.ts';
 import { startProxy } from '../testing/haproxy.ts';
 import { installedPostgres, PostgresServer } from '../testing/postgres-server.ts';
+import { ChildProcesses } from '../testing/processes.ts';
 import { type RunningStack, startStack } from '../testing/stack.ts';
-import { TcpProxy } from '../testing/tcp-proxy.ts';
 import { until } from '../testing/until.ts';
 import { Client } from './client.ts';
+import { auditHost } from './host-audit.ts';
+import { inOwnNamespaces, Machine, noMachines, ownAddress, startSwitches } from './machines.ts';
 
-/** With their pauses these send some 500 payments a second. */
-const LANES = 12;
-const PAUSE_MS = 20;
-const BEFORE_MS = 3000;
+/** 500 payments a second; in a short run, 60. */
+const LOAD = { lanes: 60, everyMs: 120 };
+const SHORT_LOAD = { lanes: 6, everyMs: 100 };
+/** So long a processor works on a payment: some are always on their way. */
+const DELAY_MS = 100;
 /** How long the operator takes to see that the primary is gone. */
 const PROMOTED_AFTER_MS = 1000;
-const SETTLE_DEADLINE_MS = 120_000;
+const ATTEMPT_MS = 1500;
+/** Then no attempt is at work any more that was written before. */
+const LAST_ATTEMPTS_MS = ATTEMPT_MS + 500;
+/** A payment has 300 bytes on the cable; beside payments there is a question for the processors' health. */
+const QUIET_BYTES_MAX = 3000;
+const ADOPTED_MS_MAX = 30_000;
 
 const pass = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms));
 
+interface Scene {
+  readonly primary: PostgresServer;
+  readonly standby: PostgresServer;
+  readonly machines: Readonly<Record<'one' | 'two' | 'primary', Machine>>;
+  readonly stacks: Readonly<Record<'one' | 'two', RunningStack>>;
+  /** Through the door before both. */
+  readonly client: Client;
+}
+
+interface HostsOptions {
+  readonly isSynchronous: boolean;
+  /** Less of everything: it shows that all of it works. */
+  readonly isShort: boolean;
+  readonly say: (line: string) => void;
+}
+
 /** A primary and its standby, of the newest version that can make one. */
-async function startPair(isSynchronous: boolean): Promise<readonly [PostgresServer, PostgresServer]> {
+async function startPair(machines: readonly [Machine, Machine], isSynchronous: boolean) {
   const binaries = installedPostgres().find(({ canCopy }) => canCopy);
   if (binaries === undefined)
     throw new Error('hosts: pg_basebackup is missing (Debian: apt-get install postgresql-15)');
-  const primary = await PostgresServer.start({ binaries, settings: { wal_level: 'replica' } });
-  const standby = await PostgresServer.startStandby(primary, 'standby', { binaries });
+  const [first, second] = machines.map(machine => ({
+    ...{ binaries, host: machine.address('data'), under: machine.under },
+    settings: { wal_level: 'replica' },
+  }));
+  const primary = await PostgresServer.start(first!);
+  const standby = await PostgresServer.startStandby(primary, 'standby', second!);
   const isStreaming = async () => (await primary.query('SELECT FROM pg_stat_replication')).length > 0;
   await until(isStreaming, 'the standby to follow');
   if (isSynchronous) {
     await primary.query(`ALTER SYSTEM SET synchronous_standby_names = 'standby'`);
     await primary.query('SELECT pg_reload_conf()');
   }
-  return [primary, standby];
+  return [primary, standby] as const;
 }
 
-interface Host {
-  readonly stack: RunningStack;
-  /** Its ways to the two databases. */
-  readonly ways: readonly [TcpProxy, TcpProxy];
-}
-
-async function startHost(
-  name: string,
+const startHost = (
+  machine: Machine,
   databases: readonly PostgresServer[],
   processorUrls: readonly string[],
-): Promise<Host> {
-  const ways = [await TcpProxy.start(databases[0]!.port), await TcpProxy.start(databases[1]!.port)] as const;
-  const hosts = ways.map(({ port }) => `127.0.0.1:${port}`).join();
-  const stack = await startStack({
+): Promise<RunningStack> =>
+  startStack({
+    under: machine.under,
     env: {
-      INSTANCE_PREFIX: `${name}-`,
-      STORE_URL: `postgres://soquete@${hosts}/postgres`,
-      ATTEMPT_TIMEOUT_MS: '1500',
+      HOST: '0.0.0.0',
+      TRUSTED_PROXIES: ownAddress('front'),
+      INSTANCE_PREFIX: `${machine.name}-`,
+      STORE_URL: `postgres://soquete@${databases.map(({ host, port }) => `${host}:${port}`).join()}/postgres`,
+      ATTEMPT_TIMEOUT_MS: String(ATTEMPT_MS),
       PROCESSOR_DEFAULT_URL: processorUrls[0],
       PROCESSOR_FALLBACK_URL: processorUrls[1],
       LOG_LEVEL: 'warn',
     },
   });
-  return { stack, ways };
-}
+
+const urlOf = ({ machines, stacks }: Scene, host: 'one' | 'two'): string =>
+  `http://${machines[host].address('front')}:${stacks[host].port}`;
 
 /** The longest time without a `202` since `fromMs`. */
 function longestGapMs(client: Client, fromMs: number): number {
@@ -84,90 +105,167 @@ function longestGapMs(client: Client, fromMs: number): number {
   return Math.round(Math.max(longest, performance.now() - last));
 }
 
-/** Resolves to the number of payments about which the books do not agree. */
-export async function playHosts(isSynchronous: boolean, say: (line: string) => void): Promise<number> {
-  const [primary, standby] = await startPair(isSynchronous);
+/** Resolves to how many promises were broken, and about how many payments the books do not agree. */
+export async function playHosts({ isSynchronous, isShort, say }: HostsOptions): Promise<number> {
+  await using children = new ChildProcesses();
+  startSwitches();
+  const host = (name: string, number: number) =>
+    Machine.start(children, name, number, ['front', 'data', 'outer']);
+  const machines = {
+    ...{ one: await host('one', 11), two: await host('two', 12) },
+    primary: await Machine.start(children, 'primary', 21, ['data']),
+    standby: await Machine.start(children, 'standby', 22, ['data']),
+  };
+  const [primary, standby] = await startPair([machines.primary, machines.standby], isSynchronous);
   await using _primary = primary;
   await using _standby = standby;
-  const processors = [await serveProcessor(0, 0), await serveProcessor(1, 0)] as const;
-  const urls = processors.map(({ url }) => url) as [string, string];
-  const one = await startHost('one', [primary, standby], urls);
-  await using _one = one.stack;
-  const two = await startHost('two', [primary, standby], urls);
-  await using _two = two.stack;
+  const processors = [
+    await serveProcessor(0, 0, ownAddress('outer')),
+    await serveProcessor(1, 0, ownAddress('outer')),
+  ] as const;
+  const urls = [processors[0].url, processors[1].url] as const;
+  for (const url of urls) {
+    await using admin = new AdminClient(url);
+    await admin.set('delay', { delay: DELAY_MS });
+  }
+  const one = await startHost(machines.one, [primary, standby], urls);
+  await using _one = one;
+  const two = await startHost(machines.two, [primary, standby], urls);
+  await using _two = two;
   await using door = await startProxy('hosts.cfg', {
-    SOQUETE_HOST_1: `127.0.0.1:${one.stack.port}`,
-    SOQUETE_HOST_2: `127.0.0.1:${two.stack.port}`,
+    SOQUETE_HOST_1: `${machines.one.address('front')}:${one.port}`,
+    SOQUETE_HOST_2: `${machines.two.address('front')}:${two.port}`,
   });
-  const url = `http://127.0.0.1:${door.port}`;
-  const client = new Client(url, LANES, chance(1), { twice: 0.05, otherAmount: 0 });
-  client.pauseMs = PAUSE_MS;
+  const { lanes, everyMs } = isShort ? SHORT_LOAD : LOAD;
+  const misuse = { twice: 0.05, otherAmount: 0 };
+  const client = new Client(`http://127.0.0.1:${door.port}`, lanes, chance(1), misuse);
+  client.everyMs = everyMs;
+  const scene = { primary, standby, machines, stacks: { one, two }, client };
   const sending = client.send(Number.POSITIVE_INFINITY);
-  const phase = async (what: string, ms: number, act: () => unknown): Promise<void> => {
-    const [fromMs, before] = [performance.now(), client.accepted];
-    await act();
-    await pass(ms);
-    say(
-      `${what}: ${client.accepted - before} accepted, ${longestGapMs(client, fromMs)} ms at most without a 202`,
-    );
-  };
-  await phase('all is well', BEFORE_MS, () => {});
-  await phase('host two is cut off from the database', 6000, () => {
-    for (const way of two.ways) way.cut(true);
-  });
-  await phase('it is back', BEFORE_MS, () => {
-    for (const way of two.ways) way.heal();
-  });
-  await phase('host two dies', 8000, () => void two.stack.signal('SIGKILL'));
-  await phase('the database dies, its standby is promoted', 10_000, async () => {
-    await primary.stop('kill');
-    await pass(PROMOTED_AFTER_MS);
-    await standby.promote();
-  });
+  const broken = await breakAll(scene, { isSynchronous, isShort, say });
   client.stop();
   await sending;
-  const disagreements = await auditHost(one.stack.url, urls, client, say);
+  const disagreements = await auditHost(urlOf(scene, 'one'), urls, client, say);
   await client.close();
   for (const processor of processors) await processor.close();
-  for (const way of [...one.ways, ...two.ways]) await way[Symbol.asyncDispose]();
-  return disagreements;
+  return broken + disagreements;
 }
 
-export async function auditHost(
-  url: string,
-  [onDefault, onFallback]: readonly [string, string],
-  client: Client,
-  say: (line: string) => void,
-): Promise<number> {
-  const sources = new Sources({ url, default: onDefault, fallback: onFallback, token: TOKEN });
-  try {
-    const settled = async (): Promise<boolean> => {
-      try {
-        const summary = await sources.summary(EVERYTHING);
-        return summary.default.count + summary.fallback.count >= client.accepted;
-      } catch (error) {
-        if (error instanceof CannotAsk) return false;
-        throw error;
-      }
+/** One thing after the other; resolves to the number of promises that were broken. */
+async function breakAll(scene: Scene, { isShort, say }: HostsOptions): Promise<number> {
+  const { client, machines, stacks, primary, standby } = scene;
+  const { two } = machines;
+  const calmMs = isShort ? 500 : 3000;
+  let broken = 0;
+  const phase = async (what: string, act: () => Promise<string | undefined>): Promise<void> => {
+    const [fromMs, before] = [performance.now(), client.accepted];
+    const found = await act();
+    const [accepted, gapMs] = [client.accepted - before, longestGapMs(client, fromMs)];
+    const rate = Math.round((accepted / (performance.now() - fromMs)) * 1000);
+    say(`${what}: ${gapMs} ms at most without a 202, ${rate} accepted a second${found ? `; ${found}` : ''}`);
+  };
+  const promise = (holds: boolean, what: string): string => {
+    if (!holds) broken += 1;
+    return `${what}${holds ? '' : ', which should not be'}`;
+  };
+  const isWell = async (): Promise<boolean> => (await statusOf(`${urlOf(scene, 'two')}/health`)) === 200;
+  const backAgain = async (): Promise<undefined> => {
+    await until(isWell, 'host two to be well', ADOPTED_MS_MAX);
+    await pass(calmMs);
+  };
+
+  await phase('all is well', () => pass(calmMs).then(() => undefined));
+  await phase('host two is cut off from the database', async () => {
+    const atMs = performance.now();
+    two.unplug('data');
+    await until(
+      async () => (await statusOf(`${urlOf(scene, 'two')}/health`)) === 503,
+      'host two to answer 503',
+    );
+    const seenMs = Math.round(performance.now() - atMs);
+    await pass(LAST_ATTEMPTS_MS);
+    const before = two.sentBytes('outer');
+    await pass(isShort ? 500 : 2000);
+    const bytes = two.sentBytes('outer') - before;
+    const isQuiet = bytes < QUIET_BYTES_MAX;
+    return `it answers 503 after ${seenMs} ms, then ${promise(isQuiet, `it sent ${bytes} bytes to the processors`)}`;
+  });
+  two.plug('data');
+  await phase('it is back', backAgain);
+  await phase('host two is cut off from the processors', async () => {
+    two.unplug('outer');
+    await pass(isShort ? 2000 : 8000);
+    return undefined;
+  });
+  two.plug('outer');
+  await phase('it is back', async () => {
+    const atMs = performance.now();
+    await untilSettled(urlOf(scene, 'one'), some(client.ids));
+    const tookMs = Math.round(performance.now() - atMs);
+    await pass(calmMs);
+    return `what it had is settled after ${tookMs} ms`;
+  });
+  await phase('host two is lost', async () => {
+    const atMs = performance.now();
+    const ids = some(client.ids);
+    for (const each of ['front', 'data', 'outer'] as const) two.unplug(each);
+    await untilSettled(urlOf(scene, 'one'), ids);
+    const tookMs = Math.round(performance.now() - atMs);
+    await stacks.two.kill();
+    return `what it had is settled after ${tookMs} ms`;
+  });
+  await phase('the database is lost, its standby is promoted', async () => {
+    machines.primary.unplug('data');
+    await pass(PROMOTED_AFTER_MS);
+    await primary.stop('kill');
+    await standby.promote();
+    const before = client.accepted;
+    await until(() => client.accepted > before, 'payments to be accepted again', ADOPTED_MS_MAX);
+    await pass(calmMs);
+    return undefined;
+  });
+  return broken;
+}
+
+/** 0: no answer. */
+const statusOf = (url: string): Promise<number> =>
+  fetch(url, { signal: AbortSignal.timeout(2000) }).then(
+    ({ status }) => status,
+    () => 0,
+  );
+
+/** The last ones, and some that are older. */
+const some = (ids: readonly string[]): string[] =>
+  ids.filter((_, at) => at > ids.length - 50 || at % 100 === 0);
+
+async function untilSettled(url: string, ids: readonly string[]): Promise<void> {
+  for (const id of ids) {
+    const isSettled = async (): Promise<boolean> => {
+      const answer = await fetch(`${url}/payments/${id}`);
+      return answer.status === 200 && ((await answer.json()) as { status: string }).status === 'settled';
     };
-    await until(settled, 'all to be settled', SETTLE_DEADLINE_MS).catch(error => say(String(error)));
-    const { lines, agree } = await auditSums(sources);
-    for (const { processor, ours, theirs } of lines) {
-      const [mine, other] = [signedDecimal(ours.cents), signedDecimal(theirs.cents)];
-      say(`  ${processor}: soquete ${ours.count}, ${mine}; processor ${theirs.count}, ${other}`);
-    }
-    const { counts } = await auditSent(sources, client.ids);
-    const lost = counts.lost + counts.absent + counts.unknown + counts.queued;
-    say(`${client.accepted} accepted: lost ${lost}, double ${counts.twice}`);
-    return lost + counts.twice + (agree ? 0 : 1);
-  } finally {
-    await sources.close();
+    await until(isSettled, `${id} to be settled`, ADOPTED_MS_MAX);
   }
 }
 
 if (import.meta.main) {
-  const isSynchronous = process.argv[2] !== '--asynchronous';
-  const disagreements = await playHosts(isSynchronous, line => console.log(line));
-  console.log(disagreements === 0 ? 'the books agree' : 'the books do NOT agree');
-  process.exit(disagreements === 0 ? 0 : 1);
+  const { values } = readCommandLine({
+    name: 'hosts',
+    command: 'npm run hosts --',
+    about: 'Breaks two hosts and the databases that they share, each on a machine of its own.',
+    options: {
+      asynchronous: flag('commits do not wait for the standby, so the end is lost with the primary'),
+      short: flag('less of everything'),
+    },
+    status: 78,
+  });
+  if (noMachines !== undefined) {
+    console.error(`hosts: ${noMachines}`);
+    process.exit(78);
+  }
+  await inOwnNamespaces();
+  const options = { isSynchronous: !values.asynchronous, isShort: values.short };
+  const broken = await playHosts({ ...options, say: line => console.log(line) });
+  console.log(broken === 0 ? 'the books agree' : 'the books do NOT agree, or a promise was broken');
+  process.exit(broken === 0 ? 0 : 1);
 }

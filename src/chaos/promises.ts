@@ -20,9 +20,9 @@ export interface Row {
 }
 
 /**
- * What a client does without being hurried: each of its connections waits so long before the next payment.
+ * What a client does without being hurried: each of its connections begins a payment so often at most.
  */
-const PAUSE_MS = 10;
+const EVERY_MS = 12;
 const BEFORE_MS = 1000;
 
 const passes = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms));
@@ -45,7 +45,7 @@ async function playLive(
   await using scene = await Scene.set({ ...options, env, ...(directory === undefined ? {} : { directory }) });
   const { client } = scene;
   await scene.start();
-  client.pauseMs = PAUSE_MS;
+  client.everyMs = EVERY_MS;
   const sending = client.send(Number.POSITIVE_INFINITY);
   await passes(BEFORE_MS);
   const watched = watch(scene);

@@ -4,6 +4,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import {
+  appendFileSync,
   chmodSync,
   chownSync,
   existsSync,
@@ -84,12 +85,21 @@ export interface PostgresServerOptions {
   readonly settings?: Readonly<Record<string, string>>;
   /** Where its folder is made: on the disk or in memory. */
   readonly parent?: string;
+  /** Its address; one that is not of loopback lets in, without a password, whoever is on the same network. */
+  readonly host?: string;
+  /** A command that runs the one behind it. */
+  readonly under?: readonly string[];
 }
+
+const LOOPBACK = '127.0.0.1';
+const NEIGHBOURS = 'host all all samenet trust\nhost replication all samenet trust\n';
 
 export class PostgresServer implements AsyncDisposable {
   readonly port: number;
+  readonly host: string;
   readonly data: string;
   readonly binaries: PostgresBinaries;
+  readonly #under: readonly string[];
   readonly #children: ChildProcesses;
   #settings: Record<string, string>;
   #process: RunningProcess | undefined;
@@ -109,6 +119,7 @@ export class PostgresServer implements AsyncDisposable {
       '--no-locale',
       '-N',
     ]);
+    if (server.host !== LOOPBACK) appendFileSync(join(server.data, 'pg_hba.conf'), NEIGHBOURS);
     await server.launch();
     return server;
   }
@@ -120,7 +131,7 @@ export class PostgresServer implements AsyncDisposable {
     options: PostgresServerOptions,
   ): Promise<PostgresServer> {
     const standby = await PostgresServer.#made(options);
-    const source = `host=127.0.0.1 port=${primary.port} user=soquete application_name=${name}`;
+    const source = `host=${primary.host} port=${primary.port} user=soquete application_name=${name}`;
     standby.#run('pg_basebackup', [
       '-D',
       standby.data,
@@ -137,32 +148,30 @@ export class PostgresServer implements AsyncDisposable {
     return standby;
   }
 
-  static async #made({
-    binaries,
-    settings = {},
-    parent = tmpdir(),
-  }: PostgresServerOptions): Promise<PostgresServer> {
+  static async #made(options: PostgresServerOptions): Promise<PostgresServer> {
+    const { parent = tmpdir() } = options;
     const [port] = await freePorts(1);
     const folder = mkdtempSync(join(parent, 'soquete-postgres-'));
     chmodSync(folder, 0o755);
     const data = join(folder, 'data');
     mkdirSync(data, { mode: 0o700 });
     if (isRoot) for (const each of [folder, data]) chownSync(each, NOBODY, NOBODY);
-    return new PostgresServer(port, data, binaries, new ChildProcesses(folder), { ...settings });
+    return new PostgresServer(port, data, options, new ChildProcesses(folder));
   }
 
   private constructor(
     port: number,
     data: string,
-    binaries: PostgresBinaries,
+    { binaries, settings = {}, host = LOOPBACK, under = [] }: PostgresServerOptions,
     children: ChildProcesses,
-    settings: Record<string, string>,
   ) {
     this.port = port;
+    this.host = host;
     this.data = data;
     this.binaries = binaries;
+    this.#under = under;
     this.#children = children;
-    this.#settings = settings;
+    this.#settings = { ...settings };
   }
 
   get pid(): number {
@@ -175,21 +184,21 @@ export class PostgresServer implements AsyncDisposable {
   }
 
   url(database = 'postgres', parameters = ''): string {
-    return `postgres://soquete@127.0.0.1:${this.port}/${database}${parameters === '' ? '' : `?${parameters}`}`;
+    return `postgres://soquete@${this.host}:${this.port}/${database}${parameters === '' ? '' : `?${parameters}`}`;
   }
 
   /** Starts it, again too. */
   async launch(settings: Readonly<Record<string, string>> = {}): Promise<void> {
     this.#settings = { ...this.#settings, ...settings };
     const all: Record<string, string> = {
-      listen_addresses: '127.0.0.1',
+      listen_addresses: this.host,
       port: String(this.port),
       unix_socket_directories: this.data,
       max_connections: '60',
       ...this.#settings,
     };
     const args = Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
-    const [command, words] = unprivileged(join(this.binaries.folder, 'postgres'), ['-D', this.data, ...args]);
+    const [command, ...words] = this.#command('postgres', ['-D', this.data, ...args]);
     this.#process = this.#children.spawn('postgres', command, words, { LC_ALL: 'C' });
     await untilReady(this.#process, () => this.#answers());
   }
@@ -238,13 +247,13 @@ export class PostgresServer implements AsyncDisposable {
   }
 
   #run(program: string, args: readonly string[]): void {
-    const [command, words] = unprivileged(this.#program(program), args);
+    const [command, ...words] = this.#command(program, args);
     execFileSync(command, words, { stdio: 'pipe', env: { ...process.env, LC_ALL: 'C' } });
   }
 
-  /** The npm package has no client programs; Debian's of another version do as well where it has them. */
-  #program(name: string): string {
-    return join(this.binaries.folder, name);
+  #command(name: string, args: readonly string[]): [string, ...string[]] {
+    const [command, words] = unprivileged(join(this.binaries.folder, name), args);
+    return [...this.#under, command, ...words] as [string, ...string[]];
   }
 
   async #answers(): Promise<boolean> {
