@@ -41,6 +41,7 @@ export const SCRIPTS: Readonly<Record<string, { readonly about: string; readonly
   parser: { about: 'the HTTP and JSON parsers, in this process', seconds: 20 },
   store: { about: 'the store and the log alone', seconds: 30 },
   stores: { about: 'the engines beside each other, by how they make batches', seconds: 60 },
+  wire: { about: "the log's records against JSON and MessagePack, in this process", seconds: 20 },
   retention: { about: 'a month in half a minute: disk and memory with RETENTION_DAYS=3', seconds: 40 },
   backup: { about: 'payments a second, and what each costs, with backups and without', seconds: 150 },
   processors: { about: 'the simulated processors alone', seconds: 20 },
