@@ -31,7 +31,9 @@ const { values, words } = readCommandLine({
   options: {
     rounds: option('how many', 'N', wholeNumber(1, 1000), 5),
     seconds: option('for each contender in a round', 'N', decimalNumber(0.1, 86_400), 3),
-    large: flag('summary and cost with ten million payments too, which takes minutes to prepare'),
+    large: flag(
+      'summary and cost with ten million payments too, histories with a hundred: minutes to prepare',
+    ),
     long: flag('growth over ten minutes instead of half of one'),
     list: flag('says what there is'),
   },

@@ -9,6 +9,7 @@ import { httpCeiling, httpCeilingProxied } from './http-ceiling.ts';
 import { memory } from './memory.ts';
 import { counting, watching } from './observe.ts';
 import { pages } from './pages.ts';
+import { postgresHistory } from './postgres-history.ts';
 import { refused } from './refused.ts';
 import { settleBenchmark } from './settle.ts';
 import { sockets } from './sockets.ts';
@@ -33,6 +34,7 @@ export const DEFINITIONS: readonly Definition[] = [
   memory,
   growth,
   history,
+  postgresHistory,
   cost,
 ];
 

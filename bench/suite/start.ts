@@ -43,7 +43,7 @@ async function stack(directory: string) {
 const TRY_EVERY_MS = 1;
 const PATIENCE_MS = 60_000;
 
-async function firstAcceptedMs(where: NetConnectOpts, startedAtMs: number): Promise<number> {
+export async function firstAcceptedMs(where: NetConnectOpts, startedAtMs: number): Promise<number> {
   await until(() => isAccepted(where), 'a payment to be accepted', PATIENCE_MS, TRY_EVERY_MS);
   return performance.now() - startedAtMs;
 }
