@@ -11,7 +11,7 @@ function batches(rowsPerMs: number, longestMs: number): { rows: number[]; waitsM
     const came = Math.floor((ms + 0.25) * rowsPerMs) - Math.floor(ms * rowsPerMs);
     if (rows === 0) sinceMs = ms;
     rows += came;
-    if (rows === 0 || pace.waitMs(ms, rows, true) > 0) continue;
+    if (rows === 0 || pace.waitMs(ms, rows) > 0) continue;
     pace.sent(ms, rows);
     if (ms > 600) {
       found.rows.push(rows);
@@ -46,8 +46,7 @@ test('clients that all wait for their answers are not made to wait for each othe
   // Eight that send again as soon as they have their answers, which takes half a millisecond.
   const delaysMs = Array.from({ length: 2000 }, () => {
     const cameAtMs = nowMs;
-    for (let waitMs = pace.waitMs(nowMs, 8, true); waitMs > 0; waitMs = pace.waitMs(nowMs, 8, true))
-      nowMs += waitMs;
+    for (let waitMs = pace.waitMs(nowMs, 8); waitMs > 0; waitMs = pace.waitMs(nowMs, 8)) nowMs += waitMs;
     pace.sent(nowMs, 8);
     const delayMs = nowMs - cameAtMs;
     nowMs += 0.5;
@@ -59,21 +58,17 @@ test('clients that all wait for their answers are not made to wait for each othe
 test('after a pause a row leaves at once, however many came before', () => {
   const pace = new BatchPace(6);
   for (let ms = 0; ms < 600; ms += 2) {
-    pace.waitMs(ms, 32, true);
+    pace.waitMs(ms, 32);
     pace.sent(ms, 32);
   }
-  assert.ok(pace.waitMs(599, 1, true) > 0, 'it is under load');
-  assert.equal(pace.waitMs(2000, 1, true), 0);
+  assert.ok(pace.waitMs(599, 1) > 0, 'it is under load');
+  assert.equal(pace.waitMs(2000, 1), 0);
 });
 
-test('rows that nobody waits for leave with one that somebody does, or after two steps', () => {
+test('settlements are due after two steps, or once they are a good batch by themselves', () => {
   const pace = new BatchPace(6);
-  assert.equal(pace.waitMs(1000, 1, false), 12);
-  assert.equal(pace.waitMs(1004, 3, false), 8, 'of the first of them');
-  assert.equal(pace.waitMs(1005, 4, true), 0);
-  pace.sent(1005, 4);
-  assert.equal(pace.waitMs(1006, 1, false), 12);
-  assert.equal(pace.waitMs(1018, 1, false), 0);
-  pace.sent(1018, 1);
-  assert.equal(pace.waitMs(1019, 32, false), 0, 'they are a good batch by themselves');
+  assert.equal(pace.settledWaitMs(0, 1), 12);
+  assert.equal(pace.settledWaitMs(11, 31), 1);
+  assert.equal(pace.settledWaitMs(20, 1), 0);
+  assert.equal(pace.settledWaitMs(0, 32), 0);
 });

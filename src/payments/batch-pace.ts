@@ -7,8 +7,9 @@
  * than are worth waiting for, nothing waits; nor once no more rows come: clients that all wait for their
  * answers send nothing.
  *
- * Rows that nobody waits for (what became of an attempt) wait for one that somebody does. By themselves they
- * would be a batch that costs as much, and that the next client has to wait for.
+ * Nobody waits for a settlement. As a batch of its own, at once, each would cost as much as an acceptance,
+ * and the next client would wait for that; in the client's batch it makes that one longer. So they gather for
+ * two of the longest steps and leave together, with what else leaves then.
  */
 
 /** A batch of so many rows need not wait for more. */
@@ -17,8 +18,7 @@ const GOOD_ROWS = 32;
 const ROWS_MIN = 8;
 /** Without another row for so long, a batch leaves. */
 const QUIET_MS = 1;
-/** Rows that nobody waits for wait for so many of the longest steps. */
-const UNAWAITED_STEPS = 2;
+const SETTLED_STEPS = 2;
 /** How long rows are counted before that says how many come: a burst is no load. */
 const COUNTED_MS = 250;
 
@@ -29,27 +29,26 @@ export class BatchPace {
   #rowsPerMs = 0;
   #sentAtMs = -Infinity;
   #seen = 0;
-  #sinceMs = -Infinity;
   #grewAtMs = -Infinity;
 
   constructor(longestMs: number) {
     this.#longestMs = longestMs;
   }
 
-  /**
-   * In how many ms to ask again whether a batch that has `rows` by now is to leave; 0: it leaves.
-   * `isAwaited`: somebody waits for one of them.
-   */
-  waitMs(nowMs: number, rows: number, isAwaited: boolean): number {
+  /** In how many ms to ask again whether a batch that has `rows` by now is to leave; 0: it leaves. */
+  waitMs(nowMs: number, rows: number): number {
     this.#count(nowMs);
-    if (this.#seen === 0) this.#sinceMs = nowMs;
     if (rows !== this.#seen) this.#grewAtMs = nowMs;
     this.#seen = rows;
     if (rows >= GOOD_ROWS) return 0;
-    if (!isAwaited) return Math.max(0, this.#sinceMs + UNAWAITED_STEPS * this.#longestMs - nowMs);
     if (this.#rowsPerMs * this.#longestMs < ROWS_MIN) return 0;
     const stepMs = Math.min(this.#longestMs, GOOD_ROWS / this.#rowsPerMs);
     return Math.max(0, Math.min(this.#sentAtMs + stepMs, this.#grewAtMs + QUIET_MS) - nowMs);
+  }
+
+  /** In how many ms settlements are due, of which there are `count` and the first has waited; 0: they are. */
+  settledWaitMs(waitedMs: number, count: number): number {
+    return count >= GOOD_ROWS ? 0 : Math.max(0, SETTLED_STEPS * this.#longestMs - waitedMs);
   }
 
   sent(nowMs: number, rows: number): void {

@@ -33,7 +33,7 @@ function settle({ writer, pool }: WriterStand, slot: number): void {
   writer.submit();
 }
 
-test('a settlement leaves with the next payment that comes in, or by itself after a while', () => {
+test('settlements leave together, and no payment that comes in waits for them', () => {
   const stand = writerStand({}, 64, 20);
   const { writer } = stand;
   const slots = [1, 2, 3, 4].map(number => stand.stored(number));
@@ -42,20 +42,33 @@ test('a settlement leaves with the next payment that comes in, or by itself afte
   settle(stand, slots[0]!);
   stand.pass(15);
   settle(stand, slots[1]!);
-  stand.pass(5);
-  assert.deepEqual(sent(), []);
   writer.put(stand.add(5));
   writer.submit();
   stand.pass(1);
-  assert.deepEqual(sent(), ['SETTLE 1, SETTLE 2, INSERT 5'], 'a client waits for nothing');
-  settle(stand, slots[2]!);
-  stand.pass(39);
-  assert.equal(sent().length, 1);
+  assert.deepEqual(sent(), ['INSERT 5']);
+  stand.pass(23);
+  assert.equal(writer.pending, 2);
   stand.pass(2);
-  assert.deepEqual(sent().slice(1), ['SETTLE 3']);
-  settle(stand, slots[3]!);
+  assert.deepEqual(sent().slice(1), ['SETTLE 1, SETTLE 2']);
+  settle(stand, slots[2]!);
   writer.whenWritten(() => {});
-  assert.deepEqual(sent().slice(2), ['SETTLE 4'], 'who asks what is settled waits for nothing');
+  assert.deepEqual(sent().slice(2), ['SETTLE 3'], 'who asks what is settled does not wait');
+});
+
+test('settlements that are due leave with what leaves then', () => {
+  const stand = writerStand({}, 64, 20);
+  const { writer } = stand;
+  const slots = [1, 2].map(number => stand.stored(number));
+  const before = stand.writes.length;
+  stand.storeMs = 30;
+  settle(stand, slots[0]!);
+  writer.put(stand.add(3));
+  writer.submit();
+  stand.pass(45);
+  writer.put(stand.add(4));
+  settle(stand, slots[1]!);
+  stand.pass(90);
+  assert.deepEqual(stand.kinds().slice(before), ['INSERT 3', 'INSERT 4, SETTLE 1, SETTLE 2']);
 });
 
 test('under load a payment does not wait for as long as a settlement before it would have', () => {

@@ -12,34 +12,30 @@
  */
 import assert from 'node:assert/strict';
 import type { Clock, Timer } from '../domain/clock.ts';
-import { addCents, type Total } from '../domain/money.ts';
-import { PROCESSORS, type Processor, type ProcessorIndex, SETTLED } from '../domain/payment.ts';
+import type { Total } from '../domain/money.ts';
+import { type Processor, SETTLED } from '../domain/payment.ts';
 import {
   ACCEPTED_AT,
   ATTEMPT,
-  ATTEMPTS,
   Batch,
   CENTS,
   COLUMNS,
-  HELD,
   ID,
   INSERT,
   KIND,
   MARK,
   NEXT,
-  ORIGIN,
-  PROCESSOR,
   PUT_ON_HOLD,
-  REQUESTED_AT,
   SEQ,
   SETTLE,
   SETTLED_AT,
   STATE,
-  TRIES,
 } from '../storage/batch.ts';
 import { KNOWN, type Store, StoreFault } from '../storage/ports.ts';
 import { BatchPace } from './batch-pace.ts';
 import { NONE, type PaymentPool } from './payment-pool.ts';
+import { fillRow } from './payment-row.ts';
+import { addSettlements, type UnwrittenSettlement, WaitingSettlements } from './unwritten-settlements.ts';
 
 /** A page is one write of the store: at most so many rows, well within what its log takes at once. */
 const PAGE_ROWS_MAX = 1024;
@@ -72,8 +68,6 @@ interface Page {
   readonly slots: number[];
   /** Called once this page is written. */
   readonly waiters: (() => void)[];
-  /** A client or an attempt waits for one of its rows. */
-  isAwaited: boolean;
 }
 
 export class StoreWriter {
@@ -90,12 +84,15 @@ export class StoreWriter {
   #outstanding: Page | undefined;
   /** The store refused the outstanding page, or did not answer: it waits to be sent again. */
   #isRefused = false;
+  /** The reason was that there is no room. */
   #isFull = false;
   /** The store may have written the outstanding page, whatever it says of a repetition. */
   #isUnanswered = false;
   #batches = 0;
   #closed = false;
   readonly #pace: BatchPace | undefined;
+  /** They are yet to be rows of a page. */
+  readonly #settled: WaitingSettlements;
   /** Until the gathering page leaves. */
   #timer: Timer | undefined;
   #timerAtMs = 0;
@@ -115,13 +112,14 @@ export class StoreWriter {
     this.#epoch = epoch;
     this.#generation = generation;
     this.#pace = store.gathersMs === undefined ? undefined : new BatchPace(store.gathersMs);
+    this.#settled = new WaitingSettlements(clock, this.#pace);
     this.#putRow = new Int32Array(pool.capacity).fill(NONE);
     this.#page = this.#newPage();
   }
 
   /** Rows that the store has not confirmed. */
   get pending(): number {
-    return this.#page.batch.count + (this.#outstanding?.batch.count ?? 0);
+    return this.#settled.count + this.#page.batch.count + (this.#outstanding?.batch.count ?? 0);
   }
 
   /** A payment that the store does not know yet. */
@@ -129,7 +127,6 @@ export class StoreWriter {
     const pool = this.#pool;
     assert(pool.seq[slot] === 0 && this.#putRow[slot] === NONE, 'a payment is put twice');
     const start = this.#row(INSERT, slot);
-    this.#page.isAwaited = true;
     pool.origin[slot] = this.#epoch;
     const { rows } = this.#page.batch;
     rows[start + CENTS] = pool.cents[slot]!;
@@ -148,12 +145,21 @@ export class StoreWriter {
     const row = start === NONE ? this.#row(MARK, slot) : start;
     // After the row: a full page has left without it.
     this.#page.batch.isFlushed ||= isFlushed;
-    this.#page.isAwaited = true;
     this.#fill(row, slot);
   }
 
   settle(slot: number, settledAtMs: number): void {
     assert(this.#pool.seq[slot]! > 0, 'a settlement of a payment that the store does not have');
+    this.#settled.add({ slot, settledAtMs });
+    if (this.#pace === undefined) this.#recordSettled();
+  }
+
+  /** From here on they leave with the page. */
+  #recordSettled(): void {
+    for (const settlement of this.#settled.take()) this.#settle(settlement);
+  }
+
+  #settle({ slot, settledAtMs }: UnwrittenSettlement): void {
     const start = this.#row(SETTLE, slot);
     const { rows } = this.#page.batch;
     this.#fill(start, slot);
@@ -195,9 +201,11 @@ export class StoreWriter {
    * for more rows, in a moment.
    */
   submit(): void {
+    if (this.#outstanding !== undefined || this.#closed) return;
+    if (this.#settled.waitMs === 0) this.#recordSettled();
+    // A full page may have left just now.
+    if (this.#outstanding !== undefined || this.#waits()) return;
     const page = this.#page;
-    if (page.batch.count === 0 || this.#outstanding !== undefined || this.#closed) return;
-    if (this.#waits(page)) return;
     for (const slot of page.slots) {
       if (slot === NONE || this.#putRow[slot] === NONE) continue;
       this.#putRow[slot] = NONE;
@@ -213,6 +221,7 @@ export class StoreWriter {
    * long as nobody makes room.
    */
   whenWritten(then: () => void): void {
+    this.#recordSettled();
     if (this.#closed || this.#isFull) then();
     else if (this.#page.batch.count > 0) {
       this.#page.waiters.push(then);
@@ -224,14 +233,9 @@ export class StoreWriter {
   /** Adds the settlements of a window that a full store has yet to take; bounds as in `Store.summary`. */
   addRefused(totals: Readonly<Record<Processor, Total>>, fromMs: number, toMs: number): void {
     if (!this.#isFull) return;
-    for (const page of [this.#outstanding, this.#page]) {
-      const { rows, count } = page?.batch ?? { rows: [], count: 0 };
-      for (let start = 0; start < count * COLUMNS; start += COLUMNS) {
-        const atMs = rows[start + REQUESTED_AT]!;
-        if (rows[start + KIND] !== SETTLE || atMs < fromMs || atMs > toMs) continue;
-        addCents(totals[PROCESSORS[rows[start + PROCESSOR] as ProcessorIndex]], rows[start + CENTS]!);
-      }
-    }
+    this.#recordSettled();
+    for (const page of [this.#outstanding, this.#page])
+      if (page !== undefined) addSettlements(totals, page.batch, fromMs, toMs);
   }
 
   /** Nothing is written any more, and all waiters are called. */
@@ -242,16 +246,21 @@ export class StoreWriter {
     for (const waiter of waiters) waiter();
   }
 
-  /** Whether the page leaves later, by itself. */
-  #waits({ batch, waiters, isAwaited }: Page): boolean {
-    if (this.#pace === undefined) return false;
+  /** Whether the page leaves later, by itself; or nothing is there to leave. */
+  #waits(): boolean {
+    const pace = this.#pace;
+    const { batch, waiters } = this.#page;
+    if (pace === undefined) return batch.count === 0;
     const nowMs = this.#clock.monotonicMs();
-    const waitMs = waiters.length > 0 ? 0 : this.#pace.waitMs(nowMs, batch.count, isAwaited);
+    const pageWaitMs =
+      batch.count === 0 ? Infinity : waiters.length > 0 ? 0 : pace.waitMs(nowMs, batch.count);
+    const waitMs = Math.min(pageWaitMs, this.#settled.waitMs);
+    if (waitMs === Infinity) return true;
     if (this.#timer !== undefined && waitMs > 0 && this.#timerAtMs <= nowMs + waitMs) return true;
     this.#timer?.cancel();
     this.#timer = undefined;
     if (waitMs === 0) {
-      this.#pace.sent(nowMs, batch.count);
+      pace.sent(nowMs, batch.count);
       return false;
     }
     this.#timerAtMs = nowMs + waitMs;
@@ -267,7 +276,6 @@ export class StoreWriter {
       batch: new Batch(this.#epoch, this.#generation),
       slots: [],
       waiters: [],
-      isAwaited: false,
     };
   }
 
@@ -278,17 +286,7 @@ export class StoreWriter {
   }
 
   #fill(start: number, slot: number): void {
-    const pool = this.#pool;
-    const { rows } = this.#page.batch;
-    rows[start + SEQ] = pool.seq[slot]!;
-    for (let word = 0; word < 4; word++) rows[start + ID + word] = pool.words[slot * 4 + word]!;
-    rows[start + ORIGIN] = pool.origin[slot]!;
-    rows[start + STATE] = pool.state[slot]!;
-    rows[start + PROCESSOR] = pool.attempts[slot]! > 0 ? pool.processor[slot]! : NONE;
-    rows[start + REQUESTED_AT] = pool.requestedAtMs[slot]!;
-    rows[start + ATTEMPTS] = pool.attempts[slot]!;
-    rows[start + TRIES] = pool.tries[slot]!;
-    rows[start + HELD] = pool.held[slot]!;
+    fillRow(this.#page.batch.rows, start, this.#pool, slot);
   }
 
   /** For the first time. */

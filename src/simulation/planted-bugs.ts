@@ -243,10 +243,10 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     archiving('processorAway', 'crash'),
   ),
 
-  'settlements that wait for a payment to leave with never leave by themselves': bug(
+  'settlements that wait never leave by themselves': bug(
     STORE_WRITER,
-    'const waitMs = waiters.length > 0 ? 0 :',
-    'if (!isAwaited) return true; const waitMs = waiters.length > 0 ? 0 :',
+    'if (this.#settled.waitMs === 0) this.#recordSettled();',
+    '',
     plan => ({ ...under()(plan), storeIsRemote: true }),
   ),
 };

@@ -179,7 +179,7 @@ export type ProcessorUrls = readonly [string, string];
 export interface Store {
   /**
    * A batch costs a round trip and more: under load one may wait so long, in ms from the one before, for more
-   * rows, and longer where nobody waits for its rows (`payments/batch-pace.ts`). Left out: none waits.
+   * rows, and settlements twice as long (`payments/batch-pace.ts`). Left out: none waits.
    */
   readonly gathersMs?: number;
   /**

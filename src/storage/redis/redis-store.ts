@@ -35,12 +35,15 @@ import { RedisArchive } from './redis-archive.ts';
  * lease, so that an instance that is cut off knows it before the others declare it dead.
  */
 const CALL_MS = 2500;
+/** A payment alone in its batch costs both sides 350 µs, among ten 70. */
+const GATHERS_MS = 3;
 /** A term may begin with a joining, and go through all that is unsettled. */
 const JOIN_MS = 30_000;
 /** Replicas have to have a batch within this time. */
 const WAIT_MS = 2000;
 
 export class RedisStore extends InspectedRedis implements Store, Reopening {
+  readonly gathersMs = GATHERS_MS;
   readonly #options: RedisStoreOptions;
   readonly #key: string;
   readonly #connection: RedisConnection;
