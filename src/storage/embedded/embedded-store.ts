@@ -200,7 +200,6 @@ export class EmbeddedStore extends InspectedIndex implements Store, Reopening {
       this.#held?.assertInPlace();
       log.poll();
       this.#assertAlive(log);
-      refuseDamaged(this.#order);
       if (!log.isInPlace) throw new StoreFault('lost', 'the log was removed or replaced while it was in use');
       log.batch().beat(new TextEncoder().encode(figures), this.#parts.clock.wallMs());
       appendOrThrow(log);
