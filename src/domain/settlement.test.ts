@@ -5,6 +5,9 @@ import {
   after,
   afterAsking,
   destination,
+  heldPauseMaxMs,
+  heldPauseMs,
+  isHeldDue,
   type Permits,
   type Policy,
   pauseMs,
@@ -47,6 +50,16 @@ test('an uncertain payment goes on as it was only if neither processor has it, a
   ] as const)
     assert.deepEqual(afterAsking([has, has], pinnedTo), { is: 'settled', by, isDouble: true });
   assert.deepEqual(afterAsking([hasNot, has], DEFAULT), { is: 'settled', by: FALLBACK, isDouble: false });
+});
+
+test('another amount is for a person, whether the other processor answers or not', () => {
+  const [other, silent] = ['has another amount', 'no answer'] as const;
+  for (const said of [[other, silent] as const, [silent, other] as const])
+    assert.deepEqual(afterAsking(said, undefined), { is: 'uncertain', because: 'another amount' });
+  assert.deepEqual(afterAsking([silent, 'does not have it'], undefined), {
+    is: 'uncertain',
+    because: silent,
+  });
 });
 
 test('a pinned payment goes to its processor or nowhere', () => {
@@ -99,4 +112,22 @@ test('pauses double between their bounds, and chance spreads them over their upp
   assert.equal(pauseMs(3, 1, policy), 400);
   assert.equal(pauseMs(5, 1, policy), 1000);
   assert.equal(pauseMs(4000, 0, policy), 500);
+});
+
+test('a held payment is left alone for half as long as it has waited, within bounds', () => {
+  assert.deepEqual(
+    [0, 60_000, 600_000, 7_200_000, 1e12].map(waitedMs => heldPauseMs(waitedMs, 1)),
+    [30_000, 30_000, 300_000, 3_600_000, 3_600_000],
+  );
+  assert.deepEqual([heldPauseMs(0, 0), heldPauseMs(600_000, 0)], [15_000, 150_000]);
+});
+
+test('a held payment is due when its pause is over, or was begun by a clock that was ahead', () => {
+  const nowMs = 1e12;
+  assert.deepEqual(
+    [nowMs, nowMs + 1, nowMs + heldPauseMaxMs, nowMs + heldPauseMaxMs + 1, Infinity].map(retryAtMs =>
+      isHeldDue(retryAtMs, nowMs),
+    ),
+    [true, false, false, true, false],
+  );
 });

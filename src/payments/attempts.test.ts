@@ -61,6 +61,18 @@ test('a request leaves once the store has its intent, and says what that says', 
   assert.equal(request.requestedAtMs, requestedAtMs);
 });
 
+test('after a refusal the next attempt says when it was requested itself', () => {
+  const stand = attemptsStand();
+  const slot = stand.stored(1);
+  stand.attempt(slot, DEFAULT, { status: 500 });
+  stand.pass(1000);
+  stand.attempt(slot, DEFAULT, { status: 500 });
+  stand.pass(1000);
+  stand.attempt(slot, FALLBACK, { status: 500 });
+  const [first, second, third] = stand.sent.map(({ request }) => request.requestedAtMs);
+  assert.ok(second! >= first! + 1000 && third! >= second! + 1000, `${first} ${second} ${third}`);
+});
+
 test('the intent of an attempt on another processor than the last one has to be on the disk', () => {
   const stand = attemptsStand();
   const slot = stand.stored(1);

@@ -9,6 +9,7 @@ import {
   SETTLED,
   WAITING,
 } from '../../domain/payment.ts';
+import { heldPauseMaxMs } from '../../domain/settlement.ts';
 import { idOf } from '../../testing/stores.ts';
 import type { Act } from '../acts.ts';
 import { DONE, KNOWN } from '../ports.ts';
@@ -60,6 +61,20 @@ promise('a held payment waits apart, with its reason and its pin, for when it is
     rows.hold(payments[1]!, { held: HELD_AMOUNT, retryAtMs: 4000, state: PINNED, processor: 1 }),
   );
   assert.deepEqual([await due(one, 3999), await due(one, 4000)], [[], [2]], 'held anew, it is due later');
+});
+
+promise('a pause that is longer than any was begun by another clock: it is over', async deployment => {
+  const [one] = await two(deployment);
+  await one.write(rows => [rows.put(1), rows.put(2)]);
+  const payments = await one.payments(1, 2);
+  await one.write(rows => {
+    rows.hold(payments[0]!, { held: HELD_REFUSED, retryAtMs: 5000 + heldPauseMaxMs });
+    rows.hold(payments[1]!, { held: HELD_URL, retryAtMs: Infinity });
+  });
+  for (let twice = 0; twice < 2; twice++) {
+    assert.deepEqual([await due(one, 4999), await due(one, 5000)], [[1], []]);
+    await deployment.index();
+  }
 });
 
 promise('who adopts a dead instance has its held payments', async deployment => {

@@ -288,3 +288,22 @@ test('ids are forgotten when they are as old as is said, and not before', t => {
   for (const { n, atMs } of paid)
     assert.equal(lookUp.find(idOf(n)) === undefined, atMs < NOON + DAY_MS, `${atMs - NOON}`);
 });
+
+test('an archiver goes on behind a failure, and its sums are those of its files', async t => {
+  for (const failsAt of ['delete', 'commit'] as const) {
+    const place = new Place(t);
+    const log = new IndexedLog();
+    const paid = settled(log, 350, 1 / 8);
+    log.index().advance();
+    let left = 1;
+    const archiver = place.archiver(log, {
+      at: step => {
+        if (step === failsAt && left-- === 0) throw new Error('disk I/O error');
+      },
+    });
+    assert.throws(() => all(archiver, NOON + DAY_MS), /I\/O/);
+    all(archiver, NOON + DAY_MS);
+    assert.equal((await place.lines()).length, paid.length, failsAt);
+    place.assertSums();
+  }
+});
