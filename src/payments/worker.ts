@@ -223,6 +223,8 @@ export class Worker {
   #turn(): void {
     this.#scheduled = false;
     if (this.#closed) return;
+    // First what clients wait for.
+    this.write();
     const nowMs = this.#parts.clock.monotonicMs();
     this.#gate.beginTurn(nowMs);
     this.#resume(nowMs);
