@@ -29,6 +29,7 @@ import type { SimulatedAddresses } from './addresses.ts';
 import { type EventLoop, type Process, processLabel, WALL_START_MS, type WallClock } from './event-loop.ts';
 import { staysHeld } from './stays-held.ts';
 import { type Attempt, TrackedPayment } from './tracked-payment.ts';
+import { UsesOfDefault } from './uses-of-default.ts';
 
 export interface Violation {
   readonly what: string;
@@ -74,12 +75,13 @@ export class Invariants {
   readonly #parts: ChecksParts;
   /** Rows that were looked at. */
   readonly #rows = new Map<Book, number>();
-  /** Attempts on default that each process has at work, and when the last one left or ended. */
-  readonly #usesOfDefault = new Map<Process, { atWork: number; untilMs: number }>();
+  readonly #usesOfDefault: UsesOfDefault;
   #generation = 1;
+  #term = 1;
 
   constructor(parts: ChecksParts) {
     this.#parts = parts;
+    this.#usesOfDefault = new UsesOfDefault(() => parts.eventLoop.nowMs);
   }
 
   /** A broken promise. The first one ends the run. */
@@ -174,13 +176,13 @@ export class Invariants {
     }
     payment.open += 1;
     payment.last = attempt;
-    if (to === DEFAULT) this.#usesDefault(process, 1);
+    if (to === DEFAULT) this.#usesOfDefault.count(process, 1);
     return attempt;
   }
 
   /** What a worker learns of an attempt. */
   ended(attempt: Attempt, ending: AttemptResult): void {
-    if (attempt.to === DEFAULT) this.#usesDefault(attempt.process, -1);
+    if (attempt.to === DEFAULT) this.#usesOfDefault.count(attempt.process, -1);
     if (classify(ending).verdict !== 'not processed') return;
     attempt.payment.open -= 1;
     attempt.refusedAtMs = this.#parts.eventLoop.nowMs;
@@ -249,6 +251,7 @@ export class Invariants {
       }
     }
     if (this.memory.generation !== this.#generation) this.#purged();
+    if (this.memory.term !== this.#term) this.#newTerm();
     if (this.memory.bySeq.size !== this.memory.payments.size) {
       this.fail(undefined, 'the store holds one correlationId twice');
     }
@@ -333,7 +336,7 @@ export class Invariants {
       requestedAtMs >= startedWallMs;
     // An earlier process may have stored this intent, and died before it left.
     payment.intendedBy = isOwn ? process : undefined;
-    const { policy, eventLoop } = this.#parts;
+    const { policy, eventLoop, attemptTimeoutMs } = this.#parts;
     if (to === DEFAULT) {
       payment.tries += 1;
       if (payment.tries > policy.defaultAttempts) {
@@ -347,22 +350,11 @@ export class Invariants {
     // An instance that takes it over counts in whole milliseconds of the wall clock.
     const waitedMs = eventLoop.nowMs - payment.firstSentAtMs + 2;
     const turned = this.#parts.anyWallTurned();
-    const isInTime = waitedMs < policy.fallbackAfterMs && this.#isDefaultIdle(process);
+    const isIdle = this.#usesOfDefault.isIdle(process, attemptTimeoutMs);
+    const isInTime = waitedMs < policy.fallbackAfterMs && isIdle;
     if (tries < policy.defaultAttempts && isInTime && !turned && state !== PINNED) {
       this.fail(payment.id, `on fallback after ${tries} attempts on default and ${waitedMs} ms`);
     }
-  }
-
-  #usesDefault(process: Process, by: 1 | -1): void {
-    const { atWork } = this.#usesOfDefault.get(process) ?? { atWork: 0 };
-    this.#usesOfDefault.set(process, { atWork: atWork + by, untilMs: this.#parts.eventLoop.nowMs });
-  }
-
-  /** No payment could have been in the way of another, there or being looked up. */
-  #isDefaultIdle(process: Process): boolean {
-    const { eventLoop, attemptTimeoutMs } = this.#parts;
-    const { atWork, untilMs } = this.#usesOfDefault.get(process) ?? { atWork: 0, untilMs: -Infinity };
-    return atWork === 0 && eventLoop.nowMs - untilMs > attemptTimeoutMs;
   }
 
   #recorded(which: ProcessorIndex, entry: { correlationId: string; cents: number }): void {
@@ -380,6 +372,12 @@ export class Invariants {
     }
     payment.recordedBy = which;
     if (!payment.amounts.has(entry.cents)) this.fail(payment.id, `was recorded with ${entry.cents} cents`);
+  }
+
+  /** What waited is pinned, to where its last attempt went, however that ended. */
+  #newTerm(): void {
+    this.#term = this.memory.term;
+    for (const payment of this.payments.values()) payment.intendedBy = undefined;
   }
 
   #purged(): void {
