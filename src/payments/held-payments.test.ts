@@ -8,10 +8,10 @@ import { VirtualClock } from '../testing/virtual-clock.ts';
 import { HeldPayments } from './held-payments.ts';
 import { NONE, PaymentPool } from './payment-pool.ts';
 
-const held = (seq: number): StoredPayment =>
+const held = (seq: number, tries = 0): StoredPayment =>
   ({
     ...{ seq, id: idOf(seq), cents: 1990, acceptedAtMs: 1, origin: 1, state: WAITING, isUncertain: false },
-    ...{ processor: undefined, requestedAtMs: 0, attempts: 1, tries: 0, settledAtMs: 0 },
+    ...{ processor: undefined, requestedAtMs: 0, attempts: 1, tries, settledAtMs: 0 },
     ...{ held: HELD_REFUSED, retryAtMs: 0, because: undefined },
   }) as unknown as StoredPayment;
 
@@ -71,4 +71,14 @@ test('a payment that is here already does not come a second time', () => {
     [1, 2],
   );
   assert.equal(pool.size, 2);
+});
+
+test('a try on default that a crash cut off from the one on fallback is not made again', () => {
+  const { pool, asked, entered, payments } = stand();
+  payments.refill();
+  asked.shift()!([held(1), held(2, 5)]);
+  assert.deepEqual(
+    entered.map(slot => pool.tries[slot]),
+    [4, 5],
+  );
 });

@@ -98,15 +98,19 @@ export class HeldPayments {
     if (slot === NONE) return;
     const isDefaultUp = this.#works(DEFAULT);
     pool.suspicion[slot] = SUSPECTED_HELD;
-    // One try on default, then one on fallback.
-    pool.tries[slot] = isDefaultUp ? policy.defaultAttempts - 1 : policy.defaultAttempts;
     this.#here.set(slot, pool.version[slot]!);
     const mayLeave =
       pool.state[slot] === PINNED
         ? this.#works(pool.processorOf(slot))
         : isDefaultUp || this.#works(FALLBACK);
-    if (mayLeave || payment.isUncertain) enter(slot);
-    else postpone(slot);
+    if (!mayLeave && !payment.isUncertain) {
+      postpone(slot);
+      return;
+    }
+    // One try on default, unless it was made before a crash; then one on fallback.
+    const isForDefault = isDefaultUp && payment.tries < policy.defaultAttempts;
+    pool.tries[slot] = isForDefault ? policy.defaultAttempts - 1 : policy.defaultAttempts;
+    enter(slot);
   }
 
   #works(processor: ProcessorIndex): boolean {
