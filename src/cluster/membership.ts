@@ -135,7 +135,11 @@ export class Membership {
       this.#events.purged(shared.generation);
       return;
     }
-    assert.equal(shared.generation, this.#generation, 'the store went back to an earlier generation');
+    const older = this.#olderIn(shared);
+    if (older !== undefined) {
+      this.#events.lost(new StoreFault('lost', older));
+      return;
+    }
     const news = shared !== this.#shared;
     this.#shared = shared;
     const nowMs = this.#clock.monotonicMs();
@@ -144,9 +148,15 @@ export class Membership {
     if (news) this.#events.shared(shared);
   }
 
+  /** What shows that the store went back to an older state, with whatever it had acknowledged to anybody. */
+  #olderIn({ generation, instances }: Shared): string | undefined {
+    if (generation < this.#generation) return 'it is older than a purge that it had carried out';
+    const older = instances.find(({ name, epoch }) => epoch < (this.#seen.get(name)?.epoch ?? 0));
+    return older && `it is older than when ${older.name} joined or was declared dead`;
+  }
+
   #watch(other: InstanceView, nowMs: number): void {
     const seen = this.#seen.get(other.name);
-    assert(seen === undefined || other.epoch >= seen.epoch, 'an epoch went back');
     if (seen === undefined || seen.epoch !== other.epoch || seen.beat !== other.beat) {
       this.#seen.set(other.name, { epoch: other.epoch, beat: other.beat, changedAtMs: nowMs });
     } else if (other.alive && nowMs - seen.changedAtMs >= LEASE_MS) {

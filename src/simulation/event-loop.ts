@@ -19,6 +19,8 @@ export class Process {
   isPreempted = false;
   /** It ended a session at least once, and joined anew. */
   rejoined = false;
+  /** When it began to join last. */
+  joiningAtMs = 0;
   /** Its instance is between two sessions. */
   isJoining = false;
   /** Promises that only its own events can fulfil. */

@@ -1,7 +1,4 @@
-/**
- * Everything that goes wrong: strikes by the rates of the plan while the bad phase lasts, and mends it all at
- * its end.
- */
+/** Everything that goes wrong while the bad phase lasts, by the rates of the plan; healed at its end. */
 import type { ProcessorIndex } from '../domain/payment.ts';
 import { isSystemError } from '../domain/system-error.ts';
 import { Unavailable } from '../domain/unavailable.ts';
@@ -14,7 +11,7 @@ import type { Process } from './event-loop.ts';
 import { MachineFaults } from './machine-faults.ts';
 import type { StoreCopy } from './older-copy.ts';
 import { Operator } from './operator.ts';
-import { DOUBTED_LATE_MS, DOUBTED_SLOW_MS, type Kind } from './plan.ts';
+import { DOUBTED_LATE_MS, DOUBTED_SLOW_MS, type Kind, mayForget } from './plan.ts';
 import type { SimulatedBackend } from './simulated-backend.ts';
 import { Spells } from './spells.ts';
 import type { Surroundings } from './surroundings.ts';
@@ -172,6 +169,7 @@ export class FaultInjector {
     this.#repeat('powerLoss', 3000, () => this.machine.losePower());
     this.#repeat('diskOut', 3000, () => this.machine.takeDiskOut());
     this.#repeat('urlChanged', 3000, () => !this.machine.isDown && this.#operator.changeAddress());
+    this.#repeat('storeOlder', 2500, () => this.machine.goBack());
     this.#repeat('machineLost', 5000, () => this.machine.replace());
     this.#repeat('sameName', 1500, () => this.#startSecond());
     this.#repeat(
@@ -352,7 +350,7 @@ export class FaultInjector {
     const sum = POST_FAULTS.reduce((so, fault) => so + plan.rates[fault], 0);
     for (const fault of POST_FAULTS) faults[fault] = (plan.rates[fault] / Math.max(1, sum)) * 0.8;
     for (const fault of OTHER_FAULTS) faults[fault] = plan.rates[fault] * 0.8;
-    const isDoubted = plan.rates.restoreOlder > 0 || plan.rates.logDamaged > 0;
+    const isDoubted = mayForget(plan.rates);
     faults['lateMs'] = this.#dice.pick(isDoubted ? DOUBTED_LATE_MS : [100, 1000, 4000]);
     faults['slowMs'] = this.#dice.pick(isDoubted ? DOUBTED_SLOW_MS : [50, 500, 4000]);
     for (const processor of processors) {

@@ -28,15 +28,8 @@ import type { MemoryState } from '../storage/memory/state.ts';
 import type { SimulatedAddresses } from './addresses.ts';
 import { type EventLoop, type Process, processLabel, WALL_START_MS, type WallClock } from './event-loop.ts';
 import { staysHeld } from './stays-held.ts';
-import { type Attempt, TrackedPayment } from './tracked-payment.ts';
+import { type Attempt, TrackedPayment, type Violation } from './tracked-payment.ts';
 import { UsesOfDefault } from './uses-of-default.ts';
-
-export interface Violation {
-  readonly what: string;
-  /** The payment concerned, if it is one. */
-  readonly id: string | undefined;
-  readonly atMs: number;
-}
 
 export interface ChecksParts {
   readonly eventLoop: EventLoop;
@@ -61,6 +54,8 @@ export interface PromisedPayment {
   readonly isUnaware: boolean;
 }
 
+const NOT_ASKED = 'left after a restore, before both processors had said that they do not have it';
+
 export class Invariants {
   readonly violations: Violation[] = [];
   readonly payments = new Map<string, TrackedPayment>();
@@ -78,6 +73,7 @@ export class Invariants {
   readonly #usesOfDefault: UsesOfDefault;
   #generation = 1;
   #term = 1;
+  #wentBackAtMs = -1;
 
   constructor(parts: ChecksParts) {
     this.#parts = parts;
@@ -114,6 +110,10 @@ export class Invariants {
       payment.forgotten = true;
       return;
     }
+    if (process.joiningAtMs < this.#wentBackAtMs && !this.memory.payments.has(payment.id)) {
+      payment.isLost = true;
+      return;
+    }
     payment.acknowledged.push({ cents, atMs: nowMs, process });
     payment.owed = true;
   }
@@ -125,7 +125,7 @@ export class Invariants {
       const row = this.memory.payments.get(payment.id);
       if (mayForget && row === undefined) {
         this.forgotten += 1;
-        forget(payment);
+        payment.forget();
         continue;
       }
       // It came again after a restore, and was refused.
@@ -150,6 +150,17 @@ export class Invariants {
     for (const payment of this.payments.values()) payment.restoredTo(this.memory.payments.get(payment.id));
   }
 
+  /**
+   * The store went back under its users. What it has as it was before is nobody's loss; of the rest nothing
+   * leaves that both processors were not asked for.
+   */
+  wentBack(before: MemoryState['payments']): void {
+    this.losses += 1;
+    this.#wentBackAtMs = this.#parts.eventLoop.nowMs;
+    for (const payment of this.payments.values())
+      payment.wentBack(before.get(payment.id), this.memory.payments.get(payment.id), this.#wentBackAtMs);
+  }
+
   /** A request leaves for a processor. */
   leaves(process: Process, to: ProcessorIndex, request: PaymentRequest): Attempt {
     const { correlationId, cents, requestedAtMs } = request;
@@ -158,15 +169,14 @@ export class Invariants {
       this.fail(correlationId, 'left for a processor, though no client ever sent it');
       return this.leaves(process, to, { ...request, correlationId: this.sent(correlationId, cents).id });
     }
+    // Whoever had joined before still knows what became of it, until the store says that it does not.
+    const isKnown = process.joiningAtMs < payment.restoredAtMs;
+    if (payment.mustAsk && payment.absentAt.size < 2 && !isKnown) this.fail(correlationId, NOT_ASKED);
+    if (isKnown) payment.absentAt.clear();
+    else payment.asked();
     const { last } = payment;
     const attempt: Attempt = { payment, to, requestedAtMs, process, refusedAtMs: -1 };
-    if (payment.mustAsk && payment.absentAt.size < 2)
-      this.fail(
-        correlationId,
-        'left after a restore, before both processors had said that they do not have it',
-      );
-    payment.mustAsk = false;
-    if (!payment.forgotten) {
+    if (!payment.forgotten && !isKnown) {
       if (!payment.isInstantLost) this.#checkStored(attempt);
       if (!payment.amounts.has(cents)) this.fail(correlationId, `left with ${cents} cents`);
       const same = last?.to === to && (last.requestedAtMs === requestedAtMs || payment.isInstantLost);
@@ -193,6 +203,7 @@ export class Invariants {
     const payment = this.payments.get(id);
     if (payment === undefined) return;
     payment.isLost = false;
+    payment.restoredAtMs = -1; // whoever takes it anew knows nothing of what became of it
     if (payment.generation < this.memory.generation)
       this.fail(id, 'was stored after a purge, though no session after it had read of it');
   }
@@ -384,15 +395,6 @@ export class Invariants {
     this.#generation = this.memory.generation;
     this.isPurged = true;
     this.#parts.say(undefined, 'store', () => `purged, generation ${this.#generation}`);
-    for (const payment of this.payments.values()) forget(payment);
+    for (const payment of this.payments.values()) payment.forget();
   }
-}
-
-/** Processors may know it, soquete does not: from here on it is another payment of the same id. */
-function forget(payment: TrackedPayment): void {
-  payment.forgotten = true;
-  payment.owed = false;
-  payment.acknowledged.length = 0;
-  payment.shownSettled = undefined;
-  payment.isBooked = false;
 }

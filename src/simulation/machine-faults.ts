@@ -55,6 +55,22 @@ export class MachineFaults {
     return true;
   }
 
+  /** A store on another machine goes on as it was a moment ago, which it does not say. */
+  goBack(): boolean {
+    const { world, dice } = this.#parts;
+    const { memory, eventLoop, trace, invariants } = world;
+    const copy = memory.copy();
+    const { incarnation } = memory;
+    eventLoop.after(dice.between(5, 800), undefined, () => {
+      if (memory.incarnation !== incarnation) return;
+      trace.say(undefined, 'store', () => 'is as it was a moment ago');
+      const before = structuredClone(memory.payments);
+      memory.goBackTo(copy);
+      invariants.wentBack(before);
+    });
+    return true;
+  }
+
   /** Another machine is put in the place of this one, which is lost with its disk: all begins anew. */
   replace(): boolean {
     const { world, dice } = this.#parts;

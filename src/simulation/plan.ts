@@ -53,6 +53,8 @@ const OWN_KINDS = [
   'restoreOlder',
   // Some bytes of the log are others after a power loss, of what the disk had too.
   'logDamaged',
+  // A store on another machine goes back to an older state: a failover to a replica that lacks the end.
+  'storeOlder',
   // One instance cannot reach the store.
   'storeAway',
   // The machine is lost with its disk, and another one put in its place.
@@ -128,8 +130,8 @@ export function drawPlan(dice: Dice, seed: number): WorldPlan {
   const rates = drawRates(dice, ackAfter);
   const crowded = rates.queueFull > 0;
   const backoffMinMs = dice.pick([10, 50, 100]);
-  const isDoubted = rates.restoreOlder > 0 || rates.logDamaged > 0;
-  return {
+  const isDoubted = mayForget(rates);
+  const plan: WorldPlan = {
     ackAfter,
     policy: {
       defaultAttempts: dice.pick([1, 2, 3, 5, 5, 5]),
@@ -159,12 +161,30 @@ export function drawPlan(dice: Dice, seed: number): WorldPlan {
       bytes: dice.pick([1024, 64 * 1024]),
     },
   };
+  return plan.storeIsRemote && seed % 3 === 0 ? goingBack(plan) : plan;
+}
+
+/** The store has forgotten what it had acknowledged, and the disk had. */
+export const mayForget = ({ restoreOlder, logDamaged, storeOlder }: WorldPlan['rates']): boolean =>
+  restoreOlder > 0 || logDamaged > 0 || storeOlder > 0;
+
+/** With the faults of `plan`, but for those whose account would be lost; with `flush` nothing goes back. */
+export function goingBack(plan: WorldPlan): WorldPlan {
+  return {
+    ...plan,
+    ackAfter: plan.ackAfter === 'flush' ? 'commit' : plan.ackAfter,
+    attemptTimeoutMs: Math.min(plan.attemptTimeoutMs, 500),
+    breakMs: Math.max(plan.breakMs, 6000),
+    storeIsRemote: true,
+    rates: { ...plan.rates, storeOlder: 1, purge: 0, urlChanged: 0 },
+  };
 }
 
 function drawRates(dice: Dice, ackAfter: AckAfter): Record<Kind, number> {
   const rates = { ...NO_RATES };
   const share = dice.pick([0.05, 0.15, 0.3, 0.5]);
-  for (const kind of KINDS) if (dice.hits(share)) rates[kind] = dice.pick([0.1, 0.4, 1]);
+  for (const kind of KINDS)
+    if (kind !== 'storeOlder' && dice.hits(share)) rates[kind] = dice.pick([0.1, 0.4, 1]);
   // Only there nothing that was acknowledged may be lost with the power.
   if (ackAfter === 'flush' && dice.hits(0.5)) rates.powerLoss = 1;
   if (rates.logDamaged > 0) rates.powerLoss ||= 1;

@@ -6,7 +6,7 @@
 
 import { INDEX_LAG } from '../storage/embedded/indexing.ts';
 import type { Planted } from '../testing/planting.ts';
-import { type Kind, NO_RATES, type WorldPlan } from './plan.ts';
+import { goingBack, type Kind, NO_RATES, type WorldPlan } from './plan.ts';
 
 export interface PlantedBug {
   readonly bug: Planted;
@@ -21,6 +21,8 @@ const DECODER = 'storage/embedded/shared-log/decoder.ts';
 const ENGINE = 'storage/embedded/embedded-store.ts';
 const INDEXING = 'storage/embedded/indexing.ts';
 const LOG_INDEX = 'storage/embedded/index/log-index.ts';
+const MEMORY_STATE = 'storage/memory/state.ts';
+const MEMORY_STORE = 'storage/memory/store.ts';
 const MEMBERS = 'storage/embedded/shared-log/ordered-members.ts';
 const ORDER = 'storage/embedded/shared-log/order.ts';
 const READER = 'storage/embedded/shared-log/reader.ts';
@@ -60,6 +62,12 @@ const racing = under('preempted', 'sameIdAtOnce', 'sameIdLater', 'otherAmount', 
 
 /** Processors have other addresses again and again, while payments may be at the earlier ones. */
 const moving = under('urlChanged', 'answerLost', 'processorAway', 'crash');
+
+/** A store on another machine goes back again and again, while payments go to either processor. */
+const older = (...kinds: readonly Kind[]): PlantedBug['plan'] => {
+  const plan = under('processorFails', 'sameIdLater', ...kinds);
+  return drawn => ({ ...goingBack(plan(drawn)), attemptTimeoutMs: 500, breakMs: 15_000, storeDelayMs: 3 });
+};
 
 export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
   'a batch of an epoch that has ended counts': bug(
@@ -248,5 +256,26 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     'if (this.#settled.waitMs === 0) this.#recordSettled();',
     '',
     plan => ({ ...under()(plan), storeIsRemote: true }),
+  ),
+
+  'it is not noticed that a store lacks what it acknowledged': bug(
+    MEMORY_STORE,
+    'if (behind > 0)',
+    'if (behind > 1e9)',
+    older(),
+  ),
+
+  'an instance that lost nothing goes on as before, where another one lost something': bug(
+    MEMORY_STATE,
+    'view.epoch += 1;',
+    'view.epoch += 0;',
+    older(),
+  ),
+
+  'a store that went back is asked at once': bug(
+    MEMORY_STORE,
+    'nowMs - doubtfulSinceMs >= doubt.calmMs',
+    'nowMs >= doubtfulSinceMs',
+    older('lateRecord', 'messageLate', 'answerLost'),
   ),
 };

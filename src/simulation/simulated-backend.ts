@@ -17,7 +17,7 @@ import type { Dice } from './dice.ts';
 import type { Disk } from './disk.ts';
 import { type EventLoop, Process, ProcessClock, type WallClock } from './event-loop.ts';
 import { Ingress } from './ingress.ts';
-import { LATEST_RECORD_MS, type WorldPlan } from './plan.ts';
+import { LATEST_RECORD_MS, mayForget, type WorldPlan } from './plan.ts';
 
 /** As in `main.ts`. */
 const DRAIN_MS = 1500;
@@ -231,7 +231,7 @@ export class SimulatedBackend {
         await settleAddresses({ store, urls, mayHold, nowMs: () => clock.wallMs() });
       },
       concurrency: plan.concurrency,
-      askAfterMs: plan.rates.restoreOlder > 0 || plan.rates.logDamaged > 0 ? LATEST_RECORD_MS : 15_000,
+      askAfterMs: mayForget(plan.rates) ? LATEST_RECORD_MS : 15_000,
       events: {
         accepted,
         settled: () => {},
@@ -262,6 +262,7 @@ export class SimulatedBackend {
       this.joinedMount = this.#parts.disk.mount;
       return;
     }
+    if (state.is === 'joining') process.joiningAtMs = this.#parts.eventLoop.nowMs;
     if (state.is === 'joining' || state.is === 'stopping') return;
     this.#say(() => (state.is === 'store lost' ? `finds the store lost: ${state.detail}` : `is ${state.is}`));
     process.rejoined = true;

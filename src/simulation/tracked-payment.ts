@@ -1,7 +1,15 @@
 /** What an all-seeing observer knows of one payment. */
+import { isDeepStrictEqual } from 'node:util';
 import { idTextWords, type ProcessorIndex, SETTLED, type StoredPayment } from '../domain/payment.ts';
 import type { PaymentView } from '../payments/api.ts';
 import type { Process } from './event-loop.ts';
+
+export interface Violation {
+  readonly what: string;
+  /** The payment concerned, if it is one. */
+  readonly id: string | undefined;
+  readonly atMs: number;
+}
 
 export interface Acknowledged {
   readonly cents: number;
@@ -56,6 +64,8 @@ export class TrackedPayment {
   isLost = false;
   /** The store was restored, and did not have it as settled: both processors have to be asked for it. */
   mustAsk = false;
+  /** When the store went back under its users, and had it otherwise before. */
+  restoredAtMs = -1;
   /** Processors that have said since that they do not have it. */
   readonly absentAt = new Set<ProcessorIndex>();
 
@@ -81,6 +91,33 @@ export class TrackedPayment {
     this.tries = 0;
     this.intendedBy = undefined;
     this.isInstantLost = false;
+  }
+
+  /** The store went back under its users, and has it so now: nothing, if that is as it was. */
+  wentBack(was: StoredPayment | undefined, is: StoredPayment | undefined, nowMs: number): void {
+    if (isDeepStrictEqual(was, is)) return;
+    // What never left need not be asked for.
+    const mayBeThere = this.mustAsk || this.last !== undefined;
+    this.restoredTo(is);
+    this.mustAsk &&= mayBeThere;
+    this.restoredAtMs = nowMs;
+  }
+
+  /** Processors may know it, soquete does not: from here on it is another payment of the same id. */
+  forget(): void {
+    this.forgotten = true;
+    this.owed = false;
+    this.acknowledged.length = 0;
+    this.shownSettled = undefined;
+    this.isBooked = false;
+  }
+
+  /** Both processors were asked for it, if they had to be: what left before arrived nowhere. */
+  asked(): void {
+    if (!this.mustAsk) return;
+    this.mustAsk = false;
+    this.open = 0;
+    this.last = undefined;
   }
 
   /** A session of `generation` read a request for it. */

@@ -4,8 +4,9 @@ import * as column from '../storage/batch.ts';
 import { MemoryState } from '../storage/memory/state.ts';
 import { MemoryStore } from '../storage/memory/store.ts';
 import { DONE, type Reopening, type Store, StoreFault } from '../storage/ports.ts';
-import type { EventLoop, Process } from './event-loop.ts';
+import { type EventLoop, type Process, WALL_START_MS } from './event-loop.ts';
 import type { Invariants } from './invariants.ts';
+import { LATEST_RECORD_MS } from './plan.ts';
 import type { Trace } from './trace.ts';
 
 /** Tells the checks of every row that takes effect. */
@@ -68,6 +69,8 @@ export interface StoreParts {
   /** Tells one run of the machine from the next. */
   readonly boot: string;
   readonly durable: 'process' | 'power';
+  /** It may go back to an older state. */
+  readonly goesBack: boolean;
   delayMs(): number;
   fault(name: keyof Store): StoreFault | undefined;
   losesReply(name: keyof Store): boolean;
@@ -75,13 +78,15 @@ export interface StoreParts {
 
 /** So long that some payments of a world come in it. */
 const GATHERS_MS = 400;
+/** What comes within a day of a loss, by clocks that may be an hour apart, may have been here before. */
+const ASKS_MS = 86_400_000;
 
 /**
  * One process's connection to a store on another machine: calls are carried out in order and answered in
  * order, each after a while. What was sent is carried out although its sender died or is stopped.
  */
 export function connect(parts: StoreParts, process: Process): Store & Reopening {
-  const { world, eventLoop, boot, durable } = parts;
+  const { world, eventLoop, boot, durable, goesBack } = parts;
   let carriedOutAtMs = 0;
   let answeredAtMs = 0;
   return new MemoryStore(world, {
@@ -98,6 +103,12 @@ export function connect(parts: StoreParts, process: Process): Store & Reopening 
     boot,
     durable,
     gathersMs: GATHERS_MS,
+    ...(goesBack && {
+      doubt: {
+        ...{ asksMs: ASKS_MS, calmMs: LATEST_RECORD_MS },
+        wallMs: () => WALL_START_MS + eventLoop.nowMs,
+      },
+    }),
   });
 }
 

@@ -27,7 +27,7 @@ import { EventLoop, type Process, processLabel } from './event-loop.ts';
 import { FaultInjector } from './fault-injector.ts';
 import { HeldNames } from './held-names.ts';
 import { LOG_DIRECTORY, SimulatedIndexDisk } from './index-disk.ts';
-import { Invariants, type Violation } from './invariants.ts';
+import { Invariants } from './invariants.ts';
 import { KeptOnDisk } from './kept-on-disk.ts';
 import { LogObserver } from './log-observer.ts';
 import { Network } from './network.ts';
@@ -52,7 +52,7 @@ export interface Mutation {
 
 export interface Report {
   readonly seed: number;
-  readonly violations: readonly Violation[];
+  readonly violations: Readonly<Invariants['violations']>;
   /** How often each kind of fault struck. */
   readonly met: ReadonlyMap<Kind, number>;
   readonly virtualMs: number;
@@ -291,6 +291,7 @@ export class World implements Surroundings {
                 world: memory,
                 eventLoop,
                 boot: `${this.faultInjector.machine.boots}`,
+                goesBack: plan.rates.storeOlder > 0,
                 durable: plan.ackAfter === 'flush' ? 'power' : 'process',
                 delayMs: () => this.faultInjector.storeDelayMs(),
                 fault: call => this.faultInjector.storeFault(call, process),

@@ -42,11 +42,31 @@ interface LastWritten {
   readonly written: Written;
 }
 
+/** All that a store has, at a moment. */
+export interface MemoryCopy {
+  readonly numbers: Pick<
+    MemoryState,
+    'generation' | 'term' | 'boot' | 'checker' | 'lastSeq' | 'urls' | 'asksFirstUntilMs'
+  >;
+  readonly payments: readonly (readonly [string, Payment])[];
+  readonly acts: readonly Act[];
+  readonly maps: readonly [
+    ReadonlyMap<string, Mutable<InstanceView>>,
+    ReadonlyMap<string, LastWritten>,
+    ReadonlyMap<string, number>,
+    ReadonlyMap<string, number>,
+  ];
+  readonly flushing: readonly string[];
+  readonly health: [HealthReport, HealthReport];
+}
+
 /** Payments are in the order of their seqs. */
 export class MemoryState {
   generation = 1;
   term = 1;
   boot = '';
+  /** Payments that are accepted before are uncertain (wall clock). */
+  asksFirstUntilMs = 0;
   checker = '';
   lastSeq = 0;
   readonly payments = new Map<string, Payment>();
@@ -74,8 +94,15 @@ export class MemoryState {
     return instance;
   }
 
-  /** Begins a term if writes may have been lost in the last one. */
-  beginTerm(boot: string, lostTerm: number | 'unknown' | undefined): { term: number; pinned: number } {
+  /**
+   * Begins a term if writes may have been lost in the last one. `asksFirstUntilMs`: of a store that may have
+   * lost anything, so that what is unsettled is uncertain, and what is accepted until then.
+   */
+  beginTerm(
+    boot: string,
+    lostTerm: number | 'unknown' | undefined,
+    asksFirstUntilMs = 0,
+  ): { term: number; pinned: number } {
     const isCareless = [...this.instances.values()].some(
       ({ alive, name }) => alive && !this.flushing.has(name),
     );
@@ -85,7 +112,13 @@ export class MemoryState {
     if (!isLost) return { term: this.term, pinned: 0 };
     this.term += 1;
     let pinned = 0;
+    if (asksFirstUntilMs > 0) {
+      this.asksFirstUntilMs = asksFirstUntilMs;
+      // Whoever has joined has to join anew, and ask first as well.
+      for (const view of this.instances.values()) view.epoch += 1;
+    }
     for (const payment of this.payments.values()) {
+      if (asksFirstUntilMs > 0 && !isOver(payment.state)) payment.isUncertain = true;
       if (payment.state !== WAITING) continue;
       const { processor, requestedAtMs, attempts } = pinnedAs(payment.acceptedAtMs);
       payment.state = PINNED;
@@ -104,6 +137,7 @@ export class MemoryState {
     if (known !== undefined) return known.cents === payment.cents ? KNOWN : OTHER_AMOUNT;
     this.lastSeq += 1;
     const stored = { ...payment, seq: this.lastSeq };
+    if (payment.state === WAITING && payment.acceptedAtMs < this.asksFirstUntilMs) stored.isUncertain = true;
     this.payments.set(key, stored);
     this.bySeq.set(stored.seq, stored);
     this.instance(payment.owner).unsettled += 1;
@@ -199,7 +233,7 @@ export class MemoryState {
       return DONE;
     }
     if (kind === column.ATTEMPT || kind === column.PUT_ON_HOLD) {
-      Object.assign(payment, progress(rows, start), { state: rows[start + column.NEXT], retryAtMs: 0 });
+      Object.assign(payment, progress(rows, start), stateIn(rows[start + column.NEXT]!), { retryAtMs: 0 });
       if (kind === column.ATTEMPT) return DONE;
       payment.held = rows[start + column.HELD] as Hold;
       payment.retryAtMs = rows[start + column.SETTLED_AT]!;
@@ -217,10 +251,54 @@ export class MemoryState {
     payment.requestedAtMs = requestedAtMs;
     payment.attempts = Math.max(payment.attempts, attempts);
     payment.settledAtMs = rows[start + column.SETTLED_AT]!;
+    payment.isUncertain = false;
     payment.held = NOT_HELD;
     payment.retryAtMs = 0;
     this.instance(owner).unsettled -= 1;
     return DONE;
+  }
+
+  /** Of each instance, how many calls that changed something were carried out, whatever its epoch was. */
+  readonly steps = new Map<string, number>();
+  /** The state of the store that each instance was last connected to, or joined. */
+  readonly connected = new Map<string, number>();
+  /** Another one each time that the store goes back to an older state: connections break then. */
+  incarnation = 1;
+  doubtfulSinceMs = -Infinity;
+
+  copy(): MemoryCopy {
+    const { generation, term, boot, checker, lastSeq, urls, asksFirstUntilMs } = this;
+    return structuredClone({
+      numbers: { generation, term, boot, checker, lastSeq, urls, asksFirstUntilMs },
+      payments: [...this.payments],
+      acts: this.acts,
+      maps: [this.instances, this.lastWritten, this.steps, this.connected] as const,
+      flushing: [...this.flushing],
+      health: this.health,
+    });
+  }
+
+  /** Is again what it was. */
+  goBackTo(copy: MemoryCopy): void {
+    const { numbers, payments, acts, maps, flushing, health } = structuredClone(copy);
+    Object.assign(this, numbers);
+    this.incarnation += 1;
+    this.payments.clear();
+    this.bySeq.clear();
+    for (const [id, payment] of payments) this.payments.set(id, payment);
+    for (const payment of payments.map(([, each]) => each).sort((one, other) => one.seq - other.seq))
+      this.bySeq.set(payment.seq, payment);
+    this.acts.splice(0, Infinity, ...acts);
+    const all: readonly Map<string, unknown>[] = [
+      ...[this.instances, this.lastWritten, this.steps, this.connected],
+    ];
+    for (const [at, map] of all.entries()) {
+      map.clear();
+      for (const [name, value] of maps[at]!) map.set(name, value);
+    }
+    this.flushing.clear();
+    for (const name of flushing) this.flushing.add(name);
+    this.health.splice(0, 2, ...health);
   }
 
   /** Told that everything up to now has to be safe from a power loss; a model has no power to lose. */
@@ -259,10 +337,16 @@ export const untouched = {
 export const pinnedAs = (acceptedAtMs: number) =>
   ({ state: PINNED, processor: DEFAULT, requestedAtMs: acceptedAtMs, attempts: 1 }) as const;
 
+/** A state as a row has it: of an uncertain payment its complement. */
+const stateIn = (value: number): { state: State; isUncertain: boolean } => ({
+  state: (value < 0 ? ~value : value) as State,
+  isUncertain: value < 0,
+});
+
 function progress(rows: Float64Array, start: number) {
   const processor = rows[start + column.PROCESSOR]!;
   return {
-    state: rows[start + column.STATE] as State,
+    ...stateIn(rows[start + column.STATE]!),
     processor: processor < 0 ? undefined : (processor as ProcessorIndex),
     requestedAtMs: rows[start + column.REQUESTED_AT]!,
     attempts: rows[start + column.ATTEMPTS]!,

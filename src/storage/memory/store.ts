@@ -42,6 +42,8 @@ export interface MemoryOptions {
   readonly lostTerm?: number | 'unknown' | undefined;
   readonly durable?: 'process' | 'power';
   readonly gathersMs?: number;
+  /** Of a store that may go back to an older state: how long what comes is asked for first, and its clock. */
+  readonly doubt?: { readonly asksMs: number; readonly calmMs: number; readonly wallMs: () => number };
 }
 
 export class MemoryStore implements Store, Reopening {
@@ -50,34 +52,57 @@ export class MemoryStore implements Store, Reopening {
   readonly #options: MemoryOptions;
   #name = '';
   #epoch = 0;
+  /** A store that lost it must not give it again. */
+  #lastEpoch = 0;
   #term = 0;
   #lostTerm: MemoryOptions['lostTerm'];
   #closed = false;
+  /** Of all that was acknowledged to this instance. */
+  #step = 0;
+  /** The state of the store that it is connected to. */
+  #met: number;
+  #loss: string | undefined;
 
   constructor(world: MemoryState, options: MemoryOptions = {}) {
     this.#world = world;
     this.#options = options;
     this.#lostTerm = options.lostTerm;
+    this.#met = world.incarnation;
     if (options.gathersMs !== undefined) this.gathersMs = options.gathersMs;
   }
 
   reopen(): Promise<void> {
     this.#epoch = 0;
     this.#lostTerm = this.#term;
+    this.#loss = undefined;
+    this.#met = this.#world.incarnation;
     return Promise.resolve();
   }
 
   join(instance: string, reply: Reply<Joined>): void {
     this.#ask('join', reply, () => {
-      const { boot = '', durable } = this.#options;
-      const { term, pinned } = this.#world.beginTerm(boot, this.#lostTerm);
+      const { boot = '', durable, doubt } = this.#options;
+      const { incarnation, connected } = this.#world;
+      // What it wrote last, its earlier process cannot say any more.
+      const isInDoubt = doubt !== undefined && (connected.get(instance) ?? incarnation) !== incarnation;
+      const lostTerm = this.#lostTerm ?? (isInDoubt ? this.#world.term : undefined);
+      const nowMs = doubt?.wallMs() ?? 0;
+      const before = this.#world.term;
+      const { term, pinned } = this.#world.beginTerm(boot, lostTerm, doubt && nowMs + doubt.asksMs);
+      if (term !== before) {
+        this.#world.doubtfulSinceMs = nowMs;
+        for (const name of connected.keys()) connected.set(name, incarnation);
+      }
+      connected.set(instance, incarnation);
+      this.#met = incarnation;
       this.#term = term;
+      this.#lostTerm = undefined;
       if (durable === 'power') this.#world.flushing.add(instance);
       else this.#world.flushing.delete(instance);
       const view = this.#world.instance(instance);
       const { generation } = this.#world;
       Object.assign(view, {
-        epoch: view.epoch + 1,
+        epoch: Math.max(view.epoch, this.#lastEpoch) + 1,
         beat: view.beat + 1,
         alive: true,
         generation,
@@ -86,7 +111,10 @@ export class MemoryStore implements Store, Reopening {
       this.#world.free(instance);
       this.#name = instance;
       this.#epoch = view.epoch;
-      return { epoch: view.epoch, generation, term, pinned, asksFirstUntilMs: 0, isCalm: true };
+      this.#lastEpoch = view.epoch;
+      const { asksFirstUntilMs, doubtfulSinceMs } = this.#world;
+      const isCalm = doubt === undefined || nowMs - doubtfulSinceMs >= doubt.calmMs;
+      return { epoch: view.epoch, generation, term, pinned, asksFirstUntilMs, isCalm };
     });
   }
 
@@ -123,6 +151,9 @@ export class MemoryStore implements Store, Reopening {
       this.#assertOurs();
       const dead = this.#world.instances.get(instance);
       if (dead === undefined || dead.alive) return 0;
+      const { incarnation, connected } = this.#world;
+      if (dead.unsettled > 0 && (connected.get(instance) ?? incarnation) !== incarnation)
+        throw this.#lose(`${instance} died before the store went back`);
       const adopted = this.#world.unsettledOf(instance);
       for (const payment of adopted) payment.owner = this.#name;
       dead.unsettled -= adopted.length;
@@ -250,14 +281,52 @@ export class MemoryStore implements Store, Reopening {
     const schedule = this.#options.schedule ?? (carryOut => setImmediate(carryOut()));
     schedule(() => {
       const answer = this.#answer(name, work);
-      return () => reply(answer);
+      const { incarnation } = this.#world;
+      const step = CHANGES.has(name) ? this.#raiseStep(answer) : 0;
+      return () => {
+        // The connection broke when the store went back.
+        if (incarnation !== this.#world.incarnation) {
+          reply(replyLost);
+          return;
+        }
+        if (!(answer instanceof StoreFault)) this.#step = Math.max(this.#step, step);
+        reply(answer);
+      };
     });
+  }
+
+  #raiseStep(answer: unknown): number {
+    if (answer instanceof StoreFault && answer !== replyLost) return 0;
+    const step = (this.#world.steps.get(this.#name) ?? 0) + 1;
+    this.#world.steps.set(this.#name, step);
+    return step;
+  }
+
+  /** A new connection: whether the store has all that it acknowledged to this instance. */
+  #confirm(): StoreFault | undefined {
+    const { incarnation, instances, steps, connected } = this.#world;
+    if (this.#met === incarnation) return undefined;
+    const epoch = instances.get(this.#name)?.epoch ?? 0;
+    if (this.#epoch > 0 && epoch < this.#epoch) return this.#lose('it is older than when it was joined');
+    const behind = this.#epoch > 0 && epoch === this.#epoch ? this.#step - (steps.get(this.#name) ?? 0) : 0;
+    if (behind > 0) return this.#lose(`it lacks the last ${behind} calls that it acknowledged`);
+    this.#met = incarnation;
+    if (epoch === this.#epoch) connected.set(this.#name, incarnation);
+    return undefined;
+  }
+
+  #lose(detail: string): StoreFault {
+    this.#loss = detail;
+    return new StoreFault('lost', detail);
   }
 
   #answer<T>(name: keyof Store, work: () => T): T | StoreFault {
     if (this.#closed) return new StoreFault('lost', 'the store is closed');
     const fault = this.#options.fault?.(name);
     if (fault !== undefined) return fault;
+    if (this.#loss !== undefined) return new StoreFault('lost', this.#loss);
+    const loss = this.#confirm();
+    if (loss !== undefined) return loss;
     try {
       const answer = work();
       return this.#options.losesReply?.(name) === true ? replyLost : answer;
@@ -272,5 +341,10 @@ export class MemoryStore implements Store, Reopening {
     throw new StoreFault('fenced', `${this.#name || 'nobody'} is not joined with epoch ${this.#epoch}`);
   }
 }
+
+/** What is not there any more where the store went back. */
+const CHANGES: ReadonlySet<keyof Store> = new Set([
+  ...(['join', 'write', 'act', 'adopt', 'fence', 'takeChecker', 'report', 'rememberUrls', 'purge'] as const),
+]);
 
 const replyLost = new StoreFault('unanswered', 'the reply was lost on its way');

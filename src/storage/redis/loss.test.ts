@@ -8,7 +8,8 @@ import { RedisServer } from '../../testing/redis-server.ts';
 import { idOf } from '../../testing/stores.ts';
 import { until } from '../../testing/until.ts';
 import { declareDead } from '../contract/engines.ts';
-import { DONE, type StoreFault } from '../ports.ts';
+import type { StoreFault } from '../ports.ts';
+import type { RedisStore } from './redis-store.ts';
 import { joinedAgain, joinedAs, lossOf, needsRedis, newName, persist, RedisStand } from './stand.fixture.ts';
 
 const stand = RedisStand.forTests();
@@ -72,9 +73,16 @@ test(
     await first.write(rows => rows.put(3));
     assert.equal((await first.payment(3)).isUncertain, true, 'it may have been here before');
     assert.equal((await other.store.look()).term, 2);
-    const late = await other.payment(2);
-    assert.deepEqual(await other.write(rows => rows.mark(late, { processor: 0, requestedAtMs: 5 })), [DONE]);
-    assert.equal((await other.payment(2)).isUncertain, false, 'b knows what became of it');
+    await assert.rejects(
+      other.write(rows => rows.put(5)),
+      { reason: 'fenced' },
+      'b may be sent what a has lost',
+    );
+    const second = await joinedAs(other.raw as RedisStore, 'b');
+    assert.deepEqual([second.joined.term, second.joined.asksFirstUntilMs > Date.now()], [2, true]);
+    assert.equal((await second.payment(2)).isUncertain, true);
+    const again = await joinedAgain(first, 'a');
+    assert.ok(again.joined.epoch > first.joined.epoch);
   },
 );
 

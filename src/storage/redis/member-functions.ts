@@ -70,7 +70,8 @@ local function takeName(keys, args)
   return { '', 1 }
 end
 
--- What is unsettled may have been sent anywhere since it was last written.
+-- What is unsettled may have been sent anywhere since it was last written. Whoever has joined has to join anew: an instance
+-- that lost nothing, too, may be sent again what another one lost, and has to ask for it first.
 local function beginTerm(base, gen, run)
   local pinned, names, payments = 0, call('HGETALL', base .. ':m'), keyOf(base, gen, 'p')
   for at = 1, #names, 2 do
@@ -97,6 +98,7 @@ local function beginTerm(base, gen, run)
       end
     end
     call('HSET', instanceKey(base, names[at]), 'run', run)
+    call('HINCRBY', instanceKey(base, names[at]), 'epoch', 1)
   end
   return pinned
 end

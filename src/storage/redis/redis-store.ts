@@ -54,6 +54,8 @@ export class RedisStore extends InspectedRedis implements Store, Reopening {
   #name = '';
   #number = 0;
   #epoch = 0;
+  /** A store that lost it must not give it again. */
+  #lastEpoch = 0;
   /** Of all that was acknowledged to this instance in its epoch. */
   #step = 0;
   #isClosed = false;
@@ -152,7 +154,7 @@ export class RedisStore extends InspectedRedis implements Store, Reopening {
       await this.#holder?.take();
       await this.#connection.open();
       const lostTerm = this.#lostTerm === undefined ? '' : this.#lostTerm;
-      const last = this.#name === instance ? this.#epoch : 0;
+      const last = this.#name === instance ? this.#lastEpoch : 0;
       const answer = await this.#call(
         'join',
         [...[instance, ackAfter === 'flush' ? 1 : 0, lostTerm, this.#server.run, last, clock.wallMs()]],
@@ -162,6 +164,7 @@ export class RedisStore extends InspectedRedis implements Store, Reopening {
       this.#name = instance;
       this.#number = number!;
       this.#epoch = epoch!;
+      this.#lastEpoch = epoch!;
       this.#step = step!;
       this.#term = term!;
       this.#lostTerm = undefined;
