@@ -5,10 +5,40 @@ import { CircuitBreaker } from '../processors/circuit-breaker.ts';
 import type { Processors } from '../processors/port.ts';
 import { MemoryState } from '../storage/memory/state.ts';
 import { MemoryStore } from '../storage/memory/store.ts';
+import { VirtualClock } from '../testing/virtual-clock.ts';
 import { PaymentPool } from './payment-pool.ts';
-import { Worker } from './worker.ts';
+import { Worker, type WorkerEvents, type WorkerParts } from './worker.ts';
 
 const PAYMENTS = 9;
+
+const NO_EVENTS: WorkerEvents = {
+  decided() {},
+  settled() {},
+  attempted() {},
+  amountDiffers() {},
+  doubled() {},
+  purged() {},
+  fenced() {},
+  faulty() {},
+};
+
+function workerOn(
+  parts: Pick<WorkerParts, 'pool' | 'store' | 'processors' | 'clock'> & Partial<WorkerParts>,
+): Worker {
+  return new Worker({
+    breakers: [new CircuitBreaker(), new CircuitBreaker()],
+    chance: () => 0.5,
+    policy: { defaultAttempts: 5, backoffMinMs: 1, backoffMaxMs: 2, fallbackAfterMs: 1000 },
+    concurrency: 16,
+    epoch: 1,
+    generation: 1,
+    parked: false,
+    asksFirstUntilMs: 0,
+    asksFromMs: 0,
+    events: NO_EVENTS,
+    ...parts,
+  });
+}
 
 /**
  * How many of nine attempts, whose intents were stored together, are sent in each turn from the first on that
@@ -41,31 +71,7 @@ function sentByTurn(sendingMs: number, lookingMs = 0): readonly number[] {
   const store = new MemoryStore(new MemoryState(), { schedule: carryOut => void turn.push(carryOut()) });
   store.join('backend-1', () => {});
   const pool = new PaymentPool(64);
-  const worker = new Worker({
-    pool,
-    store,
-    processors,
-    breakers: [new CircuitBreaker(), new CircuitBreaker()],
-    clock,
-    chance: () => 0.5,
-    policy: { defaultAttempts: 5, backoffMinMs: 1, backoffMaxMs: 2, fallbackAfterMs: 1000 },
-    concurrency: 16,
-    epoch: 1,
-    generation: 1,
-    parked: false,
-    asksFirstUntilMs: 0,
-    asksFromMs: 0,
-    events: {
-      decided() {},
-      settled() {},
-      attempted() {},
-      amountDiffers() {},
-      doubled() {},
-      purged() {},
-      fenced() {},
-      faulty() {},
-    },
-  });
+  const worker = workerOn({ pool, store, processors, clock });
   for (let id = 1; id <= PAYMENTS; id++) worker.enter(pool.add([0, 0, 0, id], 1990, 0, 0));
 
   const inTurn: number[] = [];
@@ -96,4 +102,45 @@ test('however long sending takes, every turn sends at least one, until all are s
 
 test('all are sent even where a turn has no time left before it sends the first', () => {
   assert.equal(Math.max(...sentByTurn(0, 1)), 1);
+});
+
+test('a session that is found to be over in the middle of a turn takes no probe along', () => {
+  const time = new VirtualClock();
+  let [writeMs, writingMs] = [0, 0];
+  const clock: Clock = {
+    monotonicMs: () => time.monotonicMs() + writingMs,
+    wallMs: () => 1e12 + time.monotonicMs(),
+    after: (delayMs, task) => time.after(delayMs, task),
+    soon: task => void time.after(0, task),
+  };
+  const processors: Processors = { post: () => assert.fail('fenced'), find() {}, health() {} };
+  const state = new MemoryState();
+  const schedule = (carryOut: () => () => void): void => {
+    writingMs += writeMs;
+    carryOut()();
+  };
+  const at = { schedule };
+  const store = new MemoryStore(state, at);
+  store.join('backend-1', () => {});
+  const breakers = [new CircuitBreaker(), new CircuitBreaker()] as const;
+  for (const each of breakers) each.reported(true, 0);
+  const pool = new PaymentPool(64);
+  const fenced = (): void => worker.close();
+  const events = { ...NO_EVENTS, fenced };
+  const worker = workerOn({ pool, store, processors, clock, breakers, events });
+  for (let id = 1; id <= PAYMENTS; id++) worker.enter(pool.add([0, 0, 0, id], 1990, 0, 0));
+  time.pass(1);
+  // It is stopped in the middle of its next write, and taken for dead.
+  writeMs = 4000;
+  new MemoryStore(state, at).join('backend-1', () => {});
+  for (const each of breakers) each.reported(false, 0);
+  worker.nudge();
+  time.pass(1);
+  assert.deepEqual(
+    breakers.map(({ circuit, isProbing }) => [circuit, isProbing]),
+    [
+      ['half-open', false],
+      ['half-open', false],
+    ],
+  );
 });

@@ -223,8 +223,9 @@ export class Worker {
   #turn(): void {
     this.#scheduled = false;
     if (this.#closed) return;
-    // First what clients wait for.
+    // First what clients wait for. The store may answer at once that this session is over.
     this.write();
+    if (this.#closed) return;
     const nowMs = this.#parts.clock.monotonicMs();
     this.#gate.beginTurn(nowMs);
     this.#resume(nowMs);
