@@ -15,6 +15,7 @@ import { TOKEN } from '../processor-simulator/token.ts';
 import { option, readCommandLine } from '../settings/command-line.ts';
 import { oneOf, someText, wholeNumber } from '../settings/grammar.ts';
 import { type RunningStack, startStack } from '../testing/stack.ts';
+import { ChaosArchive } from './archive.ts';
 import { Client } from './client.ts';
 import { ChaosDatabase } from './database.ts';
 import { playDatabaseRows } from './database-rows.ts';
@@ -52,8 +53,10 @@ export async function playChaos(options: ChaosOptions): Promise<number> {
   const draw = chance(seed);
   await using database = await storeOf(store, draw, version);
   if (database !== undefined) say(`chaos: on ${database.title}`);
+  const archive = store === 'redis' && seed % 2 === 1 ? new ChaosArchive() : undefined;
   await using stack = await startStack({
     env: {
+      ...archive?.env,
       LOG_LEVEL: 'error',
       ATTEMPT_TIMEOUT_MS: '1500',
       FALLBACK_AFTER_MS: '4000',
@@ -80,7 +83,11 @@ export async function playChaos(options: ChaosOptions): Promise<number> {
   say(`injected: ${list(injuries.counts)}`);
   say(`seen by the client: ${list(client.answers)}`);
   say(`all settled ${settledMs === undefined ? 'NOT' : `${(settledMs / 1000).toFixed(1)} s`} after healing`);
-  const disagreements = await audit(stack, client.ids, draw, startedAt, say);
+  // What is archived is in no window exactly but in one of whole days.
+  const windows = archive === undefined ? WINDOWS : 0;
+  const disagreements =
+    (await audit(stack, client.ids, draw, startedAt, windows, say)) + (archive?.audit(client.ids, say) ?? 0);
+  archive?.remove();
   await client.close();
   return disagreements + (settledMs === undefined ? 1 : 0);
 }
@@ -120,6 +127,7 @@ async function audit(
   ids: readonly string[],
   draw: Chance,
   startedAt: number,
+  windows: number,
   say: (line: string) => void,
 ): Promise<number> {
   const sources = new Sources(addresses(stack));
@@ -133,7 +141,7 @@ async function audit(
     const nowMs = Date.now();
     const spanMs = performance.now() - startedAt;
     let windowsThatDiffer = 0;
-    for (let window = 0; window < WINDOWS; window++) {
+    for (let window = 0; window < windows; window++) {
       const fromMs = Math.round(nowMs - draw() * spanMs);
       const sums = await auditSums(sources, { fromMs, toMs: Math.round(fromMs + draw() * spanMs) });
       if (!sums.agree) windowsThatDiffer += 1;
@@ -144,7 +152,7 @@ async function audit(
       `audited ${examined} payments one by one: lost ${counts.lost + counts.absent + counts.unknown + counts.queued}, double ${counts.twice}`,
     );
     for (const verdict of VERDICTS) if (counts[verdict] > 0) say(`  ${verdict}: ${counts[verdict]}`);
-    say(`${WINDOWS} random windows: ${windowsThatDiffer} differ`);
+    say(`${windows} random windows: ${windowsThatDiffer} differ`);
     return windowsThatDiffer + VERDICTS.reduce((sum, verdict) => sum + counts[verdict], 0);
   } finally {
     await sources.close();

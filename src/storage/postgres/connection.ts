@@ -8,6 +8,7 @@
 import { Socket } from 'node:net';
 import pg from 'pg';
 import type { Clock } from '../../domain/clock.ts';
+import { oneAtATime } from '../one-at-a-time.ts';
 import { StoreFault, StoreOpenError } from '../ports.ts';
 import { HISTORY_SQL, lsnOf, type ServerHistory } from './history.ts';
 import { describePostgresUrl, type PostgresUrl } from './url.ts';
@@ -86,7 +87,7 @@ export class DatabaseConnection {
   readonly #deadlineMs: number;
   #client: pg.Client | undefined;
   #socket: Socket | undefined;
-  #connecting: Promise<void> | undefined;
+  readonly #connectOnce = oneAtATime(() => this.#connect());
   #fault = new StoreFault('busy', 'not connected to the database yet');
   #isClosed = false;
   /** Process id of the server's end. */
@@ -107,10 +108,7 @@ export class DatabaseConnection {
   open(): Promise<void> {
     if (this.#isClosed) return Promise.reject(new StoreFault('lost', 'the store is closed'));
     if (this.#client !== undefined) return Promise.resolve();
-    this.#connecting ??= this.#connect().finally(() => {
-      this.#connecting = undefined;
-    });
-    return this.#connecting;
+    return this.#connectOnce();
   }
 
   /** Throws `StoreFault`. */

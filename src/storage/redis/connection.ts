@@ -7,6 +7,7 @@
  */
 import type { Redis } from 'ioredis';
 import type { Clock } from '../../domain/clock.ts';
+import { oneAtATime } from '../one-at-a-time.ts';
 import { StoreFault, StoreOpenError } from '../ports.ts';
 import { breakOff, CONNECT_MS, clientOf, connectClient } from './client.ts';
 import { errorText, redisErrorOf } from './faults.ts';
@@ -41,7 +42,7 @@ export class RedisConnection {
   readonly #parts: RedisConnectionParts;
   readonly #deadlineMs: number;
   #client: Redis | undefined;
-  #connecting: Promise<void> | undefined;
+  readonly #connectOnce = oneAtATime(() => this.#connect());
   #fault = new StoreFault('busy', 'not connected to Redis yet');
   #isClosed = false;
 
@@ -55,10 +56,7 @@ export class RedisConnection {
   open(): Promise<void> {
     if (this.#isClosed) return Promise.reject(new StoreFault('lost', 'the store is closed'));
     if (this.#client !== undefined) return Promise.resolve();
-    this.#connecting ??= this.#connect().finally(() => {
-      this.#connecting = undefined;
-    });
-    return this.#connecting;
+    return this.#connectOnce();
   }
 
   /** Throws `StoreFault`. */
