@@ -8,13 +8,18 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
 import { Client } from 'undici';
 import { seededBelow } from '../../src/domain/random.ts';
 import { windowQuery } from '../../src/processor-simulator/admin-client.ts';
+import type { ResultRow } from '../../src/storage/postgres/connection.ts';
+import { type ReadFunction, summaryIn } from '../../src/storage/postgres/reading.ts';
+import { callOf } from '../../src/storage/postgres/statements.ts';
 import { installedPostgres, PostgresServer } from '../../src/testing/postgres-server.ts';
 import { launchStack } from '../../src/testing/stack.ts';
 import { startUsers } from '../rinha/users.ts';
-import { latencyOf, Samples } from '../tools/statistics.ts';
+import { cpuMs } from '../tools/process-usage.ts';
+import { latencyOf, median, Samples } from '../tools/statistics.ts';
 import { benchmark, type Contender, type Definition, type Measurements, type Round } from './benchmark.ts';
 import {
   AFTER_FILLING,
@@ -32,6 +37,8 @@ const FLOW = { users: 50, thinkMs: 100, cents: OLD_CENTS } as const;
 /** Until V8 and the server have what they always need. */
 const WARM_UP_SECONDS = 1;
 const FORGOTTEN_BYTES_MIN = 1e6;
+/** So many windows, asked for without a payment in between. */
+const COSTED = 200;
 
 const COLUMNS = [
   { figure: 'first', title: 'ms to the first 202', ratio: true },
@@ -42,6 +49,8 @@ const COLUMNS = [
   { figure: 'oldP99', title: 'p99 ms' },
   { figure: 'newP50', title: '202 p50 ms' },
   { figure: 'newP99', title: 'p99 ms' },
+  { figure: 'pages', title: 'pages a summary' },
+  { figure: 'serverMs', title: 'server CPU ms', mayBeZero: true },
   { figure: 'bytes', title: 'bytes stored a payment' },
 ] as const;
 
@@ -50,7 +59,7 @@ export const postgresHistory: Definition = {
   about:
     'a long history in PostgreSQL (the oldest there is): summaries and old ids, while 500 a second come in',
   open: ({ small, large }) => {
-    const sizes = small ? [1e4] : large ? [1e5, 1e8] : [1e5, 1e6];
+    const sizes = small ? [1e4] : large ? [1e5, 1e7, 1e8] : [1e5, 1e6];
     const fillings = new Map<number, Promise<Filled>>();
     const stored = (payments: number): Contender => ({
       name: `${payments.toLocaleString('en-US')} stored`,
@@ -105,10 +114,12 @@ async function asked(
     return { status: answer.statusCode, text };
   };
   const next = seededBelow(1 + number);
+  const windows: [number, number][] = [];
   const endAt = performance.now() + seconds * 1000;
   while (performance.now() < endAt) {
     const fromMs = firstMs + next(lastMs - firstMs);
     const toMs = fromMs + next(lastMs - fromMs);
+    windows.push([fromMs, toMs]);
     const { text } = await timed(summaries, 'GET', `/payments-summary${windowQuery({ fromMs, toMs })}`);
     assert.deepEqual(JSON.parse(text), sumsOf(toMs - fromMs + 1), 'a summary is wrong');
     const old = 1 + next(payments);
@@ -136,9 +147,38 @@ async function asked(
     first,
     ...latencyOf(summaries),
     ...{ oldP50: old.p50, oldP99: old.p99, newP50: fresh.p50, newP99: fresh.p99 },
+    ...(await costOf(server, windows)),
     bytes: bytes / payments,
     work: flow.accepted,
   };
+}
+
+/** What the server has to do for a summary of these windows, whatever else the machine does. */
+async function costOf(server: PostgresServer, windows: readonly (readonly [number, number])[]) {
+  const client = new pg.Client({ connectionString: server.url() });
+  await client.connect();
+  const ask = async (text: string, values: readonly unknown[] = []): Promise<ResultRow[]> =>
+    (await client.query<Record<string, unknown>>({ text, values: [...values] })).rows;
+  try {
+    const pages: number[] = [];
+    const explained: ReadFunction = async (name, values, types) => {
+      const { text } = callOf('soquete', name, values, types, 'SELECT * FROM');
+      const [row] = await ask(`EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) ${text}`, values);
+      const [{ Plan: plan }] = row!['QUERY PLAN'] as [{ Plan: Record<string, number> }];
+      pages.push(plan['Shared Hit Blocks']! + plan['Shared Read Blocks']!);
+      return [];
+    };
+    const sample = windows.slice(0, COSTED);
+    for (const [fromMs, toMs] of sample) await summaryIn(explained, fromMs, toMs);
+    const [{ pid } = { pid: 0 }] = await ask('SELECT pg_backend_pid() AS pid');
+    const before = cpuMs(Number(pid));
+    const plain: ReadFunction = (name, values, types) =>
+      ask(callOf('soquete', name, values, types, 'SELECT * FROM').text, values);
+    for (const [fromMs, toMs] of sample) await summaryIn(plain, fromMs, toMs);
+    return { pages: median(pages), serverMs: (cpuMs(Number(pid)) - before) / sample.length };
+  } finally {
+    await client.end();
+  }
 }
 
 /** What a summary over so many milliseconds of the history has to say. */
