@@ -10,6 +10,7 @@ import { backup, DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SETTLED } from '../domain/payment.ts';
 import { UnusableSetting } from '../settings/grammar.ts';
+import { openErrorOf } from '../storage/embedded/index/schema.ts';
 import { indexFile, logFolder } from '../storage/embedded/index/tables.ts';
 import { realLogFiles } from '../storage/embedded/shared-log/real-log-files.ts';
 import { logSegmentName, segmentAt, segmentsAmong } from '../storage/embedded/shared-log/segments.ts';
@@ -28,7 +29,7 @@ export interface BackupMade {
   readonly fileBytes: number;
 }
 
-/** Rejects with `UnusableSetting`, or with what the system and SQLite say. Then there is no `file`. */
+/** Rejects with `UnusableSetting`, `StoreOpenError`, or what the system says. Then there is no `file`. */
 export async function makeBackup(directory: string, file: string, nowMs: number): Promise<BackupMade> {
   const source = join(directory, indexFile);
   if (!existsSync(source)) throw new UnusableSetting(`STORE_URL: there is no store in ${directory}`);
@@ -42,11 +43,15 @@ export async function makeBackup(directory: string, file: string, nowMs: number)
     new CheckedBackup(written).close();
     publish(written, file);
     return made;
+  } catch (error) {
+    throw isOfSqlite(error) ? openErrorOf(directory, error) : error;
   } finally {
     for (const path of [copied, `${copied}-journal`, `${copied}-wal`, `${copied}-shm`, written])
       rmSync(path, { force: true });
   }
 }
+
+const isOfSqlite = (error: unknown): boolean => (error as { code?: string }).code === 'ERR_SQLITE_ERROR';
 
 /** Unlike a rename, a link never takes the place of what is there. */
 function publish(written: string, file: string): void {
@@ -142,9 +147,11 @@ function checkedCopy(copied: string, directory: string): { payments: number; uns
   const database = new DatabaseSync(copied);
   try {
     database.exec('PRAGMA journal_mode = DELETE');
-    const said = database.prepare('PRAGMA quick_check').get() as { quick_check: string };
+    const said = database.prepare('PRAGMA quick_check(1)').get() as { quick_check: string };
     if (said.quick_check !== 'ok')
-      throw new UnusableSetting(`STORE_URL: ${directory}/${indexFile} is damaged (${said.quick_check})`);
+      throw new UnusableSetting(
+        `STORE_URL: ${directory}/${indexFile} is damaged (${said.quick_check.split('\n').at(-1)})`,
+      );
     const count = (where: string): number =>
       (database.prepare(`SELECT count(*) AS n FROM payments ${where}`).get() as { n: number }).n;
     return { payments: count(''), unsettled: count(`WHERE state < ${SETTLED}`) };

@@ -249,3 +249,15 @@ promise(
     assert.equal((await asked(other.raw).find(idOf(2)))?.seq, seq);
   },
 );
+
+promise('who is declared dead, or leaves, lets go of the lease', async deployment => {
+  const [one, other] = await two(deployment);
+  assert.equal(await one.store.takeChecker(''), true);
+  await declareDead(other, 'a');
+  assert.equal((await other.store.look()).checker, '');
+  assert.equal(await other.store.takeChecker(''), true);
+  const third = await instance(deployment, 'c');
+  assert.equal((await third.store.look()).checker, 'b');
+  await other.store.leave();
+  assert.equal((await third.store.look()).checker, '');
+});

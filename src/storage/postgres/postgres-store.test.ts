@@ -15,6 +15,7 @@ import { instance, type MemberStore } from '../contract/engines.ts';
 import type { HeldCounts, History, InspectedPayment, SettledPage } from '../inspection.ts';
 import {
   DONE,
+  KNOWN,
   NameTakenError,
   promised,
   type Reply,
@@ -275,6 +276,8 @@ test('a person is shown the latest payments, what is held, and the story of one'
     rows.hold(second!, { held: 1, retryAtMs: 9 });
   });
   await one.write(rows => rows.settle(first!, { requestedAtMs: 8, attempts: 2 }));
+  const late = await one.write(rows => rows.attempt(first!, { outcome: 3, requestedAtMs: 9, attempts: 3 }));
+  assert.deepEqual(late, [KNOWN], 'how an attempt ended is of no interest when the payment is over');
   const numbers = (payments: readonly InspectedPayment[]) =>
     payments.map(({ correlationId, owner }) => `${owner}${Number(correlationId.slice(-2))}`);
   assert.deepEqual(numbers(await ask(reply => raw.latest(2, reply))), ['a3', 'a1']);

@@ -5,14 +5,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CENTS_MAX, totalCents } from '../../domain/money.ts';
-import { SENT, type StoredPayment } from '../../domain/payment.ts';
+import { HELD_AMOUNT, HELD_REFUSED, SENT, type StoredPayment } from '../../domain/payment.ts';
 import { RedisServer } from '../../testing/redis-server.ts';
 import { idOf } from '../../testing/stores.ts';
 import { TcpProxy } from '../../testing/tcp-proxy.ts';
 import { until } from '../../testing/until.ts';
 import { declareDead } from '../contract/engines.ts';
 import type { HeldCounts, History, InspectedPayment, SettledPage } from '../inspection.ts';
-import { DONE, NameTakenError, promised, type Reply, StoreFault, type Written } from '../ports.ts';
+import { DONE, KNOWN, NameTakenError, promised, type Reply, StoreFault, type Written } from '../ports.ts';
 import type { RedisCall } from './inspected-redis.ts';
 import type { RedisStore } from './redis-store.ts';
 import { joinedAs, needsRedis, newName, persist, RedisStand } from './stand.fixture.ts';
@@ -194,6 +194,8 @@ test('a person is shown the latest payments, what is held, and the story of one'
     rows.hold(second!, { held: 1, retryAtMs: 9 });
   });
   await one.write(rows => rows.settle(first!, { requestedAtMs: 8, attempts: 2 }));
+  const late = await one.write(rows => rows.attempt(first!, { outcome: 3, requestedAtMs: 9, attempts: 3 }));
+  assert.deepEqual(late, [KNOWN], 'how an attempt ended is of no interest when the payment is over');
   const numbers = (payments: readonly InspectedPayment[]) =>
     payments.map(({ correlationId, owner }) => `${owner}${Number(correlationId.slice(-2))}`);
   assert.deepEqual(numbers(await ask(reply => raw.latest(2, reply))), ['a3', 'a2']);
@@ -210,6 +212,52 @@ test('a person is shown the latest payments, what is held, and the story of one'
   assert.equal(await ask(reply => raw.history(idOf(9), reply)), undefined);
   assert.ok((await raw.size()) > 0);
 });
+
+test('held payments are counted by why they are held now', needsRedis, async () => {
+  const raw = await stand.open(newName());
+  const one = await joinedAs(raw, 'a');
+  await one.write(rows => [1, 2, 3].map(n => rows.put(n)));
+  const [first, second, third] = await one.payments(1, 2, 3);
+  const counts = (): Promise<HeldCounts> => promised(reply => raw.heldCounts(reply));
+  await one.write(rows => {
+    for (const each of [first!, second!, third!]) rows.hold(each, { held: HELD_REFUSED, retryAtMs: 9 });
+  });
+  await one.write(rows => {
+    rows.hold(first!, { held: HELD_REFUSED, retryAtMs: 10 });
+    rows.hold(second!, { held: HELD_AMOUNT, retryAtMs: 10 });
+    rows.settle(third!, { requestedAtMs: 8 });
+  });
+  const { [HELD_REFUSED]: refused, [HELD_AMOUNT]: amount } = await counts();
+  assert.deepEqual([refused, amount], [1, 1]);
+  await one.write(rows => [first!, second!].map(each => rows.settle(each, { requestedAtMs: 8 })));
+  assert.ok((await counts()).every(count => count === 0));
+});
+
+test(
+  'settled payments come page by page in the order of their arrival, of whatever batches',
+  needsRedis,
+  async () => {
+    const raw = await stand.open(newName());
+    const one = await joinedAs(raw, 'a');
+    // What arrives is listed by thirties: batches end within one, at its end, and behind several.
+    const sizes = [1, 20, 9, 30, 7, 80];
+    let n = 0;
+    for (const size of sizes) await one.write(rows => Array.from({ length: size }, () => rows.put(++n)));
+    const payments = await one.owned();
+    await one.write(rows => payments.map(each => rows.settle(each, { requestedAtMs: 8 })));
+    const found: number[] = [];
+    for (let after = 0; ; ) {
+      const page = await promised<SettledPage>(reply => raw.settled(after, 40, reply));
+      found.push(...page.payments.map(({ correlationId }) => Number(`0x${correlationId.slice(-4)}`)));
+      after = page.after;
+      if (after === 0) break;
+    }
+    assert.deepEqual(
+      found,
+      Array.from({ length: n }, (_, index) => index + 1),
+    );
+  },
+);
 
 test('what stands in the way of a start is one line', needsRedis, async () => {
   await using forgetful = await RedisServer.start({
