@@ -150,6 +150,25 @@ promise('a payment that a processor has already comes in pinned to it', async de
   }
 });
 
+promise('what is settled by hand counts when its processor was asked for it', async deployment => {
+  const [one, other] = await two(deployment);
+  await one.write(rows => [rows.put(1)]);
+  const [payment] = await one.payments(1);
+  await one.write(rows => rows.hold(payment!, { held: HELD_REFUSED, retryAtMs: 9, requestedAtMs: 5 }));
+  const settle = act(1, 'settle', { processor: 0, requestedAtMs: 5e7 });
+  assert.equal(await other.store.act(settle), 'done');
+  for (let twice = 0; twice < 2; twice++) {
+    const windows = [
+      [0, 4e7],
+      [4e7, 6e7],
+      [6e7, 9e7],
+    ] as const;
+    const counts = windows.map(async ([from, to]) => (await one.store.summary(from, to)).default.count);
+    assert.deepEqual(await Promise.all(counts), [0, 1, 0]);
+    await deployment.index();
+  }
+});
+
 promise('an act on a settled payment is kept, and changes nothing', async deployment => {
   const [one, other] = await two(deployment);
   await one.write(rows => [1, 2].map(n => rows.put(n, { cents: 100 * n })));
