@@ -178,6 +178,21 @@ test('one directory has the archive of a store, until it is silent for ten minut
   assert.deepEqual([...archivedIdsIn(one), ...archivedIdsIn(other)].toSorted(), ALL);
 });
 
+test('what a killed archiver wrote and another directory has is set aside', needsRedis, async t => {
+  const name = newName();
+  const [one, other] = [directoryOf(t), directoryOf(t)];
+  const store = archiveOf(await settled(name));
+  let left = 2;
+  const at = (now: string): void => {
+    if (now === 'move' && left-- === 0) throw new Error('killed');
+  };
+  await assert.rejects(archiver(store, one, { at }).pass(RETENTION, LATER), /killed/);
+  await stand.server.ask('HSET', `{${name}}`, 'keptAt', '0');
+  await archiver(store, other).pass(RETENTION, LATER);
+  assert.match((await archiver(store, one).pass(RETENTION, LATER)).skipped!, /^it is kept in /);
+  assert.deepEqual([...archivedIdsIn(one), ...archivedIdsIn(other)].toSorted(), ALL);
+});
+
 test('a directory is one store’s, and one process’s at a time', needsRedis, async t => {
   const directory = directoryOf(t);
   const one = await settled(newName());

@@ -64,10 +64,11 @@ export class ServerArchiver {
     if (lock === undefined) return none(`another process writes into ${this.#folder.path}`);
     try {
       const keeper = await this.#folder.idFor(await this.#store.id());
+
+      await this.#reconcile();
       const elsewhere = await this.#store.keep(keeper, where);
       if (elsewhere !== undefined)
         return none(`it is kept in ${elsewhere.where}, by somebody who was there ${elsewhere.agoMs} ms ago`);
-      await this.#reconcile();
       let archived = 0;
       for (let from: DueFrom | undefined = { is: 'late', after: '0' }; from !== undefined; ) {
         const page: DuePage = await this.#store.due(nowMs - keptMs, from);
