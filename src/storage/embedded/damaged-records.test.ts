@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { idText, SETTLED, WAITING } from '../../domain/payment.ts';
 import { seededBelow } from '../../domain/random.ts';
-import { attemptRow, holdRow, idOf, markRow, seed } from '../../testing/stores.ts';
+import { attemptRow, holdRow, idOf, markRow, seed, settleRow } from '../../testing/stores.ts';
 import { Batch } from '../batch.ts';
 import { KNOWN, StoreFault } from '../ports.ts';
 import { type Engine, EngineStand } from './engine.fixture.ts';
@@ -358,4 +358,14 @@ test('a held payment whose acceptance is damaged is no payment until it comes ag
   assert.deepEqual([await held(), (await c.store.take(0, 9)).length], [[], 1]);
   for (let round = 0; round < 3; round++) stand.index();
   assert.deepEqual([await held(), (await c.store.take(0, 9)).length], [[], 1]);
+});
+
+test('a settled payment whose acceptance is damaged is known, before the index has it and behind', async () => {
+  const { stand, b, c } = await withoutAcceptance((batch, payment) =>
+    settleRow(batch, payment, { requestedAtMs: 5 }),
+  );
+  for (let round = 0; round < 3; round++) {
+    for (const engine of [b, c]) assert.equal((await engine.payment(1))?.state, SETTLED);
+    stand.index();
+  }
 });

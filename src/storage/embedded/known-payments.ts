@@ -58,7 +58,9 @@ export class KnownPayments {
     const inTail = start < 0 ? undefined : tail.rows.slice(start, start + row.ROW_COLUMNS);
     if (inTail !== undefined && inTail[row.ROW_SEQ]! > 0) return inTail;
     const indexed = this.#indexed(id);
-    return indexed && inTail ? overlaid(indexed, inTail) : indexed;
+    // Where its acceptance was damaged, a settlement says all that is to be known.
+    if (indexed === undefined) return inTail?.[row.ROW_STATE] === SETTLED ? inTail : undefined;
+    return inTail ? overlaid(indexed, inTail) : indexed;
   }
 
   /** One payment by its 16 bytes, in the words of the port. */
