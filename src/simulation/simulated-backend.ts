@@ -15,7 +15,7 @@ import type { Reopening, Store } from '../storage/ports.ts';
 import type { SimulatedAddresses } from './addresses.ts';
 import type { Dice } from './dice.ts';
 import type { Disk } from './disk.ts';
-import { type EventLoop, Process, ProcessClock, type WallClock } from './event-loop.ts';
+import { type EventLoop, Process, ProcessClock, processLabel, type WallClock } from './event-loop.ts';
 import { Ingress } from './ingress.ts';
 import { LATEST_RECORD_MS, mayForget, type WorldPlan } from './plan.ts';
 
@@ -91,7 +91,7 @@ export class SimulatedBackend {
     const process = new Process(this.name, ++this.#lives, eventLoop.nowMs);
     this.process = process;
     this.#isLeaving = false;
-    this.#say(() => 'starts');
+    this.#say(process, () => 'starts');
     const clock = new ProcessClock(eventLoop, process, this.wall);
     process.isJoining = true;
     this.#instance = undefined;
@@ -112,14 +112,14 @@ export class SimulatedBackend {
     process.promises = 1;
     const end = (error: unknown): void => {
       if (!process.alive) return;
-      this.#say(() => `is ended, the second of its name: ${error}`);
+      this.#say(process, () => `is ended, the second of its name: ${error}`);
       process.alive = false;
       process.held = [];
       this.#parts.disk.closeAll(process);
       ended(error);
     };
     this.#seconds.set(process, end);
-    this.#say(() => 'is started, the second of its name');
+    this.#say(process, () => 'is started, the second of its name');
     const clock = new ProcessClock(eventLoop, process, this.wall);
     const begin = async (): Promise<void> => {
       const store = await this.#parts.connect(process, clock);
@@ -159,7 +159,7 @@ export class SimulatedBackend {
   /** SIGSTOP. */
   pause(): void {
     if (this.process === undefined) return;
-    this.#say(() => 'is stopped');
+    this.#say(this.process, () => 'is stopped');
     this.process.stopped = true;
   }
 
@@ -167,7 +167,7 @@ export class SimulatedBackend {
   resume(): void {
     const { process } = this;
     if (process?.alive !== true || !process.stopped) return;
-    this.#say(() => 'goes on');
+    this.#say(process, () => 'goes on');
     this.#parts.eventLoop.resume(process);
   }
 
@@ -179,7 +179,7 @@ export class SimulatedBackend {
     const { eventLoop } = this.#parts;
     this.#isLeaving = true;
     this.ingress.close();
-    this.#say(() => 'is asked to leave');
+    this.#say(process, () => 'is asked to leave');
     instance.announceStop();
     const lateAtMs = eventLoop.nowMs + DRAIN_MS;
     // What was read is answered first.
@@ -193,7 +193,7 @@ export class SimulatedBackend {
       instance.stop().then(
         () => {
           process.promises -= 1;
-          this.#say(() => 'has left');
+          this.#say(process, () => 'has left');
           this.#end(process);
           left();
         },
@@ -240,11 +240,12 @@ export class SimulatedBackend {
         changed: state => this.#changed(process, state),
         cannotJoin: () => {},
         failed: error => this.die(process, error),
-        lostWrites: count => this.#say(() => `pins ${count} payments that may have been sent`),
-        doubled: (id, by) => this.#say(() => `finds ${id} at both processors, and books it at ${by}`),
-        died: other => this.#say(() => `declares ${other} dead`),
-        adopted: (other, count) => this.#say(() => `adopts ${count} payments of ${other}`),
-        checking: mine => this.#say(() => (mine ? 'asks the health' : 'does not ask the health')),
+        lostWrites: count => this.#say(process, () => `pins ${count} payments that may have been sent`),
+        doubled: (id, by) =>
+          this.#say(process, () => `finds ${id} at both processors, and books it at ${by}`),
+        died: other => this.#say(process, () => `declares ${other} dead`),
+        adopted: (other, count) => this.#say(process, () => `adopts ${count} payments of ${other}`),
+        checking: mine => this.#say(process, () => (mine ? 'asks the health' : 'does not ask the health')),
         shared: () => {},
         figures: () => '',
       },
@@ -258,19 +259,21 @@ export class SimulatedBackend {
     if (state.is === 'live') {
       if (state.session === this.#joined) return;
       this.#joined = state.session;
-      this.#say(() => 'has joined');
+      this.#say(process, () => 'has joined');
       this.joinedMount = this.#parts.disk.mount;
       return;
     }
     if (state.is === 'joining') process.joiningAtMs = this.#parts.eventLoop.nowMs;
     if (state.is === 'joining' || state.is === 'stopping') return;
-    this.#say(() => (state.is === 'store lost' ? `finds the store lost: ${state.detail}` : `is ${state.is}`));
+    this.#say(process, () =>
+      state.is === 'store lost' ? `finds the store lost: ${state.detail}` : `is ${state.is}`,
+    );
     process.rejoined = true;
   }
 
   #crash(process: Process, error: unknown): void {
     if (!process.alive) return;
-    this.#say(() => (error === undefined ? 'is killed' : `dies of ${error}`));
+    this.#say(process, () => (error === undefined ? 'is killed' : `dies of ${error}`));
     this.#end(process);
     this.#parts.died(this, error);
   }
@@ -283,7 +286,8 @@ export class SimulatedBackend {
     this.ingress.hangUp(process);
   }
 
-  #say(what: () => string): void {
-    this.#parts.say(`${this.name}/${this.#lives}`, what);
+  /** A second process of the name may have been started since. */
+  #say(process: Process, what: () => string): void {
+    this.#parts.say(processLabel(process), what);
   }
 }
