@@ -3,7 +3,7 @@
  */
 import { createHash } from 'node:crypto';
 import { KINDS, type Kind } from './plan.ts';
-import type { Report } from './world.ts';
+import type { Report } from './report.ts';
 
 export class Coverage {
   seeds = 0;

@@ -9,7 +9,8 @@ import { option, readCommandLine } from '../settings/command-line.ts';
 import { wholeNumber } from '../settings/grammar.ts';
 import { Coverage } from './coverage.ts';
 import { KINDS } from './plan.ts';
-import { type Report, simulate, World } from './world.ts';
+import type { Report } from './report.ts';
+import { simulate, World } from './world.ts';
 
 function printFailure({ seed, violations, trace }: Report): void {
   console.log(trace.join('\n'));

@@ -10,6 +10,7 @@
  * settle within a bounded time, in the summary of every instance as in the books of the processors.
  */
 
+import { AssertionError } from 'node:assert';
 import type { Clock } from '../domain/clock.ts';
 import { type ProcessorIndex, SETTLED } from '../domain/payment.ts';
 import type { InstanceParts } from '../payments/instance.ts';
@@ -31,7 +32,8 @@ import { Invariants } from './invariants.ts';
 import { KeptOnDisk } from './kept-on-disk.ts';
 import { LogObserver } from './log-observer.ts';
 import { Network } from './network.ts';
-import { drawPlan, type Kind, type WorldPlan } from './plan.ts';
+import { drawPlan, type WorldPlan } from './plan.ts';
+import type { Report } from './report.ts';
 import { SimulatedArchive } from './simulated-archive.ts';
 import { SimulatedBackend } from './simulated-backend.ts';
 import type { Surroundings } from './surroundings.ts';
@@ -48,20 +50,6 @@ export interface Mutation {
   readonly processors?: (processors: Processors, world: World, process: Process) => Processors;
   readonly instance?: (parts: InstanceParts, world: World) => InstanceParts;
   readonly embedded?: (parts: EmbeddedParts) => EmbeddedParts;
-}
-
-export interface Report {
-  readonly seed: number;
-  readonly violations: Readonly<Invariants['violations']>;
-  /** How often each kind of fault struck. */
-  readonly met: ReadonlyMap<Kind, number>;
-  readonly virtualMs: number;
-  readonly events: number;
-  /** From the end of all faults to the last settlement. */
-  readonly settledInMs: number;
-  readonly settled: number;
-  /** The last lines of the trace of what went wrong; empty without a trace. */
-  readonly trace: readonly string[];
 }
 
 const NAMES = ['backend-1', 'backend-2', 'backend-3'];
@@ -221,7 +209,10 @@ export class World implements Surroundings {
     return this.backends.some(({ process }) => process?.isJoining === true && process.alive);
   }
 
-  /** An error that no one catches ends a process, as it does a real one. */
+  /**
+   * An error that no one catches ends a process, as it does a real one. The model of a store on a server is in
+   * none of them: where it contradicts itself, a promise is broken.
+   */
   #step(untilMs: number): boolean {
     const { eventLoop } = this;
     try {
@@ -230,8 +221,10 @@ export class World implements Surroundings {
       if (error instanceof KilledInCall) return true;
       const { active } = eventLoop;
       const instance = this.backends.find(({ name }) => name === active?.name);
-      if (active === undefined || instance === undefined) throw error;
-      instance.die(active, error);
+      if (active !== undefined && instance !== undefined) instance.die(active, error);
+      else if (error instanceof AssertionError)
+        this.invariants.fail(undefined, `the store: ${error.message}`);
+      else throw error;
       return true;
     }
   }
