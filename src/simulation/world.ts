@@ -210,8 +210,8 @@ export class World implements Surroundings {
   }
 
   /**
-   * An error that no one catches ends a process, as it does a real one. The model of a store on a server is in
-   * none of them: where it contradicts itself, a promise is broken.
+   * An error that no one catches ends a process, as it does a real one. The model of a store on a server is
+   * in none of them: where it contradicts itself, a promise is broken.
    */
   #step(untilMs: number): boolean {
     const { eventLoop } = this;
