@@ -53,7 +53,7 @@ export async function playChaos(options: ChaosOptions): Promise<number> {
   const draw = chance(seed);
   await using database = await storeOf(store, draw, version);
   if (database !== undefined) say(`chaos: on ${database.title}`);
-  const archive = store === 'redis' && seed % 2 === 1 ? new ChaosArchive() : undefined;
+  using archive = store === 'redis' && seed % 2 === 1 ? new ChaosArchive() : undefined;
   await using stack = await startStack({
     env: {
       ...archive?.env,
@@ -86,8 +86,8 @@ export async function playChaos(options: ChaosOptions): Promise<number> {
   // What is archived is in no window exactly but in one of whole days.
   const windows = archive === undefined ? WINDOWS : 0;
   const disagreements =
-    (await audit(stack, client.ids, draw, startedAt, windows, say)) + (archive?.audit(client.ids, say) ?? 0);
-  archive?.remove();
+    (await audit(stack, client.ids, draw, startedAt, windows, say)) +
+    ((await archive?.audit(client.ids, say)) ?? 0);
   await client.close();
   return disagreements + (settledMs === undefined ? 1 : 0);
 }
