@@ -4,7 +4,7 @@ import { randomFillSync } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { SENT } from '../../src/domain/payment.ts';
 import {
   ACCEPTED_AT,
@@ -21,7 +21,7 @@ import {
   STATE,
 } from '../../src/storage/batch.ts';
 import { openStore } from '../../src/storage/open.ts';
-import { type Joined, promised, type Written } from '../../src/storage/ports.ts';
+import { type Joined, promised, type Store, StoreFault, type Written } from '../../src/storage/ports.ts';
 import { systemClock } from '../../src/system-clock.ts';
 
 export interface Filled {
@@ -37,6 +37,8 @@ const INDEX_EVERY = 64 * BATCH;
 /** So many payments have each millisecond of `requestedAt`: one, as at 1,000 payments a second. */
 const PER_MS = 1;
 const OF_PAYMENT = 1990;
+/** A full store is asked again after this. */
+const FULL_MS = 5;
 const FILLER = 'filler';
 
 /**
@@ -56,7 +58,7 @@ export async function fillStore(payments: number, tell: (what: string) => void):
     const count = Math.min(BATCH, payments - done);
     for (let at = 0; at < count; at++) addPayment(sent, settled, Math.floor(firstMs + (done + at) / PER_MS));
     for (const batch of [sent, settled]) {
-      const { results } = await promised<Written>(reply => store.write(batch, reply));
+      const { results } = await written(store, batch);
       assert.ok(results.every(result => result > 0));
     }
     if (done % INDEX_EVERY !== 0) continue;
@@ -68,6 +70,18 @@ export async function fillStore(payments: number, tell: (what: string) => void):
   await indexed();
   await promised(reply => store.leave(reply));
   return { directory, firstMs, lastMs, payments };
+}
+
+/** Writes a batch as soon as the store takes it: it refuses more payments than its index can follow. */
+async function written(store: Store, batch: Batch): Promise<Written> {
+  for (;;) {
+    try {
+      return await promised<Written>(reply => store.write(batch, reply));
+    } catch (error) {
+      if (!(error instanceof StoreFault) || error.reason !== 'full') throw error;
+      await sleep(FULL_MS);
+    }
+  }
 }
 
 /** The embedded store of `directory`, as a backend opens it; `more`: what is to be otherwise. */
