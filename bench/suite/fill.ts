@@ -78,7 +78,8 @@ async function written(store: Store, batch: Batch): Promise<Written> {
     try {
       return await promised<Written>(reply => store.write(batch, reply));
     } catch (error) {
-      if (!(error instanceof StoreFault) || error.reason !== 'full') throw error;
+      const { cause } = error as Error;
+      if (!(cause instanceof StoreFault) || cause.reason !== 'full') throw error;
       await sleep(FULL_MS);
     }
   }
