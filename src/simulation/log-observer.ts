@@ -37,7 +37,7 @@ import type { WatchedStore } from './watched-store.ts';
 const observingOf = lazyStatements({ all: inArrays(ALL_PAYMENTS) });
 
 export class LogObserver {
-  readonly #shared: SimulatedIndexDisk;
+  readonly #shared: Pick<SimulatedIndexDisk, 'database'>;
   readonly #files: LogFiles;
   readonly #memory: WatchedStore;
   readonly #invariants: Invariants;
@@ -47,7 +47,12 @@ export class LogObserver {
   /** What is read anew has parts that cannot be used. */
   #hasGap = false;
 
-  constructor(shared: SimulatedIndexDisk, files: LogFiles, memory: WatchedStore, invariants: Invariants) {
+  constructor(
+    shared: Pick<SimulatedIndexDisk, 'database'>,
+    files: LogFiles,
+    memory: WatchedStore,
+    invariants: Invariants,
+  ) {
     this.#shared = shared;
     this.#files = files;
     this.#memory = memory;
@@ -132,9 +137,9 @@ export class LogObserver {
     }
     const payment = memory.payments.get(id);
     if (payment === undefined) {
-      // The index was behind, and its acceptance is damaged; a settlement says all that is to be known.
+      // The index was behind, and its acceptance is damaged; its end says all that is to be known.
       if (this.#isRebuilding && this.#hasGap) {
-        if (kind === BOOK) this.#put(rows.slice(start, start + row.ROW_COLUMNS));
+        if (isOver(rows[start + row.ROW_STATE]!)) this.#put(rows.slice(start, start + row.ROW_COLUMNS));
         return;
       }
       this.#invariants.fail(id, 'the log speaks of a payment that was never accepted');

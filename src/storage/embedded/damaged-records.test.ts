@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { idText, SETTLED, WAITING } from '../../domain/payment.ts';
+import { CLOSED, idText, SETTLED, WAITING } from '../../domain/payment.ts';
 import { seededBelow } from '../../domain/random.ts';
 import { attemptRow, holdRow, idOf, markRow, seed, settleRow } from '../../testing/stores.ts';
 import { Batch } from '../batch.ts';
@@ -364,8 +364,37 @@ test('a settled payment whose acceptance is damaged is known, before the index h
   const { stand, b, c } = await withoutAcceptance((batch, payment) =>
     settleRow(batch, payment, { requestedAtMs: 5 }),
   );
-  for (let round = 0; round < 3; round++) {
-    for (const engine of [b, c]) assert.equal((await engine.payment(1))?.state, SETTLED);
+  for (let round = 0; round < 4; round++) {
+    for (const engine of [b, c]) {
+      const { state, acceptedAtMs } = (await engine.payment(1))!;
+      assert.deepEqual([state, acceptedAtMs], [SETTLED, 5]);
+    }
+    // The tail lets go of what two marks are behind.
+    await b.accept(10 + round);
+    stand.index();
+  }
+});
+
+test('a closed payment whose acceptance is damaged is closed, before the index has it and behind', async () => {
+  const stand = new EngineStand();
+  const a = await (await stand.open()).join('a');
+  const from = stand.segment().length;
+  await a.accept(1);
+  const given = { processor: undefined, requestedAtMs: 0, atMs: 9, who: 'ana', text: 'as agreed' };
+  const acted = a.store.act({ ...given, id: idOf(1), kind: 'close' });
+  stand.files.endSyncs();
+  assert.equal(await acted, 'done');
+  const { cents } = (await a.payment(1))!;
+  stand.segment()[from + 60]! ^= 4;
+  const [b, c] = [await (await stand.open()).join('b'), await (await stand.open()).join('c')];
+  for (let round = 0; round < 4; round++) {
+    for (const engine of [b, c]) {
+      const payment = (await engine.payment(1))!;
+      assert.deepEqual([payment.state, payment.cents, payment.reason], [CLOSED, cents, 'as agreed']);
+      assert.deepEqual(await engine.accept(1), [KNOWN]);
+    }
+    // The tail lets go of what two marks are behind.
+    await b.accept(10 + round);
     stand.index();
   }
 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { SENT } from '../../domain/payment.ts';
+import { SENT, SETTLED } from '../../domain/payment.ts';
+import { KNOWN } from '../ports.ts';
 import { type Engine, EngineStand } from './engine.fixture.ts';
 
 const HOUR_MS = 60 * 60 * 1000;
@@ -81,4 +82,29 @@ test('an estate that was in doubt is looked at until it is empty', async () => {
   assert.equal(await owed(), 4);
   stand.pass(HOUR_MS);
   assert.equal(await owed(), 3);
+});
+
+test('an estate that was in doubt is not let go of before the index has what was settled of it', async () => {
+  const stand = new EngineStand();
+  const a = await (await stand.open()).join('a');
+  const at = stand.segment().length;
+  await a.accept(1);
+  await a.settle((await a.payment(1))!);
+  stand.segment()[at + 60]! ^= 1;
+  const b = await (await stand.open()).join('b');
+  stand.database.exec(
+    `CREATE TRIGGER refuses BEFORE UPDATE ON log BEGIN SELECT RAISE(ABORT, 'refused'); END`,
+  );
+  stand.pass(HOUR_MS);
+  assert.notDeepEqual(stand.notIndexed, []);
+  assert.deepEqual(await b.accept(1), [KNOWN]);
+  stand.database.exec('DROP TRIGGER refuses');
+  for (let round = 0; round < 3; round++) {
+    stand.index();
+    assert.deepEqual(await b.accept(1), [KNOWN]);
+    assert.equal((await b.payment(1))!.state, SETTLED);
+  }
+  stand.pass(HOUR_MS);
+  const { unsettled } = (await b.store.look()).instances.find(({ name }) => name === 'b')!;
+  assert.equal(unsettled, 0);
 });

@@ -23,7 +23,8 @@ export function goneMembers(members: OrderedMembers, nowMs: number): OrderedMemb
 
 /**
  * Whether no payment that a dead epoch accepted is unsettled: `indexed` are those that an index knows which
- * has the log up to `position`. False also where that cannot be told yet.
+ * has the log up to `position`. False also where that cannot be told yet, and while the index has yet to take
+ * a payment whose acceptance is damaged: it takes one from an estate in doubt only.
  */
 export function isEstateEmpty(
   { tail, keptFrom }: Order,
@@ -34,7 +35,8 @@ export function isEstateEmpty(
   if (indexed.length > 0 || keptFrom > position) return false;
   for (let start = 0; start < tail.count * row.ROW_COLUMNS; start += row.ROW_COLUMNS) {
     if (tail.rows[start + row.ROW_ORIGIN] !== origin) continue;
-    if (tail.rows[start + row.ROW_STATE]! < SETTLED) return false;
+    const isIndexed = tail.rows[start + row.ROW_SEQ] !== 0 || tail.rows[start + row.ROW_POSITION]! < position;
+    if (tail.rows[start + row.ROW_STATE]! < SETTLED || !isIndexed) return false;
   }
   return true;
 }

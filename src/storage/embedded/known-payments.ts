@@ -8,6 +8,7 @@ import {
   CLOSED,
   idText,
   idWords,
+  isOver,
   NOT_HELD,
   type ProcessorIndex,
   SETTLED,
@@ -58,8 +59,7 @@ export class KnownPayments {
     const inTail = start < 0 ? undefined : tail.rows.slice(start, start + row.ROW_COLUMNS);
     if (inTail !== undefined && inTail[row.ROW_SEQ]! > 0) return inTail;
     const indexed = this.#indexed(id);
-    // Where its acceptance was damaged, a settlement says all that is to be known.
-    if (indexed === undefined) return inTail?.[row.ROW_STATE] === SETTLED ? inTail : undefined;
+    if (indexed === undefined) return inTail && endAlone(inTail);
     return inTail ? overlaid(indexed, inTail) : indexed;
   }
 
@@ -184,6 +184,16 @@ function idOf(words: ArrayLike<number>, from: number): Uint8Array {
   const id = new Uint8Array(16);
   writeIdBytes(words, from, id, 0);
   return id;
+}
+
+/**
+ * Where the acceptance was damaged, what settled or closed the payment says all that is to be known; of the
+ * acceptance it stands for the same as in the index. Undefined: it is not over.
+ */
+function endAlone(tail: Float64Array): IndexedPayment | undefined {
+  if (!isOver(tail[row.ROW_STATE]!)) return undefined;
+  tail[row.ROW_ACCEPTED_AT] = tail[row.ROW_REQUESTED_AT]!;
+  return tail;
 }
 
 /** What the index has of a payment, as later records have changed it. */

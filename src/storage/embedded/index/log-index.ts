@@ -12,6 +12,7 @@ import {
   HELD_AMOUNT,
   HELD_REFUSED,
   HELD_URL,
+  isOver,
   PINNED,
   type ProcessorIndex,
   SETTLED,
@@ -353,11 +354,11 @@ export class LogIndex {
     );
   }
 
-  /** The acceptance was in a part of the log that was passed over: what is booked is booked all the same. */
+  /** The acceptance was in a part of the log that was passed over: what is over is that all the same. */
   #putUnaccepted(order: Order, rows: Float64Array, start: number, changed: readonly number[]): void {
     const origin = rows[start + row.ROW_ORIGIN]!;
     assert(order.members.isDoubted(origin), 'a payment whose acceptance the index should have is not there');
-    if (rows[start + row.ROW_STATE] !== SETTLED) return;
+    if (!isOver(rows[start + row.ROW_STATE]!)) return;
     const { seq } = this.#statements.unaccepted.get() as { seq: number };
     const acceptedAtMs = rows[start + row.ROW_REQUESTED_AT]!;
     this.#statements.put.run(seq, this.#id, rows[start + row.ROW_CENTS]!, acceptedAtMs, origin, ...changed);

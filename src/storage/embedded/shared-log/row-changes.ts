@@ -149,9 +149,8 @@ function writeAct(view: DataView, at: number, rows: Float64Array, start: number,
   }
   rows[start + row.ROW_HELD] = NOT_HELD;
   rows[start + row.ROW_STATE] = kind === SETTLE_BY_HAND ? SETTLED : CLOSED;
-  if (kind !== SETTLE_BY_HAND) return;
-  rows[start + row.ROW_SETTLED_AT] = view.getFloat64(at + 40, true);
   rows[start + row.ROW_CENTS] = view.getFloat64(at + 56, true);
+  if (kind === SETTLE_BY_HAND) rows[start + row.ROW_SETTLED_AT] = view.getFloat64(at + 40, true);
 }
 
 /**
