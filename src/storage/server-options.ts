@@ -1,5 +1,8 @@
 import type { Clock } from '../domain/clock.ts';
 
+/** What is accepted so long after a store on a server lost something may have been there before. */
+export const ASKS_FIRST_MS = 3_600_000;
+
 /** How a store on a server is opened, whichever it is. */
 export interface ServerStoreOptions {
   readonly clock: Clock;

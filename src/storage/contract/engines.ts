@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { Clock } from '../../domain/clock.ts';
 import type { StoredPayment } from '../../domain/payment.ts';
+import { CALM_MS } from '../../domain/settlement.ts';
 import { systemClock } from '../../system-clock.ts';
 import { installedPostgres, type PostgresBinaries, PostgresServer } from '../../testing/postgres-server.ts';
 import { installedRedis, type RedisProgram, RedisServer } from '../../testing/redis-server.ts';
@@ -44,6 +45,7 @@ import { PostgresStore } from '../postgres/postgres-store.ts';
 import { parsePostgresUrl } from '../postgres/url.ts';
 import { RedisStore } from '../redis/redis-store.ts';
 import { parseRedisUrl } from '../redis/url.ts';
+import { ASKS_FIRST_MS } from '../server-options.ts';
 
 export interface OpenAs {
   /** The run of the machine, from 1. */
@@ -72,7 +74,8 @@ export interface ArchiveOfDeployment {
   ids(): string[];
 }
 
-function memory(): Deployment {
+/** `isFar`: as the simulation has it, a store on another machine that may go back to an older state. */
+function memory(isFar: boolean): Deployment {
   const state = new MemoryState();
   return {
     open: async ({ boot = 1, isDoubtful = false, isFlushing = false } = {}) =>
@@ -80,6 +83,7 @@ function memory(): Deployment {
         boot: String(boot),
         durable: isFlushing ? 'power' : 'process',
         ...(isDoubtful ? { lostTerm: 'unknown' } : {}),
+        ...(isFar ? { doubt: { asksMs: ASKS_FIRST_MS, calmMs: CALM_MS, wallMs: Date.now } } : {}),
       }),
     beginIndex() {},
     async index() {},
@@ -264,26 +268,42 @@ function redis(program: RedisProgram): () => Deployment {
 
 type Engine = readonly [string, () => Deployment];
 
+const FAR_MEMORY = 'memory far away';
+
 export const engines: readonly [Engine, ...Engine[]] = [
-  ['memory', memory],
+  ['memory', () => memory(false)],
+  [FAR_MEMORY, () => memory(true)],
   ['embedded', embedded],
   ['embedded in memory', embeddedInMemory],
   ...installedPostgres().map(each => [`PostgreSQL ${each.version}`, postgres(each)] as const),
   ...installedRedis().map(each => [each.name, redis(each)] as const),
 ];
 
+function ask(
+  engine: string,
+  deploy: () => Deployment,
+  sentence: string,
+  check: (deployment: Deployment) => Promise<void>,
+): void {
+  test(`${engine}: ${sentence}`, async () => {
+    const deployment = deploy();
+    try {
+      await check(deployment);
+    } finally {
+      await deployment.close();
+    }
+  });
+}
+
 /** Asks one sentence of every engine. */
 export function promise(sentence: string, check: (deployment: Deployment) => Promise<void>): void {
-  for (const [engine, deploy] of engines) {
-    test(`${engine}: ${sentence}`, async () => {
-      const deployment = deploy();
-      try {
-        await check(deployment);
-      } finally {
-        await deployment.close();
-      }
-    });
-  }
+  for (const [engine, deploy] of engines) ask(engine, deploy, sentence, check);
+}
+
+/** Asks one sentence of every engine on a server, which may lose anything. */
+export function promiseOfServers(sentence: string, check: (deployment: Deployment) => Promise<void>): void {
+  for (const [engine, deploy] of engines)
+    if (!/^(?:memory|embedded)/.test(engine) || engine === FAR_MEMORY) ask(engine, deploy, sentence, check);
 }
 
 /** Asks one sentence of every engine that has an archive. */
@@ -291,17 +311,9 @@ export function promiseOfArchive(
   sentence: string,
   check: (deployment: Deployment, archive: ArchiveOfDeployment) => Promise<void>,
 ): void {
-  for (const [engine, deploy] of engines) {
-    if (!['embedded', 'Redis', 'Valkey'].includes(engine)) continue;
-    test(`${engine}: ${sentence}`, async () => {
-      const deployment = deploy();
-      try {
-        await check(deployment, deployment.archive!);
-      } finally {
-        await deployment.close();
-      }
-    });
-  }
+  for (const [engine, deploy] of engines)
+    if (['embedded', 'Redis', 'Valkey'].includes(engine))
+      ask(engine, deploy, sentence, deployment => check(deployment, deployment.archive!));
 }
 
 /** The rows of one batch. */

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { PINNED, SENT, SETTLED, WAITING } from '../../domain/payment.ts';
 import { asked, idOf } from '../../testing/stores.ts';
-import { declareDead, instance, MemberStore, promise, two } from './engines.ts';
+import { declareDead, instance, MemberStore, promise, promiseOfServers, two } from './engines.ts';
 
 promise(
   'a join fences the earlier holder of the name, and takes what that had to settle',
@@ -247,6 +247,61 @@ promise(
     const [seq] = await again.write(rows => rows.put(2));
     assert.ok(seq! > 1);
     assert.equal((await asked(other.raw).find(idOf(2)))?.seq, seq);
+  },
+);
+
+promiseOfServers(
+  'where one has lost something all others join anew, and ask first, also for what comes later',
+  async deployment => {
+    const [one, other] = await two(deployment);
+    await one.write(rows => [1, 2, 3].map(n => rows.put(n)));
+    const [, sent, settled] = await one.payments(1, 2, 3);
+    await one.write(rows => {
+      rows.mark(sent!, { processor: 1, requestedAtMs: 120 });
+      rows.settle(settled!);
+    });
+    await one.raw.reopen();
+    const first = new MemberStore(one.raw, await one.store.join('a'));
+    assert.deepEqual([first.joined.term, first.joined.pinned, first.joined.isCalm], [2, 1, false]);
+    const fenced = { reason: 'fenced' };
+    await assert.rejects(
+      other.write(rows => rows.put(4)),
+      fenced,
+      'it may be sent what the other has lost',
+    );
+    await assert.rejects(other.store.beat(''), fenced);
+    const second = new MemberStore(other.raw, await other.store.join('b'));
+    assert.deepEqual([second.joined.term, second.joined.pinned, second.joined.isCalm], [2, 0, false]);
+    for (const [now, before] of [
+      [first, one],
+      [second, other],
+    ] as const) {
+      assert.ok(now.joined.epoch > before.joined.epoch);
+      assert.ok(now.joined.asksFirstUntilMs > Date.now());
+    }
+    await second.write(rows => [rows.put(4), rows.put(5, { acceptedAtMs: Date.now() + 7_200_000 })]);
+    const all = await first.payments(1, 2, 3, 4, 5);
+    assert.deepEqual(
+      all.map(({ state, processor, isUncertain }) => [state, processor, isUncertain]),
+      [
+        [PINNED, 0, true],
+        [SENT, 1, true],
+        [SETTLED, 0, false],
+        [WAITING, undefined, true],
+        [WAITING, undefined, false],
+      ],
+    );
+    await first.write(rows => {
+      rows.hold(all[0]!, { state: ~PINNED });
+      rows.mark(all[1]!, { processor: 1 });
+    });
+    assert.deepEqual(
+      (await second.payments(1, 2)).map(({ state, isUncertain }) => [state, isUncertain]),
+      [
+        [PINNED, true],
+        [SENT, false],
+      ],
+    );
   },
 );
 

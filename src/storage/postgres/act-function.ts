@@ -2,6 +2,7 @@
  * What an operator does to a payment, through any instance: under the lock of the payment's owner, as if that
  * one had done it, so that no batch of it comes in between.
  */
+import { raiseStep } from './member-functions.ts';
 import { PLANS } from './write-function.ts';
 
 export const actFunctionOf = (schema: string): string => `
@@ -15,10 +16,11 @@ DECLARE
   s record;
 BEGIN
   PERFORM set_config('synchronous_commit', 'on', true);
+  PERFORM 1 FROM ${schema}.instances i
+    WHERE i.name = p_name OR i.number = (SELECT t.owner FROM ${schema}.queue t WHERE t.id = p_id)
+    ORDER BY i.name FOR NO KEY UPDATE;
   PERFORM 1 FROM ${schema}.instances i WHERE i.name = p_name AND i.epoch = p_epoch;
   IF NOT FOUND THEN RETURN NULL; END IF;
-  PERFORM 1 FROM ${schema}.instances i
-    WHERE i.number = (SELECT t.owner FROM ${schema}.queue t WHERE t.id = p_id) FOR NO KEY UPDATE;
   SELECT t.* INTO q FROM ${schema}.queue t WHERE t.id = p_id FOR NO KEY UPDATE;
   IF NOT FOUND THEN
     SELECT t.state INTO s FROM ${schema}.settled t WHERE t.id = p_id;
@@ -26,18 +28,21 @@ BEGIN
     IF s.state <> 3 THEN RETURN 'closed'; END IF;
     IF p_kind NOT IN ('resend', 'take-in') THEN RETURN 'settled'; END IF;
     INSERT INTO ${schema}.acts (id, kind, at, who, text) VALUES (p_id, p_kind, p_at, p_who, p_text);
+    ${raiseStep(schema)}
     RETURN 'done';
   END IF;
   IF p_kind = 'resend' THEN RETURN 'not settled'; END IF;
-  IF q.state = 1 AND p_kind IN ('settle', 'close') THEN RETURN 'on its way'; END IF;
+  IF q.state IN (1, -2) AND p_kind IN ('settle', 'close') THEN RETURN 'on its way'; END IF;
   INSERT INTO ${schema}.acts (id, kind, at, who, text) VALUES (p_id, p_kind, p_at, p_who, p_text);
+  ${raiseStep(schema)}
   IF p_kind = 'take-in' THEN RETURN 'done'; END IF;
   IF p_kind = 'retry' THEN
     UPDATE ${schema}.queue SET retry_at = 0 WHERE id = p_id;
     RETURN 'done';
   END IF;
   IF p_kind = 'hold' THEN
-    UPDATE ${schema}.queue SET held = 3, retry_at = 'Infinity', state = CASE WHEN state = 1 THEN 2 ELSE state END
+    UPDATE ${schema}.queue SET held = 3, retry_at = 'Infinity',
+        state = CASE state WHEN 1 THEN 2 WHEN -2 THEN -3 ELSE state END
       WHERE id = p_id;
     RETURN 'done';
   END IF;

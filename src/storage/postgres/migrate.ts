@@ -22,6 +22,10 @@ const stepsOf = (schema: string): readonly string[] => [
     ADD fresh_requested bigint[] NOT NULL DEFAULT '{}', ADD fresh_processor smallint[] NOT NULL DEFAULT '{}',
     ADD fresh_cents bigint[] NOT NULL DEFAULT '{}';
   ALTER SEQUENCE ${schema}.seq INCREMENT BY ${SEQS_A_BATCH};`,
+  `ALTER TABLE ${schema}.deployment ADD doubtful_term bigint NOT NULL DEFAULT 0,
+    ADD doubtful_at bigint NOT NULL DEFAULT 0;
+  ALTER TABLE ${schema}.instances ADD step bigint NOT NULL DEFAULT 0,
+    ADD asks_until bigint NOT NULL DEFAULT 0, ADD started text NOT NULL DEFAULT '';`,
 ];
 
 const functionsOf = (schema: string): string =>

@@ -101,8 +101,8 @@ export class WatchedName implements NameHolder {
     await pause(clock, BEATS_MS);
     const now = await read();
     if (now === undefined) throw new StoreFault('busy', 'the store was emptied meanwhile');
-    if (now['is_alive'] === true && (now['beat'] !== before['beat'] || now['epoch'] !== before['epoch']))
-      throw new NameTakenError(instance, store);
+    // An epoch may end by a term. Whoever joins beats as well.
+    if (now['is_alive'] === true && now['beat'] !== before['beat']) throw new NameTakenError(instance, store);
   }
 
   async release(): Promise<void> {}

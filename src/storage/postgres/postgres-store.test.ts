@@ -2,16 +2,11 @@
  * What the engine owes to the network and to the database's host; what every engine owes is in `../contract`.
  */
 import assert from 'node:assert/strict';
-import { cpSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { after, before, test } from 'node:test';
-import { PINNED } from '../../domain/payment.ts';
-import { systemClock } from '../../system-clock.ts';
-import { installedPostgres, PostgresServer } from '../../testing/postgres-server.ts';
+import { test } from 'node:test';
 import { idOf } from '../../testing/stores.ts';
 import { TcpProxy } from '../../testing/tcp-proxy.ts';
 import { until } from '../../testing/until.ts';
-import { instance, type MemberStore } from '../contract/engines.ts';
+import { joinedAs, persist } from '../contract/losing.fixture.ts';
 import type { HeldCounts, History, InspectedPayment, SettledPage } from '../inspection.ts';
 import {
   DONE,
@@ -23,59 +18,13 @@ import {
   type StoreOpenError,
   type Written,
 } from '../ports.ts';
-import { PostgresStore, type PostgresStoreOptions } from './postgres-store.ts';
+import { needsPostgres, newSchema, PostgresStand } from './stand.fixture.ts';
 import { parsePostgresUrl } from './url.ts';
 
-const [binaries] = installedPostgres();
-const options = { skip: binaries === undefined && 'PostgreSQL for tests is not installed' };
+const stand = PostgresStand.forTests();
+const open = stand.open.bind(stand);
 
-let server: PostgresServer;
-let schemas = 0;
-const opened: PostgresStore[] = [];
-
-before(async () => {
-  if (binaries !== undefined) server = await PostgresServer.start({ binaries });
-});
-after(async () => {
-  for (const store of opened) await new Promise(closed => store.leave(closed));
-  await server?.[Symbol.asyncDispose]();
-});
-
-const newSchema = (): string => `engine_${++schemas}`;
-
-async function open(
-  schema: string,
-  rest: Partial<PostgresStoreOptions> & { port?: number } = {},
-): Promise<PostgresStore> {
-  const { port = server.port, ...others } = rest;
-  const url = parsePostgresUrl(`postgres://soquete@127.0.0.1:${port}/postgres?schema=${schema}`)!;
-  const store = await PostgresStore.open({
-    url,
-    clock: systemClock,
-    ackAfter: 'commit',
-    application: 'test',
-    ...others,
-  });
-  opened.push(store);
-  return store;
-}
-
-const member = (store: PostgresStore, name: string): Promise<MemberStore> =>
-  instance({ open: async () => store } as never, name);
-
-/** Asks again what is sure not to have been done, and what may have been. */
-async function persist<T>(ask: () => Promise<T>): Promise<T> {
-  for (;;) {
-    try {
-      return await ask();
-    } catch (error) {
-      if (!(error instanceof StoreFault) || !['busy', 'unanswered'].includes(error.reason)) throw error;
-      await new Promise(resolve => setTimeout(resolve, 10));
-    }
-  }
-}
-
-test('a name is one process’s, until that one leaves or dies', options, async () => {
+test('a name is one process’s, until that one leaves or dies', needsPostgres, async () => {
   const schema = newSchema();
   const first = await open(schema, { instance: 'a' });
   await assert.rejects(open(schema, { instance: 'a' }), NameTakenError);
@@ -83,28 +32,28 @@ test('a name is one process’s, until that one leaves or dies', options, async 
   await new Promise(left => first.leave(left));
   const second = await open(schema, { instance: 'a' });
   // As the kernel does for a process that is killed.
-  await server.query(`SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'`);
+  await stand.server.query(`SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'`);
   // Either takes it again; never both.
-  await persist(() => member(second, 'a'));
+  await persist(() => joinedAs(second, 'a'));
   await assert.rejects(open(schema, { instance: 'a' }), NameTakenError);
 });
 
-test('a name behind a pooler is one process’s as long as somebody beats in it', options, async () => {
+test('a name behind a pooler is one process’s as long as somebody beats in it', needsPostgres, async () => {
   const schema = newSchema();
   const url = parsePostgresUrl(
-    `postgres://soquete@127.0.0.1:${server.port}/postgres?schema=${schema}&pooler=transaction`,
+    `postgres://soquete@127.0.0.1:${stand.server.port}/postgres?schema=${schema}&pooler=transaction`,
   )!;
-  const first = await member(await open(schema, { instance: 'a', url }), 'a');
+  const first = await joinedAs(await open(schema, { instance: 'a', url }), 'a');
   const beats = setInterval(() => first.store.beat('').catch(() => {}), 100);
   await assert.rejects(open(schema, { instance: 'a', url }), NameTakenError);
   clearInterval(beats);
   await open(schema, { instance: 'a', url });
 });
 
-test('what one changes the others learn of without asking', options, async () => {
+test('what one changes the others learn of without asking', needsPostgres, async () => {
   const schema = newSchema();
-  const one = await member(await open(schema, { instance: 'a' }), 'a');
-  const other = await member(await open(schema, { instance: 'b' }), 'b');
+  const one = await joinedAs(await open(schema, { instance: 'a' }), 'a');
+  const other = await joinedAs(await open(schema, { instance: 'b' }), 'b');
   let changes = 0;
   other.raw.watch?.(() => {
     changes += 1;
@@ -122,45 +71,49 @@ test('what one changes the others learn of without asking', options, async () =>
 });
 
 for (const direction of ['toServer', 'toClient'] as const) {
-  test(`a batch is carried out once, wherever its connection is cut (${direction})`, options, async () => {
-    await using proxy = await TcpProxy.start(server.port);
-    const schema = newSchema();
-    const one = await member(await open(schema, { port: proxy.port }), 'a');
-    const watcher = await open(schema);
-    let n = 0;
-    const batchOf = () => {
-      n += 2;
-      return one.batch(rows => [rows.put(n), rows.put(n + 1), rows.put(n)]);
-    };
-    const before_ = proxy.passed[direction];
-    const first = await one.store.write(batchOf());
-    const bytes = proxy.passed[direction] - before_;
-    const step = Math.max(1, Math.floor(bytes / 24));
-    let last = first.results[1]!;
-    let answers = 0;
-    for (let at = 0; at < bytes; at += step) {
-      const batch = batchOf();
-      proxy.cutAfter(direction, at);
-      const { results }: Written = await persist(() => one.store.write(batch));
-      answers += 1;
-      assert.ok(
-        results[0]! > last && results[1]! > results[0]! && results[2] === -1,
-        `cut at ${at}: ${[...results]}`,
+  test(
+    `a batch is carried out once, wherever its connection is cut (${direction})`,
+    needsPostgres,
+    async () => {
+      await using proxy = await TcpProxy.start(stand.server.port);
+      const schema = newSchema();
+      const one = await joinedAs(await open(schema, { port: proxy.port }), 'a');
+      const watcher = await open(schema);
+      let n = 0;
+      const batchOf = () => {
+        n += 2;
+        return one.batch(rows => [rows.put(n), rows.put(n + 1), rows.put(n)]);
+      };
+      const before_ = proxy.passed[direction];
+      const first = await one.store.write(batchOf());
+      const bytes = proxy.passed[direction] - before_;
+      const step = Math.max(1, Math.floor(bytes / 24));
+      let last = first.results[1]!;
+      let answers = 0;
+      for (let at = 0; at < bytes; at += step) {
+        const batch = batchOf();
+        proxy.cutAfter(direction, at);
+        const { results }: Written = await persist(() => one.store.write(batch));
+        answers += 1;
+        assert.ok(
+          results[0]! > last && results[1]! > results[0]! && results[2] === -1,
+          `cut at ${at}: ${[...results]}`,
+        );
+        last = results[1]!;
+      }
+      assert.ok(answers >= 20);
+      const shared = await new Promise<unknown>(reply => watcher.look(reply));
+      assert.equal(
+        (shared as { instances: { unsettled: number }[] }).instances[0]!.unsettled,
+        2 * (answers + 1),
       );
-      last = results[1]!;
-    }
-    assert.ok(answers >= 20);
-    const shared = await new Promise<unknown>(reply => watcher.look(reply));
-    assert.equal(
-      (shared as { instances: { unsettled: number }[] }).instances[0]!.unsettled,
-      2 * (answers + 1),
-    );
-  });
+    },
+  );
 }
 
-test('an answer that never comes counts as none, within less than a lease', options, async () => {
-  await using proxy = await TcpProxy.start(server.port);
-  const one = await member(await open(newSchema(), { port: proxy.port }), 'a');
+test('an answer that never comes counts as none, within less than a lease', needsPostgres, async () => {
+  await using proxy = await TcpProxy.start(stand.server.port);
+  const one = await joinedAs(await open(newSchema(), { port: proxy.port }), 'a');
   const batch = one.batch(rows => rows.put(1));
   proxy.drop('toClient');
   await assert.rejects(one.store.write(batch), { reason: 'unanswered' });
@@ -172,19 +125,19 @@ test('an answer that never comes counts as none, within less than a lease', opti
 for (const how of ['fast', 'kill'] as const) {
   test(
     `a database that starts anew (${how}) has all that it acknowledged, in the same term`,
-    options,
+    needsPostgres,
     async () => {
       const schema = newSchema();
-      const one = await member(await open(schema, { instance: 'a' }), 'a');
+      const one = await joinedAs(await open(schema, { instance: 'a' }), 'a');
       await one.write(rows => [rows.put(1), rows.put(2)]);
       const batch = one.batch(rows => rows.put(3));
       const asked = one.store.write(batch).catch(() => {});
-      await server.stop(how);
+      await stand.server.stop(how);
       await asked;
       await assert.rejects(one.store.look(), (fault: StoreFault) =>
         ['busy', 'unanswered'].includes(fault.reason),
       );
-      await server.launch();
+      await stand.server.launch();
       const { results } = await persist(() => one.store.write(batch));
       assert.equal(results.length, 1);
       const payments = await persist(() => one.owned());
@@ -197,77 +150,9 @@ for (const how of ['fast', 'kill'] as const) {
   );
 }
 
-test(
-  'a standby that was promoted begins a term: what waits is pinned, whoever finds it',
-  options,
-  async () => {
-    const schema = newSchema();
-    const one = await member(await open(schema, { instance: 'a' }), 'a');
-    const other = await member(await open(schema, { instance: 'b' }), 'b');
-    await one.write(rows => rows.put(1));
-    await other.write(rows => rows.put(2));
-    await server.stop();
-    writeFileSync(join(server.data, 'standby.signal'), '');
-    await server.launch();
-    await server.promote();
-    const lost = { reason: 'lost' };
-    for (const { store } of [one, other]) {
-      await until(
-        () =>
-          store.look().then(
-            () => false,
-            ({ reason }) => reason === lost.reason,
-          ),
-        'the loss to be noticed',
-        10_000,
-        20,
-      );
-      await assert.rejects(store.beat(''), lost);
-    }
-    for (const each of [one, other]) await each.raw.reopen();
-    const first = await member(one.raw as PostgresStore, 'a');
-    assert.deepEqual([first.joined.term, first.joined.pinned], [2, 2]);
-    const second = await member(other.raw as PostgresStore, 'b');
-    assert.deepEqual([second.joined.term, second.joined.pinned], [2, 0]);
-    assert.equal((await first.payment(1)).state, PINNED);
-    const [late] = await second.owned();
-    assert.deepEqual(await second.write(rows => rows.settle(late!)), [DONE]);
-  },
-);
-
-test('a copy that ends before what was acknowledged begins a term', options, async () => {
-  const copy = `${server.data}-copy`;
-  const schema = newSchema();
-  const one = await member(await open(schema), 'a');
-  await one.write(rows => rows.put(1));
-  await server.stop();
-  cpSync(server.data, copy, { recursive: true, preserveTimestamps: true });
-  await server.launch();
-  const numbers = Array.from({ length: 300 }, (_, n) => 10 + n);
-  await persist(() => one.write(rows => numbers.map(n => rows.put(n))));
-  await server.stop();
-  rmSync(server.data, { recursive: true });
-  await server.restore(copy);
-  await server.launch();
-  await until(
-    () =>
-      one.store.look().then(
-        () => false,
-        ({ reason }) => reason === 'lost',
-      ),
-    'the loss to be noticed',
-    10_000,
-    20,
-  );
-  await one.raw.reopen();
-  const again = await member(one.raw as PostgresStore, 'a');
-  assert.deepEqual([again.joined.term, again.joined.pinned], [2, 1]);
-  assert.equal(await again.store.find(idOf(10)), undefined);
-});
-
-test('a person is shown the latest payments, what is held, and the story of one', options, async () => {
+test('a person is shown the latest payments, what is held, and the story of one', needsPostgres, async () => {
   const raw = await open(newSchema());
-  const one = await member(raw, 'a');
+  const one = await joinedAs(raw, 'a');
   const ask = <T>(call: (reply: Reply<T>) => void): Promise<T> => promised(call);
   await one.write(rows => [1, 2, 3].map(n => rows.put(n)));
   const [first, second] = await one.owned();
@@ -295,44 +180,54 @@ test('a person is shown the latest payments, what is held, and the story of one'
   assert.ok((await raw.size()) > 0);
 });
 
-test('tables of version 1 become those of today, with what they hold', options, async () => {
-  const schema = newSchema();
-  const first = await open(schema);
-  const one = await member(first, 'a');
-  await one.write(rows => [rows.put(1), rows.put(2)]);
-  const [payment] = await one.owned();
+/** What undoes each step of the tables. */
+const BACK: readonly ((schema: string) => string)[] = [
   // As version 1 had it: in the totals at once. No batch of its functions is asked for any more.
-  await server.query(`INSERT INTO ${schema}.totals VALUES (1, 1, 0, 0, 1, 0, 7);
+  schema => `INSERT INTO ${schema}.totals VALUES (1, 1, 0, 0, 1, 0, 7);
     ALTER TABLE ${schema}.instances DROP base, DROP fresh_requested, DROP fresh_processor, DROP fresh_cents;
     UPDATE ${schema}.instances SET results = '{}';
     ALTER TABLE ${schema}.instances ALTER results SET NOT NULL, ALTER results SET DEFAULT '{}';
-    ALTER SEQUENCE ${schema}.seq INCREMENT BY 1;
-    UPDATE ${schema}.deployment SET version = 1`);
-  const again = await member(await open(schema), 'a');
-  assert.deepEqual(await again.write(rows => rows.settle(payment!, { requestedAtMs: 70 })), [DONE]);
-  const [seq] = await again.write(rows => rows.put(3));
-  assert.ok(seq! > (await again.payment(2)).seq);
-  assert.deepEqual((await again.store.summary(0, 127)).default, { count: 2, high: 0, low: 1997 });
-});
+    ALTER SEQUENCE ${schema}.seq INCREMENT BY 1`,
+  schema => `ALTER TABLE ${schema}.instances DROP step, DROP asks_until, DROP started;
+    ALTER TABLE ${schema}.deployment DROP doubtful_term, DROP doubtful_at`,
+];
 
-test('tables of a version that is not known yet are left alone', options, async () => {
+for (const version of [1, 2]) {
+  test(`tables of version ${version} become those of today, with what they hold`, needsPostgres, async () => {
+    const schema = newSchema();
+    const one = await joinedAs(await open(schema), 'a');
+    await one.write(rows => [rows.put(1), rows.put(2)]);
+    const [payment] = await one.owned();
+    for (const back of BACK.slice(version - 1).toReversed()) await stand.server.query(back(schema));
+    await stand.server.query(`UPDATE ${schema}.deployment SET version = ${version}`);
+    const again = await joinedAs(await open(schema), 'a');
+    assert.deepEqual([again.joined.term, again.joined.isCalm], [1, true]);
+    assert.deepEqual(await again.write(rows => rows.settle(payment!, { requestedAtMs: 70 })), [DONE]);
+    const [seq] = await again.write(rows => rows.put(3));
+    assert.ok(seq! > (await again.payment(2)).seq);
+    const [count, low] = version === 1 ? [2, 1997] : [1, 1990];
+    assert.deepEqual((await again.store.summary(0, 127)).default, { count, high: 0, low });
+  });
+}
+
+test('tables of a version that is not known yet are left alone', needsPostgres, async () => {
   const schema = newSchema();
   await open(schema);
-  await server.query(`UPDATE ${schema}.deployment SET version = 99`);
+  await stand.server.query(`UPDATE ${schema}.deployment SET version = 99`);
   await assert.rejects(open(schema), /written by another soquete \(version 99 of the tables/);
 });
 
-test('ACK_AFTER=flush needs a standby that is waited for', options, async () => {
+test('ACK_AFTER=flush needs a standby that is waited for', needsPostgres, async () => {
   await assert.rejects(
     open(newSchema(), { ackAfter: 'flush' }),
     /^StoreOpenError: ACK_AFTER=flush needs synchronous_standby_names to name a standby/,
   );
 });
 
-test('what stands in the way of a start is one line', options, async () => {
-  await server.query('CREATE ROLE guest LOGIN');
+test('what stands in the way of a start is one line', needsPostgres, async () => {
+  await stand.server.query('CREATE ROLE guest LOGIN');
   const at = (rest: string) => parsePostgresUrl(`postgres://${rest}`)!;
-  const address = `127.0.0.1:${server.port}`;
+  const address = `127.0.0.1:${stand.server.port}`;
   const cases = [
     [`guest:secret@${address}/postgres?schema=nowhere`, /may not make its tables.*GRANT CREATE/],
     [`soquete:secret@${address}/nothing`, /the database does not exist/],

@@ -32,9 +32,8 @@ import {
   DatabaseHosts,
   type ServerState,
 } from './connection.ts';
-import { type Durability, durabilityOf } from './durability.ts';
-import { lossBetween, lsnOf, type ServerHistory } from './history.ts';
 import { InspectedDatabase } from './inspected-database.ts';
+import { describeLack, KnownDatabase } from './known-database.ts';
 import { migrate } from './migrate.ts';
 import { type NameHolder, SessionName, WatchedName } from './name.ts';
 import { findPaymentIn, type ReadFunction, summaryIn } from './reading.ts';
@@ -53,6 +52,9 @@ const READ_MS = 15_000;
 const POLL_MS = 40;
 /** Two round trips to a database with a standby. */
 const GATHERS_MS = 6;
+const JOIN_TYPES = 'text, boolean, bigint, boolean, bigint, bigint, bigint, text, bigint, text, bigint';
+/** Of what a dead instance wrote last, without waiting for the disk. */
+const IN_DOUBT = -1;
 /** A purge empties the tables, which waits for whoever reads them. */
 const PURGE_MS = 30_000;
 
@@ -67,15 +69,15 @@ export class PostgresStore extends InspectedDatabase implements Store, Reopening
   readonly #reads: DatabaseConnection;
   readonly #writeText: string;
   readonly #holder: NameHolder | undefined;
-  /** What the server had when it was last heard of. */
-  #history: ServerHistory | undefined;
-  #durability: Durability | undefined;
-  /** Found on a new connection: what was acknowledged may be gone. */
-  #loss: string | undefined;
+  readonly #known: KnownDatabase;
   #lostTerm: number | undefined;
   #term = 0;
   #name = '';
   #epoch = 0;
+  /** A store that lost it must not give it again. */
+  #lastEpoch = 0;
+  /** Of all that was acknowledged to this instance. */
+  #step = 0;
   #isClosed = false;
   /** Ends when the batch that was asked for last has its answer. */
   #writing: Promise<unknown> = Promise.resolve();
@@ -101,20 +103,25 @@ export class PostgresStore extends InspectedDatabase implements Store, Reopening
     this.#writeText = writeStatement(options.url.schema);
     this.#lostTerm = options.isDoubtful === true ? -1 : undefined;
     const { url, clock, application } = options;
-    const check = (state: ServerState) => this.#check(state);
+    this.#known = new KnownDatabase(options);
+    const check = (state: ServerState) => this.#known.check(state);
     const prepare = async (ask: Ask) => {
       if (!url.isPooled) await ask({ text: 'SET client_connection_check_interval = 1000' });
     };
     const hosts = new DatabaseHosts(url);
     const parts = { url, hosts, clock, application, check };
-    this.#writes = new DatabaseConnection({ ...parts, prepare }, WRITE_MS);
+    const prepareWrites = async (ask: Ask) => {
+      await prepare(ask);
+      if (this.#epoch > 0) await this.#known.confirm(ask, url.schema, this.#name, this.#step, this.#term);
+    };
+    this.#writes = new DatabaseConnection({ ...parts, prepare: prepareWrites }, WRITE_MS);
     this.#reads = new DatabaseConnection({ ...parts, prepare }, READ_MS);
     this.#holder = this.#holderOf(options, parts);
   }
 
   /** What a 202 survives, for people; known once the store is open. */
   get survives(): string {
-    return this.#durability!.survives;
+    return this.#known.durability.survives;
   }
 
   async size(): Promise<number> {
@@ -131,7 +138,7 @@ export class PostgresStore extends InspectedDatabase implements Store, Reopening
   async #open(): Promise<void> {
     const { url } = this.#options;
     await this.#writes.open();
-    await migrate((question, ms) => this.#writes.ask(question, ms), url, this.#durability!.serverVersion);
+    await migrate(this.#writes.ask.bind(this.#writes), url, this.#known.durability.serverVersion);
     await this.#holder?.take();
     await this.#reads.open();
   }
@@ -139,8 +146,7 @@ export class PostgresStore extends InspectedDatabase implements Store, Reopening
   async reopen(): Promise<void> {
     this.#epoch = 0;
     this.#lostTerm = this.#term;
-    this.#loss = undefined;
-    this.#history = undefined;
+    this.#known.forget();
     for (const connection of [this.#writes, this.#reads]) connection.abandon();
     try {
       for (const connection of [this.#writes, this.#reads]) await connection.open();
@@ -153,22 +159,24 @@ export class PostgresStore extends InspectedDatabase implements Store, Reopening
 
   join(instance: string, reply: Reply<Joined>): void {
     this.#answer(reply, async () => {
-      const { ackAfter } = this.#options;
+      const { ackAfter, clock } = this.#options;
       await this.#holder?.take();
       await this.#writes.open();
-      const { system, timeline, started } = this.#history!;
-      const run = this.#options.run ?? started;
-      const lostTerm = this.#lostTerm ?? null;
-      const values = [instance, ackAfter !== 'parse', lostTerm, system, timeline, run];
-      const joined = (await this.#call(
-        'join_as',
-        values,
-        'text, boolean, bigint, text, bigint, text',
-      )) as Joined;
+      const { history, run, hadAll } = this.#known;
+      const last = this.#name === instance ? [this.#lastEpoch, this.#step, this.#term] : [0, 0, 0];
+      const values = [
+        ...[instance, ackAfter !== 'parse', this.#lostTerm ?? null, hadAll, ...last],
+        ...[history.system, history.timeline, run, Math.floor(clock.wallMs())],
+      ];
+      const answer = await this.#call('join_as', values, JOIN_TYPES);
+      const { step, ...joined } = answer as Joined & { step: number };
       this.#name = instance;
       this.#epoch = joined.epoch;
+      this.#lastEpoch = joined.epoch;
+      this.#step = step;
       this.#term = joined.term;
       this.#lostTerm = undefined;
+      this.#known.joined();
       return joined;
     });
   }
@@ -181,13 +189,15 @@ export class PostgresStore extends InspectedDatabase implements Store, Reopening
       for (;;) {
         const values = [
           ...[this.#name, batch.epoch, batch.generation, batch.number, batch.count, arrays.waves],
-          ...[this.#history!.started, commit, ...arrays.texts],
+          ...[this.#known.history.started, commit, this.#step, ...arrays.texts],
         ];
         const [row] = await this.#writes.ask({ name: 'write', text: this.#writeText, values });
         const outcome = writtenOf(String(row!['answer']), batch);
         if (outcome === 'fenced') throw new StoreFault('fenced', `epoch ${batch.epoch} has passed`);
         if (outcome !== 'restarted') {
-          if (outcome.lsn !== '') this.#history = { ...this.#history!, lsn: lsnOf(outcome.lsn) };
+          if ('behind' in outcome) throw this.#known.lose(describeLack(outcome.behind, this.#name));
+          this.#known.wrote(outcome.lsn);
+          this.#step = Math.max(this.#step, outcome.step);
           return outcome.written;
         }
         await this.#checkAgain();
@@ -225,15 +235,19 @@ export class PostgresStore extends InspectedDatabase implements Store, Reopening
   act(act: Act, reply: Reply<ActResult>): void {
     const { kind, id, processor, requestedAtMs, atMs, who, text } = act;
     const values = [kind, id.toHex(), processor ?? -1, requestedAtMs, atMs, who, text];
-    this.#ours(reply, 'act', values, 'text, uuid, int, bigint, bigint, text, text');
+    const types = 'text, uuid, int, bigint, bigint, text, text';
+    this.#ours(reply, 'act', values, types, done => done === 'done');
   }
 
   rememberUrls(urls: ProcessorUrls, reply: Reply<true>): void {
-    this.#ours(reply, 'remember_urls', [urls], 'text[]');
+    this.#ours(reply, 'remember_urls', [urls], 'text[]', () => true);
   }
 
   adopt(instance: string, reply: Reply<number>): void {
-    this.#ours(reply, 'adopt', [instance], 'text', PURGE_MS);
+    const died = `${instance} died when the database started anew: what it wrote last may be missing`;
+    const answered: Reply<number> = adopted => reply(adopted === IN_DOUBT ? this.#known.lose(died) : adopted);
+    const isStep = (adopted: number): boolean => adopted > 0;
+    this.#ours(answered, 'adopt', [instance, this.#known.run], 'text, text', isStep, PURGE_MS);
   }
 
   find(id: Uint8Array, reply: Reply<StoredPayment | undefined>): void {
@@ -268,7 +282,7 @@ export class PostgresStore extends InspectedDatabase implements Store, Reopening
   }
 
   purge(reply: Reply<number>): void {
-    this.#ours(reply, 'purge', [], '', PURGE_MS);
+    this.#ours(reply, 'purge', [], '', () => true, PURGE_MS);
   }
 
   leave(reply: Reply<true>): void {
@@ -291,25 +305,6 @@ export class PostgresStore extends InspectedDatabase implements Store, Reopening
     });
   }
 
-  #check(state: ServerState): StoreFault | undefined {
-    const { ackAfter } = this.#options;
-    const durability = durabilityOf(state, ackAfter);
-    if (durability.refusal !== undefined) {
-      // At the start nothing will change that; later it says why nothing is accepted.
-      if (this.#durability === undefined) throw new StoreOpenError(durability.refusal);
-      return new StoreFault('busy', durability.refusal);
-    }
-    const before = this.#history;
-    const loss = before && lossBetween(before, state, ackAfter !== 'parse');
-    if (loss !== undefined) {
-      this.#loss = loss;
-      return new StoreFault('lost', loss);
-    }
-    this.#history = state;
-    this.#durability = durability;
-    return undefined;
-  }
-
   /** Behind the pooler, or at the address, another server answers than before. */
   async #checkAgain(): Promise<void> {
     this.#writes.abandon();
@@ -317,18 +312,29 @@ export class PostgresStore extends InspectedDatabase implements Store, Reopening
   }
 
   #shared(answer: unknown): Shared {
-    const text = JSON.stringify(answer);
-    if (this.#seen?.text !== text) this.#seen = { text, shared: answer as Shared };
+    const { isSynchronous, ...shared } = answer as Shared & { isSynchronous: boolean };
+    this.#known.isSynchronous = isSynchronous;
+    const text = JSON.stringify(shared);
+    if (this.#seen?.text !== text) this.#seen = { text, shared };
     this.#term = this.#seen.shared.term;
     return this.#seen.shared;
   }
 
-  /** A call of one that has joined, which is fenced if the answer is NULL. */
-  #ours<T>(reply: Reply<T>, name: string, values: unknown[], types: string, deadlineMs = WRITE_MS): void {
+  /** A call of one that has joined. NULL: it is fenced. `isStep`: whether the function raised the step. */
+  #ours<T>(
+    reply: Reply<T>,
+    name: string,
+    values: readonly unknown[],
+    types: string,
+    isStep: (answer: T) => boolean = () => false,
+    deadlineMs = WRITE_MS,
+  ): void {
     this.#answer(reply, async () => {
       const all = types === '' ? 'text, bigint' : `text, bigint, ${types}`;
       const answer = await this.#call(name, [this.#name, this.#epoch, ...values], all, deadlineMs);
-      return this.#notFenced(answer) as T;
+      const done = this.#notFenced(answer) as T;
+      if (isStep(done)) this.#step += 1;
+      return done;
     });
   }
 
@@ -365,7 +371,7 @@ export class PostgresStore extends InspectedDatabase implements Store, Reopening
     let answer: T | StoreFault;
     try {
       if (this.#isClosed) throw new StoreFault('lost', 'the store is closed');
-      if (this.#loss !== undefined) throw new StoreFault('lost', this.#loss);
+      if (this.#known.loss !== undefined) throw new StoreFault('lost', this.#known.loss);
       answer = await work();
     } catch (error) {
       answer = faultIn(error);

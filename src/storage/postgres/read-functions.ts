@@ -1,5 +1,6 @@
 /** Questions: each is one statement, so it sees one moment, in which a payment is in one table only. */
 import { heldPauseMaxMs } from '../../domain/settlement.ts';
+import { raiseStep } from './member-functions.ts';
 import { PLANS } from './write-function.ts';
 
 const queued = `q.id, q.seq, q.cents, q.accepted_at, q.origin, q.state, q.processor, q.requested_at, q.attempts,
@@ -45,14 +46,18 @@ CREATE FUNCTION ${schema}.urls() RETURNS TABLE (urls text[]) LANGUAGE sql STABLE
 $$;
 
 CREATE FUNCTION ${schema}.remember_urls(p_name text, p_epoch bigint, p_urls text[])
-RETURNS boolean LANGUAGE sql AS $$
-  UPDATE ${schema}.deployment SET urls = p_urls RETURNING true
-$$;
+RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM 1 FROM ${schema}.deployment FOR NO KEY UPDATE;
+  ${raiseStep(schema)}
+  UPDATE ${schema}.deployment SET urls = p_urls;
+  RETURN true;
+END $$;
 
 CREATE FUNCTION ${schema}.pinned_to(p_processor int, p_limit int)
 RETURNS TABLE (${payment}) LANGUAGE sql STABLE AS $$
   SELECT ${queued} FROM ${schema}.queue q
-    WHERE q.state IN (1, 2) AND q.processor = p_processor AND q.held <> 3 LIMIT p_limit
+    WHERE q.state IN (1, 2, -2, -3) AND q.processor = p_processor AND q.held <> 3 LIMIT p_limit
 $$;
 
 CREATE FUNCTION ${schema}.held_counts() RETURNS TABLE (held smallint, count bigint) LANGUAGE sql STABLE AS $$

@@ -17,13 +17,15 @@ const processorOf = (row: ResultRow): ProcessorIndex | undefined => {
 };
 
 export function paymentOf(row: ResultRow): StoredPayment {
+  // Of an uncertain one its complement.
+  const state = Number(row['state']);
   return {
     seq: Number(row['seq']),
     id: Uint8Array.fromHex(String(row['id']).replaceAll('-', '')),
     cents: Number(row['cents']) as Cents,
     acceptedAtMs: Number(row['accepted_at']),
     origin: Number(row['origin']),
-    state: Number(row['state']) as State,
+    state: (state < 0 ? ~state : state) as State,
     processor: processorOf(row),
     requestedAtMs: Number(row['requested_at']),
     attempts: Number(row['attempts']),
@@ -32,7 +34,7 @@ export function paymentOf(row: ResultRow): StoredPayment {
     held: Number(row['held']) as Hold,
     retryAtMs: Number(row['retry_at']),
     reason: String(row['reason']),
-    isUncertain: false,
+    isUncertain: state < 0,
   };
 }
 

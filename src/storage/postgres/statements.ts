@@ -17,27 +17,37 @@ export function callOf(
 }
 
 const WRITE_TYPES = [
-  ...['text', 'bigint', 'bigint', 'bigint', 'int', 'int', 'text', 'text'],
+  ...['text', 'bigint', 'bigint', 'bigint', 'int', 'int', 'text', 'text', 'bigint'],
   ...['uuid[]', 'bigint[]', 'uuid[]', 'float8[]', 'uuid[]', 'float8[]', 'uuid[]', 'bigint[]'],
 ];
 const WRITE_PARAMETERS = WRITE_TYPES.map((type, at) => `$${at + 1}::${type}`).join(', ');
 
+interface WrittenAnswer {
+  readonly written: Written;
+  readonly lsn: string;
+  readonly step: number;
+}
+
 export const writeStatement = (schema: string): string =>
   `SELECT ${schema}.write_batch(${WRITE_PARAMETERS}) AS answer`;
 
-/** What became of a batch, and the position in the WAL; of one that is `fenced` or `restarted`, that. */
+/**
+ * What became of a batch, the position in the WAL, and the step; of one that is `fenced` or `restarted`,
+ * that; where the store lacks something, how many calls.
+ */
 export function writtenOf(
   answer: string,
   { rows, count, generation }: Batch,
-): { readonly written: Written; readonly lsn: string } | 'fenced' | 'restarted' {
+): WrittenAnswer | 'fenced' | 'restarted' | { readonly behind: number } {
   if (answer === 'fenced' || answer === 'restarted') return answer;
-  const [present, base, lsn = '', unexpected] = answer.split('|');
+  const [present, base, lsn = '', step = '0', unexpected] = answer.split('|');
+  if (present === 'lost') return { behind: Number(base) };
   const written = { generation: Number(present), results: new Float64Array(count).fill(FORGOTTEN) };
-  if (written.generation !== generation) return { written, lsn };
+  if (written.generation !== generation) return { written, lsn, step: Number(step) };
   const texts = unexpected?.split(',');
   for (let row = 0; row < count; row++) {
     const isNew = texts === undefined ? rows[row * COLUMNS + KIND] === INSERT : texts[row] === '0';
     written.results[row] = isNew ? Number(base) + row : texts === undefined ? DONE : Number(texts[row]);
   }
-  return { written, lsn };
+  return { written, lsn, step: Number(step) };
 }

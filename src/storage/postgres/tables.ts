@@ -5,17 +5,15 @@
  * and hot, and what is settled is never changed again, so vacuum has next to nothing to do there.
  *
  *     instances   one row an instance. Its lock is the instance's turn to write: every batch begins with it,
- * and
- *                 whoever declares the instance dead, or purges, takes it as well.
+ *                 and whoever declares the instance dead, or purges, takes it as well.
  *     beats       what an instance publishes twice a second, apart from the row that every batch changes
  *     totals      sums of settlements (`../rollups.ts`, level 1 and up), in rows of each instance's own, so
- * that
- *                 two instances never wait for each other's
+ *                 that two instances never wait for each other's
  */
 import { SEQS_A_BATCH } from './write-function.ts';
 
 /** Rises with each change of the tables or of the functions; `migrate` says how the next one is reached. */
-export const SCHEMA_VERSION = 2;
+export const SCHEMA_VERSION = 3;
 
 export const tablesOf = (schema: string): string => `
 CREATE TABLE ${schema}.deployment (
@@ -24,6 +22,9 @@ CREATE TABLE ${schema}.deployment (
   store_id uuid NOT NULL DEFAULT gen_random_uuid(),
   generation bigint NOT NULL DEFAULT 1,
   term bigint NOT NULL DEFAULT 1,
+  -- The last term that began with doubt (0: none), and when, by the server's clock in ms.
+  doubtful_term bigint NOT NULL DEFAULT 0,
+  doubtful_at bigint NOT NULL DEFAULT 0,
   -- The history that the last term was begun in, or that an instance has found to go on from it.
   system text NOT NULL DEFAULT '',
   timeline bigint NOT NULL DEFAULT 0,
@@ -56,7 +57,13 @@ CREATE TABLE ${schema}.instances (
   -- Settlements that are not in the totals yet.
   fresh_requested bigint[] NOT NULL DEFAULT '{}',
   fresh_processor smallint[] NOT NULL DEFAULT '{}',
-  fresh_cents bigint[] NOT NULL DEFAULT '{}'
+  fresh_cents bigint[] NOT NULL DEFAULT '{}',
+  -- Rises with what the instance is acknowledged, in all its epochs: an instance that knows of more has lost that.
+  step bigint NOT NULL DEFAULT 0,
+  -- What it accepts before is uncertain (its own wall clock).
+  asks_until bigint NOT NULL DEFAULT 0,
+  -- The run of the server that it joined in.
+  started text NOT NULL DEFAULT ''
 ) WITH (fillfactor = 20, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 
 CREATE TABLE ${schema}.beats (
@@ -77,6 +84,7 @@ CREATE TABLE ${schema}.queue (
   owner int NOT NULL,
   attempts int NOT NULL,
   tries int NOT NULL,
+  -- Of an uncertain payment its complement.
   state smallint NOT NULL,
   processor smallint NOT NULL,
   held smallint NOT NULL DEFAULT 0,

@@ -51,14 +51,14 @@ const settle = numbersOf('settles', SETTLE, 's.i');
 const isIn = (wave: string): string => `(p_waves = 1 OR ${wave} = w)`;
 
 /**
- * Returns `fenced`, `restarted`, or the generation, the number of the first row, the position in
- * the WAL, and the results (nothing where each is as expected: a put is new, anything else took effect), with
- * bars between.
+ * Returns `fenced`, `restarted`, `lost` and how many calls are missing, or the generation, the number of the
+ * first row, the position in the WAL, the step, and the results (nothing where each is as expected: a put is
+ * new, anything else took effect), with bars between.
  */
 export const writeFunctionOf = (schema: string): string => `
 CREATE FUNCTION ${schema}.write_batch(
   p_name text, p_epoch bigint, p_generation bigint, p_batch bigint, p_count int, p_waves int,
-  p_started text, p_commit text,
+  p_started text, p_commit text, p_step bigint,
   put_ids uuid[], puts bigint[], change_ids uuid[], changes float8[], ended_ids uuid[], ends float8[],
   settle_ids uuid[], settles bigint[]
 ) RETURNS text LANGUAGE plpgsql ${PLANS} AS $$
@@ -89,12 +89,13 @@ BEGIN
   END IF;
   SELECT i.* INTO me FROM ${schema}.instances i WHERE i.name = p_name FOR NO KEY UPDATE;
   IF NOT FOUND OR me.epoch <> p_epoch THEN RETURN 'fenced'; END IF;
+  IF me.step < p_step THEN RETURN concat_ws('|', 'lost', p_step - me.step); END IF;
   IF me.generation <> p_generation THEN RETURN concat_ws('|', me.generation, 0, ''); END IF;
   v_lsn := pg_current_wal_insert_lsn()::text;
   IF p_batch > 0 AND me.batch = p_batch THEN
     -- A commit that waits for the disk and the standby again: the first one may have been cut short in that.
     UPDATE ${schema}.instances SET batch = p_batch WHERE name = p_name;
-    RETURN concat_ws('|', me.generation, me.base, v_lsn, array_to_string(me.results, ','));
+    RETURN concat_ws('|', me.generation, me.base, v_lsn, me.step, array_to_string(me.results, ','));
   END IF;
 
   FOR w IN 0 .. p_waves - 1 LOOP
@@ -105,7 +106,9 @@ BEGIN
       INSERT INTO ${schema}.queue (id, seq, cents, accepted_at, requested_at, origin, owner, attempts, tries,
           state, processor)
         SELECT put_ids[p.i + 1], v_base + ${put('at')} - 1, ${put('cents')}, ${put('accepted')}, ${put('requested')},
-          ${put('origin')}, me.number, ${put('attempts')}, ${put('tries')}, ${put('state')}, ${put('processor')}
+          ${put('origin')}, me.number, ${put('attempts')}, ${put('tries')},
+          CASE WHEN ${put('state')} = 0 AND ${put('accepted')} < me.asks_until THEN -1 ELSE ${put('state')} END,
+          ${put('processor')}
           FROM generate_series(0, last_put) AS p(i) WHERE ${isIn(put('wave'))}
         ON CONFLICT (id) DO NOTHING;
       GET DIAGNOSTICS done = ROW_COUNT;
@@ -214,11 +217,11 @@ BEGIN
     me.fresh_processor := '{}';
     me.fresh_cents := '{}';
   END IF;
-  UPDATE ${schema}.instances SET batch = p_batch, base = v_base, results = v_results,
+  UPDATE ${schema}.instances SET batch = p_batch, step = step + 1, base = v_base, results = v_results,
       unsettled = unsettled + new_count - settled_count, fresh_requested = me.fresh_requested,
       fresh_processor = me.fresh_processor, fresh_cents = me.fresh_cents
     WHERE name = p_name;
-  RETURN concat_ws('|', me.generation, v_base, v_lsn, array_to_string(v_results, ','));
+  RETURN concat_ws('|', me.generation, v_base, v_lsn, me.step + 1, array_to_string(v_results, ','));
 END $$;
 
 -- Before anything is found to be otherwise. 0: a payment that is new.

@@ -8,9 +8,10 @@ import { installedRedis } from '../../testing/redis-server.ts';
 import { idOf } from '../../testing/stores.ts';
 import { until } from '../../testing/until.ts';
 import { declareDead, instance, type MemberStore } from '../contract/engines.ts';
+import { persist } from '../contract/losing.fixture.ts';
 import { DONE, KNOWN, NameTakenError, OTHER_AMOUNT, type StoreFault } from '../ports.ts';
 import { CellsStore } from './cells-store.ts';
-import { needsRedis, newName, persist } from './stand.fixture.ts';
+import { needsRedis, newName } from './stand.fixture.ts';
 import { parseRedisUrl } from './url.ts';
 
 const CELLS = 8;

@@ -8,9 +8,9 @@ import { RedisServer } from '../../testing/redis-server.ts';
 import { idOf } from '../../testing/stores.ts';
 import { until } from '../../testing/until.ts';
 import { declareDead } from '../contract/engines.ts';
+import { joinedAgain, joinedAs, lossOf, persist } from '../contract/losing.fixture.ts';
 import type { StoreFault } from '../ports.ts';
-import type { RedisStore } from './redis-store.ts';
-import { joinedAgain, joinedAs, lossOf, needsRedis, newName, persist, RedisStand } from './stand.fixture.ts';
+import { needsRedis, newName, RedisStand } from './stand.fixture.ts';
 
 const stand = RedisStand.forTests();
 
@@ -78,7 +78,7 @@ test(
       { reason: 'fenced' },
       'b may be sent what a has lost',
     );
-    const second = await joinedAs(other.raw as RedisStore, 'b');
+    const second = await joinedAs(other.raw, 'b');
     assert.deepEqual([second.joined.term, second.joined.asksFirstUntilMs > Date.now()], [2, true]);
     assert.equal((await second.payment(2)).isUncertain, true);
     const again = await joinedAgain(first, 'a');

@@ -8,6 +8,8 @@
  * connected, what it wrote last is in doubt, and a term begins when its payments are to go to somebody else
  * or to its next process.
  */
+import { CALM_MS } from '../../domain/settlement.ts';
+import { ASKS_FIRST_MS } from '../server-options.ts';
 
 /** Of the functions and the keys. */
 export const KEYS_VERSION = '1';
@@ -16,7 +18,7 @@ export const ARCHIVING_VERSION = '2';
 
 export const MEMBER_LUA = `
 local VERSION, ARCHIVING_VERSION = '${KEYS_VERSION}', '${ARCHIVING_VERSION}'
-local HOUR, CALM, LEASE, ADOPTED = 3600000, 20000, 5000, 1000
+local HOUR, CALM, LEASE, ADOPTED = ${ASKS_FIRST_MS}, ${CALM_MS}, 5000, 1000
 
 -- The most replicas that the server has had: kept here, as whoever starts after a failover finds fewer.
 local function replicas(base, count)

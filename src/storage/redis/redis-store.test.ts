@@ -11,11 +11,12 @@ import { idOf } from '../../testing/stores.ts';
 import { TcpProxy } from '../../testing/tcp-proxy.ts';
 import { until } from '../../testing/until.ts';
 import { declareDead } from '../contract/engines.ts';
+import { joinedAs, persist } from '../contract/losing.fixture.ts';
 import type { HeldCounts, History, InspectedPayment, SettledPage } from '../inspection.ts';
 import { DONE, KNOWN, NameTakenError, promised, type Reply, StoreFault, type Written } from '../ports.ts';
 import type { RedisCall } from './inspected-redis.ts';
 import type { RedisStore } from './redis-store.ts';
-import { joinedAs, needsRedis, newName, persist, RedisStand } from './stand.fixture.ts';
+import { needsRedis, newName, RedisStand } from './stand.fixture.ts';
 import { parseRedisUrl } from './url.ts';
 
 const stand = RedisStand.forTests();

@@ -2,9 +2,6 @@
 import { after, before } from 'node:test';
 import { systemClock } from '../../system-clock.ts';
 import { installedRedis, noRedis, RedisServer } from '../../testing/redis-server.ts';
-import { until } from '../../testing/until.ts';
-import { instance, type MemberStore } from '../contract/engines.ts';
-import { StoreFault } from '../ports.ts';
 import type { RedisStoreOptions } from './options.ts';
 import { RedisStore } from './redis-store.ts';
 import { parseRedisUrl } from './url.ts';
@@ -47,43 +44,4 @@ export class RedisStand {
     this.#opened.push(store);
     return store;
   }
-}
-
-export const joinedAs = (store: RedisStore, name: string): Promise<MemberStore> =>
-  instance({ open: async () => store } as never, name);
-
-/** Asks again what is sure not to have been done, and what may have been. */
-export async function persist<T>(ask: () => Promise<T>): Promise<T> {
-  for (;;) {
-    try {
-      return await ask();
-    } catch (error) {
-      if (!(error instanceof StoreFault) || !['busy', 'unanswered'].includes(error.reason)) throw error;
-      await new Promise(resolve => setTimeout(resolve, 10));
-    }
-  }
-}
-
-/** Until a call is answered with `lost`; what it says. */
-export async function lossOf({ store }: MemberStore): Promise<string> {
-  let detail = '';
-  await until(
-    () =>
-      store.look().then(
-        () => false,
-        (fault: StoreFault) => {
-          detail = fault.detail;
-          return fault.reason === 'lost';
-        },
-      ),
-    'the loss to be noticed',
-    10_000,
-    20,
-  );
-  return detail;
-}
-
-export async function joinedAgain(lost: MemberStore, name: string): Promise<MemberStore> {
-  await lost.raw.reopen();
-  return joinedAs(lost.raw as RedisStore, name);
 }
