@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isSystemError } from '../domain/system-error.ts';
-import { readStoreSetting } from '../settings/backend.ts';
+import { readStoreSetting, type StoreSetting } from '../settings/backend.ts';
 import { readCommandLine } from '../settings/command-line.ts';
 import { UnusableSetting } from '../settings/grammar.ts';
 import { readArchiveDirectory, readRetention } from '../settings/retention.ts';
@@ -21,9 +21,9 @@ import { archiveFolder, RealArchiveFolder } from '../storage/embedded/archive/ar
 import { Archiver } from '../storage/embedded/archive/archiver.ts';
 import { indexFile, schemaVersion } from '../storage/embedded/index/tables.ts';
 import { describeFault, StoreFault, StoreOpenError } from '../storage/ports.ts';
+import { PostgresStore } from '../storage/postgres/postgres-store.ts';
 import { CellsStore } from '../storage/redis/cells-store.ts';
 import { RedisStore } from '../storage/redis/redis-store.ts';
-import type { RedisUrl } from '../storage/redis/url.ts';
 import { systemClock } from '../system-clock.ts';
 
 /** Between two transactions: others have their turn. */
@@ -31,13 +31,15 @@ const PAUSE_MS = 5;
 /** The index of a store that is in use is locked for some milliseconds at a time. */
 const BUSY_MS = 10_000;
 
+type ServerSetting = Exclude<StoreSetting, { is: 'sqlite' }>;
+
 async function archive(): Promise<string> {
   readCommandLine({
     name: 'archive',
     command: 'npm run archive',
     about: `Moves settled payments that are older than RETENTION_DAYS out of the store of STORE_URL into files in its
-directory archive/ (of a Redis: in ARCHIVE_DIR of this host), and forgets ids that are older than IDS_KEPT_DAYS, while
-backends run or not.`,
+directory archive/ (of a PostgreSQL or Redis: in ARCHIVE_DIR of this host), and forgets ids that are older than
+IDS_KEPT_DAYS, while backends run or not.`,
     options: {},
     status: 1,
   });
@@ -45,9 +47,7 @@ backends run or not.`,
   if (retention === undefined)
     throw new UnusableSetting('RETENTION_DAYS says what is old, such as RETENTION_DAYS=30: set it');
   const store = readStoreSetting(process.env);
-  if (store.is === 'postgres')
-    throw new UnusableSetting('STORE_URL names a PostgreSQL: archive that with its own tools');
-  if (store.is === 'redis') return archiveServer(store.url, retention);
+  if (store.is !== 'sqlite') return archiveServer(store, retention);
   const database = openIndex(store.directory);
   try {
     // Those who take payments go first.
@@ -76,10 +76,9 @@ backends run or not.`,
   }
 }
 
-async function archiveServer(url: RedisUrl, retention: Retention): Promise<string> {
+async function archiveServer(setting: ServerSetting, retention: Retention): Promise<string> {
   const directory = readArchiveDirectory(process.env);
-  const as = { url, clock: systemClock, ackAfter: 'commit', application: 'soquete-archive' } as const;
-  const store = url.cells === undefined ? await RedisStore.open(as) : await CellsStore.open(as);
+  const store = await openServer(setting);
   const archives = store instanceof CellsStore ? store.archives : [store.archive];
   let [archived, forgotten] = [0, 0];
   try {
@@ -94,6 +93,13 @@ async function archiveServer(url: RedisUrl, retention: Retention): Promise<strin
     await new Promise(left => store.leave(left));
   }
   return `${directory}: ${archived} payments archived, ${forgotten} ids forgotten`;
+}
+
+function openServer(setting: ServerSetting): Promise<PostgresStore | RedisStore | CellsStore> {
+  const as = { clock: systemClock, ackAfter: 'commit', application: 'soquete-archive' } as const;
+  if (setting.is === 'postgres') return PostgresStore.open({ ...as, url: setting.url });
+  const { url } = setting;
+  return url.cells === undefined ? RedisStore.open({ ...as, url }) : CellsStore.open({ ...as, url });
 }
 
 function openIndex(directory: string): DatabaseSync {

@@ -53,7 +53,8 @@ export async function playChaos(options: ChaosOptions): Promise<number> {
   const draw = chance(seed);
   await using database = await storeOf(store, draw, version);
   if (database !== undefined) say(`chaos: on ${database.title}`);
-  using archive = store === 'redis' && seed % 2 === 1 ? new ChaosArchive() : undefined;
+  const isArchived = (store === 'redis' || store === 'postgres') && seed % 2 === 1;
+  using archive = isArchived ? new ChaosArchive() : undefined;
   await using stack = await startStack({
     env: {
       ...archive?.env,

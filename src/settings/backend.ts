@@ -101,11 +101,6 @@ export function readConfig(environment: Environment) {
       `BACKOFF_MIN_MS=${config.backoffMinMs} cannot be used: it takes at most BACKOFF_MAX_MS (${config.backoffMaxMs})`,
     );
   }
-  if (config.retention !== undefined && config.store.is === 'postgres') {
-    throw new UnusableSetting(
-      'RETENTION_DAYS cannot be used: PostgreSQL keeps every payment, so leave it unset, or take STORE_URL=sqlite:DIR',
-    );
-  }
   return Object.freeze(config);
 }
 

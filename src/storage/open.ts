@@ -72,7 +72,8 @@ async function openPostgres(url: PostgresUrl, options: OpenOptions): Promise<Ope
   const { clock, instance, ackAfter } = options;
   const { PostgresStore } = await import('./postgres/postgres-store.ts');
   const as = { url, clock, instance, ackAfter, application: `soquete ${instance}` };
-  return whenThere(options, describePostgresUrl(url), () => PostgresStore.open(as));
+  const store = await whenThere(options, describePostgresUrl(url), () => PostgresStore.open(as));
+  return archiving(store, [store.archive], options);
 }
 
 async function openRedis(url: RedisUrl, options: OpenOptions): Promise<OpenedStore> {

@@ -61,6 +61,13 @@ export const OTHER_AMOUNT = -3;
 /** The operation belongs to an older generation: it was purged. */
 export const FORGOTTEN = -2;
 
+/** Any other error is a bug. What keeps the store from being opened is said again by `reopen`. */
+export function faultIn(error: unknown): StoreFault {
+  if (error instanceof StoreFault) return error;
+  if (error instanceof StoreOpenError) return new StoreFault('lost', error.message);
+  throw error;
+}
+
 /** One line for people. */
 export const describeFault = ({ reason, detail }: StoreFault): string =>
   `the store ${reason === 'unanswered' ? 'does not answer' : `is ${reason}`}: ${detail}`;

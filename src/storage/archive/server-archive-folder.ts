@@ -4,7 +4,7 @@
  */
 import { createHash, type Hash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, readFile, rename, stat } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, readFile, rename, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 
 const ownerFile = 'STORE';
@@ -92,6 +92,8 @@ export class ServerArchiveFolder {
     } finally {
       await file.close();
     }
+    // An empty file is none that a tool can read.
+    if (at === 0) await unlink(join(this.path, name));
     await syncDirectory(this.path);
   }
 

@@ -11,17 +11,15 @@ import { type TestContext, test } from 'node:test';
 import { idText } from '../../domain/payment.ts';
 import { idOf } from '../../testing/stores.ts';
 import { archivedIdsIn, type MemberStore } from '../contract/engines.ts';
-import { joinedAs } from '../contract/losing.fixture.ts';
 import { takeName } from '../embedded/name-lock.ts';
 import { StoreFault } from '../ports.ts';
-import type { RedisStore } from '../redis/redis-store.ts';
-import { needsRedis, newName, RedisStand } from '../redis/stand.fixture.ts';
 import { DAY_MS } from './archive-line.ts';
 import { ArchiveRefused, ServerArchiveFolder } from './server-archive-folder.ts';
 import { ServerArchiver, type ServerArchiverOptions } from './server-archiver.ts';
+import { type ArchivedServer, archivedMember, archivedServers, newDeployment } from './servers.fixture.ts';
 import type { Retention, StoreArchive } from './store-archive.ts';
 
-const stand = RedisStand.forTests();
+const SERVERS = archivedServers();
 const NOON = Date.UTC(2026, 6, 10, 12);
 const COUNT = 250;
 const RETENTION: Retention = { keptMs: 1, idsKeptMs: Number.POSITIVE_INFINITY, exactFromMs: 0 };
@@ -34,9 +32,22 @@ function directoryOf(t: TestContext): string {
   return directory;
 }
 
+/** Asks one sentence of every server. */
+function testOfEach(
+  sentence: string,
+  check: (server: ArchivedServer, t: TestContext) => Promise<void>,
+): void {
+  for (const server of SERVERS) test(`${server.title}: ${sentence}`, t => check(server, t));
+}
+
 /** A store with payments that were settled in the course of two days. */
-async function settled(name: string, first = 1, count = COUNT): Promise<MemberStore> {
-  const one = await joinedAs(await stand.open(name), 'a');
+async function settled(
+  server: ArchivedServer,
+  name = newDeployment(),
+  first = 1,
+  count = COUNT,
+): Promise<readonly [MemberStore, StoreArchive]> {
+  const [one, archive] = await archivedMember(server, name);
   const numbers = Array.from({ length: count }, (_, at) => first + at);
   const at = (n: number): number => NOON + Math.floor((n * 2 * DAY_MS) / COUNT);
   await one.write(rows => {
@@ -47,10 +58,8 @@ async function settled(name: string, first = 1, count = COUNT): Promise<MemberSt
     for (const [index, n] of numbers.entries())
       rows.settle(payments[index]!, { requestedAtMs: at(n), settledAtMs: at(n) });
   });
-  return one;
+  return [one, archive];
 }
-
-const archiveOf = ({ raw }: MemberStore): StoreArchive => (raw as RedisStore).archive;
 
 const archiver = (
   store: StoreArchive,
@@ -75,29 +84,28 @@ async function sumOf({ store }: MemberStore): Promise<readonly number[]> {
   return [count, high, low];
 }
 
-test('wherever it is killed, no line is lost or doubled, and no sum changes', needsRedis, async t => {
+testOfEach('wherever it is killed, no line is lost or doubled, and no sum changes', async (server, t) => {
   for (const step of ['append', 'move', 'sums'] as const) {
     for (const skip of step === 'sums' ? [0] : [0, 1, 2]) {
       const directory = directoryOf(t);
-      const one = await settled(newName());
+      const [one, store] = await settled(server);
       const before = await sumOf(one);
       let left = skip;
       const at = (now: string): void => {
         if (now === step && left-- === 0) throw new Error('killed');
       };
-      await assert.rejects(archiver(archiveOf(one), directory, { at }).pass(RETENTION, LATER), /killed/);
-      await archiver(archiveOf(one), directory).pass(RETENTION, LATER);
+      await assert.rejects(archiver(store, directory, { at }).pass(RETENTION, LATER), /killed/);
+      await archiver(store, directory).pass(RETENTION, LATER);
       assertWhole(directory);
       assert.deepEqual(await sumOf(one), before);
     }
   }
 });
 
-test('an answer that is lost says nothing, and is asked for no more', needsRedis, async t => {
+testOfEach('an answer that is lost says nothing, and is asked for no more', async (server, t) => {
   for (const isDone of [true, false]) {
     const directory = directoryOf(t);
-    const one = await settled(newName());
-    const store = archiveOf(one);
+    const [, store] = await settled(server);
     let moves = 0;
     const losing: StoreArchive = {
       ...passedOn(store),
@@ -127,33 +135,25 @@ const passedOn = (store: StoreArchive): StoreArchive => ({
   summed: files => store.summed(files),
 });
 
-test(
+testOfEach(
   'a store that went back to an older state archives again what it has again, once',
-  needsRedis,
-  async t => {
+  async (server, t) => {
     const directory = directoryOf(t);
-    const name = newName();
-    const one = await settled(name);
-    const store = archiveOf(one);
+    const name = newDeployment();
+    const [one, store] = await settled(server, name);
     let moves = 0;
-    const keys = async (): Promise<string[]> => (await stand.server.ask('KEYS', `{${name}}*`)) as string[];
-    let copied: string[] = [];
     const copying = {
       ...passedOn(store),
       move: async (...args: Parameters<StoreArchive['move']>) => {
         moves += 1;
-        if (moves === 2) {
-          copied = await keys();
-          for (const key of copied) await stand.server.ask('COPY', key, `older${key}`);
-        }
+        if (moves === 2) await server.copy(name);
         return store.move(...args);
       },
     };
     const same = archiver(copying, directory);
     await same.pass(RETENTION, LATER);
     const before = await sumOf(one);
-    for (const key of await keys()) await stand.server.ask('DEL', key);
-    for (const key of copied) await stand.server.ask('RENAME', `older${key}`, key);
+    await server.restore(name);
     assert.notEqual((await store.due(LATER, { is: 'arrivals' })).payments.length, 0);
     await same.pass(RETENTION, LATER);
     assertWhole(directory);
@@ -162,69 +162,74 @@ test(
   },
 );
 
-test('one directory has the archive of a store, until it is silent for ten minutes', needsRedis, async t => {
-  const name = newName();
-  const [one, other] = [directoryOf(t), directoryOf(t)];
-  const member = await settled(name, 1, 100);
-  const store = archiveOf(member);
-  await archiver(store, one).pass(RETENTION, LATER);
-  await settled(name, 101, COUNT - 100);
-  const { skipped, archived } = await archiver(store, other).pass(RETENTION, LATER);
-  assert.match(skipped!, new RegExp(`^it is kept in .*:${one}, by somebody who was there \\d+ ms ago$`));
-  assert.equal(archived, 0);
-  await stand.server.ask('HSET', `{${name}}`, 'keptAt', '0');
-  assert.equal((await archiver(store, other).pass(RETENTION, LATER)).archived, COUNT - 100);
-  assertWhole(one, archivedIdsIn(one).toSorted());
-  assertWhole(other, archivedIdsIn(other).toSorted());
-  assert.deepEqual([...archivedIdsIn(one), ...archivedIdsIn(other)].toSorted(), ALL);
-});
+testOfEach(
+  'one directory has the archive of a store, until it is silent for ten minutes',
+  async (server, t) => {
+    const name = newDeployment();
+    const [one, other] = [directoryOf(t), directoryOf(t)];
+    const [, store] = await settled(server, name, 1, 100);
+    await archiver(store, one).pass(RETENTION, LATER);
+    await settled(server, name, 101, COUNT - 100);
+    const { skipped, archived } = await archiver(store, other).pass(RETENTION, LATER);
+    assert.match(skipped!, new RegExp(`^it is kept in .*:${one}, by somebody who was there \\d+ ms ago$`));
+    assert.equal(archived, 0);
+    await server.silence(name);
+    assert.equal((await archiver(store, other).pass(RETENTION, LATER)).archived, COUNT - 100);
+    assertWhole(one, archivedIdsIn(one).toSorted());
+    assertWhole(other, archivedIdsIn(other).toSorted());
+    assert.deepEqual([...archivedIdsIn(one), ...archivedIdsIn(other)].toSorted(), ALL);
+  },
+);
 
-test('what a killed archiver wrote and another directory has is set aside', needsRedis, async t => {
-  const name = newName();
+testOfEach('what a killed archiver wrote and another directory has is set aside', async (server, t) => {
+  const name = newDeployment();
   const [one, other] = [directoryOf(t), directoryOf(t)];
-  const store = archiveOf(await settled(name));
+  const [, store] = await settled(server, name);
   let left = 2;
   const at = (now: string): void => {
     if (now === 'move' && left-- === 0) throw new Error('killed');
   };
   await assert.rejects(archiver(store, one, { at }).pass(RETENTION, LATER), /killed/);
-  await stand.server.ask('HSET', `{${name}}`, 'keptAt', '0');
+  await server.silence(name);
   await archiver(store, other).pass(RETENTION, LATER);
   assert.match((await archiver(store, one).pass(RETENTION, LATER)).skipped!, /^it is kept in /);
   assert.deepEqual([...archivedIdsIn(one), ...archivedIdsIn(other)].toSorted(), ALL);
 });
 
-test('a directory is one store’s, and one process’s at a time', needsRedis, async t => {
+testOfEach('a directory is one store’s, and one process’s at a time', async (server, t) => {
   const directory = directoryOf(t);
-  const one = await settled(newName());
-  await archiver(archiveOf(one), directory).pass(RETENTION, LATER);
-  const other = await settled(newName());
-  const refused = archiver(archiveOf(other), directory).pass(RETENTION, LATER);
+  const [, one] = await settled(server);
+  await archiver(one, directory).pass(RETENTION, LATER);
+  const [, other] = await settled(server);
+  const refused = archiver(other, directory).pass(RETENTION, LATER);
   await assert.rejects(refused, (error: Error) => {
     assert.ok(error instanceof ArchiveRefused);
     return /^ARCHIVE_DIR: [^\n]* has the archive of another store/.test(error.message);
   });
   const lock = takeName(directory, 'archive');
-  const { skipped } = await archiver(archiveOf(one), directory).pass(RETENTION, LATER);
+  const { skipped } = await archiver(one, directory).pass(RETENTION, LATER);
   assert.match(skipped!, /^another process writes into /);
   lock.release();
   assertWhole(directory);
 });
 
-test('of two that begin at once in a new directory one does, and either may go on', needsRedis, async t => {
-  const directory = directoryOf(t);
-  const one = await settled(newName());
-  const both = [archiver(archiveOf(one), directory), archiver(archiveOf(one), directory)];
-  const passes = await Promise.all(both.map(each => each.pass(RETENTION, LATER)));
-  assert.equal(passes.filter(({ skipped }) => skipped !== undefined).length, 1);
-  for (const each of both) assert.equal((await each.pass(RETENTION, LATER)).skipped, undefined);
-  assertWhole(directory);
-});
+testOfEach(
+  'of two that begin at once in a new directory one does, and either may go on',
+  async (server, t) => {
+    const directory = directoryOf(t);
+    const [, store] = await settled(server);
+    const both = [archiver(store, directory), archiver(store, directory)];
+    const passes = await Promise.all(both.map(each => each.pass(RETENTION, LATER)));
+    assert.equal(passes.filter(({ skipped }) => skipped !== undefined).length, 1);
+    for (const each of both) assert.equal((await each.pass(RETENTION, LATER)).skipped, undefined);
+    assertWhole(directory);
+  },
+);
 
-test('a full file ends, and the day goes on in another one', needsRedis, async t => {
+testOfEach('a full file ends, and the day goes on in another one', async (server, t) => {
   const directory = directoryOf(t);
-  const one = await settled(newName());
-  await archiver(archiveOf(one), directory, { fileBytesMax: 500 }).pass(RETENTION, LATER);
+  const [, store] = await settled(server);
+  await archiver(store, directory, { fileBytesMax: 500 }).pass(RETENTION, LATER);
   assertWhole(directory);
   assert.ok(readdirSync(directory).some(name => name.endsWith('.002.ndjson.zst')));
 });

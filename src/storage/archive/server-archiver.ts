@@ -65,14 +65,14 @@ export class ServerArchiver {
     try {
       const keeper = await this.#folder.idFor(await this.#store.id());
 
-      await this.#reconcile();
+      await this.#reconcile(keeper);
       const elsewhere = await this.#store.keep(keeper, where);
       if (elsewhere !== undefined)
         return none(`it is kept in ${elsewhere.where}, by somebody who was there ${elsewhere.agoMs} ms ago`);
       let archived = 0;
       for (let from: DueFrom | undefined = { is: 'late', after: '0' }; from !== undefined; ) {
         const page: DuePage = await this.#store.due(nowMs - keptMs, from);
-        const files = await this.#append(page.payments);
+        const files = await this.#append(keeper, page.payments);
         this.#options.at?.('move');
         if (!(await this.#store.move(keeper, page, files, exactFromMs))) break;
         archived += page.payments.length;
@@ -80,7 +80,7 @@ export class ServerArchiver {
         if (from !== undefined) await sleep(this.#options.pauseMs ?? PAUSE_MS);
       }
       const forgotten = Number.isFinite(idsKeptMs) ? await this.#forget(nowMs - idsKeptMs) : 0;
-      await this.#writeSums();
+      await this.#writeSums(keeper);
       return { archived, forgotten, skipped: undefined };
     } finally {
       lock.release();
@@ -99,23 +99,24 @@ export class ServerArchiver {
   }
 
   /** What the store does not know of goes out of the files. */
-  async #reconcile(): Promise<void> {
+  async #reconcile(keeper: string): Promise<void> {
     const names = await this.#folder.names();
-    const known = await this.#store.filesOf(names);
+    const known = await this.#store.filesOf(names.map(name => pathOf(keeper, name)));
     for (const [at, name] of names.entries())
       if ((await this.#folder.size(name)) > known[at]!) await this.#folder.cut(name, known[at]!);
   }
 
-  async #append(payments: readonly DuePayment[]): Promise<GrownFile[]> {
+  async #append(keeper: string, payments: readonly DuePayment[]): Promise<GrownFile[]> {
     const files: GrownFile[] = [];
     for (const [day, ofDay] of Map.groupBy(payments, ({ row }) => dayText(row.requested_at))) {
       const frame = zstdCompressSync(
         ofDay.map(({ row, attempts, acts }) => archiveLine(row, attempts, acts)).join(''),
       );
-      const file = await this.#fileOf(day);
+      const file = await this.#fileOf(keeper, day);
       this.#options.at?.('append');
       await this.#folder.append(file.name, file.before, frame);
-      files.push({ ...file, day, bytes: file.before + frame.length });
+      const path = pathOf(keeper, file.name);
+      files.push({ ...file, name: path, day, bytes: file.before + frame.length });
     }
     return files;
   }
@@ -124,13 +125,13 @@ export class ServerArchiver {
    * The file that a day goes on in: not one that is full, nor one that is in another directory or was taken
    * away.
    */
-  async #fileOf(day: string): Promise<Pick<GrownFile, 'part' | 'name' | 'before'>> {
+  async #fileOf(keeper: string, day: string): Promise<Pick<GrownFile, 'part' | 'name' | 'before'>> {
     const { fileBytesMax = FILE_BYTES_MAX } = this.#options;
     const [last] = await this.#store.filesOf([day]);
     if (last! > 0) {
       const name = archiveFileName(day, last!);
-      const [before] = await this.#store.filesOf([name]);
-      const isThere = (await this.#folder.size(name)) >= before!;
+      const [before] = await this.#store.filesOf([pathOf(keeper, name)]);
+      const isThere = before! > 0 && (await this.#folder.size(name)) >= before!;
       if (isThere && before! < fileBytesMax) return { part: last!, name, before: before! };
     }
     return { part: last! + 1, name: archiveFileName(day, last! + 1), before: 0 };
@@ -147,16 +148,22 @@ export class ServerArchiver {
     return all;
   }
 
-  async #writeSums(): Promise<void> {
-    const grown = await this.#store.grown();
+  async #writeSums(keeper: string): Promise<void> {
+    const prefix = pathOf(keeper, '');
+    const grown = (await this.#store.grown())
+      .filter(({ name }) => name.startsWith(prefix))
+      .map(({ name, bytes }) => ({ name: name.slice(prefix.length), bytes }));
     if (grown.length === 0) return;
     this.#options.at?.('sums');
     const sizes = await Promise.all(grown.map(({ name }) => this.#folder.size(name)));
     const here = grown.filter(({ bytes }, at) => sizes[at]! >= bytes);
     await this.#folder.putSums(here);
-    await this.#store.summed(here);
+    await this.#store.summed(here.map(({ name, bytes }) => ({ name: pathOf(keeper, name), bytes })));
   }
 }
+
+/** What a store calls a file: another directory may have one of that name, which the store never knew. */
+const pathOf = (keeper: string, name: string): string => `${keeper}/${name}`;
 
 /** Of a store, or of each cell of one, in files below a directory of this host. */
 export const serverArchivers = (archives: readonly StoreArchive[], directory: string): ServerArchiver[] =>

@@ -27,7 +27,7 @@ export interface DuePage {
 
 /**
  * `late`: those that stayed when others of their time went, behind a seq. `arrivals`: the oldest that are
- * there.
+ * there. A store that has both in one order is asked for all as `late`.
  */
 export type DueFrom = { readonly is: 'late'; readonly after: string } | { readonly is: 'arrivals' };
 
@@ -35,6 +35,7 @@ export type DueFrom = { readonly is: 'late'; readonly after: string } | { readon
 export interface GrownFile {
   readonly day: string;
   readonly part: number;
+  /** With the keeper's before it. */
   readonly name: string;
   /** In bytes. */
   readonly before: number;

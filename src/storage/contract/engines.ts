@@ -25,6 +25,7 @@ import { VirtualClock } from '../../testing/virtual-clock.ts';
 import { unpackedIds } from '../archive/archive-line.ts';
 import { ServerArchiveFolder } from '../archive/server-archive-folder.ts';
 import { ServerArchiver } from '../archive/server-archiver.ts';
+import type { StoreArchive } from '../archive/store-archive.ts';
 import { Batch } from '../batch.ts';
 import { archiveFolder } from '../embedded/archive/archive-folder.ts';
 import type { ArchiveStep, ArchiveValues } from '../embedded/archive/archiver.ts';
@@ -206,9 +207,12 @@ function postgres(binaries: PostgresBinaries): () => Deployment {
   };
 }
 
-/** An engine that indexes nothing behind, and closes what it has opened. */
-function onServer(open: (as: OpenAs) => Promise<Store & Reopening>): Deployment {
-  const opened: Store[] = [];
+type ServerStore = Store & Reopening & { readonly archive: StoreArchive };
+
+/** An engine that indexes nothing behind, and closes what it has opened; its archive is on this host. */
+function onServer(open: (as: OpenAs) => Promise<ServerStore>): Deployment {
+  const opened: ServerStore[] = [];
+  const directory = mkdtempSync(join(tmpdir(), 'soquete-contract-'));
   return {
     async open(as = {}) {
       const store = await open(as);
@@ -219,6 +223,15 @@ function onServer(open: (as: OpenAs) => Promise<Store & Reopening>): Deployment 
     async index() {},
     async close() {
       for (const store of opened) await new Promise(closed => store.leave(closed));
+      rmSync(directory, { recursive: true });
+    },
+    archive: {
+      async pass([beforeMs, idsBeforeMs, exactFromMs]) {
+        const archiver = new ServerArchiver(opened.at(-1)!.archive, new ServerArchiveFolder(directory));
+        const [keptMs, idsKeptMs] = [1, beforeMs + 1 - idsBeforeMs];
+        await archiver.pass({ keptMs, idsKeptMs, exactFromMs }, beforeMs + keptMs);
+      },
+      ids: () => archivedIdsIn(directory),
     },
   };
 }
@@ -238,31 +251,13 @@ function redis(program: RedisProgram): () => Deployment {
     server ??= RedisServer.start({ program, settings: { appendonly: 'yes', appendfsync: 'always' } });
     names += 1;
     const parameters = `name=store_${names}`;
-    const directory = mkdtempSync(join(tmpdir(), 'soquete-contract-'));
-    let last: RedisStore;
-    const deployment = onServer(async ({ boot = 1, isDoubtful = false, isFlushing = false }) => {
+    return onServer(async ({ boot = 1, isDoubtful = false, isFlushing = false }) => {
       const url = parseRedisUrl((await server!).url(parameters))!;
-      last = await RedisStore.open({
+      return RedisStore.open({
         ...{ url, clock: systemClock, isDoubtful, application: 'contract', run: String(boot) },
         ackAfter: isFlushing ? 'flush' : 'commit',
       });
-      return last;
     });
-    return {
-      ...deployment,
-      close: async () => {
-        await deployment.close();
-        rmSync(directory, { recursive: true });
-      },
-      archive: {
-        async pass([beforeMs, idsBeforeMs, exactFromMs]) {
-          const archiver = new ServerArchiver(last.archive, new ServerArchiveFolder(directory));
-          const [keptMs, idsKeptMs] = [1, beforeMs + 1 - idsBeforeMs];
-          await archiver.pass({ keptMs, idsKeptMs, exactFromMs }, beforeMs + keptMs);
-        },
-        ids: () => archivedIdsIn(directory),
-      },
-    };
   };
 }
 
@@ -312,7 +307,7 @@ export function promiseOfArchive(
   check: (deployment: Deployment, archive: ArchiveOfDeployment) => Promise<void>,
 ): void {
   for (const [engine, deploy] of engines)
-    if (['embedded', 'Redis', 'Valkey'].includes(engine))
+    if (!/^(?:memory|embedded in)/.test(engine))
       ask(engine, deploy, sentence, deployment => check(deployment, deployment.archive!));
 }
 

@@ -23,7 +23,8 @@ BEGIN
   IF NOT FOUND THEN RETURN NULL; END IF;
   SELECT t.* INTO q FROM ${schema}.queue t WHERE t.id = p_id FOR NO KEY UPDATE;
   IF NOT FOUND THEN
-    SELECT t.state INTO s FROM ${schema}.settled t WHERE t.id = p_id;
+    SELECT t.state INTO s FROM (SELECT k.state FROM ${schema}.settled k WHERE k.id = p_id
+      UNION ALL SELECT 3 FROM ${schema}.archived a WHERE a.id = p_id) t;
     IF NOT FOUND THEN RETURN 'no such payment'; END IF;
     IF s.state <> 3 THEN RETURN 'closed'; END IF;
     IF p_kind NOT IN ('resend', 'take-in') THEN RETURN 'settled'; END IF;

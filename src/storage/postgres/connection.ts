@@ -252,6 +252,7 @@ function serverState(row: ResultRow, address: string): ServerState {
     timeline: Number(row['timeline']),
     started: String(row['started']),
     lsn: lsnOf(String(row['lsn'])),
+    inserted: lsnOf(String(row['inserted'])),
     standbys: String(row['standbys']),
     isFsync: row['is_fsync'] === true,
     version: Number(row['version']),

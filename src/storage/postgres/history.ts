@@ -11,8 +11,10 @@ export interface ServerHistory {
   readonly timeline: number;
   /** When this server started: another server, or another run of it, has another. */
   readonly started: string;
-  /** Position in the WAL. */
+  /** Position in the WAL of what is written. */
   readonly lsn: bigint;
+  /** Where the history of a running server ends: a batch that waits for no disk is beyond what is written. */
+  readonly inserted: bigint;
 }
 
 export const HISTORY_SQL = `
@@ -21,6 +23,7 @@ export const HISTORY_SQL = `
       ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::bigint END AS timeline,
     extract(epoch FROM pg_postmaster_start_time())::text AS started,
     CASE WHEN pg_is_in_recovery() THEN NULL ELSE pg_current_wal_lsn()::text END AS lsn,
+    CASE WHEN pg_is_in_recovery() THEN NULL ELSE pg_current_wal_insert_lsn()::text END AS inserted,
     pg_is_in_recovery() OR current_setting('default_transaction_read_only') = 'on' AS is_read_only,
     current_setting('synchronous_standby_names') AS standbys,
     current_setting('fsync') = 'on' AS is_fsync,
@@ -45,8 +48,8 @@ export function lossBetween(
     return `another database cluster answers (${now.system}, before ${before.system})`;
   if (before.timeline !== now.timeline)
     return `the database went on in timeline ${now.timeline}, before ${before.timeline}: a standby was promoted, or a backup restored`;
-  if (now.lsn < before.lsn)
-    return `the database's history ends ${before.lsn - now.lsn} bytes before what it had acknowledged`;
+  if (now.inserted < before.lsn)
+    return `the database's history ends ${before.lsn - now.inserted} bytes before what it had acknowledged`;
   if (!isDurable && before.started !== now.started)
     return 'the database was started anew, and ACK_AFTER=parse does not wait for its disk';
   return undefined;

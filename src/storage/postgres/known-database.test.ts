@@ -5,11 +5,13 @@ import type { ServerState } from './connection.ts';
 import { lsnOf } from './history.ts';
 import { KnownDatabase } from './known-database.ts';
 
+const upTo = (text: string) => ({ lsn: lsnOf(text), inserted: lsnOf(text) });
+
 const BEFORE: ServerState = {
-  ...{ system: '7', timeline: 1, started: '100.5', lsn: lsnOf('1/10') },
+  ...{ system: '7', timeline: 1, started: '100.5', ...upTo('1/10') },
   ...{ standbys: 's', isFsync: true, version: 180_000, address: 'one' },
 };
-const PROMOTED = { timeline: 2, started: '7', lsn: lsnOf('1/20'), standbys: '' };
+const PROMOTED = { timeline: 2, started: '7', ...upTo('1/20'), standbys: '' };
 
 const CASES = [
   ['a standby that every commit waited for', {}, PROMOTED, 'commit', true],
@@ -17,8 +19,8 @@ const CASES = [
   ['one that commits waited for that were acknowledged before', {}, PROMOTED, 'parse', false],
   ['another cluster', {}, { ...PROMOTED, system: '8' }, 'commit', false],
   ['an earlier timeline', {}, { ...PROMOTED, timeline: 0 }, 'commit', false],
-  ['a shorter history', {}, { lsn: lsnOf('1/1') }, 'commit', false],
-  ['an older backup', {}, { ...PROMOTED, lsn: lsnOf('1/1') }, 'commit', false],
+  ['a shorter history', {}, upTo('1/1'), 'commit', false],
+  ['an older backup', {}, { ...PROMOTED, ...upTo('1/1') }, 'commit', false],
 ] as const;
 
 for (const [what, before, now, ackAfter, hadAll] of CASES) {

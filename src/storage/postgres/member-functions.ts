@@ -216,7 +216,8 @@ BEGIN
   ${lockDeployment(schema)}
   PERFORM 1 FROM ${schema}.instances i ORDER BY i.name FOR NO KEY UPDATE;
   ${assertOurs(schema)}
-  TRUNCATE ${schema}.queue, ${schema}.settled, ${schema}.attempts, ${schema}.totals, ${schema}.acts;
+  TRUNCATE ${schema}.queue, ${schema}.settled, ${schema}.attempts, ${schema}.totals, ${schema}.acts,
+    ${schema}.archived;
   UPDATE ${schema}.deployment SET generation = generation + 1;
   UPDATE ${schema}.instances SET generation = d.generation + 1, unsettled = 0,
     step = step + CASE WHEN name = p_name THEN 1 ELSE 0 END,

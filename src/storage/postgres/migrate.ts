@@ -4,6 +4,7 @@
  */
 import { StoreOpenError } from '../ports.ts';
 import { actFunctionOf } from './act-function.ts';
+import { archiveFunctionsOf, archiveTablesOf } from './archive-functions.ts';
 import type { Ask } from './connection.ts';
 import { memberFunctionsOf } from './member-functions.ts';
 import { readFunctionsOf } from './read-functions.ts';
@@ -26,15 +27,18 @@ const stepsOf = (schema: string): readonly string[] => [
     ADD doubtful_at bigint NOT NULL DEFAULT 0;
   ALTER TABLE ${schema}.instances ADD step bigint NOT NULL DEFAULT 0,
     ADD asks_until bigint NOT NULL DEFAULT 0, ADD started text NOT NULL DEFAULT '';`,
+  archiveTablesOf(schema),
 ];
 
 const functionsOf = (schema: string): string =>
-  [writeFunctionOf, memberFunctionsOf, actFunctionOf, readFunctionsOf].map(each => each(schema)).join('\n');
+  [writeFunctionOf, memberFunctionsOf, actFunctionOf, readFunctionsOf, archiveFunctionsOf]
+    .map(each => each(schema))
+    .join('\n');
 
 /** The oldest one that works; the newest that was tried is 18. */
 const SERVER_VERSION_MIN = 150_000;
 
-/** Functions are made anew with each step: those of before are gone, so an older backend can do nothing. */
+/** Functions are made anew with each step: an older backend gets what they do now, or nothing. */
 const stepSql = (schema: string, from: number, step: string): string => `
       IF (SELECT version FROM ${schema}.deployment) = ${from} THEN
         FOR f IN SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = '${schema}'::regnamespace LOOP

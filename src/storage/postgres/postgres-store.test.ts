@@ -190,9 +190,10 @@ const BACK: readonly ((schema: string) => string)[] = [
     ALTER SEQUENCE ${schema}.seq INCREMENT BY 1`,
   schema => `ALTER TABLE ${schema}.instances DROP step, DROP asks_until, DROP started;
     ALTER TABLE ${schema}.deployment DROP doubtful_term, DROP doubtful_at`,
+  schema => `DROP TABLE ${schema}.archive, ${schema}.archived, ${schema}.archive_files`,
 ];
 
-for (const version of [1, 2]) {
+for (const version of [1, 2, 3]) {
   test(`tables of version ${version} become those of today, with what they hold`, needsPostgres, async () => {
     const schema = newSchema();
     const one = await joinedAs(await open(schema), 'a');
@@ -200,7 +201,10 @@ for (const version of [1, 2]) {
     const [payment] = await one.owned();
     for (const back of BACK.slice(version - 1).toReversed()) await stand.server.query(back(schema));
     await stand.server.query(`UPDATE ${schema}.deployment SET version = ${version}`);
-    const again = await joinedAs(await open(schema), 'a');
+    const store = await open(schema);
+    const again = await joinedAs(store, 'a');
+    assert.equal(await store.archive.keep('one', 'here'), undefined);
+    assert.equal((await store.archive.keep('other', 'there'))?.where, 'here');
     assert.deepEqual([again.joined.term, again.joined.isCalm], [1, true]);
     assert.deepEqual(await again.write(rows => rows.settle(payment!, { requestedAtMs: 70 })), [DONE]);
     const [seq] = await again.write(rows => rows.put(3));

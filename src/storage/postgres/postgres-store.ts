@@ -5,14 +5,16 @@
  * `member-functions.ts`, `read-functions.ts`), each call is one statement, and this class carries it there
  * and says what is known when no answer comes back.
  *
- * Two connections: one for what changes something, in order, and one for questions that may take longer. A
- * question waits for the batch that was at work when it was asked.
+ * Two connections: one for what changes something, in order, and one for questions that may take longer; a
+ * third one for what leaves for an archive. A question waits for the batch that was at work when it was
+ * asked.
  */
 import type { Timer } from '../../domain/clock.ts';
 import type { ProcessorIndex, StoredPayment, Summary } from '../../domain/payment.ts';
 import type { Act, ActResult } from '../acts.ts';
 import type { Batch } from '../batch.ts';
 import {
+  faultIn,
   type Joined,
   type ProcessorUrls,
   type Reopening,
@@ -36,7 +38,8 @@ import { InspectedDatabase } from './inspected-database.ts';
 import { describeLack, KnownDatabase } from './known-database.ts';
 import { migrate } from './migrate.ts';
 import { type NameHolder, SessionName, WatchedName } from './name.ts';
-import { findPaymentIn, type ReadFunction, summaryIn } from './reading.ts';
+import { PostgresArchive } from './postgres-archive.ts';
+import { findPaymentIn, type ReadFunction, sizeIn, summaryIn } from './reading.ts';
 import { paymentOf } from './rows.ts';
 import { callOf, writeStatement, writtenOf } from './statements.ts';
 import { describePostgresUrl, type PostgresUrl } from './url.ts';
@@ -67,6 +70,8 @@ export class PostgresStore extends InspectedDatabase implements Store, Reopening
   readonly #options: PostgresStoreOptions;
   readonly #writes: DatabaseConnection;
   readonly #reads: DatabaseConnection;
+  /** Made when it is first used. */
+  readonly #archives: DatabaseConnection;
   readonly #writeText: string;
   readonly #holder: NameHolder | undefined;
   readonly #known: KnownDatabase;
@@ -116,6 +121,7 @@ export class PostgresStore extends InspectedDatabase implements Store, Reopening
     };
     this.#writes = new DatabaseConnection({ ...parts, prepare: prepareWrites }, WRITE_MS);
     this.#reads = new DatabaseConnection({ ...parts, prepare }, READ_MS);
+    this.#archives = new DatabaseConnection({ ...parts, prepare }, READ_MS);
     this.#holder = this.#holderOf(options, parts);
   }
 
@@ -124,15 +130,16 @@ export class PostgresStore extends InspectedDatabase implements Store, Reopening
     return this.#known.durability.survives;
   }
 
-  async size(): Promise<number> {
-    const { schema } = this.#options.url;
-    const [row] = await this.#reads
-      .ask({
-        text: `SELECT sum(pg_total_relation_size(c.oid))::bigint AS bytes FROM pg_class c
-        WHERE c.relkind = 'r' AND c.relnamespace = '${schema}'::regnamespace`,
-      })
-      .catch(() => []);
-    return Number(row?.['bytes'] ?? 0);
+  /** What is old leaves the store through it. */
+  get archive(): PostgresArchive {
+    return new PostgresArchive(this.#options.url.schema, async (question, deadlineMs) => {
+      this.#assertOpen();
+      return this.#archives.ask(question, deadlineMs);
+    });
+  }
+
+  size(): Promise<number> {
+    return sizeIn(question => this.#reads.ask(question), this.#options.url.schema);
   }
 
   async #open(): Promise<void> {
@@ -147,7 +154,7 @@ export class PostgresStore extends InspectedDatabase implements Store, Reopening
     this.#epoch = 0;
     this.#lostTerm = this.#term;
     this.#known.forget();
-    for (const connection of [this.#writes, this.#reads]) connection.abandon();
+    for (const connection of [this.#writes, this.#reads, this.#archives]) connection.abandon();
     try {
       for (const connection of [this.#writes, this.#reads]) await connection.open();
       await this.#holder?.take();
@@ -370,8 +377,7 @@ export class PostgresStore extends InspectedDatabase implements Store, Reopening
   async #answer<T>(reply: Reply<T>, work: () => Promise<T>): Promise<void> {
     let answer: T | StoreFault;
     try {
-      if (this.#isClosed) throw new StoreFault('lost', 'the store is closed');
-      if (this.#known.loss !== undefined) throw new StoreFault('lost', this.#known.loss);
+      this.#assertOpen();
       answer = await work();
     } catch (error) {
       answer = faultIn(error);
@@ -381,15 +387,14 @@ export class PostgresStore extends InspectedDatabase implements Store, Reopening
     await new Promise<void>(done => process.nextTick(done));
   }
 
+  #assertOpen(): void {
+    const loss = this.#isClosed ? 'the store is closed' : this.#known.loss;
+    if (loss !== undefined) throw new StoreFault('lost', loss);
+  }
+
   async #close(): Promise<void> {
     this.#isClosed = true;
-    await Promise.all([this.#writes.close(), this.#reads.close(), this.#holder?.release()]);
+    const connections = [this.#writes, this.#reads, this.#archives];
+    await Promise.all([...connections.map(each => each.close()), this.#holder?.release()]);
   }
-}
-
-/** Any other error is a bug. What keeps the store from being opened is said again by `reopen`. */
-function faultIn(error: unknown): StoreFault {
-  if (error instanceof StoreFault) return error;
-  if (error instanceof StoreOpenError) return new StoreFault('lost', error.message);
-  throw error;
 }

@@ -7,6 +7,9 @@ const queued = `q.id, q.seq, q.cents, q.accepted_at, q.origin, q.state, q.proces
   q.tries, 0::bigint AS settled_at, q.owner, q.held, q.retry_at, ''::text AS reason`;
 const booked = `s.id, s.seq, s.cents, s.accepted_at, s.origin, s.state, s.processor, s.requested_at,
   s.attempts, s.tries, s.settled_at, s.owner, 0::smallint AS held, 0::float8 AS retry_at, s.reason`;
+/** As much as is known of it. */
+const archived = `a.id, 0::bigint, a.cents, a.accepted_at, 0::bigint, 3::smallint, a.processor, a.requested_at,
+  a.attempts::int, 0, a.requested_at, 0, 0::smallint, 0::float8, ''::text`;
 
 const payment = `id uuid, seq bigint, cents bigint, accepted_at bigint, origin bigint, state smallint,
   processor smallint, requested_at bigint, attempts int, tries int, settled_at bigint, owner int, held smallint,
@@ -18,7 +21,8 @@ RETURNS TABLE (${payment}) LANGUAGE plpgsql STABLE ${PLANS} AS $$
 #variable_conflict use_column
 BEGIN
   RETURN QUERY SELECT ${queued} FROM ${schema}.queue q WHERE q.id = p_id
-    UNION ALL SELECT ${booked} FROM ${schema}.settled s WHERE s.id = p_id;
+    UNION ALL SELECT ${booked} FROM ${schema}.settled s WHERE s.id = p_id
+    UNION ALL SELECT ${archived} FROM ${schema}.archived a WHERE a.id = p_id;
 END $$;
 
 CREATE FUNCTION ${schema}.take(p_name text, p_after bigint, p_limit int)
@@ -71,7 +75,8 @@ RETURNS TABLE (${payment}, owner_name text) LANGUAGE sql STABLE AS $$
     WHERE q.held <> 0 ORDER BY q.seq LIMIT p_limit
 $$;
 
--- Ranges of buckets by level (../rollups.ts). Level 0, milliseconds, is read from the payments themselves.
+-- Ranges of buckets by level (../rollups.ts). Level 0, milliseconds, is read from the payments themselves; in
+-- the totals it has those that are archived.
 CREATE FUNCTION ${schema}.summary(p_levels int[], p_from bigint[], p_to bigint[])
 RETURNS TABLE (processor smallint, count numeric, high numeric, low numeric)
 LANGUAGE plpgsql STABLE ${PLANS} AS $$
@@ -82,7 +87,6 @@ BEGIN
       SELECT t.processor, t.count, t.high, t.low
         FROM unnest(p_levels, p_from, p_to) AS r(level, first, last)
         JOIN ${schema}.totals t ON t.level = r.level AND t.bucket BETWEEN r.first AND r.last
-        WHERE r.level > 0
       UNION ALL
       -- What is not in the totals yet.
       SELECT f.processor, 1, f.cents / 1000000, f.cents % 1000000

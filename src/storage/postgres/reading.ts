@@ -2,7 +2,7 @@
 import { emptyTotal } from '../../domain/money.ts';
 import type { ProcessorIndex, StoredPayment, Summary } from '../../domain/payment.ts';
 import { rangesOf } from '../rollups.ts';
-import type { ResultRow } from './connection.ts';
+import type { Ask, ResultRow } from './connection.ts';
 import { paymentOf } from './rows.ts';
 
 /** Calls a function of `read-functions.ts`. */
@@ -27,6 +27,14 @@ export async function summaryIn(read: ReadFunction, fromMs: number, toMs: number
     Object.assign(total, { count: Number(count), high: Number(high), low: Number(low) });
   }
   return { default: totals[0], fallback: totals[1] };
+}
+
+/** Of all tables and their indexes, in bytes; 0: not known now. */
+export async function sizeIn(ask: Ask, schema: string): Promise<number> {
+  const text = `SELECT sum(pg_total_relation_size(c.oid))::bigint AS bytes FROM pg_class c
+    WHERE c.relkind = 'r' AND c.relnamespace = '${schema}'::regnamespace`;
+  const [row] = await ask({ text }).catch(() => []);
+  return Number(row?.['bytes'] ?? 0);
 }
 
 /** An open end is further than any bucket. */

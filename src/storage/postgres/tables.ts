@@ -9,11 +9,14 @@
  *     beats       what an instance publishes twice a second, apart from the row that every batch changes
  *     totals      sums of settlements (`../rollups.ts`, level 1 and up), in rows of each instance's own, so
  *                 that two instances never wait for each other's
+ *
+ * What is archived has tables of its own (`archive-functions.ts`).
  */
+import { archiveTablesOf } from './archive-functions.ts';
 import { SEQS_A_BATCH } from './write-function.ts';
 
 /** Rises with each change of the tables or of the functions; `migrate` says how the next one is reached. */
-export const SCHEMA_VERSION = 3;
+export const SCHEMA_VERSION = 4;
 
 export const tablesOf = (schema: string): string => `
 CREATE TABLE ${schema}.deployment (
@@ -146,4 +149,4 @@ CREATE TABLE ${schema}.totals (
   low bigint NOT NULL,
   PRIMARY KEY (level, bucket, owner, processor)
 ) WITH (fillfactor = 50);
-`;
+${archiveTablesOf(schema)}`;

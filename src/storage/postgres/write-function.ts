@@ -6,8 +6,8 @@
  * has several rows on one payment, the second is of the second wave, and so on (`batch-arrays.ts`).
  *
  * Of an id the first INSERT that commits counts, in whatever order instances ask: the primary key of `queue`
- * decides, and a look at `settled` behind it, with a later snapshot, finds the payment that was over before,
- * or that another instance accepted and settled meanwhile.
+ * decides, and a look at `settled` and `archived` behind it, with a later snapshot, finds the payment that
+ * was over before, or that another instance accepted and settled meanwhile.
  *
  * Most batches have a few rows, so statements are what costs, not rows. What has no rows is not run; each
  * kind of row comes in two arrays, its ids and its numbers, in which places are counted (an array a
@@ -112,8 +112,10 @@ BEGIN
           FROM generate_series(0, last_put) AS p(i) WHERE ${isIn(put('wave'))}
         ON CONFLICT (id) DO NOTHING;
       GET DIAGNOSTICS done = ROW_COUNT;
-      SELECT array_agg(s.id) INTO over
-        FROM generate_series(0, last_put) AS p(i) JOIN ${schema}.settled s ON s.id = put_ids[p.i + 1]
+      SELECT array_agg(k.id) INTO over
+        FROM generate_series(0, last_put) AS p(i)
+        CROSS JOIN LATERAL (SELECT s.id FROM ${schema}.settled s WHERE s.id = put_ids[p.i + 1]
+          UNION ALL SELECT a.id FROM ${schema}.archived a WHERE a.id = put_ids[p.i + 1]) k
         WHERE ${isIn(put('wave'))};
       IF over IS NOT NULL THEN
         DELETE FROM ${schema}.queue q USING unnest(over) AS o(id) WHERE q.id = o.id;
@@ -127,7 +129,8 @@ BEGIN
           SELECT ${put('at')} AS at, k.seq, ${put('cents')} = k.cents AS is_same
             FROM generate_series(0, last_put) AS p(i)
             LEFT JOIN LATERAL (SELECT q.seq, q.cents FROM ${schema}.queue q WHERE q.id = put_ids[p.i + 1]
-              UNION ALL SELECT s.seq, s.cents FROM ${schema}.settled s WHERE s.id = put_ids[p.i + 1]) k ON true
+              UNION ALL SELECT s.seq, s.cents FROM ${schema}.settled s WHERE s.id = put_ids[p.i + 1]
+              UNION ALL SELECT 0, a.cents FROM ${schema}.archived a WHERE a.id = put_ids[p.i + 1]) k ON true
             WHERE ${isIn(put('wave'))}
         LOOP
           IF r.seq IS NULL THEN
@@ -211,6 +214,7 @@ BEGIN
       FROM unnest(me.fresh_requested, me.fresh_processor, me.fresh_cents) AS f(requested, processor, cents)
         CROSS JOIN generate_series(1, 6) AS l(level)
       GROUP BY 1, 3, 4
+      ORDER BY 1, 3, 4
       ON CONFLICT (level, bucket, owner, processor) DO UPDATE
         SET count = t.count + excluded.count, high = t.high + excluded.high, low = t.low + excluded.low;
     me.fresh_requested := '{}';

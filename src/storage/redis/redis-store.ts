@@ -9,6 +9,7 @@ import type { ProcessorIndex, StoredPayment } from '../../domain/payment.ts';
 import type { Act, ActResult } from '../acts.ts';
 import type { Batch } from '../batch.ts';
 import {
+  faultIn,
   type Joined,
   type ProcessorUrls,
   type Reopening,
@@ -355,10 +356,3 @@ export class RedisStore extends InspectedRedis implements Store, Reopening {
 }
 
 const isDone = (answer: RedisList[number]): boolean => Number(answer) === 1;
-
-/** Any other error is a bug. What keeps the store from being opened is said again by `reopen`. */
-function faultIn(error: unknown): StoreFault {
-  if (error instanceof StoreFault) return error;
-  if (error instanceof StoreOpenError) return new StoreFault('lost', error.message);
-  throw error;
-}
