@@ -279,9 +279,12 @@ export class MemoryStore implements Store, Reopening {
 
   #ask<T>(name: keyof Store, reply: Reply<T>, work: () => T): void {
     const schedule = this.#options.schedule ?? (carryOut => setImmediate(carryOut()));
+    const { incarnation: sentTo } = this.#world;
     schedule(() => {
-      const answer = this.#answer(name, work);
       const { incarnation } = this.#world;
+      // What was on its way when the store went back was lost with its connection.
+      if (sentTo !== incarnation) return () => reply(replyLost);
+      const answer = this.#answer(name, work);
       const step = CHANGES.has(name) ? this.#raiseStep(answer) : 0;
       return () => {
         // The connection broke when the store went back.
