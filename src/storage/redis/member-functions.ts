@@ -32,7 +32,7 @@ end
 local function open(keys, args)
   local base = keys[1]
   if call('EXISTS', base) == 0 then
-    call('HSET', base, 'v', VERSION, 'id', args[1], 'gen', 1, 'term', 1, 'seq', 0, 'from', 0, 'asks', 0, 'doubtAt', 0,
+    call('HSET', base, 'v', VERSION, 'id', args[1], 'gen', 1, 'term', 1, 'seq', 0, 'from', 0, 'doubtAt', 0,
       'owners', 0, 'checker', '', 'urls', '', 'health', '0 0 0 0 0 0')
   end
   return { '', call('HGET', base, 'v'), call('HGET', base, 'id'), replicas(base, args[2]) }
@@ -123,20 +123,21 @@ local function join(keys, args)
     pinned = beginTerm(base, gen, run)
     if lost and tonumber(lostTerm) > term then term = tonumber(lostTerm) end
     term = term + 1
-    call('HSET', base, 'term', term, 'asks', string.format('%.0f', tonumber(args[6]) + HOUR), 'doubtAt', now)
+    call('HSET', base, 'term', term, 'doubtAt', now)
   end
   local epoch = tonumber(mine[2] or 0)
   if tonumber(args[5]) > epoch then epoch = tonumber(args[5]) end
   epoch = epoch + 1
+  -- By this instance's clock, which says when it accepted a payment: another one's may be hours away from it.
+  local doubtMs, asks = now - tonumber(call('HGET', base, 'doubtAt') or 0), '0'
+  if doubtMs < HOUR then asks = string.format('%.0f', tonumber(args[6]) + HOUR - doubtMs) end
   call('HSET', me, 'epoch', epoch, 'alive', 1, 'gen', gen, 'figures', '', 'batch', 0, 'codes', '', 'run', run, 'durable',
-    durable, 'seen', now)
+    durable, 'seen', now, 'asks', asks)
   call('HINCRBY', me, 'beat', 1)
   if d[3] == name then call('HSET', base, 'checker', '') end
   local step = raiseStep(me)
   changed(base)
-  local rest = call('HMGET', base, 'asks', 'doubtAt')
-  local calm = now - tonumber(rest[2]) >= CALM and 1 or 0
-  return { '', epoch, tonumber(gen), term, pinned, rest[1], calm, tonumber(mine[1]), step }
+  return { '', epoch, tonumber(gen), term, pinned, asks, doubtMs >= CALM and 1 or 0, tonumber(mine[1]), step }
 end
 
 -- Whether the store has what an instance knows that it had: name, epoch, step, term, the store's id, the server's run

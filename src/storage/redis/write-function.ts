@@ -201,9 +201,9 @@ export const WRITE_LUA = `
 local function write(keys, args)
   local base, name, epoch, number, rows = keys[1], args[1], args[2], args[4], args[5]
   local me = instanceKey(base, name)
-  local mine = call('HMGET', me, 'epoch', 'n', 'batch', 'first', 'codes', 'step', 'unsettled')
+  local mine = call('HMGET', me, 'epoch', 'n', 'batch', 'first', 'codes', 'step', 'unsettled', 'asks')
   if mine[1] ~= epoch then return { 'fenced' } end
-  local d = call('HMGET', base, 'gen', 'seq', 'from', 'asks')
+  local d = call('HMGET', base, 'gen', 'seq', 'from')
   local gen, count = d[1], #rows / 80
   if gen ~= args[3] then return { '', gen, 0, string.rep(FORGOTTEN, count), mine[6] } end
   if number ~= '0' and mine[3] == number then
@@ -222,7 +222,7 @@ local function write(keys, args)
   end
 
   local owner, first = pack('>I2', tonumber(mine[2])), tonumber(d[2])
-  local seq, asks = first, tonumber(d[4])
+  local seq, asks = first, tonumber(mine[8] or 0)
   local codes, fresh, touched, settled, ended = {}, {}, {}, {}, {}
   for row = 1, count do
     local id, at = ids[row], row * 80 - 79
