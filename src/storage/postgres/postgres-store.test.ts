@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { idOf } from '../../testing/stores.ts';
 import { TcpProxy } from '../../testing/tcp-proxy.ts';
 import { until } from '../../testing/until.ts';
+import { assertAskedAgain, assertOnceWhereverCut } from '../contract/cut-connections.fixture.ts';
 import { joinedAs, persist } from '../contract/losing.fixture.ts';
 import type { HeldCounts, History, InspectedPayment, SettledPage } from '../inspection.ts';
 import {
@@ -16,7 +17,6 @@ import {
   type Reply,
   StoreFault,
   type StoreOpenError,
-  type Written,
 } from '../ports.ts';
 import { needsPostgres, newSchema, PostgresStand } from './stand.fixture.ts';
 import { parsePostgresUrl } from './url.ts';
@@ -79,34 +79,7 @@ for (const direction of ['toServer', 'toClient'] as const) {
       const schema = newSchema();
       const one = await joinedAs(await open(schema, { port: proxy.port }), 'a');
       const watcher = await open(schema);
-      let n = 0;
-      const batchOf = () => {
-        n += 2;
-        return one.batch(rows => [rows.put(n), rows.put(n + 1), rows.put(n)]);
-      };
-      const before_ = proxy.passed[direction];
-      const first = await one.store.write(batchOf());
-      const bytes = proxy.passed[direction] - before_;
-      const step = Math.max(1, Math.floor(bytes / 24));
-      let last = first.results[1]!;
-      let answers = 0;
-      for (let at = 0; at < bytes; at += step) {
-        const batch = batchOf();
-        proxy.cutAfter(direction, at);
-        const { results }: Written = await persist(() => one.store.write(batch));
-        answers += 1;
-        assert.ok(
-          results[0]! > last && results[1]! > results[0]! && results[2] === -1,
-          `cut at ${at}: ${[...results]}`,
-        );
-        last = results[1]!;
-      }
-      assert.ok(answers >= 20);
-      const shared = await new Promise<unknown>(reply => watcher.look(reply));
-      assert.equal(
-        (shared as { instances: { unsettled: number }[] }).instances[0]!.unsettled,
-        2 * (answers + 1),
-      );
+      await assertOnceWhereverCut(proxy, direction, one, watcher);
     },
   );
 }
@@ -114,12 +87,7 @@ for (const direction of ['toServer', 'toClient'] as const) {
 test('an answer that never comes counts as none, within less than a lease', needsPostgres, async () => {
   await using proxy = await TcpProxy.start(stand.server.port);
   const one = await joinedAs(await open(newSchema(), { port: proxy.port }), 'a');
-  const batch = one.batch(rows => rows.put(1));
-  proxy.drop('toClient');
-  await assert.rejects(one.store.write(batch), { reason: 'unanswered' });
-  proxy.heal();
-  const { results } = await persist(() => one.store.write(batch));
-  assert.deepEqual([...results], [1]);
+  await assertAskedAgain(proxy, one);
 });
 
 for (const how of ['fast', 'kill'] as const) {

@@ -10,10 +10,11 @@ import { RedisServer } from '../../testing/redis-server.ts';
 import { idOf } from '../../testing/stores.ts';
 import { TcpProxy } from '../../testing/tcp-proxy.ts';
 import { until } from '../../testing/until.ts';
+import { assertAskedAgain, assertOnceWhereverCut } from '../contract/cut-connections.fixture.ts';
 import { declareDead } from '../contract/engines.ts';
 import { joinedAs, persist } from '../contract/losing.fixture.ts';
 import type { HeldCounts, History, InspectedPayment, SettledPage } from '../inspection.ts';
-import { DONE, KNOWN, NameTakenError, promised, type Reply, StoreFault, type Written } from '../ports.ts';
+import { DONE, KNOWN, NameTakenError, promised, type Reply, StoreFault } from '../ports.ts';
 import type { RedisCall } from './inspected-redis.ts';
 import type { RedisStore } from './redis-store.ts';
 import { needsRedis, newName, RedisStand } from './stand.fixture.ts';
@@ -61,46 +62,14 @@ for (const direction of ['toServer', 'toClient'] as const) {
     const name = newName();
     const one = await joinedAs(await stand.open(name, { ports: [proxy.port] }), 'a');
     const watcher = await stand.open(name);
-    let n = 0;
-    const batchOf = () => {
-      n += 2;
-      return one.batch(rows => [rows.put(n), rows.put(n + 1), rows.put(n)]);
-    };
-    const before_ = proxy.passed[direction];
-    const first = await one.store.write(batchOf());
-    const bytes = proxy.passed[direction] - before_;
-    const step = Math.max(1, Math.floor(bytes / 24));
-    let last = first.results[1]!;
-    let answers = 0;
-    for (let at = 0; at < bytes; at += step) {
-      const batch = batchOf();
-      proxy.cutAfter(direction, at);
-      const { results }: Written = await persist(() => one.store.write(batch));
-      answers += 1;
-      assert.ok(
-        results[0]! > last && results[1]! > results[0]! && results[2] === -1,
-        `cut at ${at}: ${[...results]}`,
-      );
-      last = results[1]!;
-    }
-    assert.ok(answers >= 20);
-    const shared = await new Promise<unknown>(reply => watcher.look(reply));
-    assert.equal(
-      (shared as { instances: { unsettled: number }[] }).instances[0]!.unsettled,
-      2 * (answers + 1),
-    );
+    await assertOnceWhereverCut(proxy, direction, one, watcher);
   });
 }
 
 test('an answer that never comes counts as none, within less than a lease', needsRedis, async () => {
   await using proxy = await TcpProxy.start(stand.server.port);
   const one = await joinedAs(await stand.open(newName(), { ports: [proxy.port] }), 'a');
-  const batch = one.batch(rows => rows.put(1));
-  proxy.drop('toClient');
-  await assert.rejects(one.store.write(batch), { reason: 'unanswered' });
-  proxy.heal();
-  const { results } = await persist(() => one.store.write(batch));
-  assert.deepEqual([...results], [1]);
+  await assertAskedAgain(proxy, one);
 });
 
 test('many are adopted in parts, and none is left', needsRedis, async () => {
