@@ -1,26 +1,41 @@
-import { type AddressInfo, createServer } from 'node:net';
+import { randomInt } from 'node:crypto';
+import { createServer, type Server } from 'node:net';
 
 type Ports<Count extends number, Found extends number[] = []> = Found['length'] extends Count
   ? Found
   : Ports<Count, [...Found, number]>;
 
+/**
+ * Below the ports that systems give to whom names none (from 32,768 on under Linux). One of those may belong to
+ * anybody's connection by the time a server starts, or while one that was killed is down.
+ */
+const [LOWEST, END] = [20_000, 32_000];
+
 /** Ports that were free a moment ago: all held at once, so that they differ. */
 export async function freePorts<Count extends number>(count: Count): Promise<Ports<Count>> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((resolve, reject) => {
-        server.once('error', reject).listen(0, '0.0.0.0', resolve);
-      });
-      return server;
-    }),
-  );
-  const ports = servers.map(server => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))));
-  return ports as Ports<Count>;
+  const servers = new Map<number, Server>();
+  while (servers.size < count) {
+    const port = randomInt(LOWEST, END);
+    const server = await serverOn(port);
+    if (server !== undefined) servers.set(port, server);
+  }
+  await Promise.all([...servers.values()].map(server => new Promise(resolve => server.close(resolve))));
+  return [...servers.keys()] as Ports<Count>;
 }
 
 export async function freePort(): Promise<number> {
   const [port] = await freePorts(1);
   return port;
+}
+
+/** Undefined where the port is taken. */
+function serverOn(port: number): Promise<Server | undefined> {
+  const server = createServer();
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EADDRINUSE') resolve(undefined);
+      else reject(error);
+    });
+    server.listen(port, '0.0.0.0', () => resolve(server));
+  });
 }
