@@ -45,8 +45,8 @@ export async function launchStack(options: StackOptions = {}): Promise<RunningSt
     ...env,
   };
   const processorUrls = [
-    env['PROCESSOR_DEFAULT_URL'] ?? `http://127.0.0.1:${byDefault}`,
-    env['PROCESSOR_FALLBACK_URL'] ?? `http://127.0.0.1:${byFallback}`,
+    env['PROCESSOR_DEFAULT_URL'] ?? `http://127.0.0.1:${environment.PROCESSOR_DEFAULT_PORT}`,
+    env['PROCESSOR_FALLBACK_URL'] ?? `http://127.0.0.1:${environment.PROCESSOR_FALLBACK_PORT}`,
   ] as const;
   const [command, ...args] = [...under, process.execPath, bundled('stack.js')] as const;
   const children = new ChildProcesses(folder);
