@@ -145,7 +145,8 @@ export async function beginAnew(
   options: LossOptions,
 ): Promise<{ emptied: Findings; sentAgain: Findings; onFallback: number }> {
   const { payments = PAYMENTS, say } = options;
-  await using scene = await Scene.set(options);
+  // A payment of which default says nothing in time waits for it, for as long as it fails.
+  await using scene = await Scene.set({ ...options, env: { ATTEMPT_TIMEOUT_MS: '60000' } });
   const [onDefault, onFallback] = scene.processors;
   await scene.start();
   await scene.client.send(payments / 2);

@@ -290,6 +290,7 @@ bothWays('closing answers what was read, says close, and ends in time', async (c
   stuck.send(get('/stuck'));
   await waitFor(() => answers.length === 2, 'another');
   await waitFor(() => server.connections === 3, 'all three');
+  context.mock.timers.enable({ apis: ['setTimeout'] });
   const closed = server.close(300);
   await idle.closed;
   answers[0]!(json(200, '1'));
@@ -298,6 +299,8 @@ bothWays('closing answers what was read, says close, and ends in time', async (c
   const late = new RecordingClient(bound);
   await late.closed;
   assert.equal(late.got, '');
+  assert.equal(server.connections, 1, 'the one that is stuck has its time');
+  context.mock.timers.tick(300);
   await closed;
   await stuck.closed;
   assert.equal(stuck.got, '');

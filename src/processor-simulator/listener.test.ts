@@ -167,11 +167,11 @@ test('one that refuses resets what stands, takes no connection, and is back afte
   await pay(1);
   assert.equal((await faults({ refuseMs: 100 })).status, 200);
   assert.equal((await standing).ended, 'ECONNRESET');
-  assert.equal((await converse(server, post(2))).ended, 'ECONNREFUSED');
   let back = 'ECONNREFUSED';
   while (back === 'ECONNREFUSED') ({ ended: back } = await converse(server, post(2, '1.0')));
   assert.equal(back, 'closed');
   assert.equal((await pay(2)).status, 422);
-  assert.equal((await faults({ refuseMs: 100 })).status, 200);
+  // For so long that no machine is too slow to see it.
+  assert.equal((await faults({ refuseMs: 600_000 })).status, 200);
   assert.equal((await converse(server, post(3))).ended, 'ECONNREFUSED', 'and it can refuse again');
 });

@@ -45,9 +45,11 @@ test('a child that ends is started again, and its end tells how and with which w
 
 test('the words of a child that ends begin with the reason, and have no trace in them', async () => {
   const ends: End[] = [];
-  const script = `echo 'Error: the reason' >&2; for i in $(seq 30); do echo "    at frame $i" >&2; done
-    for i in $(seq 30); do echo "more $i" >&2; done; exit 1`;
-  const child = shell(script, ends);
+  const numbers = Array.from({ length: 30 }, (_, index) => index + 1);
+  const frames = numbers.map(number => `    at frame ${number}`);
+  const words = ['Error: the reason', ...frames, ...numbers.map(number => `more ${number}`)];
+  // In one write: what comes after a silence would be other words.
+  const child = shell(`printf '%s\\n' '${words.join("' '")}' >&2; exit 1`, ends);
   await until(() => ends.length >= 1, 'its end');
   await child.stop(1000);
   const { lastWords } = ends[0]!;

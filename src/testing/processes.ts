@@ -12,7 +12,7 @@ import { until } from './until.ts';
 
 /** After this a process that was asked to end is made to. */
 const GRACE_MS = 15_000;
-const READY_MS_MAX = 60_000;
+const READY_MS_MAX = 90_000;
 /** What is measured should not wait for a poll. */
 const READY_POLL_MS = 5;
 
@@ -99,7 +99,8 @@ export class ChildProcesses implements AsyncDisposable {
 
   #remove(): void {
     undisposed.delete(this);
-    rmSync(this.directory, { recursive: true, force: true });
+    // What they started may end a moment later, and may write until then.
+    rmSync(this.directory, { recursive: true, force: true, maxRetries: 10 });
   }
 }
 

@@ -44,9 +44,13 @@ test('a name behind a pooler is one process’s as long as somebody beats in it'
     `postgres://soquete@127.0.0.1:${stand.server.port}/postgres?schema=${schema}&pooler=transaction`,
   )!;
   const first = await joinedAs(await open(schema, { instance: 'a', url }), 'a');
-  const beats = setInterval(() => first.store.beat('').catch(() => {}), 100);
+  let isBeating = true;
+  const beats = (async () => {
+    while (isBeating) await first.store.beat('').catch(() => {});
+  })();
   await assert.rejects(open(schema, { instance: 'a', url }), NameTakenError);
-  clearInterval(beats);
+  isBeating = false;
+  await beats;
   await open(schema, { instance: 'a', url });
 });
 
@@ -66,7 +70,7 @@ test('what one changes the others learn of without asking', needsPostgres, async
   ]) {
     const seen = changes;
     await change();
-    await until(() => changes > seen, 'the change to be known', 5000, 5);
+    await until(() => changes > seen, 'the change to be known', undefined, 5);
   }
 });
 
