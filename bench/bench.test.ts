@@ -10,7 +10,7 @@ import { DEFINITIONS } from './suite/all.ts';
 import { measure, resultsTable } from './tools/rounds.ts';
 
 for (const { name, about, open } of DEFINITIONS) {
-  test(`${name}: ${about}`, { skip, timeout: 60_000 }, async () => {
+  test(`${name}: ${about}`, { skip }, async () => {
     await using benchmark = open({ small: true, large: false, long: false });
     const results = await measure(benchmark, { rounds: 1, seconds: 0.3 });
     const [{ figure, mayBeZero } = assert.fail('no column')] = benchmark.columns;

@@ -17,7 +17,7 @@ const silent = (): ProgressLine => new ProgressLine(silence);
 
 for (const script of [PREVIEW, FINAL]) {
   const title = `the ${script.name} ends with every payment settled and without a disagreement`;
-  test(title, { skip, timeout: 60_000 }, async () => {
+  test(title, { skip }, async () => {
     const size = sizeOf(script);
     await using stack = await startStack({ env: scenarioEnvironment(size, {}) });
     const [byDefault, byFallback] = stack.processorUrls;
@@ -37,7 +37,7 @@ for (const script of [PREVIEW, FINAL]) {
   });
 }
 
-test('the floor is measured by the same users', { skip, timeout: 30_000 }, async () => {
+test('the floor is measured by the same users', { skip }, async () => {
   await using children = new ChildProcesses();
   const { port } = await constantProxy(children);
   const { p50, max } = await playFloor(

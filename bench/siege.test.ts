@@ -7,7 +7,7 @@ import { withoutHaproxy as skip } from '../src/testing/haproxy.ts';
 
 const SOME = ['pipelined metrics', 'idle connections', 'slow heads', 'bodies too large', 'no HTTP'];
 
-test('some attacks, a second each: zero errors and no backend ends', { skip, timeout: 90_000 }, () => {
+test('some attacks, a second each: zero errors and no backend ends', { skip }, () => {
   const script = fileURLToPath(new URL('siege.ts', import.meta.url));
   // Speed says nothing here: other tests run beside it.
   const args = [script, '--seconds', '1', '--rate', '50', '--slower', '100000', ...SOME];

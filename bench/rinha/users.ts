@@ -38,7 +38,7 @@ export interface Load {
 }
 
 /** After the end an answer is waited for this long. */
-const LAST_ANSWER_MS = 5_000;
+const LAST_ANSWER_MS = 30_000;
 /** What the challenge takes for an acceptance, of whichever entry. */
 const ACCEPTED: ReadonlySet<number> = new Set([200, 201, 202, 204]);
 const answers = Buffer.alloc(64 * 1024);

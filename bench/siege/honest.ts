@@ -13,7 +13,7 @@ export interface Honest extends Latency {
 /** Enough for answers that take a quarter of a second. */
 const CONNECTIONS = 128;
 /** No answer within this is an error. */
-const PATIENCE_MS = 5_000;
+const PATIENCE_MS = 30_000;
 
 /** Pays `rate` times a second for `seconds`. */
 export async function payHonestly(url: string, rate: number, seconds: number): Promise<Honest> {

@@ -72,9 +72,7 @@ class Shop {
   }
 }
 
-test('backends archive what is old, beside the hand that does; ids stay refused, sums stay', {
-  timeout: 60_000,
-}, async () => {
+test('backends archive what is old, beside the hand that does; ids stay refused, sums stay', async () => {
   await using children = new ChildProcesses();
   const store = join(children.directory, 'store');
   const environment = { RETENTION_DAYS };
@@ -84,7 +82,7 @@ test('backends archive what is old, beside the hand that does; ids stay refused,
   const shop = new Shop(children);
   const ids = Array.from({ length: PAYMENTS }, () => randomUUID());
   for (const id of ids) assert.equal(await shop.pay(id, 19.9), 202);
-  await until(async () => (await shop.settled()) === PAYMENTS, 'all to be settled', 20_000);
+  await until(async () => (await shop.settled()) === PAYMENTS, 'all to be settled');
   const before = (await shop.get('/payments-summary')).json;
   // Both at once: whoever comes first.
   const archivedNow = async (): Promise<number> => {
@@ -99,7 +97,7 @@ test('backends archive what is old, beside the hand that does; ids stay refused,
   };
   // What the log had last, the index need not have yet.
   const isAll = async (): Promise<boolean> => (await archivedNow()) === 0 && inArchive() === PAYMENTS;
-  await until(isAll, 'all to be archived', 20_000);
+  await until(isAll, 'all to be archived');
 
   const lines = await archivedIn(store);
   assert.deepEqual(lines.map(line => line['correlationId']).sort(), [...ids].sort());
@@ -150,9 +148,7 @@ const SERVERS = [
 ] as const;
 
 for (const [title, start, skip] of SERVERS)
-  test(`on ${title}, too: into files of the host that archives`, { timeout: 60_000, skip }, () =>
-    archivesOn(start),
-  );
+  test(`on ${title}, too: into files of the host that archives`, { skip }, () => archivesOn(start));
 
 async function archivesOn(start: () => Promise<ArchivedServer>): Promise<void> {
   await using children = new ChildProcesses();
@@ -166,10 +162,10 @@ async function archivesOn(start: () => Promise<ArchivedServer>): Promise<void> {
   const shop = new Shop(children);
   const ids = Array.from({ length: PAYMENTS }, () => randomUUID());
   for (const id of ids) assert.equal(await shop.pay(id, 19.9), 202);
-  await until(async () => (await shop.settled()) === PAYMENTS, 'all to be settled', 20_000);
+  await until(async () => (await shop.settled()) === PAYMENTS, 'all to be settled');
   const before = (await shop.get('/payments-summary')).json;
   const isAll = async (): Promise<boolean> => Number(await archived()) === PAYMENTS;
-  await until(isAll, 'all to be archived', 20_000);
+  await until(isAll, 'all to be archived');
   // Whoever writes into the directory at that moment, or a pass that found nothing more.
   const { status, said } = await run(children, environment);
   const line =
@@ -177,7 +173,7 @@ async function archivesOn(start: () => Promise<ArchivedServer>): Promise<void> {
   assert.match(said, line);
   assert.equal(status, said.includes('ARCHIVE_DIR: ') ? 1 : 0);
   const isSummed = async (): Promise<boolean> => Number(await grown()) === 0;
-  await until(isSummed, 'the checksums to be written', 20_000);
+  await until(isSummed, 'the checksums to be written');
   const lines = await archivedIn(directory);
   assert.deepEqual(lines.map(each => each['correlationId']).sort(), [...ids].sort());
   assert.deepEqual((await shop.get('/payments-summary')).json, before);

@@ -54,7 +54,6 @@ const post = async (url: string, id: string, amount: string): Promise<number> =>
     await fetch(`${url}/payments`, {
       method: 'POST',
       body: `{"correlationId":"${id}","amount":${amount}}`,
-      signal: AbortSignal.timeout(10_000),
     })
   ).status;
 

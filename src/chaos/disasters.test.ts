@@ -25,7 +25,7 @@ function assertExact({ sent, recorded, lost }: Findings): void {
   }
 }
 
-test('with ACK_AFTER=flush a power loss costs nothing', { skip: noLoopDisk, timeout: 120_000 }, async () => {
+test('with ACK_AFTER=flush a power loss costs nothing', { skip: noLoopDisk }, async () => {
   const findings = await losePower('flush', options);
   assertExact(findings);
   assert.deepEqual(findings.lost, []);
@@ -35,7 +35,6 @@ test('with ACK_AFTER=flush a power loss costs nothing', { skip: noLoopDisk, time
 
 test('with ACK_AFTER=commit it costs what the disk had not taken yet, and nothing is settled twice', {
   skip: noLoopDisk,
-  timeout: 120_000,
 }, async () => {
   const findings = await losePower('commit', options);
   assertExact(findings);
@@ -46,7 +45,6 @@ test('with ACK_AFTER=commit it costs what the disk had not taken yet, and nothin
 for (const how of ['fails', 'is moved away'] as const) {
   test(`when the disk of the store ${how}, clients are refused until it is back`, {
     skip: how === 'fails' && noLoopDisk,
-    timeout: 120_000,
   }, async () => {
     const findings = await loseDisk(how, options);
     assertExact(findings);
@@ -57,9 +55,7 @@ for (const how of ['fails', 'is moved away'] as const) {
   });
 }
 
-test('with an empty directory a stack begins anew, and knows nothing of what fallback has', {
-  timeout: 120_000,
-}, async () => {
+test('with an empty directory a stack begins anew, and knows nothing of what fallback has', async () => {
   const { emptied, sentAgain, onFallback } = await beginAnew({ ...options, payments: 200 });
   assert.ok(onFallback > 0);
   assert.equal(emptied.lost.length, 200);
@@ -68,9 +64,7 @@ test('with an empty directory a stack begins anew, and knows nothing of what fal
   assert.equal(sentAgain.recorded.counts.unknown, 0);
 });
 
-test('when a processor loses its books, soquete keeps what it settled and shows the difference', {
-  timeout: 120_000,
-}, async () => {
+test('when a processor loses its books, soquete keeps what it settled and shows the difference', async () => {
   const { findings, shownCents } = await loseBooks(options);
   const { lost, sent, recorded, sums } = findings;
   assert.deepEqual(lost, []);

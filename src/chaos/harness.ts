@@ -15,8 +15,6 @@ import { type RunningStack, startStack } from '../testing/stack.ts';
 import { until } from '../testing/until.ts';
 import { type Accepted, Client } from './client.ts';
 
-const SETTLE_DEADLINE_MS = 60_000;
-
 export interface SceneOptions {
   readonly connections: number;
   readonly seed: number;
@@ -159,7 +157,7 @@ export class Scene {
 
   async #until(holds: () => boolean | Promise<boolean>, what: string): Promise<void> {
     const asSaid = () => `${what}; the stack says:\n${this.stack.launcher.said()}`;
-    await until(holds, asSaid, SETTLE_DEADLINE_MS);
+    await until(holds, asSaid);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

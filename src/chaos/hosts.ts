@@ -31,7 +31,6 @@ const ATTEMPT_MS = 1500;
 const LAST_ATTEMPTS_MS = ATTEMPT_MS + 500;
 /** A payment has 300 bytes on the cable; beside payments there is a question for the processors' health. */
 const QUIET_BYTES_MAX = 3000;
-const ADOPTED_MS_MAX = 30_000;
 
 const pass = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms));
 
@@ -170,7 +169,7 @@ async function breakAll(scene: Scene, { isShort, say }: HostsOptions): Promise<n
   };
   const isWell = async (): Promise<boolean> => (await statusOf(`${urlOf(scene, 'two')}/health`)) === 200;
   const backAgain = async (): Promise<undefined> => {
-    await until(isWell, 'host two to be well', ADOPTED_MS_MAX);
+    await until(isWell, 'host two to be well');
     await pass(calmMs);
   };
 
@@ -220,7 +219,7 @@ async function breakAll(scene: Scene, { isShort, say }: HostsOptions): Promise<n
     await primary.stop('kill');
     await standby.promote();
     const before = client.accepted;
-    await until(() => client.accepted > before, 'payments to be accepted again', ADOPTED_MS_MAX);
+    await until(() => client.accepted > before, 'payments to be accepted again');
     await pass(calmMs);
     return undefined;
   });
@@ -244,7 +243,7 @@ async function untilSettled(url: string, ids: readonly string[]): Promise<void> 
       const answer = await fetch(`${url}/payments/${id}`);
       return answer.status === 200 && ((await answer.json()) as { status: string }).status === 'settled';
     };
-    await until(isSettled, `${id} to be settled`, ADOPTED_MS_MAX);
+    await until(isSettled, `${id} to be settled`);
   }
 }
 

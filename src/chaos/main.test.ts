@@ -5,9 +5,7 @@ import { noRedis } from '../testing/redis-server.ts';
 import { playChaos } from './main.ts';
 import { failOverBehind } from './redis-failover.ts';
 
-test('nothing is lost or double while parts of the real stack are killed and paused', {
-  timeout: 120_000,
-}, async () => {
+test('nothing is lost or double while parts of the real stack are killed and paused', async () => {
   const said: string[] = [];
   const disagreements = await playChaos({
     payments: 3000,
@@ -28,7 +26,7 @@ const SERVERS = [
   { store: 'redis', injured: 'Redis is killed, full, asleep and cut off as well', skip: noRedis },
 ] as const;
 for (const { store, injured, skip } of SERVERS)
-  test(`nothing is lost or double while ${injured}`, { timeout: 240_000, skip }, async () => {
+  test(`nothing is lost or double while ${injured}`, { skip }, async () => {
     const said: string[] = [];
     const disagreements = await playChaos({
       payments: 300,
@@ -42,7 +40,6 @@ for (const { store, injured, skip } of SERVERS)
   });
 
 test('a failover of Redis to a replica that lacks the end settles nothing twice, and names the loss', {
-  timeout: 240_000,
   skip: noRedis,
 }, async () => {
   const said: string[] = [];

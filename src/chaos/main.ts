@@ -45,7 +45,7 @@ type ChaosStore = (typeof CHAOS_STORES)[number];
 
 /** Windows on which the books are compared at the end. */
 const WINDOWS = 20;
-const SETTLE_DEADLINE_MS = 120_000;
+const SETTLE_DEADLINE_MS = 240_000;
 
 /** Plays it all; resolves to the number of payments about which the books do not agree. */
 export async function playChaos(options: ChaosOptions): Promise<number> {

@@ -33,15 +33,15 @@ export async function failOverBehind(options: LossOptions): Promise<FailoverFind
   processors[0].processor.failing = true;
   const sending = client.send(Number.POSITIVE_INFINITY);
   const onFallback = processors[1].processor.book;
-  await until(() => onFallback.size > payments / 3, 'fallback to settle', 60_000);
+  await until(() => onFallback.size > payments / 3, 'fallback to settle');
   link.drop('toClient');
   const settled = onFallback.size;
-  await until(() => onFallback.size > settled + BEHIND_MIN, 'the replica to be behind', 60_000);
+  await until(() => onFallback.size > settled + BEHIND_MIN, 'the replica to be behind');
   await primary.stop('SIGKILL');
   await replica.ask('REPLICAOF', 'NO', 'ONE');
   processors[0].processor.failing = false;
   const before = client.accepted;
-  await until(() => client.accepted > before + payments / 3, 'payments to be accepted again', 60_000);
+  await until(() => client.accepted > before + payments / 3, 'payments to be accepted again');
   client.stop();
   await sending;
   await scene.settles();

@@ -200,9 +200,9 @@ export class ChaosSentinels extends ChaosRedis {
       const port = await this.#primary();
       const primary = this.#pair.find(each => each.port === port)!;
       await primary.stop(how);
-      await until(async () => (await this.#primary()) !== port, 'the replica to take over', 60_000, 100);
+      await until(async () => (await this.#primary()) !== port, 'the replica to take over', undefined, 100);
       await primary.launch();
-      await until(async () => isFollowing(primary), 'the old primary to follow', 60_000, 100);
+      await until(async () => isFollowing(primary), 'the old primary to follow', undefined, 100);
     });
   }
 

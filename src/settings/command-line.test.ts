@@ -160,7 +160,7 @@ interface Ended {
 const run = (program: string, option: string): Promise<Ended> =>
   new Promise(resolve => {
     const script = join(PROJECT_FOLDER, program);
-    execFile(process.execPath, [script, option], { timeout: 30_000 }, (error, stdout, stderr) =>
+    execFile(process.execPath, [script, option], (error, stdout, stderr) =>
       resolve({ status: error === null ? 0 : Number(error.code), stdout, stderr }),
     );
   });

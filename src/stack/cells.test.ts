@@ -32,8 +32,7 @@ test('a payment goes to one cell, however its id is written, or to none', { skip
     SOQUETE_CELL_2: second.address,
   });
   const url = `http://127.0.0.1:${door.port}/payments`;
-  const post = async (body: string): Promise<string> =>
-    (await fetch(url, { method: 'POST', body, signal: AbortSignal.timeout(5_000) })).text();
+  const post = async (body: string): Promise<string> => (await fetch(url, { method: 'POST', body })).text();
   const counts = new Map<string, number>();
   for (let number = 0; number < 64; number++) {
     const id = randomUUID();
@@ -54,7 +53,7 @@ test('a payment goes to one cell, however its id is written, or to none', { skip
     `{"deep":${'['.repeat(25)}${']'.repeat(25)},"correlationId":"${id}","amount":19.90}`,
     `{"fat":"${'-'.repeat(16_000)}","correlationId":"${id}","amount":19.90}`,
   ]) {
-    const refusal = await fetch(url, { method: 'POST', body, signal: AbortSignal.timeout(5_000) });
+    const refusal = await fetch(url, { method: 'POST', body });
     assert.deepEqual(
       [refusal.status, refusal.headers.get('content-type')],
       [422, 'application/problem+json'],

@@ -16,9 +16,7 @@ const PAIRS = Number(process.env['PAIRS'] ?? 500);
 const LANES = 8;
 const AMOUNTS = [19.9, 20] as const;
 
-test(`of two amounts of one id one is accepted, and all know it then (${PAIRS} pairs)`, {
-  timeout: 30_000 + PAIRS * 20,
-}, async () => {
+test(`of two amounts of one id one is accepted, and all know it then (${PAIRS} pairs)`, async () => {
   await using children = new ChildProcesses();
   await startBackends(children, { processors: await absentProcessors() });
   const clients = [1, 2, 3].map(

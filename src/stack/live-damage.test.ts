@@ -32,20 +32,20 @@ test(`a log that is damaged under a running stack costs no payment (SEED=${seed}
     writeSync(fd, Uint8Array.of(readFileSync(path)[at]! ^ (1 << bit)), 0, 1, at);
   }
   closeSync(fd);
-  await until(() => readdirSync(log).includes('damaged'), 'the damage to be found', 30_000);
+  await until(() => readdirSync(log).includes('damaged'), 'the damage to be found');
   const settled = async (): Promise<number> => {
     const summary = await fetch(`${stack.url}/payments-summary`);
     if (summary.status !== 200) return -1;
     const { default: one, fallback } = (await summary.json()) as Record<string, { totalRequests: number }>;
     return one!.totalRequests + fallback!.totalRequests;
   };
-  await until(async () => (await settled()) === PAYMENTS, 'all to be settled', 60_000, 200);
+  await until(async () => (await settled()) === PAYMENTS, 'all to be settled');
   // While the backends join anew there is no answer for a moment.
   for (const id of ids) {
     const find = (): Promise<Response> => fetch(`${stack.url}/payments/${id}`);
-    await until(async () => (await find()).status === 200, `${id} to be known`, 30_000, 100);
+    await until(async () => (await find()).status === 200, `${id} to be known`);
   }
-  await until(async () => (await settled()) === PAYMENTS, 'the sum to be the same', 30_000, 200);
+  await until(async () => (await settled()) === PAYMENTS, 'the sum to be the same');
   let booked = 0;
   for (const url of stack.processorUrls) {
     const headers = { 'X-Rinha-Token': '123' };

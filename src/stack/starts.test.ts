@@ -65,7 +65,7 @@ test('of two stacks that start at once on one store one runs, and the other one 
   const running = (): RunningStack | undefined =>
     stacks.find(({ launcher }) => launcher.said().includes('ready on http'));
   const refused = (): RunningStack | undefined => stacks.find(({ launcher }) => launcher.hasExited());
-  await until(() => running() !== undefined && refused() !== undefined, 'one to run', 40_000);
+  await until(() => running() !== undefined && refused() !== undefined, 'one to run');
   assert.equal(await refused()!.launcher.exited, 78);
   assert.match(
     refused()!.launcher.said(),

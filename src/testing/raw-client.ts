@@ -39,7 +39,7 @@ export function send(
     socket.once('close', () => resolve(answer));
     // One that refuses what it reads does not wait for the rest.
     socket.once('error', error => (answer === '' ? reject(error) : resolve(answer)));
-    socket.setTimeout(5_000, () => {
+    socket.setTimeout(90_000, () => {
       reject(new Error(`no end of the answer: ${answer}`));
       socket.destroy();
     });

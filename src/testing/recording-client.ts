@@ -36,9 +36,9 @@ export class RecordingClient {
   }
 }
 
-/** Waits until `holds`; fails after ten seconds. */
+/** Waits until `holds`; fails after a minute and a half. */
 export async function waitFor(holds: () => boolean, what: string): Promise<void> {
-  const end = Date.now() + 10_000;
+  const end = Date.now() + 90_000;
   while (!holds()) {
     assert.ok(Date.now() < end, `waited in vain for ${what}`);
     await new Promise(resolve => setTimeout(resolve, 2));

@@ -1,4 +1,6 @@
 const POLL_MS = 20;
+/** However slow the machine is, what comes at all comes earlier. */
+const DEADLINE_MS = 90_000;
 
 /**
  * Waits until `holds`, asking again and again. Throws when it does not by the deadline; `what` is put into
@@ -7,7 +9,7 @@ const POLL_MS = 20;
 export async function until(
   holds: () => boolean | Promise<boolean>,
   what: string | (() => string),
-  deadlineMs = 15_000,
+  deadlineMs = DEADLINE_MS,
   pollMs = POLL_MS,
 ): Promise<void> {
   const deadline = performance.now() + deadlineMs;

@@ -11,7 +11,7 @@ const browserFile = ['chromium', 'chromium-browser', 'google-chrome']
   .map(name => findProgram(name, process.env['PATH']))
   .find(file => file !== undefined);
 const skip = browserFile === undefined && 'Chromium is not installed (Debian: apt-get install chromium)';
-const PATIENCE = { timeout: 15_000 };
+const PATIENCE = { timeout: 90_000 };
 const BROWSER_ARGUMENTS = [
   '--no-sandbox',
   '--disable-gpu',
@@ -21,7 +21,7 @@ const BROWSER_ARGUMENTS = [
   '--disable-background-networking',
 ];
 
-describe('the dashboard', { skip, timeout: 120_000 }, () => {
+describe('the dashboard', { skip }, () => {
   const complaints: string[] = [];
   const sent: string[] = [];
   const asked = new Set<string>();
@@ -220,7 +220,7 @@ describe('the dashboard', { skip, timeout: 120_000 }, () => {
   });
 });
 
-describe('the dashboard behind a token', { skip, timeout: 60_000 }, () => {
+describe('the dashboard behind a token', { skip }, () => {
   const password = 'a-token-of-operations';
 
   test('the browser asks for it once, and what the page does goes on with it', async () => {
@@ -266,7 +266,7 @@ describe('the dashboard behind a token', { skip, timeout: 60_000 }, () => {
     const story = page.locator('#story');
     // An attempt may be on its way at that moment; and with the payment closed, the button goes.
     await until(async () => {
-      if (await close.isVisible()) await close.click({ timeout: 1000 }).catch(() => {});
+      if (await close.isVisible()) await close.click({ timeout: 5000 }).catch(() => {});
       return ((await story.textContent()) ?? '').includes('closed by ana: the client went away');
     }, 'the payment to be closed');
     assert.ok(questions.length >= 2 && questions.every(text => text.includes('never be settled')));

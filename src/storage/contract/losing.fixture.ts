@@ -31,8 +31,6 @@ export async function lossOf({ store }: MemberStore): Promise<string> {
         },
       ),
     'the loss to be noticed',
-    10_000,
-    20,
   );
   return detail;
 }

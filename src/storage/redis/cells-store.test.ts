@@ -153,8 +153,6 @@ test('a replica takes over from a master that dies, and the deployment goes on',
           () => false,
         ),
       'all cells to be there',
-      20_000,
-      50,
     );
   const again = lost ? await instance({ open: async () => one.raw } as never, 'a') : one;
   const { results } = await persist(() =>

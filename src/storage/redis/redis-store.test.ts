@@ -52,7 +52,7 @@ test('what one changes the others learn of without asking', needsRedis, async ()
   ]) {
     const seen = changes;
     await change();
-    await until(() => changes > seen, 'the change to be known', 5000, 5);
+    await until(() => changes > seen, 'the change to be known', undefined, 5);
   }
 });
 
