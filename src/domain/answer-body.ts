@@ -10,8 +10,10 @@ export interface AnsweredPayment {
 }
 
 const JSON_TYPE = /^\s*(?:application|text)\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
-const NAMED_ID = /"correlationId"\s*:\s*"([^"\\]*)"/;
-const NAMED_AMOUNT = /"amount"\s*:\s*(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)(?=\s*[,}])/;
+/** A JSON string or number that is whole, though the body behind it may not be. */
+const NAMED = String.raw`\s*:\s*("(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*(?=\s*[,}]))`;
+const NAMED_ID = new RegExp(`"correlationId"${NAMED}`);
+const NAMED_AMOUNT = new RegExp(`"amount"${NAMED}`);
 
 export const isJsonType = (contentType: string): boolean => JSON_TYPE.test(contentType);
 
@@ -24,10 +26,36 @@ export function isForeignBody(
 ): boolean {
   if (contentType !== undefined && !isJsonType(contentType)) return true;
   if (contentType === undefined && isWhole && text.trim() !== '' && !isJson(text)) return true;
-  const id = NAMED_ID.exec(text)?.[1];
-  if (id !== undefined && id.toLowerCase() !== payment.correlationId) return true;
-  const amount = NAMED_AMOUNT.exec(text)?.[1];
-  return amount !== undefined && amountCents(Number(amount)) !== payment.cents;
+  const id = named(NAMED_ID, text);
+  if (id !== undefined && !isIdOf(payment.correlationId, id)) return true;
+  const amount = named(NAMED_AMOUNT, text);
+  return amount !== undefined && centsNamed(amount) !== payment.cents;
+}
+
+/** Whether `named`, of any type, is this id; its letters may be of either case. */
+export const isIdOf = (correlationId: string, named: unknown): boolean =>
+  typeof named === 'string' && named.toLowerCase() === correlationId;
+
+/** What the first such member says; undefined where it is not there, or says neither text nor number. */
+function named(member: RegExp, text: string): unknown {
+  const value = member.exec(text)?.[1];
+  if (value === undefined) return undefined;
+  try {
+    return JSON.parse(value);
+  } catch {
+    return value;
+  }
+}
+
+const DECIMAL = /^-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
+
+/**
+ * The cents of an amount as a number or, as some services write it, as text; undefined: it is neither. Those
+ * of one with more than two decimals are not whole.
+ */
+export function centsNamed(amount: unknown): number | undefined {
+  if (typeof amount === 'number') return amountCents(amount);
+  return typeof amount === 'string' && DECIMAL.test(amount) ? amountCents(Number(amount)) : undefined;
 }
 
 /**

@@ -138,7 +138,9 @@ test('user and password of the address go along with every request, the path in 
 test('a record of another payment is no record, and its amount is read exactly', async () => {
   const records = [
     { ...request, correlationId: '0'.repeat(36), amount: 19.9, requestedAt: '2026-07-10T12:34:56.007Z' },
+    { ...request, correlationId: 7, amount: 19.9, requestedAt: '2026-07-10T12:34:56.007Z' },
     { ...request, amount: 19.904, requestedAt: '2026-07-10T12:34:56.007Z' },
+    { ...request, amount: '19.90', requestedAt: '2026-07-10T12:34:56.007Z' },
   ].map(record => JSON.stringify(record));
   const { client } = await processor(socket => {
     const body = records.shift()!;
@@ -146,8 +148,22 @@ test('a record of another payment is no record, and its amount is read exactly',
   });
   const find = () => new Promise<Found>(resolve => client.find(DEFAULT, request.correlationId, resolve));
   assert.deepEqual(await find(), { is: 'unavailable' });
+  assert.deepEqual(await find(), { is: 'unavailable' });
   const found = await find();
   assert.ok(found.is === 'there' && found.cents !== 1990);
+  const text = await find();
+  assert.ok(text.is === 'there' && text.cents === 1990);
+});
+
+test('that there is no record is said by JSON, or by nothing', async () => {
+  const answers = ['', '{"title":"Not Found"}', '<html></html>', 'no'];
+  const { client } = await processor(socket => {
+    const body = answers.shift()!;
+    socket.write(`HTTP/1.1 404 Not Found\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+  });
+  const find = () => new Promise<Found>(resolve => client.find(DEFAULT, request.correlationId, resolve));
+  for (const is of ['absent', 'absent', 'unavailable', 'unavailable'] as const)
+    assert.deepEqual(await find(), { is });
 });
 
 test('interim answers are passed over', async () => {

@@ -5,7 +5,7 @@
  * closed: what it says next may belong to the request before.
  */
 import { type Dispatcher, Pool } from 'undici';
-import { amountCents, isForeignBody, isJsonType } from '../domain/answer-body.ts';
+import { centsNamed, isForeignBody, isIdOf, isJsonType } from '../domain/answer-body.ts';
 import { formatInstant, parseInstant } from '../domain/instant.ts';
 import { decimal } from '../domain/money.ts';
 import { type AttemptResult, lostBecause } from '../domain/outcome.ts';
@@ -216,7 +216,7 @@ const codeOf = ({ code, name }: Error & { code?: string }): string =>
 const oneOf = (value: string | string[] | undefined): string | undefined =>
   Array.isArray(value) ? value.join(', ') : value;
 
-/** `isForeign`: the body is of another type than JSON. */
+/** `isForeign`: there is a body, and it is not JSON. */
 type QuestionReply = (status: number, body: unknown, isForeign: boolean) => void;
 
 /** A question whose whole answer counts; status 0 stands for none. */
@@ -254,7 +254,7 @@ class Question implements Dispatcher.DispatchHandler {
     try {
       body = JSON.parse(Buffer.concat(this.#chunks).toString());
     } catch {
-      body = undefined;
+      this.#isForeign ||= this.#bytes > 0;
     }
     this.#reply(this.#status, body, this.#isForeign);
   }
@@ -268,17 +268,19 @@ class Question implements Dispatcher.DispatchHandler {
 function recordIn(body: unknown, id: string): Found | undefined {
   if (typeof body !== 'object' || body === null) return undefined;
   const { correlationId, requestedAt, amount } = body as Record<string, unknown>;
-  if (typeof correlationId === 'string' && correlationId.toLowerCase() !== id) return undefined;
-  if (typeof requestedAt !== 'string' || typeof amount !== 'number') return undefined;
+  if (correlationId !== undefined && !isIdOf(id, correlationId)) return undefined;
+  const cents = centsNamed(amount);
+  if (typeof requestedAt !== 'string' || cents === undefined) return undefined;
   // The official service leaves the Z away and means UTC all the same.
   const zoned = /(?:z|[+-]\d\d:?\d\d)$/i.test(requestedAt) ? requestedAt : `${requestedAt}Z`;
   const instant = parseInstant(zoned);
-  return instant && { is: 'there', requestedAtMs: instant.ms, cents: amountCents(amount) };
+  return instant && { is: 'there', requestedAtMs: instant.ms, cents };
 }
 
 function healthIn(body: unknown): Health | undefined {
   if (typeof body !== 'object' || body === null) return undefined;
   const { failing, minResponseTime } = body as Record<string, unknown>;
   if (typeof failing !== 'boolean' || typeof minResponseTime !== 'number') return undefined;
+  if (!Number.isFinite(minResponseTime)) return undefined;
   return { failing, minResponseMs: minResponseTime };
 }
