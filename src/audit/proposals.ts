@@ -20,6 +20,8 @@ export function proposalFor(verdict: Discrepancy, { ours, theirs }: Evidence): P
   const on = PROCESSORS.find(processor => theirs[processor] !== undefined);
   switch (verdict) {
     case 'lost':
+      // Sent to where it is booked, it would be in both books.
+      if (on !== undefined) return none(`${on} has it: refund it there, then audit again`);
       return {
         is: 'act',
         act: 'retry',

@@ -52,10 +52,20 @@ test('a payment is closed where both processors say that they do not have it', (
   }
 });
 
-test('a settled payment is sent once more only where its processor says that it does not have it', () => {
-  assert.ok(mayResend(1, [there(1), absent]).may);
-  assert.ok(!mayResend(1, [absent, there(1)]).may);
-  assert.ok(!mayResend(1, [absent, silent]).may);
+test('a settled payment is sent once more only where both processors say that they do not have it', () => {
+  for (const on of [0, 1] as const) assert.ok(mayResend(on, [absent, absent]).may);
+  const cases: [0 | 1, [Found, Found], RegExp][] = [
+    [1, [absent, there(1)], /fallback has it: nothing/],
+    [1, [there(1), absent], /default has it, and fallback would have it as well/],
+    [0, [absent, there(1)], /fallback has it, and default would have it as well/],
+    [1, [absent, silent], /fallback cannot be asked/],
+    [1, [silent, absent], /default cannot be asked/],
+  ];
+  for (const [on, found, because] of cases) {
+    const finding = mayResend(on, found);
+    assert.ok(!finding.may);
+    assert.match(finding.because, because);
+  }
 });
 
 test('what exactly one processor has is taken in as it has it', () => {

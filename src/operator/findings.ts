@@ -101,11 +101,16 @@ export function mayTakeIn(
   return { may: true, on, cents: record.cents };
 }
 
-/** Whether a settled payment may be sent once more to the processor that it is booked on. */
+/** Whether a settled payment may be sent once more to the processor that it is booked on: nobody has it. */
 export function mayResend(on: ProcessorIndex, found: FoundAtBoth): Finding {
   const name = PROCESSORS[on];
   if (found[on].is === 'there') return no(`it is settled, and ${name} has it: nothing is to be tried again`);
-  if (found[on].is === 'unavailable') return no(`${name} cannot be asked: try again when it answers`);
+  if (found[other(on)].is === 'there')
+    return no(
+      `${PROCESSORS[other(on)]} has it, and ${name} would have it as well: refund it at ${PROCESSORS[other(on)]} first`,
+    );
+  const silent = found.findIndex(record => record.is === 'unavailable');
+  if (silent >= 0) return no(`${PROCESSORS[silent]} cannot be asked: try again when it answers`);
   return { may: true, requestedAtMs: 0 };
 }
 
