@@ -1,7 +1,8 @@
 /** What has to be so before anything is started: ports that are free, a folder for the sockets. */
-import { accessSync, constants, mkdirSync, rmSync } from 'node:fs';
+import { accessSync, constants, rmSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { isSystemError } from '../domain/system-error.ts';
+import { makeDirectory } from '../make-directory.ts';
 import { onOneLine, UnusableSetting } from '../settings/grammar.ts';
 import { socketPath } from './commands.ts';
 import { accepts, portProblem } from './ready.ts';
@@ -64,7 +65,7 @@ export async function clearRunDirectory(names: readonly string[], settings: Sett
     );
   };
   try {
-    mkdirSync(runDir, { recursive: true });
+    makeDirectory(runDir);
     accessSync(runDir, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (error) {
     throw unusable(error, `${onOneLine(runDir)} is no folder to write in`);

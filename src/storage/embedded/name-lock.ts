@@ -11,9 +11,10 @@
  * The file must never be opened and closed by anything but SQLite in a process that uses it: POSIX drops all
  * locks that a process has on a file as soon as any descriptor of it is closed.
  */
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { makeDirectory } from '../../make-directory.ts';
 import { NameTakenError, StoreOpenError } from '../ports.ts';
 import { FileInPlace } from './in-place.ts';
 import { openErrorOf, resultCode, SQLITE_BUSY } from './index/schema.ts';
@@ -37,7 +38,7 @@ export const nameFile = (directory: string, name: string): string =>
 /** Takes `name` in the store of `directory`, never waiting. Throws `NameTakenError` or `StoreOpenError`. */
 export function takeName(directory: string, name: string): HeldName {
   try {
-    mkdirSync(join(directory, nameFolder), { recursive: true });
+    makeDirectory(join(directory, nameFolder));
   } catch (error) {
     throw openErrorOf(directory, error);
   }

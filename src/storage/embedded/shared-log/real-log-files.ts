@@ -4,7 +4,6 @@ import {
   fstatSync,
   fsyncSync,
   linkSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readSync,
@@ -16,6 +15,7 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { threadId } from 'node:worker_threads';
+import { makeDirectory } from '../../../make-directory.ts';
 import { syncPath } from '../sync-path.ts';
 import type { LogFiles } from './log-files.ts';
 
@@ -24,7 +24,7 @@ const temporaryName = (path: string): string =>
   `${path}.${process.pid}-${threadId}-${Math.random().toString(36).slice(2)}.new`;
 
 export const realLogFiles: LogFiles = {
-  makeDirectory: path => void mkdirSync(path, { recursive: true }),
+  makeDirectory,
   list: path => readdirSync(path),
   createWhole(path, bytes) {
     const temporary = temporaryName(path);
