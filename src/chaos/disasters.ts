@@ -61,7 +61,11 @@ export async function losePower(
   await disk.takes(client.ids.slice(first.length));
   onDefault.processor.failing = true;
   const sending = client.send(Number.POSITIVE_INFINITY);
-  await until(() => onFallback.processor.book.size >= AT_STAKE_MIN, `fallback to settle ${AT_STAKE_MIN}`);
+  // Some are settled before their clients are told that they are accepted.
+  const areAtStake = (): boolean =>
+    onFallback.processor.book.size >= AT_STAKE_MIN &&
+    client.accepted - onDefault.processor.book.size >= AT_STAKE_MIN;
+  await until(areAtStake, `fallback to settle ${AT_STAKE_MIN}`);
   // The processors' power goes with the disk's: a sync that is at work while ext4 aborts its journal may
   // return as if it had ended well, and nobody must act on that.
   scene.stack.signal('SIGSTOP', 'backends');
@@ -157,7 +161,8 @@ export async function beginAnew(
   onDefault.processor.failing = false;
   await scene.stack.kill();
   rmSync(join(scene.stack.folder, 'data'), { recursive: true });
-  await scene.start();
+  // None leaves default for having waited.
+  await scene.start([], { FALLBACK_AFTER_MS: '60000' });
   const emptied = await scene.audit();
   say(`the directory of the store is emptied: ${emptied.accepted} payments had been accepted and settled`);
   report(emptied, say);
@@ -178,6 +183,7 @@ export async function loseBooks(options: LossOptions): Promise<{ findings: Findi
   await scene.start();
   const sending = scene.client.send(payments);
   await scene.accepts(payments / 2);
+  await until(() => processor.book.size > 0, 'default to have some');
   const forgotten = processor.book.size;
   await scene.admins[0].purge();
   await sending;

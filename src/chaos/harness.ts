@@ -65,8 +65,8 @@ export class Scene {
     return this.#stack!;
   }
 
-  /** Starts the stack, or starts it again; `under` a command that runs the one behind it. */
-  async start(under: readonly string[] = []): Promise<void> {
+  /** Starts the stack, or starts it again; `under` a command that runs the one behind it, `more` settings. */
+  async start(under: readonly string[] = [], more: NodeJS.ProcessEnv = {}): Promise<void> {
     const { directory, env = {} } = this.#options;
     const folder = this.#stack?.folder;
     this.#stack = await startStack({
@@ -78,6 +78,7 @@ export class Scene {
         FALLBACK_AFTER_MS: '500',
         ...(directory === undefined ? {} : { STORE_URL: `sqlite:${directory}` }),
         ...env,
+        ...more,
         PORT: String(this.#port),
         PROCESSOR_DEFAULT_URL: this.processors[0].url,
         PROCESSOR_FALLBACK_URL: this.processors[1].url,

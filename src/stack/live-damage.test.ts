@@ -18,13 +18,14 @@ test(`a log that is damaged under a running stack costs no payment (SEED=${seed}
   const log = join(stack.folder, 'data', 'log');
   const path = join(log, '0000000001.log');
   const from = statSync(path).size;
-  const ids: string[] = [];
-  while (ids.length < PAYMENTS) {
+  const paid = async (): Promise<string> => {
     const correlationId = randomUUID();
     const body = JSON.stringify({ correlationId, amount: 19.9 });
-    const { status } = await fetch(`${stack.url}/payments`, { method: 'POST', body });
-    if (status === 202) ids.push(correlationId);
-  }
+    while ((await fetch(`${stack.url}/payments`, { method: 'POST', body })).status !== 202);
+    return correlationId;
+  };
+  // At once: what the index has read before it is damaged, nobody reads again.
+  const ids = await Promise.all(Array.from({ length: PAYMENTS }, paid));
   const to = statSync(path).size;
   const fd = openSync(path, 'r+');
   for (let bit = 0; bit < BITS; bit++) {

@@ -225,7 +225,7 @@ export class PostgresServer implements AsyncDisposable {
 
   /** One statement, on a connection of its own. */
   async query(text: string, database = 'postgres'): Promise<Record<string, unknown>[]> {
-    const client = new pg.Client({ connectionString: this.url(database), connectionTimeoutMillis: 2000 });
+    const client = new pg.Client({ connectionString: this.url(database), connectionTimeoutMillis: 90_000 });
     client.on('error', () => {});
     await client.connect();
     try {

@@ -123,7 +123,7 @@ export class RedisServer implements AsyncDisposable {
   async ask(command: string, ...args: readonly (string | number)[]): Promise<unknown> {
     const client = new Redis({
       ...{ host: '127.0.0.1', port: this.port, lazyConnect: true, retryStrategy: null },
-      ...{ enableReadyCheck: false, disableClientInfo: true, protocol: 2, connectTimeout: 2000 },
+      ...{ enableReadyCheck: false, disableClientInfo: true, protocol: 2, connectTimeout: 90_000 },
     });
     client.on('error', () => {});
     try {
