@@ -5,6 +5,10 @@ import { createHash } from 'node:crypto';
 import { KINDS, type Kind } from './plan.ts';
 import type { Report } from './report.ts';
 
+const PAIRS = KINDS.flatMap((one, row) => KINDS.slice(row + 1).map((other): [Kind, Kind] => [one, other]));
+/** Of the pairs that were never met, for people. */
+const NEVER_SHOWN = 20;
+
 export class Coverage {
   seeds = 0;
   failed: number[] = [];
@@ -41,15 +45,18 @@ export class Coverage {
     return this.#pairs[KINDS.indexOf(one) * KINDS.length + KINDS.indexOf(other)]!;
   }
 
-  /** Pairs that no seed met, and kinds (as pairs with themselves). */
-  get missed(): [Kind, Kind][] {
-    return pairs().filter(([one, other]) => this.met(one, other) === 0);
-  }
-
-  /** The pair that the fewest seeds met. */
-  get rarest(): { readonly pair: [Kind, Kind]; readonly seeds: number } {
-    const pair = pairs().sort((one, other) => this.met(...one) - this.met(...other))[0]!;
-    return { pair, seeds: this.met(...pair) };
+  /** How many pairs of two kinds were met in one world, which were not, and which in the fewest worlds. */
+  get pairs(): string {
+    const rarestFirst = PAIRS.toSorted((one, other) => this.met(...one) - this.met(...other));
+    const never = rarestFirst.filter(pair => this.met(...pair) === 0).map(pair => pair.join('+'));
+    const rarest = rarestFirst[never.length];
+    const shown = never.slice(0, NEVER_SHOWN);
+    if (shown.length < never.length) shown.push(`${never.length - shown.length} others`);
+    return [
+      `pairs of faults met ${PAIRS.length - never.length} of ${PAIRS.length}`,
+      ...(never.length > 0 ? [`never: ${shown.join(', ')}`] : []),
+      ...(rarest === undefined ? [] : [`the rarest, ${rarest.join('+')}, in ${this.met(...rarest)} seeds`]),
+    ].join('; ');
   }
 
   /**
@@ -64,8 +71,4 @@ export class Coverage {
     });
     return lines.join('\n');
   }
-}
-
-function pairs(): [Kind, Kind][] {
-  return KINDS.flatMap((one, row) => KINDS.slice(row).map((other): [Kind, Kind] => [one, other]));
 }

@@ -50,14 +50,14 @@ async function many(first: number, count: number): Promise<void> {
 }
 
 function printTally(tally: Coverage, seconds: number): void {
-  const { seeds, failed, virtualMs, events, settled, settledInMsMax, missed, rarest, checksum } = tally;
+  const { seeds, failed, virtualMs, events, settled, settledInMsMax, pairs, checksum } = tally;
   console.log(`kind of fault      seeds  met together with (in so many seeds, as digits of the number)`);
   console.log(tally.table());
   console.log(
     [
       '',
       `${seeds} seeds, ${failed.length} failed; ${settled} payments settled, at the latest ${settledInMsMax} ms after the last fault`,
-      `${KINDS.length} kinds of fault; ${missed.length} of ${(KINDS.length * (KINDS.length + 1)) / 2} pairs never met; the rarest, ${rarest.pair.join(' with ')}, in ${rarest.seeds} seeds`,
+      `${KINDS.length} kinds of fault; ${pairs}`,
       `${(seeds / seconds).toFixed(0)} seeds a second, ${(virtualMs / 1000 / seconds).toFixed(0)} simulated seconds a second, ${(events / seconds / 1000).toFixed(0)},000 events a second`,
       `checksum of the reports: ${checksum}`,
     ].join('\n'),
