@@ -67,6 +67,7 @@ export class MachineFaults {
       const before = structuredClone(memory.payments);
       memory.goBackTo(copy);
       invariants.wentBack(before);
+      this.#forgetNothing();
     });
     return true;
   }

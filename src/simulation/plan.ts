@@ -176,7 +176,7 @@ export function goingBack(plan: WorldPlan): WorldPlan {
     attemptTimeoutMs: Math.min(plan.attemptTimeoutMs, 500),
     breakMs: Math.max(plan.breakMs, 6000),
     storeIsRemote: true,
-    rates: { ...plan.rates, storeOlder: 1, purge: 0, urlChanged: 0 },
+    rates: { ...plan.rates, storeOlder: 1, restoreOlder: 0, purge: 0, urlChanged: 0 },
   };
 }
 

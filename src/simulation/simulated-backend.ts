@@ -263,7 +263,6 @@ export class SimulatedBackend {
       this.joinedMount = this.#parts.disk.mount;
       return;
     }
-    if (state.is === 'joining') process.joiningAtMs = this.#parts.eventLoop.nowMs;
     if (state.is === 'joining' || state.is === 'stopping') return;
     this.#say(process, () =>
       state.is === 'store lost' ? `finds the store lost: ${state.detail}` : `is ${state.is}`,

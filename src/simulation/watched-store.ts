@@ -98,7 +98,11 @@ export function connect(parts: StoreParts, process: Process): Store & Reopening 
         eventLoop.after(answeredAtMs - eventLoop.nowMs, process, deliver);
       });
     },
-    fault: name => parts.fault(name),
+    fault: name => {
+      // From here on its process knows what the store has, and nothing of before.
+      if (name === 'join') process.joiningAtMs = eventLoop.nowMs;
+      return parts.fault(name);
+    },
     losesReply: name => parts.losesReply(name),
     boot,
     durable,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Joined } from '../ports.ts';
+import { type Joined, StoreFault } from '../ports.ts';
 import { MemoryState } from './state.ts';
 import { MemoryStore } from './store.ts';
 
@@ -21,4 +21,30 @@ test('what a dead process had on its way when the store went back does not speak
     joined = answer as Joined;
   });
   assert.equal(joined?.term, term + 1);
+});
+
+test('what was asked before a loss was found is not carried out once the store was opened anew', async () => {
+  const state = new MemoryState();
+  const onItsWay: (() => () => void)[] = [];
+  const store = new MemoryStore(state, { schedule: carryOut => void onItsWay.push(carryOut) });
+  const deliver = (): void => onItsWay.shift()!()();
+  const copy = state.copy();
+  store.join('a', () => {});
+  deliver();
+  state.goBackTo(copy);
+  // A term that another instance begins brings the epoch to what it was.
+  state.instance('a').epoch = 1;
+  const said: unknown[] = [];
+  store.beat('', answer => said.push(answer));
+  store.adopt('b', answer => said.push(answer));
+  const beats = state.instance('a').beat;
+  deliver();
+  await store.reopen();
+  store.join('a', () => {});
+  deliver();
+  assert.deepEqual(
+    said.map(answer => answer instanceof StoreFault && answer.reason),
+    ['lost', 'unanswered'],
+  );
+  assert.equal(state.instance('a').beat, beats);
 });

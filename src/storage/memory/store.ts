@@ -62,6 +62,8 @@ export class MemoryStore implements Store, Reopening {
   /** The state of the store that it is connected to. */
   #met: number;
   #loss: string | undefined;
+  /** Counts the stores that lacked something: nothing that was asked is sent to one of them. */
+  #losses = 0;
 
   constructor(world: MemoryState, options: MemoryOptions = {}) {
     this.#world = world;
@@ -74,6 +76,7 @@ export class MemoryStore implements Store, Reopening {
   reopen(): Promise<void> {
     this.#epoch = 0;
     this.#lostTerm = this.#term;
+    if (this.#loss !== undefined) this.#losses += 1;
     this.#loss = undefined;
     this.#met = this.#world.incarnation;
     return Promise.resolve();
@@ -280,10 +283,11 @@ export class MemoryStore implements Store, Reopening {
   #ask<T>(name: keyof Store, reply: Reply<T>, work: () => T): void {
     const schedule = this.#options.schedule ?? (carryOut => setImmediate(carryOut()));
     const { incarnation: sentTo } = this.#world;
+    const losses = this.#losses;
     schedule(() => {
       const { incarnation } = this.#world;
       // What was on its way when the store went back was lost with its connection.
-      if (sentTo !== incarnation) return () => reply(replyLost);
+      if (sentTo !== incarnation || losses !== this.#losses) return () => reply(replyLost);
       const answer = this.#answer(name, work);
       const step = CHANGES.has(name) ? this.#raiseStep(answer) : 0;
       return () => {
