@@ -8,7 +8,7 @@ import { PLANTED_BUGS } from './planted-bugs.ts';
 
 const COUNTS = {
   kinds: KINDS.length,
-  pairs: (KINDS.length * (KINDS.length + 1)) / 2,
+  pairs: (KINDS.length * (KINDS.length - 1)) / 2,
   bugs: Object.keys(MUTATIONS).length + Object.keys(PLANTED_BUGS).length,
 };
 

@@ -44,8 +44,8 @@ export class MachineFaults {
    */
   takeDiskOut(): boolean {
     const { world, dice } = this.#parts;
-    const { disk, trace, eventLoop } = world;
-    if (disk.isOut) return false;
+    const { disk, trace, eventLoop, plan } = world;
+    if (plan.storeIsRemote || disk.isOut) return false;
     trace.say(undefined, 'world', () => 'has its disk taken out');
     disk.takeOut(dice);
     this.#loseUnsynced();

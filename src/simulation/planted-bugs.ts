@@ -265,6 +265,13 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     older(),
   ),
 
+  'what another one had is taken for new, before that one has said what it had': bug(
+    MEMORY_STORE,
+    'if (unheard !== undefined)',
+    'if (unheard === null)',
+    older('sameIdAtOnce', 'pause', 'slowTurns', 'storeSlow'),
+  ),
+
   'an instance that lost nothing goes on as before, where another one lost something': bug(
     MEMORY_STATE,
     'view.epoch += 1;',

@@ -64,3 +64,9 @@ export class Batch {
     return start;
   }
 }
+
+/** Whether it makes the store grow: what does not is taken by a full one too. */
+export function bringsPayments({ rows, count }: Batch): boolean {
+  for (let row = 0; row < count; row++) if (rows[row * COLUMNS + KIND] === INSERT) return true;
+  return false;
+}

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Joined, StoreFault } from '../ports.ts';
+import { Batch, INSERT } from '../batch.ts';
+import { type Joined, StoreFault, type Written } from '../ports.ts';
 import { MemoryState } from './state.ts';
 import { MemoryStore } from './store.ts';
 
@@ -47,4 +48,36 @@ test('what was asked before a loss was found is not carried out once the store w
     ['lost', 'unanswered'],
   );
   assert.equal(state.instance('a').beat, beats);
+});
+
+test('until all that live have said what they had when the store went back, nothing new is taken', async () => {
+  const state = new MemoryState();
+  const doubt = { asksMs: 1000, calmMs: 0, wallMs: () => 5 };
+  const opened = () => new MemoryStore(state, { schedule: carryOut => carryOut()(), doubt });
+  const ask = <T>(call: (reply: (answer: T | StoreFault) => void) => void): T | StoreFault => {
+    let said: T | StoreFault | undefined;
+    call(answer => {
+      said = answer;
+    });
+    return said!;
+  };
+  const [one, other] = [opened(), opened()];
+  const join = (store: MemoryStore, name: string) => ask<Joined>(reply => store.join(name, reply)) as Joined;
+  join(one, 'a');
+  const { epoch, generation } = join(other, 'b');
+  const write = (by: Pick<Joined, 'epoch' | 'generation'>) => {
+    const batch = new Batch(by.epoch, by.generation);
+    batch.add(INSERT);
+    return ask<Written>(reply => other.write(batch, reply));
+  };
+  state.goBackTo(state.copy());
+  assert.equal((write({ epoch, generation }) as StoreFault).reason, 'busy');
+  const { beat } = state.instance('a');
+  const fenced = ask<boolean>(reply => other.fence('a', 1, beat, reply));
+  assert.equal((fenced as StoreFault).reason, 'lost', 'it died without a word');
+  await other.reopen();
+  const again = join(other, 'b');
+  assert.deepEqual([again.term, again.asksFirstUntilMs], [2, 1005]);
+  assert.equal((write(again) as Written).results[0], 1);
+  assert.equal([...state.payments.values()][0]!.isUncertain, true);
 });

@@ -8,7 +8,7 @@ import { addCents, emptyTotal, type Total } from '../../domain/money.ts';
 import type { Summary } from '../../domain/payment.ts';
 import { idText, type ProcessorIndex, SETTLED, type StoredPayment } from '../../domain/payment.ts';
 import type { Act, ActResult } from '../acts.ts';
-import { type Batch, COLUMNS } from '../batch.ts';
+import { type Batch, bringsPayments, COLUMNS } from '../batch.ts';
 import {
   FORGOTTEN,
   type Joined,
@@ -87,7 +87,7 @@ export class MemoryStore implements Store, Reopening {
       const { boot = '', durable, doubt } = this.#options;
       const { incarnation, connected } = this.#world;
       // What it wrote last, its earlier process cannot say any more.
-      const isInDoubt = doubt !== undefined && (connected.get(instance) ?? incarnation) !== incarnation;
+      const isInDoubt = doubt !== undefined && this.#isInDoubt(instance);
       const lostTerm = this.#lostTerm ?? (isInDoubt ? this.#world.term : undefined);
       const nowMs = doubt?.wallMs() ?? 0;
       const before = this.#world.term;
@@ -131,6 +131,9 @@ export class MemoryStore implements Store, Reopening {
       const last = this.#world.lastWritten.get(this.#name);
       if (last !== undefined && batch.number > 0 && last.epoch === epoch && last.number === batch.number)
         return last.written;
+      const unheard = bringsPayments(batch) ? this.#unheard() : undefined;
+      if (unheard !== undefined)
+        throw new StoreFault('busy', `${unheard} is still to say what it had before the store went back`);
       for (let index = 0; index < batch.count; index++) {
         results[index] = this.#world.change(this.#name, batch.rows, index * COLUMNS);
       }
@@ -154,8 +157,7 @@ export class MemoryStore implements Store, Reopening {
       this.#assertOurs();
       const dead = this.#world.instances.get(instance);
       if (dead === undefined || dead.alive) return 0;
-      const { incarnation, connected } = this.#world;
-      if (dead.unsettled > 0 && (connected.get(instance) ?? incarnation) !== incarnation)
+      if (dead.unsettled > 0 && this.#isInDoubt(instance))
         throw this.#lose(`${instance} died before the store went back`);
       const adopted = this.#world.unsettledOf(instance);
       for (const payment of adopted) payment.owner = this.#name;
@@ -223,6 +225,7 @@ export class MemoryStore implements Store, Reopening {
       this.#assertOurs();
       const view = this.#world.instances.get(instance);
       if (view === undefined || !view.alive || view.epoch !== epoch || view.beat !== beat) return false;
+      if (this.#isInDoubt(instance)) throw this.#lose(`${instance} died before the store went back`);
       view.epoch += 1;
       view.alive = false;
       this.#world.free(instance);
@@ -319,6 +322,19 @@ export class MemoryStore implements Store, Reopening {
     if (behind > 0) return this.#lose(`it lacks the last ${behind} calls that it acknowledged`);
     this.#met = incarnation;
     if (epoch === this.#epoch) connected.set(this.#name, incarnation);
+    return undefined;
+  }
+
+  /** What it was acknowledged last, nobody knows since the store went back. */
+  #isInDoubt(instance: string): boolean {
+    const { incarnation, connected } = this.#world;
+    return (connected.get(instance) ?? incarnation) !== incarnation;
+  }
+
+  /** One that lives and is in doubt: until it has said what it had, an id that is not here may have been. */
+  #unheard(): string | undefined {
+    for (const { name, alive } of this.#world.instances.values())
+      if (alive && this.#isInDoubt(name)) return name;
     return undefined;
   }
 

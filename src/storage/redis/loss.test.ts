@@ -10,7 +10,7 @@ import { idOf } from '../../testing/stores.ts';
 import { until } from '../../testing/until.ts';
 import { declareDead } from '../contract/engines.ts';
 import { joinedAgain, joinedAs, lossOf, persist } from '../contract/losing.fixture.ts';
-import type { StoreFault } from '../ports.ts';
+import { KNOWN, type StoreFault } from '../ports.ts';
 import { needsRedis, newName, RedisStand } from './stand.fixture.ts';
 
 const stand = RedisStand.forTests();
@@ -57,9 +57,9 @@ test(
     const [data, copy] = ['appendonlydir', 'copy'].map(folder => join(stand.server.directory, folder));
     cpSync(data!, copy!, { recursive: true });
     await stand.server.launch();
+    await persist(() => other.store.look());
     await persist(() => one.write(rows => rows.put(3)));
     await one.write(rows => rows.put(4));
-    await persist(() => other.store.look());
     await stand.server.stop();
     rmSync(data!, { recursive: true });
     cpSync(copy!, data!, { recursive: true });
@@ -134,12 +134,33 @@ test('who died with the server cannot say what it had: its payments begin a term
   await persist(() => other.store.look());
   // It has not been here since.
   await stand.server.ask('HSET', `{${name}}:i:a`, 'run', 'before');
-  await declareDead(other, 'a');
-  await assert.rejects(other.store.adopt('a'), { reason: 'lost' });
+  await assert.rejects(declareDead(other, 'a'), { reason: 'lost' });
   const next = await joinedAgain(other, 'b');
   assert.deepEqual([next.joined.term, next.joined.pinned], [2, 1]);
+  await declareDead(next, 'a');
   assert.equal(await next.store.adopt('a'), 1);
   assert.equal((await next.payment(1)).isUncertain, true);
+});
+
+test('while one that lives is still to say what it had, no payment is taken in', needsRedis, async () => {
+  const name = newName();
+  const one = await joinedAs(await stand.open(name), 'a');
+  const other = await joinedAs(await stand.open(name), 'b');
+  await one.write(rows => rows.put(1));
+  await stand.server.ask('HSET', `{${name}}:i:a`, 'run', 'before');
+  const third = await joinedAs(await stand.open(name), 'c');
+  const busy = { reason: 'busy', detail: /^a is still to say what it had/ };
+  for (const each of [other, third])
+    await assert.rejects(
+      each.write(rows => rows.put(2)),
+      busy,
+    );
+  assert.deepEqual(await other.write(rows => rows.put(1)), [KNOWN], 'what is here is known');
+  await one.raw.reopen();
+  const again = await joinedAs(one.raw, 'a');
+  assert.equal(again.joined.term, 2);
+  await again.write(rows => rows.put(2));
+  assert.equal((await again.payment(2)).isUncertain, true, 'it may have been here before');
 });
 
 test('ACK_AFTER=flush waits for the replicas that there are', needsRedis, async () => {

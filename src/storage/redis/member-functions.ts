@@ -5,8 +5,9 @@
  * Doubt. What an instance was acknowledged and is gone only it can tell, from the `step` that it remembers:
  * so on each new connection it says that (`confirm`), and a store that is behind it is lost. An instance that
  * died cannot say it: if the server has started anew or another one has taken over since it was last
- * connected, what it wrote last is in doubt, and a term begins when its payments are to go to somebody else
- * or to its next process.
+ * connected, what it wrote last is in doubt, and a term begins when it is declared dead, when its payments
+ * are to go to somebody else, or with its next process. While one that lives is still to say it, an id that
+ * is not here may have been, and be settled by now: so no payment is taken in.
  */
 import { CALM_MS } from '../../domain/settlement.ts';
 import { ASKS_FIRST_MS } from '../server-options.ts';
@@ -55,6 +56,20 @@ local function isOurs(base, name, epoch) return call('HGET', instanceKey(base, n
 
 local function inDoubt(run, last, durable)
   return last and last ~= '' and last ~= run and durable ~= '1'
+end
+
+-- Notes who of those that live is still to say what it had.
+local function noteUnheard(base, run)
+  local names, unheard = call('HGETALL', base .. ':m'), ''
+  for at = 1, #names, 2 do
+    local theirs = call('HMGET', instanceKey(base, names[at]), 'alive', 'run', 'durable')
+    if theirs[1] == '1' and inDoubt(run, theirs[2], theirs[3]) then unheard = names[at] end
+  end
+  call('HSET', base, 'unheard', unheard)
+end
+
+local function diedInDoubt(other)
+  return { 'lost', other .. ' died when the server started anew or was replaced: what it wrote last may be missing' }
 end
 
 -- The process with this session has the name, unless another one has it that lives.
@@ -135,6 +150,7 @@ local function join(keys, args)
     durable, 'seen', now, 'asks', asks)
   call('HINCRBY', me, 'beat', 1)
   if d[3] == name then call('HSET', base, 'checker', '') end
+  noteUnheard(base, run)
   local step = raiseStep(me)
   changed(base)
   return { '', epoch, tonumber(gen), term, pinned, asks, doubtMs >= CALM and 1 or 0, tonumber(mine[1]), step }
@@ -158,6 +174,7 @@ local function confirm(keys, args)
   local behind = tonumber(args[3]) - step
   if behind > 0 then return { 'lost', 'it lacks the last ' .. behind .. ' batches that it acknowledged to ' .. name } end
   call('HSET', me, 'run', args[6])
+  noteUnheard(base, args[6])
   return { '', count }
 end
 
@@ -176,9 +193,11 @@ local function fence(keys, args)
   local base, other = keys[1], args[3]
   if not isOurs(base, args[1], args[2]) then return { 'fenced' } end
   local key = instanceKey(base, other)
-  local theirs = call('HMGET', key, 'epoch', 'beat', 'alive')
+  local theirs = call('HMGET', key, 'epoch', 'beat', 'alive', 'run', 'durable')
+  local isSame = theirs[1] == args[4] and theirs[2] == args[5] and theirs[3] == '1'
+  if isSame and inDoubt(args[6], theirs[4], theirs[5]) then return diedInDoubt(other) end
   local step = raiseStep(instanceKey(base, args[1]))
-  if theirs[1] ~= args[4] or theirs[2] ~= args[5] or theirs[3] ~= '1' then return { '', 0, step } end
+  if not isSame then return { '', 0, step } end
   call('HINCRBY', key, 'epoch', 1)
   call('HSET', key, 'alive', 0)
   if call('HGET', base, 'checker') == other then call('HSET', base, 'checker', '') end
@@ -194,9 +213,7 @@ local function adopt(keys, args)
   local theirs = call('HMGET', them, 'n', 'alive', 'run', 'durable', 'unsettled')
   local gen, ours = call('HGET', base, 'gen'), call('HGET', me, 'n')
   if theirs[2] ~= '0' or theirs[5] == '0' then return { '', 0, raiseStep(me) } end
-  if inDoubt(run, theirs[3], theirs[4]) then
-    return { 'lost', other .. ' died when the server started anew or was replaced: what it wrote last may be missing' }
-  end
+  if inDoubt(run, theirs[3], theirs[4]) then return diedInDoubt(other) end
   local ids, all, owner, moved = {}, {}, pack('>I2', tonumber(ours)), 0
   for _, kind in ipairs({ 'u:', 'h:' }) do
     local from, to = keyOf(base, gen, kind .. theirs[1]), keyOf(base, gen, kind .. ours)

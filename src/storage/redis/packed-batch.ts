@@ -53,12 +53,6 @@ function packRow(rows: Float64Array, start: number, packed: Buffer, at: number, 
   if (kind === SETTLE) packed.writeUIntBE(rows[start + column.SETTLED_AT]!, at + 65, 6);
 }
 
-/** Whether it makes the store grow: what does not is taken by a full one too. */
-export function bringsPayments({ rows, count }: Batch): boolean {
-  for (let row = 0; row < count; row++) if (rows[row * COLUMNS + column.KIND] === INSERT) return true;
-  return false;
-}
-
 /** One byte a row, as `write` answers; a payment that is new has the next seq. */
 const CODES: Readonly<Record<number, number>> = { 1: DONE, 2: KNOWN, 3: OTHER_AMOUNT, 4: FORGOTTEN };
 

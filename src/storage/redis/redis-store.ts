@@ -7,7 +7,7 @@
  */
 import type { ProcessorIndex, StoredPayment } from '../../domain/payment.ts';
 import type { Act, ActResult } from '../acts.ts';
-import type { Batch } from '../batch.ts';
+import { type Batch, bringsPayments } from '../batch.ts';
 import {
   faultIn,
   type Joined,
@@ -27,7 +27,7 @@ import { KnownServer } from './known-server.ts';
 import { functionName, type RedisFunction } from './library.ts';
 import { RedisName } from './name.ts';
 import type { RedisStoreOptions } from './options.ts';
-import { bringsPayments, packBatch, unpackResults } from './packed-batch.ts';
+import { packBatch, unpackResults } from './packed-batch.ts';
 import { storedOf } from './record.ts';
 import { RedisArchive } from './redis-archive.ts';
 
@@ -183,6 +183,7 @@ export class RedisStore extends InspectedRedis implements Store, Reopening {
     this.answer(reply, async () => {
       const answer = await this.#call(name, args);
       const [fault, now, first, codes, step] = answer;
+      if (String(fault) === 'busy') throw new StoreFault('busy', String(now));
       if (String(fault) !== '') throw new StoreFault('fenced', `epoch ${epoch} has passed`);
       if (epoch === this.#epoch) this.#step = Math.max(this.#step, Number(step));
       return unpackResults(Number(now), Number(first), codes as Buffer);
@@ -247,7 +248,7 @@ export class RedisStore extends InspectedRedis implements Store, Reopening {
   }
 
   fence(instance: string, epoch: number, beat: number, reply: Reply<boolean>): void {
-    this.#ours(reply, 'fence', [instance, epoch, beat], isDone);
+    this.#ours(reply, 'fence', [instance, epoch, beat, this.#server.run], isDone);
   }
 
   takeChecker(holder: string, reply: Reply<boolean>): void {

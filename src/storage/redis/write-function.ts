@@ -5,7 +5,7 @@
  * Everything of a deployment is in one hash slot. Payments of a generation are in few large keys, so a purge
  * unlinks them and no key is ever looked for:
  *
- *     {NAME}               the deployment: generation, term, seq, lease, health, addresses, the server's run
+ *     {NAME}               the deployment: generation, term, seq, lease, health, addresses, who is unheard
  *     {NAME}:m             names of the instances, with their numbers;   {NAME}:i:NAME  one instance
  *     {NAME}:GEN:p         id -> record (`record.ts`)
  *     {NAME}:GEN:s         ids in the order of their seqs, 30 in each field
@@ -203,7 +203,7 @@ local function write(keys, args)
   local me = instanceKey(base, name)
   local mine = call('HMGET', me, 'epoch', 'n', 'batch', 'first', 'codes', 'step', 'unsettled', 'asks')
   if mine[1] ~= epoch then return { 'fenced' } end
-  local d = call('HMGET', base, 'gen', 'seq', 'from')
+  local d = call('HMGET', base, 'gen', 'seq', 'from', 'unheard')
   local gen, count = d[1], #rows / 80
   if gen ~= args[3] then return { '', gen, 0, string.rep(FORGOTTEN, count), mine[6] } end
   if number ~= '0' and mine[3] == number then
@@ -231,6 +231,8 @@ local function write(keys, args)
     if kind == 0 then
       if record then
         if sub(record, 11, 15) ~= sub(rows, at + 27, at + 31) then code = OTHER end
+      elseif d[4] and d[4] ~= '' then
+        return { 'busy', d[4] .. ' is still to say what it had before the server started anew or was replaced' }
       else
         seq = seq + 1
         code = NEW
