@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import autocannon from 'autocannon';
 import { type ChildProcesses, program } from '../../src/testing/processes.ts';
+import { PATIENCE_SECONDS } from './load.ts';
 
 export interface HammerOptions {
   readonly url: string;
@@ -18,7 +19,7 @@ export async function hammer(
   await (await fetch(url)).arrayBuffer();
   // wrk takes no less than a second.
   if (seconds < 1 || program('wrk') === undefined) {
-    const result = await autocannon({ url, connections, amount: connections * 8 });
+    const result = await autocannon({ url, connections, amount: connections * 8, timeout: PATIENCE_SECONDS });
     assert.equal(result.non2xx + result.errors, 0, `${url} was refused`);
     return { count: result['2xx'], perSecond: result['2xx'] / result.duration };
   }

@@ -32,14 +32,13 @@ export const HEAP_PROBE: readonly string[] = [
   `data:text/javascript,${encodeURIComponent(ANSWERS_SIGNAL)}`,
 ];
 
-const PATIENCE_MS = 5_000;
 const answered = new WeakMap<RunningProcess, number>();
 
 export async function askHeap(child: RunningProcess): Promise<HeapFigures> {
   const number = (answered.get(child) ?? 0) + 1;
   answered.set(child, number);
   process.kill(child.pid, 'SIGUSR2');
-  await untilReady(child, () => answer(child, number) !== undefined, PATIENCE_MS);
+  await untilReady(child, () => answer(child, number) !== undefined);
   return answer(child, number)!;
 }
 

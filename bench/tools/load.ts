@@ -29,6 +29,8 @@ export const bestGenerator = (): Generator => (program('wrk') !== undefined ? 'w
 /** wrk takes no less; a shorter load is some payments on each connection, however long that takes: a test. */
 const SHORTEST_SECONDS = 1;
 const SHORT_PAYMENTS = 8;
+/** For an answer: where the machine is busy, each of many connections may wait for long. */
+export const PATIENCE_SECONDS = 90;
 
 export interface LoadOptions {
   readonly url: string;
@@ -76,6 +78,7 @@ async function cannon({ url, connections, seconds }: LoadOptions): Promise<LoadR
     url: `${url}/payments`,
     connections,
     ...(seconds < SHORTEST_SECONDS ? { amount: connections * SHORT_PAYMENTS } : { duration: seconds }),
+    timeout: PATIENCE_SECONDS,
     sampleInt: 100,
     requests: [
       {
