@@ -1,31 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SENT } from '../domain/payment.ts';
-import { CircuitBreaker } from '../processors/circuit-breaker.ts';
 import { storeStand } from '../testing/store-stand.ts';
-import { Worker } from './worker.ts';
+import { workerOn } from '../testing/worker-stand.ts';
 
 test('a payment that comes in as the store becomes free has its intent in its own row', () => {
   const stand = storeStand();
   const { loop, pool, writes } = stand;
   const nothing = (): void => {};
-  const worker = new Worker({
-    ...stand,
-    processors: { post: nothing, find: nothing, health: nothing },
-    breakers: [new CircuitBreaker(), new CircuitBreaker()],
-    chance: () => 0.5,
-    policy: { defaultAttempts: 5, backoffMinMs: 1, backoffMaxMs: 2, fallbackAfterMs: 1000 },
-    concurrency: 16,
-    epoch: 1,
-    generation: 1,
-    parked: false,
-    asksFirstUntilMs: 0,
-    asksFromMs: 0,
-    events: {
-      ...{ decided: nothing, settled: nothing, attempted: nothing, amountDiffers: nothing, doubled: nothing },
-      ...{ purged: nothing, fenced: nothing, faulty: nothing },
-    },
-  });
+  const worker = workerOn({ ...stand, processors: { post: nothing, find: nothing, health: nothing } });
   stand.storeMs = 5;
   // Before the answer in the same turn; what the turn brought in is written at its end.
   loop.after(10, undefined, () => worker.enter(stand.add(2)));

@@ -6,39 +6,10 @@ import type { Processors } from '../processors/port.ts';
 import { MemoryState } from '../storage/memory/state.ts';
 import { MemoryStore } from '../storage/memory/store.ts';
 import { VirtualClock } from '../testing/virtual-clock.ts';
+import { IGNORED, workerOn } from '../testing/worker-stand.ts';
 import { PaymentPool } from './payment-pool.ts';
-import { Worker, type WorkerEvents, type WorkerParts } from './worker.ts';
 
 const PAYMENTS = 9;
-
-const NO_EVENTS: WorkerEvents = {
-  decided() {},
-  settled() {},
-  attempted() {},
-  amountDiffers() {},
-  doubled() {},
-  purged() {},
-  fenced() {},
-  faulty() {},
-};
-
-function workerOn(
-  parts: Pick<WorkerParts, 'pool' | 'store' | 'processors' | 'clock'> & Partial<WorkerParts>,
-): Worker {
-  return new Worker({
-    breakers: [new CircuitBreaker(), new CircuitBreaker()],
-    chance: () => 0.5,
-    policy: { defaultAttempts: 5, backoffMinMs: 1, backoffMaxMs: 2, fallbackAfterMs: 1000 },
-    concurrency: 16,
-    epoch: 1,
-    generation: 1,
-    parked: false,
-    asksFirstUntilMs: 0,
-    asksFromMs: 0,
-    events: NO_EVENTS,
-    ...parts,
-  });
-}
 
 /**
  * How many of nine attempts, whose intents were stored together, are sent in each turn from the first on that
@@ -126,7 +97,7 @@ test('a session that is found to be over in the middle of a turn takes no probe 
   for (const each of breakers) each.reported(true, 0);
   const pool = new PaymentPool(64);
   const fenced = (): void => worker.close();
-  const events = { ...NO_EVENTS, fenced };
+  const events = { ...IGNORED, fenced };
   const worker = workerOn({ pool, store, processors, clock, breakers, events });
   for (let id = 1; id <= PAYMENTS; id++) worker.enter(pool.add([0, 0, 0, id], 1990, 0, 0));
   time.pass(1);
