@@ -22,7 +22,7 @@ const RATE = 100;
 const CONNECTIONS = 64;
 /** As long as no other payment is settled, nobody can know whether a payment or its processor is bad. */
 const WARM_UP_MS = 500;
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 90_000;
 /** How ids begin that are answered otherwise. */
 const BAD = '00000000';
 
