@@ -60,6 +60,7 @@ export function proxyCommand(haproxy: string, settings: Settings, env: NodeJS.Pr
       SOQUETE_LIMIT_CONNECTIONS: String(limits.connections),
       SOQUETE_LIMIT_CONNECTION_RATE: String(limits.connectionRate),
       SOQUETE_LIMIT_REQUEST_RATE: String(limits.requestRate),
+      SOQUETE_LIMIT_PAGE_RATE: String(limits.pageRate),
       SOQUETE_EXEMPT: limits.exempt.join(' '),
       ...(tls !== undefined && {
         SOQUETE_TLS_BIND: settings.hosts.map(host => bindAddress(host, tls.port)).join(),

@@ -58,6 +58,7 @@ export interface Limits {
   readonly connectionRate: number;
   /** In a second. */
   readonly requestRate: number;
+  readonly pageRate: number;
   /** Networks that are not limited. */
   readonly exempt: readonly string[];
 }
@@ -137,6 +138,7 @@ function readLimits(read: ReturnType<typeof environmentReader>): Limits {
     connections: read('LIMIT_CONNECTIONS', 1024, count),
     connectionRate: read('LIMIT_CONNECTION_RATE', 2_000, wholeNumber(1, 1_000_000, 'connections a second')),
     requestRate: read('LIMIT_REQUEST_RATE', 20_000, wholeNumber(1, 10_000_000, 'requests a second')),
+    pageRate: read('LIMIT_PAGE_RATE', 1_000, wholeNumber(10, 1_000_000, 'pages a second')),
     exempt: read('LIMIT_EXEMPT', ['127.0.0.1', '::1'], networkList),
   };
 }

@@ -169,15 +169,34 @@ test('too many requests of one address get 429 for a moment, and not those of an
   await using proxy = await proxied({ ...limits, SOQUETE_EXEMPT: '127.0.0.1' });
   using client = new Client(proxy.port, '127.0.0.2');
   const request = 'GET /health HTTP/1.1\r\nHost: a\r\n\r\n';
+  const askedAtMs = performance.now();
   client.socket.write(request.repeat(100));
   const refusal = /HTTP\/1\.1 429 [\s\S]*?\}/;
   await until(() => refusal.test(client.output), 'a refusal');
   assertTooMany(refusal.exec(client.output)![0]);
+  assert.ok(performance.now() - askedAtMs >= 950, 'it does not come at once');
   client.socket.destroy();
   using exempt = new Client(proxy.port);
   for (let asked = 0; asked < 100; asked++) assert.match(await exempt.ask(), / 200 /);
   using again = new Client(proxy.port, '127.0.0.2');
   await until(async () => (await again.ask()).includes(' 200 '), 'it to be served again', undefined, 500);
+});
+
+test('too many pages of one address get 429, and its payments pass', { skip }, async () => {
+  await using proxy = await proxied({ SOQUETE_LIMIT_PAGE_RATE: '10', SOQUETE_EXEMPT: '127.0.0.1' });
+  const pages = ['/', '/metrics', '/dashboard.json', '/openapi.json', '/unknown']
+    .map(path => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`)
+    .join('');
+  using client = new Client(proxy.port, '127.0.0.2');
+  using other = new Client(proxy.port, '127.0.0.2');
+  client.socket.write(pages.repeat(20));
+  await until(async () => {
+    assert.match(await other.ask(), / 200 /);
+    return client.output.includes(' 429 ');
+  }, 'a refusal');
+  using exempt = new Client(proxy.port);
+  exempt.socket.write(pages.repeat(20));
+  await until(() => exempt.output.split('HTTP/1.1 200 ').length > 100, 'all pages of an exempt address');
 });
 
 test('too many new connections of one address are closed for a moment', { skip }, async () => {

@@ -137,6 +137,7 @@ test('HOST, TRUSTED_PROXIES and limits say what they take', () => {
     ['TRUSTED_PROXIES', 'proxy'],
     ['LIMIT_EXEMPT', '::/129'],
     ['LIMIT_CONNECTIONS', '0'],
+    ['LIMIT_PAGE_RATE', '9'],
     ['PROXY_PROTOCOL', 'yes'],
   ] as const) {
     assert.throws(() => readSettings({ [name]: value }), new RegExp(`^UnusableSetting: ${name} takes `));
