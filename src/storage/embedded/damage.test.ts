@@ -1,6 +1,15 @@
 /** On real files: what is left of a log whose bytes were damaged before the index had them. */
 import assert from 'node:assert/strict';
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  cpSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -176,4 +185,30 @@ test('a payment whose acceptance is damaged and whose settlement is whole is set
   assert.equal((await ask.summary(-Infinity, Infinity)).default.count, PAYMENTS - 1);
   assert.deepEqual(await ask.take(0, 1000), []);
   assert.ok(found.every(({ state }) => state !== PINNED));
+});
+
+test('where the end is cut off and nobody lives, whole batches may be missing too: what is unsettled is uncertain', async t => {
+  const { directory, path, batches } = await killed(t);
+  truncateSync(path, batches[150]! - 5);
+  const both = await Promise.all([open(t, directory, 'backend-1'), open(t, directory, 'backend-2')]);
+  const joined = await both[0].ask.join('backend-1');
+  assert.equal(joined.term, 2);
+  assert.ok(joined.asksFirstUntilMs > systemClock.wallMs() && !joined.isCalm);
+  assert.equal((await both[1].ask.join('backend-2')).term, 2);
+  const taken = await both[0].ask.take(0, 1000);
+  assert.equal(taken.length, 149);
+  assert.ok(taken.every(({ isUncertain }) => isUncertain));
+});
+
+test('where somebody lives, a write that was cut short is what a dead one left: no term begins', async t => {
+  const { directory, path, batches } = await killed(t);
+  const living = await open(t, directory, 'backend-2');
+  const { epoch, term } = await living.ask.join('backend-2');
+  appendFileSync(path, readFileSync(path).subarray(batches[9]!, batches[10]! - 5));
+  const opened = open(t, directory, 'backend-1');
+  await living.ask.beat('');
+  const joined = await (await opened).ask.join('backend-1');
+  assert.equal(joined.term, term);
+  assert.ok(joined.epoch > epoch);
+  assert.equal((await living.known()).length, PAYMENTS);
 });

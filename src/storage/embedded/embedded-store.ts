@@ -25,6 +25,7 @@ import {
 } from '../ports.ts';
 import { appendAct, appendUrls } from './acting.ts';
 import { appendOrThrow, appendRows, faultOfLogOrIndex, LastBatch } from './appending.ts';
+import { isCutOff } from './cut-end.ts';
 import type { IndexDamage, IndexOpened } from './index/log-index.ts';
 import { openErrorOf } from './index/schema.ts';
 import { Indexing } from './indexing.ts';
@@ -284,7 +285,8 @@ export class EmbeddedStore extends InspectedIndex implements Store, Reopening {
     this.#held = this.#parts.takeName?.();
     for (let opens = 1; ; opens++) {
       try {
-        this.#follow(await this.#parts.index.open());
+        const log = this.#follow(await this.#parts.index.open());
+        if (await isCutOff(log, this.#parts.clock)) this.#order.passedOver();
         return;
       } catch (error) {
         this.#log?.close();
@@ -299,7 +301,7 @@ export class EmbeddedStore extends InspectedIndex implements Store, Reopening {
   }
 
   /** Reads the log from where the index has it. */
-  #follow(opened: IndexOpened): void {
+  #follow(opened: IndexOpened): LogWriter {
     const { order, log } = followLog(this.#parts, opened);
     this.#order = order;
     this.#log = log;
@@ -311,6 +313,7 @@ export class EmbeddedStore extends InspectedIndex implements Store, Reopening {
     // What stands there by now is what everybody reads who opens it.
     order.isAstray = false;
     if (this.#doubtfulTerm !== undefined) this.#doubtfulTerm = Math.min(this.#doubtfulTerm, order.term);
+    return log;
   }
 
   /** What no living epoch owns is ours from now on; returns how many payments that are. */

@@ -55,7 +55,7 @@ export class EngineStand {
         else held.push(deliver);
       },
     });
-    const store = await EmbeddedStore.open({
+    const opening = EmbeddedStore.open({
       ...{ directory: '/store', logDirectory: '/store/log', files, index, clock, boot },
       ...(this.segmentBytes === undefined ? {} : { segmentBytes: this.segmentBytes }),
       ...(this.tailRowsMax === undefined ? {} : { tailRowsMax: this.tailRowsMax }),
@@ -70,7 +70,22 @@ export class EngineStand {
         notIndexed: ({ detail }) => this.notIndexed.push(detail),
       },
     });
-    return new Engine(store);
+    if (held === undefined) await this.#passUntil(opening);
+    return new Engine(await opening);
+  }
+
+  /** A log that ends with a part of a batch is looked at for a while. */
+  async #passUntil(opening: Promise<unknown>): Promise<void> {
+    let isOver = false;
+    const over = (): void => {
+      isOver = true;
+    };
+    opening.then(over, over);
+    // Nothing else of this process gets a turn meanwhile, as long as that is not waited for.
+    for (let turns = 1; !isOver; turns++) {
+      await (turns < 5000 ? undefined : new Promise(resolve => setImmediate(resolve)));
+      if (turns % 100 === 0) this.#time.pass(100);
+    }
   }
 
   /** The index moves to the end of the log. */

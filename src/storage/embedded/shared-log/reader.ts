@@ -86,6 +86,11 @@ export class LogReader {
     return this.#offset;
   }
 
+  /** Whether something stands at the end that is no whole batch. */
+  get endsInPart(): boolean {
+    return this.#triedTo > this.#offset;
+  }
+
   /** The open segment, to append to. */
   get fd(): number {
     return this.#fd;

@@ -101,6 +101,10 @@ export class LogWriter {
     return this.#reader.position;
   }
 
+  get endsInPart(): boolean {
+    return this.#reader.endsInPart;
+  }
+
   /** Of the batch that `append` has just said to count. Valid until the next one. */
   get results(): Float64Array {
     return this.#results;
