@@ -1,11 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Cents } from '../domain/money.ts';
+import { DEFAULT, idBytes, SENT } from '../domain/payment.ts';
+import { MemoryState, untouched } from '../storage/memory/state.ts';
 import type { Joined } from '../storage/ports.ts';
 import { Dice } from './dice.ts';
 import { EventLoop, Process } from './event-loop.ts';
 import { drawPlan, goingBack } from './plan.ts';
+import { type Attempt, TrackedPayment } from './tracked-payment.ts';
 import { connect } from './watched-store.ts';
 import { World } from './world.ts';
+
+const ID = '4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3';
 
 const gone = (seed: number): World => new World(seed, false, { plan: goingBack });
 
@@ -45,4 +51,20 @@ test('a store on another machine is not replaced by a backup of one on a disk', 
   const drawn = Array.from({ length: 50 }, (_, seed) => drawPlan(new Dice(seed), seed));
   assert.ok(drawn.some(({ rates }) => rates.restoreOlder > 0));
   for (const plan of drawn) assert.equal(goingBack(plan).rates.restoreOlder, 0);
+});
+
+test('both processors have to be asked where the owner lacks what it knew of, not where it writes it again', () => {
+  for (const isBehind of [false, true]) {
+    const store = new MemoryState();
+    const row = { ...untouched, id: idBytes(ID)!, cents: 5 as Cents, acceptedAtMs: 1, owner: 'a' };
+    store.put(row);
+    store.steps.set('a', 1);
+    store.acknowledged.set('a', isBehind ? 2 : 1);
+    const payment = new TrackedPayment(ID, 0);
+    payment.open = 1;
+    payment.last = { payment } as Attempt;
+    payment.wentBack({ ...store.payments.get(ID)!, state: SENT, processor: DEFAULT }, store, 5);
+    assert.equal(payment.mustAsk, isBehind);
+    assert.equal(payment.open, isBehind ? 0 : 1, 'what is on its way is not forgotten');
+  }
 });

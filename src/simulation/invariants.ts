@@ -158,7 +158,7 @@ export class Invariants {
     this.losses += 1;
     this.#wentBackAtMs = this.#parts.eventLoop.nowMs;
     for (const payment of this.payments.values())
-      payment.wentBack(before.get(payment.id), this.memory.payments.get(payment.id), this.#wentBackAtMs);
+      payment.wentBack(before.get(payment.id), this.memory, this.#wentBackAtMs);
   }
 
   /** A request leaves for a processor. */

@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { idTextWords, type ProcessorIndex, SETTLED, type StoredPayment } from '../domain/payment.ts';
 import type { PaymentView } from '../payments/api.ts';
+import type { MemoryState } from '../storage/memory/state.ts';
 import type { Process } from './event-loop.ts';
 
 export interface Violation {
@@ -16,6 +17,8 @@ export interface Acknowledged {
   readonly atMs: number;
   readonly process: Process;
 }
+
+type OwnedPayment = StoredPayment & { readonly owner: string };
 
 /** What an attempt carries that the next may only change after a certain refusal. */
 interface Intent {
@@ -93,9 +96,16 @@ export class TrackedPayment {
     this.isInstantLost = false;
   }
 
-  /** The store went back under its users, and has it so now: nothing, if that is as it was. */
-  wentBack(was: StoredPayment | undefined, is: StoredPayment | undefined, nowMs: number): void {
+  /** The store went back under its users to what it has now: nothing, if of this one that is as it was. */
+  wentBack(was: OwnedPayment | undefined, store: MemoryState, nowMs: number): void {
+    const is = store.payments.get(this.id);
     if (isDeepStrictEqual(was, is)) return;
+    // All that was acknowledged to its owner is there: what is missing is written again.
+    if (was !== undefined && is !== undefined && !store.isBehind(was.owner) && !store.isBehind(is.owner)) {
+      this.isBooked = is.state === SETTLED;
+      if (!this.isBooked) this.shownSettled = undefined;
+      return;
+    }
     // What never left need not be asked for.
     const mayBeThere = this.mustAsk || this.last !== undefined;
     this.restoredTo(is);

@@ -104,6 +104,7 @@ export function connect(parts: StoreParts, process: Process): Store & Reopening 
       return parts.fault(name);
     },
     losesReply: name => parts.losesReply(name),
+    isOver: () => !process.alive,
     boot,
     durable,
     gathersMs: GATHERS_MS,

@@ -260,11 +260,18 @@ export class MemoryState {
 
   /** Of each instance, how many calls that changed something were carried out, whatever its epoch was. */
   readonly steps = new Map<string, number>();
+  /** Of each instance, the step that it knows of: what it remembers does not go back with the store. */
+  readonly acknowledged = new Map<string, number>();
   /** The state of the store that each instance was last connected to, or joined. */
   readonly connected = new Map<string, number>();
   /** Another one each time that the store goes back to an older state: connections break then. */
   incarnation = 1;
   doubtfulSinceMs = -Infinity;
+
+  /** It lacks something that it acknowledged to an instance. */
+  isBehind(name: string): boolean {
+    return (this.acknowledged.get(name) ?? 0) > (this.steps.get(name) ?? 0);
+  }
 
   copy(): MemoryCopy {
     const { generation, term, boot, checker, lastSeq, urls, asksFirstUntilMs } = this;

@@ -24,6 +24,28 @@ test('what a dead process had on its way when the store went back does not speak
   assert.equal(joined?.term, term + 1);
 });
 
+test('what a process that has ended had yet to ask of an older store is not carried out', () => {
+  const state = new MemoryState();
+  const onItsWay: (() => () => void)[] = [];
+  let isOver = false;
+  const schedule = (carryOut: () => () => void): void => void onItsWay.push(carryOut);
+  const store = new MemoryStore(state, { schedule, isOver: () => isOver });
+  const copy = state.copy();
+  store.join('a', () => {});
+  onItsWay.shift()!()();
+  state.goBackTo(copy);
+  store.beat('', () => assert.fail('it has ended'));
+  isOver = true;
+  let next: Joined | undefined;
+  new MemoryStore(state, { schedule: carryOut => carryOut()() }).join('a', answer => {
+    next = answer as Joined;
+  });
+  assert.equal(next?.epoch, 1, 'as the process had that has ended');
+  const { beat } = state.instance('a');
+  onItsWay.shift()!();
+  assert.equal(state.instance('a').beat, beat);
+});
+
 test('what was asked before a loss was found is not carried out once the store was opened anew', async () => {
   const state = new MemoryState();
   const onItsWay: (() => () => void)[] = [];

@@ -33,6 +33,8 @@ export interface MemoryOptions {
   readonly fault?: (name: keyof Store) => StoreFault | undefined;
   /** Asked after each call was carried out: whether its reply is lost on the way. */
   readonly losesReply?: (name: keyof Store) => boolean;
+  /** The process that asks has ended. */
+  readonly isOver?: () => boolean;
   /** Tells one run of the machine from the next. */
   readonly boot?: string;
   /**
@@ -112,6 +114,7 @@ export class MemoryStore implements Store, Reopening {
         figures: '',
       });
       this.#world.free(instance);
+      this.#world.lastWritten.delete(instance);
       this.#name = instance;
       this.#epoch = view.epoch;
       this.#lastEpoch = view.epoch;
@@ -289,8 +292,10 @@ export class MemoryStore implements Store, Reopening {
     const losses = this.#losses;
     schedule(() => {
       const { incarnation } = this.#world;
-      // What was on its way when the store went back was lost with its connection.
-      if (sentTo !== incarnation || losses !== this.#losses) return () => reply(replyLost);
+      // What was on its way when the store went back was lost with its connection. On a new one nothing is
+      // sent before the store has said that nothing is missing; to a process that has ended it says nothing.
+      const isUnsent = this.#met !== incarnation && this.#options.isOver?.() === true;
+      if (sentTo !== incarnation || losses !== this.#losses || isUnsent) return () => reply(replyLost);
       const answer = this.#answer(name, work);
       const step = CHANGES.has(name) ? this.#raiseStep(answer) : 0;
       return () => {
@@ -299,7 +304,10 @@ export class MemoryStore implements Store, Reopening {
           reply(replyLost);
           return;
         }
-        if (!(answer instanceof StoreFault)) this.#step = Math.max(this.#step, step);
+        if (!(answer instanceof StoreFault)) {
+          this.#step = name === 'join' ? step : Math.max(this.#step, step);
+          this.#world.acknowledged.set(this.#name, this.#step);
+        }
         reply(answer);
       };
     });
