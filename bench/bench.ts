@@ -11,7 +11,7 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { flag, option, readCommandLine } from '../src/settings/command-line.ts';
-import { decimalNumber, wholeNumber } from '../src/settings/grammar.ts';
+import { decimalNumber, someText, wholeNumber } from '../src/settings/grammar.ts';
 import { DEFINITIONS, SCRIPTS } from './suite/all.ts';
 import type { Benchmark, Definition, Wishes } from './suite/benchmark.ts';
 import { Forecast, type Run } from './tools/forecast.ts';
@@ -35,13 +35,19 @@ const { values, words } = readCommandLine({
       'summary and cost with ten million payments too, histories with a hundred: minutes to prepare',
     ),
     long: flag('growth over ten minutes instead of half of one'),
+    keep: option(
+      'where the databases of postgres-history stay, so that they are filled once',
+      'DIR',
+      someText('a folder'),
+      undefined,
+    ),
     list: flag('says what there is'),
   },
   words: { known, max: Infinity },
   status: 78,
 });
 const size = { rounds: values.rounds, seconds: values.seconds };
-const wishes: Wishes = { small: false, large: values.large, long: values.long };
+const wishes: Wishes = { small: false, large: values.large, long: values.long, keep: values.keep };
 if (values.list) {
   console.log('bench: there is');
   for (const [name, about] of Object.entries(known)) console.log(`  ${name.padEnd(20)} ${about}`);

@@ -70,6 +70,8 @@ export interface Wishes {
   readonly large: boolean;
   /** What takes minutes to show, too. */
   readonly long: boolean;
+  /** A folder for what takes minutes to prepare: found there, it is not prepared again. */
+  readonly keep?: string | undefined;
 }
 
 export interface Definition {

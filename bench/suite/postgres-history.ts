@@ -5,8 +5,8 @@
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { Client } from 'undici';
@@ -58,13 +58,13 @@ export const postgresHistory: Definition = {
   name: 'postgres-history',
   about:
     'a long history in PostgreSQL (the oldest there is): summaries and old ids, while 500 a second come in',
-  open: ({ small, large }) => {
+  open: ({ small, large, keep }) => {
     const sizes = small ? [1e4] : large ? [1e5, 1e7, 1e8] : [1e5, 1e6];
     const fillings = new Map<number, Promise<Filled>>();
     const stored = (payments: number): Contender => ({
       name: `${payments.toLocaleString('en-US')} stored`,
       run: async round => {
-        const filled = fillings.get(payments) ?? fill(payments, round.tell);
+        const filled = fillings.get(payments) ?? fill(payments, round.tell, keep);
         fillings.set(payments, filled);
         return asked(round, await filled, payments);
       },
@@ -82,11 +82,27 @@ interface Filled {
   readonly history: PostgresHistory;
 }
 
-async function fill(payments: number, tell: Round['tell']): Promise<Filled> {
+/** With `keep` in a folder there, which has what the history is beside the data once it is whole. */
+async function fill(payments: number, tell: Round['tell'], keep?: string): Promise<Filled> {
   const binaries = installedPostgres().at(-1);
   assert.ok(binaries, 'PostgreSQL for tests is not installed: npm install');
-  const server = await PostgresServer.start({ binaries, settings: WHILE_FILLED });
+  if (keep === undefined) {
+    const server = await PostgresServer.start({ binaries, settings: WHILE_FILLED });
+    return { server, history: await fillPostgres(server, payments, tell) };
+  }
+  const folder = resolve(keep, `postgres-${binaries.version}-${payments}`);
+  const kept = join(folder, 'history.json');
+  if (existsSync(kept)) {
+    const server = await PostgresServer.start({ binaries, folder, settings: AFTER_FILLING });
+    return { server, history: JSON.parse(readFileSync(kept, 'utf8')) as PostgresHistory };
+  }
+  rmSync(join(folder, 'data'), { recursive: true, force: true });
+  const server = await PostgresServer.start({ binaries, folder, settings: WHILE_FILLED });
   const history = await fillPostgres(server, payments, tell);
+  // Nothing of it waited for the disk so far.
+  await server.stop();
+  spawnSync('sync', ['-f', folder]);
+  writeFileSync(kept, JSON.stringify(history));
   return { server, history };
 }
 

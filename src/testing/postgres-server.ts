@@ -85,6 +85,8 @@ export interface PostgresServerOptions {
   readonly settings?: Readonly<Record<string, string>>;
   /** Where its folder is made: on the disk or in memory. */
   readonly parent?: string;
+  /** Its folder itself, in place of a new one: what is in it is gone on with, and stays. */
+  readonly folder?: string;
   /** Its address; one that is not of loopback lets in, without a password, whoever is on the same network. */
   readonly host?: string;
   /** A command that runs the one behind it. */
@@ -104,22 +106,14 @@ export class PostgresServer implements AsyncDisposable {
   #settings: Record<string, string>;
   #process: RunningProcess | undefined;
 
-  /** A new cluster, started. */
+  /** A cluster, new unless its `folder` has one, started. */
   static async start(options: PostgresServerOptions): Promise<PostgresServer> {
     const server = await PostgresServer.#made(options);
-    server.#run('initdb', [
-      '-D',
-      server.data,
-      '-U',
-      'soquete',
-      '-A',
-      'trust',
-      '-E',
-      'UTF8',
-      '--no-locale',
-      '-N',
-    ]);
-    if (server.host !== LOOPBACK) appendFileSync(join(server.data, 'pg_hba.conf'), NEIGHBOURS);
+    if (!existsSync(join(server.data, 'PG_VERSION'))) {
+      const encoding = ['-E', 'UTF8', '--no-locale'];
+      server.#run('initdb', ['-D', server.data, '-U', 'soquete', '-A', 'trust', ...encoding, '-N']);
+      if (server.host !== LOOPBACK) appendFileSync(join(server.data, 'pg_hba.conf'), NEIGHBOURS);
+    }
     await server.launch();
     return server;
   }
@@ -151,12 +145,14 @@ export class PostgresServer implements AsyncDisposable {
   static async #made(options: PostgresServerOptions): Promise<PostgresServer> {
     const { parent = tmpdir() } = options;
     const [port] = await freePorts(1);
-    const folder = mkdtempSync(join(parent, 'soquete-postgres-'));
-    chmodSync(folder, 0o755);
+    const folder = options.folder ?? mkdtempSync(join(parent, 'soquete-postgres-'));
     const data = join(folder, 'data');
-    mkdirSync(data, { mode: 0o700 });
+    mkdirSync(folder, { recursive: true });
+    chmodSync(folder, 0o755);
+    if (!existsSync(data)) mkdirSync(data, { mode: 0o700 });
     if (isRoot) for (const each of [folder, data]) chownSync(each, NOBODY, NOBODY);
-    return new PostgresServer(port, data, options, new ChildProcesses(folder));
+    const children = new ChildProcesses(options.folder === undefined ? folder : undefined);
+    return new PostgresServer(port, data, options, children);
   }
 
   private constructor(
