@@ -7,7 +7,7 @@ import { concurrently } from '../audit/run.ts';
 import { chance } from '../domain/random.ts';
 import { serveProcessor } from '../processor-simulator/listener.ts';
 import { startProxy } from '../testing/haproxy.ts';
-import { installedPostgres, PostgresServer } from '../testing/postgres-server.ts';
+import { PostgresServer, postgresOf } from '../testing/postgres-server.ts';
 import { type RunningStack, startStack } from '../testing/stack.ts';
 import { until } from '../testing/until.ts';
 import { Client } from './client.ts';
@@ -135,8 +135,7 @@ async function decided(url: string, id: string, cents: number): Promise<number> 
 
 async function play(row: DatabaseRow, options: DatabaseRowOptions): Promise<number> {
   const { seed, version, say } = options;
-  const binaries = installedPostgres().find(each => version === undefined || each.version === version);
-  if (binaries === undefined) throw new Error('this PostgreSQL is not installed');
+  const binaries = postgresOf(version);
   await using disk = row.disk === undefined ? undefined : new LoopDisk(row.disk);
   await using server = await PostgresServer.start({
     binaries,

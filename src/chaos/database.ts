@@ -7,7 +7,7 @@ import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { below, type Chance } from '../domain/random.ts';
 import { freePort } from '../testing/ports.ts';
-import { installedPostgres, PostgresServer, unprivileged } from '../testing/postgres-server.ts';
+import { PostgresServer, postgresOf, unprivileged } from '../testing/postgres-server.ts';
 import { ChildProcesses, listening, program } from '../testing/processes.ts';
 import { TcpProxy } from '../testing/tcp-proxy.ts';
 import type { InjuredStore } from './injured-store.ts';
@@ -28,8 +28,7 @@ export class ChaosDatabase implements InjuredStore {
 
   /** `version`: 18 or what is installed. */
   static async start(draw: Chance, isPooled: boolean, version?: number): Promise<ChaosDatabase> {
-    const binaries = installedPostgres().find(each => version === undefined || each.version === version);
-    if (binaries === undefined) throw new Error('this PostgreSQL is not installed');
+    const binaries = postgresOf(version);
     const server = await PostgresServer.start({ binaries });
     try {
       const pooler = isPooled ? await startPooler(server.port) : undefined;

@@ -11,7 +11,7 @@ import { AdminClient } from '../processor-simulator/admin-client.ts';
 import { serveProcessor } from '../processor-simulator/listener.ts';
 import { flag, readCommandLine } from '../settings/command-line.ts';
 import { startProxy } from '../testing/haproxy.ts';
-import { installedPostgres, PostgresServer } from '../testing/postgres-server.ts';
+import { PostgresServer, postgresOf } from '../testing/postgres-server.ts';
 import { ChildProcesses } from '../testing/processes.ts';
 import { type RunningStack, startStack } from '../testing/stack.ts';
 import { until } from '../testing/until.ts';
@@ -50,11 +50,9 @@ interface HostsOptions {
   readonly say: (line: string) => void;
 }
 
-/** A primary and its standby, of the newest version that can make one. */
+/** A primary and its standby. */
 async function startPair(machines: readonly [Machine, Machine], isSynchronous: boolean) {
-  const binaries = installedPostgres().find(({ canCopy }) => canCopy);
-  if (binaries === undefined)
-    throw new Error('hosts: pg_basebackup is missing (Debian: apt-get install postgresql-15)');
+  const binaries = postgresOf();
   const [first, second] = machines.map(machine => ({
     ...{ binaries, host: machine.address('data'), under: machine.under },
     settings: { wal_level: 'replica' },

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { installedPostgres } from '../testing/postgres-server.ts';
 import { noRedis } from '../testing/redis-server.ts';
+import { failOverBehind, isAsSaid } from './failover.ts';
 import { playChaos } from './main.ts';
-import { failOverBehind } from './redis-failover.ts';
 
 test('nothing is lost or double while parts of the real stack are killed and paused', async () => {
   const said: string[] = [];
@@ -39,15 +39,18 @@ for (const { store, injured, skip } of SERVERS)
     assert.equal(disagreements, 0, said.join('\n'));
   });
 
-test('a failover of Redis to a replica that lacks the end settles nothing twice, and names the loss', {
-  skip: noRedis,
-}, async () => {
-  const said: string[] = [];
-  const { recorded, named, lost } = await failOverBehind({
-    ...{ payments: 600, connections: 8, seed: 5 },
-    say: line => said.push(line),
+const PAIRS = [
+  ...installedPostgres().map(({ version }) => ({ store: 'postgres', version, skip: false }) as const),
+  { store: 'redis', version: undefined, skip: noRedis },
+] as const;
+for (const { store, version, skip } of PAIRS)
+  test(`a failover of ${store} ${version ?? ''} to a standby that lacks the end settles nothing twice, and names the loss`, {
+    skip,
+  }, async () => {
+    const said: string[] = [];
+    const findings = await failOverBehind({
+      ...{ payments: 300, connections: 8, seed: 5, store, version },
+      say: line => said.push(line),
+    });
+    assert.ok(isAsSaid(findings), said.join('\n'));
   });
-  const what = said.join('\n');
-  assert.equal(recorded.counts.twice, 0, what);
-  assert.ok(lost.length > 0 && named.length > 0, what);
-});

@@ -12,13 +12,14 @@ import { CannotAsk, Sources } from '../audit/sources.ts';
 import { type Chance, chance } from '../domain/random.ts';
 import { EVERYTHING } from '../processor-simulator/admin-client.ts';
 import { TOKEN } from '../processor-simulator/token.ts';
-import { option, readCommandLine } from '../settings/command-line.ts';
+import { flag, option, readCommandLine } from '../settings/command-line.ts';
 import { oneOf, someText, wholeNumber } from '../settings/grammar.ts';
 import { type RunningStack, startStack } from '../testing/stack.ts';
 import { ChaosArchive } from './archive.ts';
 import { Client } from './client.ts';
 import { ChaosDatabase } from './database.ts';
 import { playDatabaseRows } from './database-rows.ts';
+import { failOverBehind, isAsSaid } from './failover.ts';
 import { Injuries } from './fault-injector.ts';
 import type { InjuredStore } from './injured-store.ts';
 import { playRows } from './promises.ts';
@@ -192,6 +193,9 @@ Ends with 0 when nothing is lost or double and the books agree, with 1 otherwise
         wholeNumber(15, 99),
         undefined,
       ),
+      failover: flag(
+        'the primary of postgres or redis dies instead, and a standby takes over that lacks the end',
+      ),
       rows: option(
         'plays the rows of docs/promises.md instead that have this in their names, or "all"; with --store postgres what two hosts go through',
         'TEXT',
@@ -202,6 +206,16 @@ Ends with 0 when nothing is lost or double and the books agree, with 1 otherwise
   });
   const { payments, connections, rows, store, version, seed = Date.now() % 1_000_000 } = values;
   const say = (line: string): void => console.log(line);
+  if (values.failover) {
+    if (store !== 'postgres' && store !== 'redis') {
+      console.error('chaos: --failover needs --store postgres or --store redis');
+      process.exit(2);
+    }
+    const findings = await failOverBehind({ payments, connections, seed, store, version, say });
+    const isWell = isAsSaid(findings);
+    say(isWell ? 'double 0: the books differ by what is lost, which the log names' : 'a promise is BROKEN');
+    process.exit(isWell ? 0 : 1);
+  }
   if (rows !== undefined) {
     const part = rows === 'all' ? '' : rows;
     const broken =

@@ -7,6 +7,7 @@ import {
   appendFileSync,
   chmodSync,
   chownSync,
+  cpSync,
   existsSync,
   lchownSync,
   mkdirSync,
@@ -15,10 +16,11 @@ import {
   readFileSync,
   renameSync,
   symlinkSync,
+  writeFileSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { dirname, join, relative } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import pg from 'pg';
 import { freePorts } from './ports.ts';
 import { ChildProcesses, type RunningProcess, untilReady } from './processes.ts';
@@ -32,8 +34,6 @@ const DEBIAN = '/usr/lib/postgresql';
 export interface PostgresBinaries {
   readonly version: number;
   readonly folder: string;
-  /** Whether it has what makes a standby. */
-  readonly canCopy: boolean;
 }
 
 /** What is there to be run, the newest first. */
@@ -45,7 +45,7 @@ export function installedPostgres(): PostgresBinaries[] {
     const folder = join(dirname(entry), '../native/bin');
     if (existsSync(join(folder, 'postgres'))) {
       linkLibraries(join(folder, '../..'));
-      found.push({ version: PACKAGED, folder, canCopy: false });
+      found.push({ version: PACKAGED, folder });
     }
   } catch {
     // Not for this platform.
@@ -54,8 +54,15 @@ export function installedPostgres(): PostgresBinaries[] {
   for (const version of versions.sort((one, other) => other - one)) {
     const folder = join(DEBIAN, String(version), 'bin');
     if (version >= 15 && version !== PACKAGED && existsSync(join(folder, 'postgres')))
-      found.push({ version, folder, canCopy: existsSync(join(folder, 'pg_basebackup')) });
+      found.push({ version, folder });
   }
+  return found;
+}
+
+/** The newest, or that of a version. Throws where it is not installed. */
+export function postgresOf(version?: number): PostgresBinaries {
+  const found = installedPostgres().find(each => version === undefined || each.version === version);
+  if (found === undefined) throw new Error('this PostgreSQL is not installed');
   return found;
 }
 
@@ -118,26 +125,33 @@ export class PostgresServer implements AsyncDisposable {
     return server;
   }
 
-  /** A standby of `primary`, started; asynchronous as long as the primary does not name it. */
+  /**
+   * A standby of `primary`, started; asynchronous as long as the primary does not name it. `port`: where it
+   * finds the primary. Made as `pg_basebackup` does, which not every package has.
+   */
   static async startStandby(
     primary: PostgresServer,
     name: string,
     options: PostgresServerOptions,
+    port = primary.port,
   ): Promise<PostgresServer> {
     const standby = await PostgresServer.#made(options);
-    const source = `host=${primary.host} port=${primary.port} user=soquete application_name=${name}`;
-    standby.#run('pg_basebackup', [
-      '-D',
-      standby.data,
-      '-d',
-      source,
-      '-R',
-      '-X',
-      'stream',
-      '-c',
-      'fast',
-      '-N',
-    ]);
+    const client = await primary.#connected();
+    try {
+      await client.query(`SELECT pg_backup_start('${name}', true)`);
+      const isCopied = (file: string): boolean => !/^(?:postmaster\.|\.s\.PGSQL)/.test(basename(file));
+      cpSync(primary.data, standby.data, { recursive: true, filter: isCopied });
+      const { rows } = await client.query<{ labelfile: string }>(
+        'SELECT labelfile FROM pg_backup_stop(false)',
+      );
+      writeFileSync(join(standby.data, 'backup_label'), rows[0]!.labelfile);
+    } finally {
+      await client.end();
+    }
+    writeFileSync(join(standby.data, 'standby.signal'), '');
+    const source = `host=${primary.host} port=${port} user=soquete application_name=${name}`;
+    appendFileSync(join(standby.data, 'postgresql.auto.conf'), `primary_conninfo = '${source}'\n`);
+    standby.#ownAll();
     await standby.launch();
     return standby;
   }
@@ -210,9 +224,7 @@ export class PostgresServer implements AsyncDisposable {
   /** Puts a copy in the place of the data; only of one that is stopped. */
   async restore(copy: string): Promise<void> {
     renameSync(copy, this.data);
-    if (!isRoot) return;
-    for (const name of ['', ...readdirSync(this.data, { recursive: true, encoding: 'utf8' })])
-      lchownSync(join(this.data, name), NOBODY, NOBODY);
+    this.#ownAll();
   }
 
   async promote(): Promise<void> {
@@ -221,9 +233,7 @@ export class PostgresServer implements AsyncDisposable {
 
   /** One statement, on a connection of its own. */
   async query(text: string, database = 'postgres'): Promise<Record<string, unknown>[]> {
-    const client = new pg.Client({ connectionString: this.url(database), connectionTimeoutMillis: 90_000 });
-    client.on('error', () => {});
-    await client.connect();
+    const client = await this.#connected(database);
     try {
       const { rows } = await client.query<Record<string, unknown>>(text);
       return rows;
@@ -240,6 +250,19 @@ export class PostgresServer implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop('fast');
     await this.#children[Symbol.asyncDispose]();
+  }
+
+  async #connected(database?: string): Promise<pg.Client> {
+    const client = new pg.Client({ connectionString: this.url(database), connectionTimeoutMillis: 90_000 });
+    client.on('error', () => {});
+    await client.connect();
+    return client;
+  }
+
+  #ownAll(): void {
+    if (!isRoot) return;
+    for (const name of ['', ...readdirSync(this.data, { recursive: true, encoding: 'utf8' })])
+      lchownSync(join(this.data, name), NOBODY, NOBODY);
   }
 
   #run(program: string, args: readonly string[]): void {

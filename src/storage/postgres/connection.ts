@@ -59,7 +59,7 @@ export interface ConnectionParts {
   /** For `pg_stat_activity`. */
   readonly application: string;
   /** A fault: the connection is not used. */
-  readonly check: (state: ServerState) => StoreFault | undefined;
+  readonly check: (state: ServerState, ask: Ask) => Promise<StoreFault | undefined>;
   /** Carried out on each new connection before it is used. */
   readonly prepare?: (ask: Ask) => Promise<void>;
   readonly closed?: () => void;
@@ -198,7 +198,7 @@ export class DatabaseConnection {
         this.#askOf(client, socket, question, deadlineMs);
       const state = serverState((await ask({ text: HISTORY_SQL }))[0]!, address);
       hosts.takesWrites(server);
-      const fault = check(state);
+      const fault = await check(state, ask);
       if (fault !== undefined) throw fault;
       if (!url.isPooled) {
         await ask({

@@ -24,34 +24,34 @@ const CASES = [
 ] as const;
 
 for (const [what, before, now, ackAfter, hadAll] of CASES) {
-  test(`${what} ${hadAll ? 'has' : 'may lack'} what was acknowledged`, () => {
+  test(`${what} ${hadAll ? 'has' : 'may lack'} what was acknowledged`, async () => {
     const known = new KnownDatabase({ ackAfter });
-    assert.equal(known.check({ ...BEFORE, ...before }), undefined);
-    assert.equal(known.check({ ...BEFORE, ...now })?.reason, 'lost');
+    assert.equal(await known.check({ ...BEFORE, ...before }), undefined);
+    assert.equal((await known.check({ ...BEFORE, ...now }))?.reason, 'lost');
     assert.ok(known.loss !== undefined);
     known.forget();
-    assert.equal(known.check({ ...BEFORE, ...now }), undefined);
+    assert.equal(await known.check({ ...BEFORE, ...now }), undefined);
     assert.deepEqual([known.loss, known.hadAll], [undefined, hadAll]);
     known.joined();
     assert.equal(known.hadAll, false);
   });
 }
 
-test('what the settings are now counts, not what they were when it connected', () => {
+test('what the settings are now counts, not what they were when it connected', async () => {
   const known = new KnownDatabase({ ackAfter: 'commit' });
-  known.check(BEFORE);
+  await known.check(BEFORE);
   known.isSynchronous = false;
-  known.check({ ...BEFORE, ...PROMOTED });
+  await known.check({ ...BEFORE, ...PROMOTED });
   known.forget();
-  known.check({ ...BEFORE, ...PROMOTED });
+  await known.check({ ...BEFORE, ...PROMOTED });
   assert.equal(known.hadAll, false);
 });
 
-test('a second one is not believed to have what the first one had', () => {
+test('a second one is not believed to have what the first one had', async () => {
   const known = new KnownDatabase({ ackAfter: 'commit' });
-  known.check(BEFORE);
-  known.check({ ...BEFORE, ...PROMOTED });
+  await known.check(BEFORE);
+  await known.check({ ...BEFORE, ...PROMOTED });
   known.forget();
-  known.check({ ...BEFORE, ...PROMOTED, timeline: 3 });
+  await known.check({ ...BEFORE, ...PROMOTED, timeline: 3 });
   assert.equal(known.hadAll, false);
 });

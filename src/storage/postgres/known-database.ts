@@ -65,8 +65,8 @@ export class KnownDatabase {
     if (lsn !== '' && this.#history !== undefined) this.#history = { ...this.#history, lsn: lsnOf(lsn) };
   }
 
-  /** Throws `StoreOpenError`. */
-  check(state: ServerState): StoreFault | undefined {
+  /** `lack`: asks what the database lacks, if that can be said. Throws `StoreOpenError`. */
+  async check(state: ServerState, lack?: () => Promise<string>): Promise<StoreFault | undefined> {
     const { ackAfter } = this.#options;
     const durability = durabilityOf(state, ackAfter);
     if (durability.refusal !== undefined) {
@@ -78,7 +78,9 @@ export class KnownDatabase {
     const loss = before && lossBetween(before, state, ackAfter !== 'parse');
     if (loss !== undefined) {
       this.#promotedTo = this.#hasAll(before!, state) ? state.timeline : undefined;
-      return this.lose(loss);
+      // Before the loss is known: the first to learn of it says all of it.
+      const missing = (await lack?.().catch(() => '')) ?? '';
+      return this.lose(missing === '' ? loss : `${loss}; ${missing}`);
     }
     this.#history = state;
     this.#durability = durability;
@@ -97,13 +99,23 @@ export class KnownDatabase {
    * older copy that has written more since is in the same timeline, and longer. Throws `StoreFault`.
    */
   async confirm(ask: Ask, schema: string, instance: string, step: number, term: number): Promise<void> {
-    const [row] = await ask({
-      text: `SELECT d.term, coalesce(i.step, 0) AS step
-        FROM ${schema}.deployment d LEFT JOIN ${schema}.instances i ON i.name = $1`,
-      values: [instance],
-    });
-    if (Number(row!['term']) < term) throw this.lose(`it is older than it was (term ${row!['term']})`);
-    const behind = step - Number(row!['step']);
-    if (behind > 0) throw this.lose(describeLack(behind, instance));
+    const found = await standing(ask, schema, instance);
+    if (found.term < term) throw this.lose(`it is older than it was (term ${found.term})`);
+    if (found.step < step) throw this.lose(describeLack(step - found.step, instance));
   }
+}
+
+/** What it lacks of what was acknowledged to an instance, for people; '' where that is nothing. */
+export async function lackIn(ask: Ask, schema: string, instance: string, step: number): Promise<string> {
+  const found = await standing(ask, schema, instance);
+  return found.step < step ? describeLack(step - found.step, instance) : '';
+}
+
+async function standing(ask: Ask, schema: string, instance: string): Promise<{ term: number; step: number }> {
+  const [row] = await ask({
+    text: `SELECT d.term, coalesce(i.step, 0) AS step
+      FROM ${schema}.deployment d LEFT JOIN ${schema}.instances i ON i.name = $1`,
+    values: [instance],
+  });
+  return { term: Number(row!['term']), step: Number(row!['step']) };
 }

@@ -110,9 +110,17 @@ test(
     const other = await joinedAs(await stand.open(schema, { instance: 'b' }), 'b');
     await one.write(rows => rows.put(1));
     await other.write(rows => rows.put(2));
+    // As if it had not been sent the last two.
+    await stand.server.query(`UPDATE ${schema}.instances SET step = step - 2 WHERE name = 'a'`);
     await promote();
     for (const each of [one, other]) {
-      assert.match(await lossOf(each), /the database went on in timeline \d+/);
+      const loss = await lossOf(each);
+      assert.match(loss, /^the database went on in timeline \d+, before \d+: a standby was promoted/);
+      assert.equal(
+        loss.endsWith('; it lacks the last 2 calls that it acknowledged to a'),
+        each === one,
+        loss,
+      );
       await assert.rejects(each.store.beat(''), { reason: 'lost' });
     }
     for (const each of [one, other]) await each.raw.reopen();

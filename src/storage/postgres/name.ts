@@ -13,6 +13,28 @@ export interface NameHolder {
   release(): Promise<void>;
 }
 
+/** What a store's name is held with, and what it learns beside. */
+interface Named {
+  readonly instance: string;
+  readonly writes: DatabaseConnection;
+  /** Of the last session of the store. */
+  readonly epoch: () => number;
+  /** Another instance changed what is shared. */
+  readonly changed: () => void;
+}
+
+export function nameHolder(parts: ConnectionParts, { instance, writes, epoch, changed }: Named): NameHolder {
+  const { url, clock } = parts;
+  if (!url.isPooled) return new SessionName(parts, instance, changed);
+  const { schema } = url;
+  const text = `SELECT i.epoch, i.is_alive, b.beat FROM ${schema}.instances i JOIN ${schema}.beats b USING (name)
+    WHERE i.name = $1`;
+  return new WatchedName({
+    ...{ instance, clock, store: describePostgresUrl(url), epoch },
+    read: async () => (await writes.ask({ text, values: [instance] }))[0],
+  });
+}
+
 /** A process that was just killed may have its session for a moment longer. */
 const RELEASE_MS = 1500;
 const AGAIN_MS = 50;
@@ -21,7 +43,7 @@ const BEATS_MS = 1700;
 const SESSION_MS = 5000;
 const STILL_MS = 1500;
 
-export class SessionName implements NameHolder {
+class SessionName implements NameHolder {
   readonly #connection: DatabaseConnection;
   /** Of the session that had the lock last; it may not know yet that its connection broke. */
   #pid = 0;
@@ -73,7 +95,7 @@ async function endSession(ask: Ask, pid: number, key: string[]): Promise<void> {
   });
 }
 
-export interface WatchedNameParts {
+interface WatchedNameParts {
   readonly instance: string;
   readonly clock: Clock;
   readonly store: string;
@@ -87,7 +109,7 @@ export interface WatchedNameParts {
  * Not a lock: of two that start within a moment of each other the first is fenced, and ends when it joins
  * anew.
  */
-export class WatchedName implements NameHolder {
+class WatchedName implements NameHolder {
   readonly #parts: WatchedNameParts;
 
   constructor(parts: WatchedNameParts) {

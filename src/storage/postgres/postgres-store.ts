@@ -27,22 +27,16 @@ import {
 } from '../ports.ts';
 import type { ServerStoreOptions } from '../server-options.ts';
 import { batchArrays } from './batch-arrays.ts';
-import {
-  type Ask,
-  type ConnectionParts,
-  DatabaseConnection,
-  DatabaseHosts,
-  type ServerState,
-} from './connection.ts';
+import { type Ask, DatabaseConnection, DatabaseHosts, type ServerState } from './connection.ts';
 import { InspectedDatabase } from './inspected-database.ts';
-import { describeLack, KnownDatabase } from './known-database.ts';
+import { describeLack, KnownDatabase, lackIn } from './known-database.ts';
 import { migrate } from './migrate.ts';
-import { type NameHolder, SessionName, WatchedName } from './name.ts';
+import { type NameHolder, nameHolder } from './name.ts';
 import { PostgresArchive } from './postgres-archive.ts';
 import { findPaymentIn, type ReadFunction, sizeIn, summaryIn } from './reading.ts';
 import { paymentOf } from './rows.ts';
 import { callOf, writeStatement, writtenOf } from './statements.ts';
-import { describePostgresUrl, type PostgresUrl } from './url.ts';
+import type { PostgresUrl } from './url.ts';
 
 /**
  * A batch or a beat without an answer for so long counts as unanswered, and its connection as broken: shorter
@@ -109,7 +103,11 @@ export class PostgresStore extends InspectedDatabase implements Store, Reopening
     this.#lostTerm = options.isDoubtful === true ? -1 : undefined;
     const { url, clock, application } = options;
     this.#known = new KnownDatabase(options);
-    const check = (state: ServerState) => this.#known.check(state);
+    const check = (state: ServerState, ask: Ask) =>
+      this.#known.check(
+        state,
+        this.#epoch === 0 ? undefined : () => lackIn(ask, url.schema, this.#name, this.#step),
+      );
     const prepare = async (ask: Ask) => {
       if (!url.isPooled) await ask({ text: 'SET client_connection_check_interval = 1000' });
     };
@@ -122,7 +120,9 @@ export class PostgresStore extends InspectedDatabase implements Store, Reopening
     this.#writes = new DatabaseConnection({ ...parts, prepare: prepareWrites }, WRITE_MS);
     this.#reads = new DatabaseConnection({ ...parts, prepare }, READ_MS);
     this.#archives = new DatabaseConnection({ ...parts, prepare }, READ_MS);
-    this.#holder = this.#holderOf(options, parts);
+    const { instance } = options;
+    const named = { writes: this.#writes, epoch: () => this.#epoch, changed: () => this.#changed?.() };
+    this.#holder = instance === undefined ? undefined : nameHolder(parts, { instance, ...named });
   }
 
   /** What a 202 survives, for people; known once the store is open. */
@@ -297,18 +297,6 @@ export class PostgresStore extends InspectedDatabase implements Store, Reopening
       await this.#call('leave', [this.#name, this.#epoch], 'text, bigint').catch(() => {});
       await this.#close();
       return true as const;
-    });
-  }
-
-  #holderOf({ url, clock, instance }: PostgresStoreOptions, parts: ConnectionParts): NameHolder | undefined {
-    if (instance === undefined) return undefined;
-    if (!url.isPooled) return new SessionName(parts, instance, () => this.#changed?.());
-    const { schema } = url;
-    const text = `SELECT i.epoch, i.is_alive, b.beat FROM ${schema}.instances i JOIN ${schema}.beats b USING (name)
-      WHERE i.name = $1`;
-    return new WatchedName({
-      ...{ instance, clock, store: describePostgresUrl(url), epoch: () => this.#epoch },
-      read: async () => (await this.#writes.ask({ text, values: [instance] }))[0],
     });
   }
 
