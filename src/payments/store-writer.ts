@@ -9,6 +9,9 @@
  * A batch that the store refused for certain is sent again without its new payments, whose clients are
  * refused. One that was not answered may have been written: it is sent again as it was until the store says
  * what became of it, and its clients wait.
+ *
+ * A store without room may go on to settle what it has. It is asked with an empty batch whether it has room
+ * again; until it has, no payments are taken.
  */
 import assert from 'node:assert/strict';
 import type { Clock, Timer } from '../domain/clock.ts';
@@ -17,7 +20,6 @@ import { type Processor, SETTLED } from '../domain/payment.ts';
 import {
   ACCEPTED_AT,
   ATTEMPT,
-  Batch,
   CENTS,
   COLUMNS,
   ID,
@@ -35,6 +37,8 @@ import { KNOWN, type Store, StoreFault } from '../storage/ports.ts';
 import { BatchPace } from './batch-pace.ts';
 import { NONE, type PaymentPool } from './payment-pool.ts';
 import { fillRow } from './payment-row.ts';
+import { RoomQuestion } from './room-question.ts';
+import { newPage, type StorePage, withoutNew } from './store-page.ts';
 import { addSettlements, type UnwrittenSettlement, WaitingSettlements } from './unwritten-settlements.ts';
 
 /** A page is one write of the store: at most so many rows, well within what its log takes at once. */
@@ -62,14 +66,6 @@ export interface StoreWriterEvents {
   idle(): void;
 }
 
-interface Page {
-  readonly batch: Batch;
-  /** The slot of each row, NONE for history rows. */
-  readonly slots: number[];
-  /** Called once this page is written. */
-  readonly waiters: (() => void)[];
-}
-
 export class StoreWriter {
   readonly #pool: PaymentPool;
   readonly #store: Store;
@@ -79,13 +75,14 @@ export class StoreWriter {
   readonly #putRow: Int32Array;
   readonly #epoch: number;
   readonly #generation: number;
-  #page: Page;
+  #page: StorePage;
   /** The page that the store has at present, or that waits to be sent again. */
-  #outstanding: Page | undefined;
+  #outstanding: StorePage | undefined;
   /** The store refused the outstanding page, or did not answer: it waits to be sent again. */
   #isRefused = false;
   /** The reason was that there is no room. */
   #isFull = false;
+  readonly #room: RoomQuestion;
   /** The store may have written the outstanding page, whatever it says of a repetition. */
   #isUnanswered = false;
   #batches = 0;
@@ -114,6 +111,7 @@ export class StoreWriter {
     this.#pace = store.gathersMs === undefined ? undefined : new BatchPace(store.gathersMs);
     this.#settled = new WaitingSettlements(clock, this.#pace);
     this.#putRow = new Int32Array(pool.capacity).fill(NONE);
+    this.#room = new RoomQuestion(clock, RETRY_MS, () => this.submit());
     this.#page = this.#newPage();
   }
 
@@ -193,7 +191,7 @@ export class StoreWriter {
 
   /** Whether the store takes new payments, as far as is known. */
   get isAccepting(): boolean {
-    return !this.#isRefused;
+    return !this.#isRefused && this.#room.fault === undefined;
   }
 
   /**
@@ -202,6 +200,11 @@ export class StoreWriter {
    */
   submit(): void {
     if (this.#outstanding !== undefined || this.#closed) return;
+    if (this.#room.takeTurn()) {
+      this.#outstanding = this.#newPage();
+      this.#send(this.#outstanding);
+      return;
+    }
     if (this.#settled.waitMs === 0) this.#recordSettled();
     // A full page may have left just now.
     if (this.#outstanding !== undefined || this.#waits()) return;
@@ -242,6 +245,7 @@ export class StoreWriter {
   close(): void {
     this.#closed = true;
     this.#timer?.cancel();
+    this.#room.close();
     const waiters = [...this.#page.waiters, ...(this.#outstanding?.waiters ?? [])];
     for (const waiter of waiters) waiter();
   }
@@ -271,12 +275,8 @@ export class StoreWriter {
     return true;
   }
 
-  #newPage(): Page {
-    return {
-      batch: new Batch(this.#epoch, this.#generation),
-      slots: [],
-      waiters: [],
-    };
+  #newPage(): StorePage {
+    return newPage(this.#epoch, this.#generation);
   }
 
   #row(kind: number, slot: number): number {
@@ -290,13 +290,13 @@ export class StoreWriter {
   }
 
   /** For the first time. */
-  #send(page: Page): void {
+  #send(page: StorePage): void {
     page.batch.number = ++this.#batches;
     this.#isUnanswered = false;
     this.#write(page);
   }
 
-  #write(page: Page): void {
+  #write(page: StorePage): void {
     this.#store.write(page.batch, answer => {
       if (this.#closed) return;
       if (answer instanceof StoreFault) {
@@ -307,7 +307,8 @@ export class StoreWriter {
       this.#outstanding = undefined;
       this.#isRefused = false;
       this.#isFull = false;
-      this.#events.faulty(undefined);
+      this.#room.written(page.batch.count);
+      this.#events.faulty(this.#room.fault);
       if (answer.generation > this.#generation) {
         for (const waiter of page.waiters) waiter();
         this.#events.purged(answer.generation);
@@ -320,7 +321,7 @@ export class StoreWriter {
     });
   }
 
-  #written(page: Page, results: Float64Array): void {
+  #written(page: StorePage, results: Float64Array): void {
     const { rows, count } = page.batch;
     assert(results.length === count && page.slots.length === count, 'a result for each row');
     for (let row = 0; row < count; row++) {
@@ -341,7 +342,7 @@ export class StoreWriter {
     if (slot !== NONE && this.#pool.seq[slot] === rows[start + SEQ]) this.#events.over(slot);
   }
 
-  #refused(page: Page, fault: StoreFault): void {
+  #refused(page: StorePage, fault: StoreFault): void {
     if (fault.reason === 'fenced') {
       this.#events.fenced();
       return;
@@ -357,6 +358,15 @@ export class StoreWriter {
       for (const waiter of [...rest.waiters.splice(0), ...this.#page.waiters.splice(0)]) waiter();
     }
     this.#events.faulty(fault);
+    if (this.#isFull) this.#room.fault = fault;
+    if (this.#isFull && rest.batch.count === 0) {
+      this.#outstanding = undefined;
+      this.#isRefused = false;
+      this.#isFull = false;
+      this.#room.askLater();
+      this.#events.idle();
+      return;
+    }
     this.#clock.after(RETRY_MS, () => {
       if (this.#closed) return;
       if (this.#isUnanswered) this.#write(rest);
@@ -365,20 +375,8 @@ export class StoreWriter {
   }
 
   /** The same page without the payments that it was to bring to the store: their clients are refused. */
-  #withoutNew(page: Page): Page {
-    const rest: Page = { ...page, batch: new Batch(this.#epoch, this.#generation), slots: [] };
-    rest.batch.isFlushed = page.batch.isFlushed;
-    const { rows } = page.batch;
-    const refused = new Set<number>();
-    for (const [row, slot] of page.slots.entries()) {
-      const start = row * COLUMNS;
-      if (rows[start + KIND] === INSERT) refused.add(slot);
-      else {
-        rest.slots.push(slot);
-        const copy = rest.batch.add(rows[start + KIND]!);
-        rest.batch.rows.set(rows.subarray(start, start + COLUMNS), copy);
-      }
-    }
+  #withoutNew(page: StorePage): StorePage {
+    const { rest, refused } = withoutNew(page);
     for (const slot of refused) {
       this.#pool.storing[slot] = 0;
       this.#events.refused(slot);

@@ -175,6 +175,13 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     under('logFull', 'processorFails'),
   ),
 
+  'a store that had no room is not asked again': bug(
+    STORE_WRITER,
+    'this.#room.askLater();',
+    '',
+    under('storeFull'),
+  ),
+
   'a segment is removed before the disk has the index': bug(
     INDEXING,
     'index.sync(answer => {',

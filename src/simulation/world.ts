@@ -245,16 +245,19 @@ export class World implements Surroundings {
         instance.listening &&
         session !== undefined &&
         session.pool.size === 0 &&
-        session.worker.atWork === 0
+        session.worker.atWork === 0 &&
+        session.worker.isAccepting
       );
     });
   }
 
-  /** Where everything has ended, nothing may be held any more. */
+  /** Where everything has ended, nothing may be held any more, and all take payments. */
   #checkLeaks(): void {
     for (const { name, gone, session } of this.backends) {
       if (gone) continue;
       if (session === undefined) this.invariants.fail(undefined, `${name} has not joined`);
+      else if (!session.worker.isAccepting)
+        this.invariants.fail(undefined, `${name} takes no payments, though its store would`);
       else if (session.pool.size > 0) {
         const slot = session.pool.state.findIndex(
           (_, at) => session.pool.find(session.pool.words.subarray(at * 4, at * 4 + 4)) === at,

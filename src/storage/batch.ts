@@ -65,8 +65,10 @@ export class Batch {
   }
 }
 
-/** Whether it makes the store grow: what does not is taken by a full one too. */
 export function bringsPayments({ rows, count }: Batch): boolean {
   for (let row = 0; row < count; row++) if (rows[row * COLUMNS + KIND] === INSERT) return true;
   return false;
 }
+
+/** Whether it makes the store grow, or asks whether it may: what does not is taken by a full one, too. */
+export const needsRoom = (batch: Batch): boolean => batch.count === 0 || bringsPayments(batch);

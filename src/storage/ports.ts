@@ -202,6 +202,8 @@ export interface Store {
    * The batch that an instance wrote last may be written again, known by its epoch and its number: it changes
    * nothing more, and gets its first results. An epoch that has ended meanwhile is `fenced` all the same, and
    * what was purged meanwhile is `FORGOTTEN`.
+   *
+   * One without rows asks whether there is room for new payments: it is `full` where they would be.
    */
   write(batch: Batch, reply: Reply<Written>): void;
   /** Own unsettled payments that are not held, with a seq above `afterSeq`, ascending, at most `limit`. */

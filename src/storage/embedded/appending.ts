@@ -1,5 +1,5 @@
 /** Appends to the log in the words of the port: rows in, results or a `StoreFault` out. */
-import { type Batch, COLUMNS, INSERT, KIND } from '../batch.ts';
+import { type Batch, needsRoom } from '../batch.ts';
 import { FORGOTTEN, StoreFault, type Written } from '../ports.ts';
 import { indexFaultOf } from './index/schema.ts';
 import type { KnownPayments } from './known-payments.ts';
@@ -83,7 +83,7 @@ export function appendRows(
     if (batch.generation < order.generation) return forgotten(order, results);
     const first = last.resultsOf(batch, log);
     if (first !== undefined) return first;
-    if (order.tail.isFull && hasNew(batch))
+    if (order.tail.isFull && needsRoom(batch))
       throw new StoreFault('full', `the index is ${order.tail.count} payments behind the log`);
     const places = encodeRows(log.batch(), batch, results, known);
     // An empty batch asks whether the log takes anything: with a record that means nothing.
@@ -102,11 +102,6 @@ export function appendRows(
     }
   }
   throw new StoreFault('busy', 'the index moves on faster than it can be asked');
-}
-
-function hasNew({ rows, count }: Batch): boolean {
-  for (let index = 0; index < count; index++) if (rows[index * COLUMNS + KIND] === INSERT) return true;
-  return false;
 }
 
 const forgotten = ({ generation }: Order, results: Float64Array): Written => ({

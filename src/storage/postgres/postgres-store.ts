@@ -35,7 +35,7 @@ import { type NameHolder, nameHolder } from './name.ts';
 import { PostgresArchive } from './postgres-archive.ts';
 import { findPaymentIn, type ReadFunction, sizeIn, summaryIn } from './reading.ts';
 import { paymentOf } from './rows.ts';
-import { callOf, writeStatement, writtenOf } from './statements.ts';
+import { callOf, ROOM_SQL, writeStatement, writtenOf } from './statements.ts';
 import type { PostgresUrl } from './url.ts';
 
 /**
@@ -193,6 +193,7 @@ export class PostgresStore extends InspectedDatabase implements Store, Reopening
     const work = this.#answer(reply, async () => {
       const { ackAfter } = this.#options;
       const commit = ackAfter === 'parse' && !batch.isFlushed ? 'off' : 'on';
+      if (batch.count === 0) await this.#writes.ask({ text: ROOM_SQL });
       for (;;) {
         const values = [
           ...[this.#name, batch.epoch, batch.generation, batch.number, batch.count, arrays.waves],

@@ -22,6 +22,13 @@ const WRITE_TYPES = [
 ];
 const WRITE_PARAMETERS = WRITE_TYPES.map((type, at) => `$${at + 1}::${type}`).join(', ');
 
+/**
+ * Fails as an insert does where there is no room: a settlement finds some in pages that are there. Rows that
+ * do not fit into memory are written to a file, which is gone with the statement.
+ */
+export const ROOM_SQL = `SET LOCAL work_mem = '64kB'; SELECT count(*) FROM (SELECT n FROM generate_series(1, 50000) n
+  ORDER BY -n OFFSET 0) numbers`;
+
 interface WrittenAnswer {
   readonly written: Written;
   readonly lsn: string;

@@ -30,6 +30,13 @@ import { RedisStore } from './redis-store.ts';
 
 export type CellsStoreOptions = Omit<RedisStoreOptions, 'key' | 'channels'>;
 
+/** What of a batch goes to a cell: its rows there, and which of the batch they are. */
+interface Part {
+  readonly part: Batch;
+  readonly rows: number[];
+}
+type Parts = Map<number, Part>;
+
 export class CellsStore extends CellQuestions implements Store, Reopening {
   /** By cell: what this session joined as. */
   #joined: readonly Joined[] = [];
@@ -94,8 +101,10 @@ export class CellsStore extends CellQuestions implements Store, Reopening {
       setImmediate(() => reply({ generation: current, results }));
       return;
     }
-    const parts = new Map<number, { part: Batch; rows: number[] }>();
+    const parts: Parts = new Map();
     for (let row = 0; row < batch.count; row++) this.#addRow(parts, batch, row);
+    // Payments come to each of them.
+    if (batch.count === 0) for (const cell of this.cells.keys()) this.#partOf(parts, batch, cell);
     this.answer(reply, async () => {
       const answers = await this.#all<Written>(
         [...parts.keys()],
@@ -207,17 +216,19 @@ export class CellsStore extends CellQuestions implements Store, Reopening {
     });
   }
 
-  #addRow(parts: Map<number, { part: Batch; rows: number[] }>, batch: Batch, row: number): void {
+  #partOf(parts: Parts, { number, isFlushed }: Batch, cell: number): Part {
+    const known = parts.get(cell);
+    if (known !== undefined) return known;
+    const { epoch, generation } = this.#joined[cell]!;
+    const part = Object.assign(new Batch(epoch, generation), { number, isFlushed });
+    const of = { part, rows: [] };
+    parts.set(cell, of);
+    return of;
+  }
+
+  #addRow(parts: Parts, batch: Batch, row: number): void {
     const start = row * COLUMNS;
-    const cell = cellOfWords(batch.rows, start + ID, this.cells.length);
-    let of = parts.get(cell);
-    if (of === undefined) {
-      const { epoch, generation } = this.#joined[cell]!;
-      of = { part: new Batch(epoch, generation), rows: [] };
-      of.part.number = batch.number;
-      of.part.isFlushed = batch.isFlushed;
-      parts.set(cell, of);
-    }
+    const of = this.#partOf(parts, batch, cellOfWords(batch.rows, start + ID, this.cells.length));
     of.rows.push(row);
     const copy = of.part.add(batch.rows[start + KIND]!);
     of.part.rows.set(batch.rows.subarray(start, start + COLUMNS), copy);

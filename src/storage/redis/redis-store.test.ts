@@ -108,7 +108,13 @@ test('a Redis without room takes no new payment, and settles those that it has',
   const [first] = await one.owned();
   assert.deepEqual(await one.write(rows => rows.settle(first!)), [DONE]);
   assert.equal((await one.store.beat('{}')).instances[0]!.unsettled, accepted - 1);
+  await assert.rejects(
+    one.write(() => []),
+    { reason: 'full' },
+    'whether it has room for new ones is a question of its own',
+  );
   await small.ask('CONFIG', 'SET', 'maxmemory', '100mb');
+  assert.deepEqual(await one.write(() => []), []);
   assert.equal((await one.write(rows => rows.put(accepted)))[0], accepted + 1);
 });
 

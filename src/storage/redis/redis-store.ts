@@ -7,7 +7,7 @@
  */
 import type { ProcessorIndex, StoredPayment } from '../../domain/payment.ts';
 import type { Act, ActResult } from '../acts.ts';
-import { type Batch, bringsPayments } from '../batch.ts';
+import { type Batch, needsRoom } from '../batch.ts';
 import {
   faultIn,
   type Joined,
@@ -179,7 +179,7 @@ export class RedisStore extends InspectedRedis implements Store, Reopening {
   write(batch: Batch, reply: Reply<Written>): void {
     const { epoch, generation, number } = batch;
     const args = [this.#name, epoch, generation, number, packBatch(batch, this.#number)];
-    const name = bringsPayments(batch) ? 'write' : 'writeOver';
+    const name = needsRoom(batch) ? 'write' : 'writeOver';
     this.answer(reply, async () => {
       const answer = await this.#call(name, args);
       const [fault, now, first, codes, step] = answer;
