@@ -3,11 +3,10 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { PINNED, WAITING } from '../../domain/payment.ts';
-import { idOf } from '../../testing/stores.ts';
+import { PINNED } from '../../domain/payment.ts';
 import { until } from '../../testing/until.ts';
 import { declareDead } from '../contract/engines.ts';
-import { joinedAgain, joinedAs, lossOf, persist } from '../contract/losing.fixture.ts';
+import { assertDoubt, joinedAgain, joinedAs, lossOf, persist } from '../contract/losing.fixture.ts';
 import { DONE } from '../ports.ts';
 import { needsPostgres, newSchema, PostgresStand } from './stand.fixture.ts';
 
@@ -31,19 +30,7 @@ test(
     assert.equal(await lossOf(one), 'it lacks the last 2 calls that it acknowledged to a');
     await assert.rejects(one.store.beat(''), { reason: 'lost' });
     const first = await joinedAgain(one, 'a');
-    assert.deepEqual([first.joined.term, first.joined.pinned, first.joined.isCalm], [2, 2, false]);
-    assert.ok(first.joined.asksFirstUntilMs > Date.now() + 3_000_000);
-    const { state, isUncertain } = await first.payment(1);
-    assert.deepEqual([state, isUncertain], [PINNED, true]);
-    assert.equal(await first.store.find(idOf(3)), undefined);
-    await first.write(rows => rows.put(3));
-    const again = await first.payment(3);
-    assert.deepEqual([again.state, again.isUncertain], [WAITING, true], 'it may have been here before');
-    await assert.rejects(
-      other.write(rows => rows.put(5)),
-      { reason: 'fenced' },
-      'b may be sent what a has lost',
-    );
+    await assertDoubt(first, other);
     const second = await joinedAs(other.raw, 'b');
     assert.deepEqual([second.joined.term, second.joined.asksFirstUntilMs > Date.now()], [2, true]);
     assert.ok(second.joined.epoch > other.joined.epoch);

@@ -3,13 +3,12 @@ import assert from 'node:assert/strict';
 import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { PINNED } from '../../domain/payment.ts';
 import { systemClock } from '../../system-clock.ts';
 import { RedisServer } from '../../testing/redis-server.ts';
 import { idOf } from '../../testing/stores.ts';
 import { until } from '../../testing/until.ts';
 import { declareDead } from '../contract/engines.ts';
-import { joinedAgain, joinedAs, lossOf, persist } from '../contract/losing.fixture.ts';
+import { assertDoubt, joinedAgain, joinedAs, lossOf, persist } from '../contract/losing.fixture.ts';
 import { KNOWN, type StoreFault } from '../ports.ts';
 import { needsRedis, newName, RedisStand } from './stand.fixture.ts';
 
@@ -68,19 +67,7 @@ test(
     await assert.rejects(one.store.beat(''), { reason: 'lost' });
     assert.equal((await persist(() => other.store.look())).term, 1, 'b has lost nothing, and goes on');
     const first = await joinedAgain(one, 'a');
-    assert.deepEqual([first.joined.term, first.joined.pinned, first.joined.isCalm], [2, 2, false]);
-    assert.ok(first.joined.asksFirstUntilMs > Date.now() + 3_000_000);
-    const { state, isUncertain } = await first.payment(1);
-    assert.deepEqual([state, isUncertain], [PINNED, true]);
-    assert.equal(await first.store.find(idOf(3)), undefined);
-    await first.write(rows => rows.put(3));
-    assert.equal((await first.payment(3)).isUncertain, true, 'it may have been here before');
-    assert.equal((await other.store.look()).term, 2);
-    await assert.rejects(
-      other.write(rows => rows.put(5)),
-      { reason: 'fenced' },
-      'b may be sent what a has lost',
-    );
+    await assertDoubt(first, other);
     const second = await joinedAs(other.raw, 'b');
     assert.equal(second.joined.term, 2);
     assert.ok(second.joined.asksFirstUntilMs > aheadMs() + 3_000_000, 'by its own clock');
