@@ -288,10 +288,10 @@ export class Parser {
   /** What comes behind the head (RFC 9112 section 6.3). */
   #headIsWhole(end: number): number {
     const { request, at } = this;
-    const refusal = headRefusal(request);
+    request.bodyStart = at;
+    const refusal = this.#excess(at - request.fieldsStart) || headRefusal(request);
     if (refusal !== 0) return -refusal;
     const { flags } = request;
-    request.bodyStart = at;
     request.bodyEnd = at + request.contentLength;
     const isChunked = (flags & IS_CHUNKED) !== 0;
     if (!isChunked && request.contentLength === 0) return COMPLETE;
@@ -300,6 +300,14 @@ export class Parser {
     this.#step = isChunked ? CHUNKS : LENGTH;
     if (isChunked) this.#chunks.reset();
     return NEXT;
+  }
+
+  /** What is allowed for a proxy's own field is not for a client that comes without it: 0 or a refusal. */
+  #excess(fieldBytes: number): number {
+    const isTooLarge = fieldBytes > headerBytesMax;
+    if (!isTooLarge && this.#fieldCount <= headerCountMax) return 0;
+    if (this.request.header('x-forwarded-for') !== undefined) return 0;
+    return isTooLarge ? REFUSE.headerTooLarge : REFUSE.headerTooMany;
   }
 
   #length(end: number): number {

@@ -166,6 +166,8 @@ const statusesIn = (output: string): number[] =>
 
 test("a backend's own socket answers every example", () => assertSame(socketOf(own, 1)));
 
+test('so it does behind HAProxy to whoever comes past that', () => assertSame(socketOf(behindHttp, 1)));
+
 test('HAProxy in TCP mode passes every example on as it is', { skip: withoutHaproxy }, async () => {
   await using proxy = await startProxy('tcp.cfg', { SOQUETE_RUN: own });
   await assertSame(proxy.port);
@@ -241,6 +243,25 @@ test('HAProxy in HTTP mode passes the longest head on, on each request of a conn
   assert.equal(head.length, lineBytesMax + headerBytesMax);
   const output = await send(proxy.port, [head + head + LAST.toString()]);
   assert.deepEqual(statusesIn(output), [200, 200, 200], output);
+});
+
+test('HAProxy in HTTP mode closes after a refusal of what is too long, and waits for no body that is not to come', {
+  skip: withoutHaproxy,
+}, async () => {
+  await using proxy = await startProxy('haproxy.cfg', { SOQUETE_RUN: behindHttp });
+  const post = (fields: string): string => `POST /payments HTTP/1.1\r\nHost: a\r\n${fields}\r\n`;
+  const tooLarge = 'Content-Length: 20000\r\n';
+  for (const [status, sent] of [
+    [413, post(`${tooLarge}Expect: 100-continue\r\n`)],
+    [413, post(`Content-Length: ${'9'.repeat(15)}\r\nExpect: 100-continue\r\n`)],
+    [413, post(tooLarge) + 'x'.repeat(20_000)],
+    [414, `GET /${'a'.repeat(lineBytesMax)} HTTP/1.1\r\nHost: a\r\n\r\n`],
+    [431, `GET /health HTTP/1.1\r\nHost: a\r\nA: ${'a'.repeat(headerBytesMax + 1000)}\r\n\r\n`],
+  ] as const) {
+    const output = await send(proxy.port, [sent]);
+    assert.deepEqual(statusesIn(output), [status], sent.slice(0, 100));
+    assert.match(output, /\r\nconnection: close\r\n[\s\S]*"status":/i);
+  }
 });
 
 test('HAProxy in HTTP mode speaks HTTP/1 with whoever begins with HTTP/2', {

@@ -1,7 +1,7 @@
 /** HAProxy's configuration, with no backend behind it: what it accepts and how it refuses. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { type IncomingHttpHeaders, request } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -22,6 +22,16 @@ for (const file of ['haproxy.cfg', 'tcp.cfg', 'cells.cfg', 'hosts.cfg']) {
     assert.doesNotMatch(stderr, /WARNING|ALERT/);
   });
 }
+
+test('no time-out is shorter than that of an idle connection, which it would end as well', () => {
+  for (const file of ['haproxy.cfg', 'cells.cfg', 'hosts.cfg']) {
+    const text = readFileSync(join(PROJECT_FOLDER, 'haproxy', file), 'utf8');
+    const seconds = (name: string): number =>
+      Number(new RegExp(`^ *timeout ${name} +(\\d+)s$`, 'm').exec(text)?.[1]);
+    assert.equal(seconds('http-keep-alive'), 60, file);
+    assert.ok(seconds('client') > 60, file);
+  }
+});
 
 /** Runs HAProxy in HTTP mode in front of a folder without sockets; `use` gets its address and the folder. */
 async function withProxy(use: (url: string, folder: string) => Promise<void>): Promise<void> {
