@@ -7,7 +7,7 @@ import { OUTCOMES, type Outcome } from '../domain/outcome.ts';
 import type { ProcessorIndex } from '../domain/payment.ts';
 import { type Instrumentation, NO_OBSERVER, type Reports } from '../http/instrumentation.ts';
 import { REFUSAL_NAMES } from '../http/refusals.ts';
-import { METHODS } from '../http/request.ts';
+import { METHODS, OTHER } from '../http/request.ts';
 import { ROUTES } from '../http/routes.ts';
 import { STATUS_TEXTS } from '../http/status.ts';
 import { Histogram, MOMENTS_MS, WHILES_MS } from './histogram.ts';
@@ -24,6 +24,8 @@ const REASON_LABELS = REFUSAL_NAMES.map(snake);
 const OUTCOME_LABELS = OUTCOMES.map(snake);
 /** The path of each route by the route's number; the method is a label of its own. */
 const ROUTE_LABELS = ROUTES.map(route => route.slice(route.indexOf('/') === -1 ? 0 : route.indexOf('/')));
+
+const METHOD_NOT_ALLOWED = 405;
 
 interface Answers {
   readonly method: number;
@@ -75,9 +77,12 @@ export class Counters implements Instrumentation {
   }
 
   answered(method: number, route: number, status: number, durationMs: number): void {
-    const place = (method * ROUTES.length + route) * STATUSES.length + PLACE_OF_STATUS[status]!;
+    // Where no route takes the method it is the client's choice: each would add its histogram to /metrics.
+    const told = route === 0 || status === METHOD_NOT_ALLOWED ? OTHER : method;
+    const place = (told * ROUTES.length + route) * STATUSES.length + PLACE_OF_STATUS[status]!;
     const known = this.#places[place]!;
-    if (known === 0) this.#add(place, { method, route, status, took: new Histogram(MOMENTS_MS) }, durationMs);
+    if (known === 0)
+      this.#add(place, { method: told, route, status, took: new Histogram(MOMENTS_MS) }, durationMs);
     else this.#answers[known - 1]!.took.add(durationMs);
   }
 

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { DEFAULT, FALLBACK } from '../domain/payment.ts';
 import { REFUSE } from '../http/refusals.ts';
-import { POST } from '../http/request.ts';
+import { METHODS, POST } from '../http/request.ts';
 import { published } from '../testing/snapshots.ts';
 import { Counters } from './counters.ts';
 import { renderMetrics } from './prometheus.ts';
@@ -34,6 +34,25 @@ function busy(): Counters {
   figures.committed(3);
   return figures;
 }
+
+test('methods and paths of a client that tries them all add no series of their own', () => {
+  const figures = new Counters();
+  for (const method of METHODS.keys()) {
+    for (const status of [404, 501]) figures.answered(method, 0, status, 1);
+    for (const route of [1, 2]) figures.answered(method, route, 405, 1);
+  }
+  figures.answered(POST, 1, 202, 1);
+  assert.deepEqual(
+    figures.read().answers.map(([method, route, status]) => `${method} ${route} ${status}`),
+    [
+      'other other 404',
+      'other other 501',
+      'other /payments 405',
+      'other /payments/{id} 405',
+      'POST /payments 202',
+    ],
+  );
+});
 
 test('one instance shows the metrics of all, each under its name', async () => {
   const text = await renderMetrics(
