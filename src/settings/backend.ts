@@ -114,7 +114,7 @@ const instanceName = someText(
 );
 
 /** The longest path of a Unix socket on Linux, without the NUL that ends it. */
-const SOCKET_PATH_BYTES_MAX = 107;
+export const SOCKET_PATH_BYTES_MAX = 107;
 
 const listen: SettingReader<Listen> = {
   takes: 'unix:/path.sock or tcp:host:port',

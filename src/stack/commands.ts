@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type Command, guarded } from './child.ts';
 import { BACKEND_ENVIRONMENT, BACKEND_FLAGS } from './node-flags.ts';
 import { PROJECT_FOLDER } from './project.ts';
+import { proxyConfiguration } from './proxy-configuration.ts';
 import type { Settings } from './settings.ts';
 
 /** What the simulated processors' administration wants at first. */
@@ -43,10 +44,9 @@ export function backendCommand(name: string, settings: Settings, env: NodeJS.Pro
 
 export function proxyCommand(haproxy: string, settings: Settings, env: NodeJS.ProcessEnv): Command {
   const { limits, tls } = settings;
-  const configuration = join(PROJECT_FOLDER, 'haproxy', settings.proxy === 'tcp' ? 'tcp.cfg' : 'haproxy.cfg');
   return {
     name: 'HAProxy',
-    ...guarded(haproxy, ['-f', configuration]),
+    ...guarded(haproxy, ['-f', proxyConfiguration(settings)]),
     // HAProxy replaces variables in the path of a socket, so a folder's name with a `$` must not be part of
     // it.
     cwd: settings.runDir,

@@ -7,11 +7,9 @@ import { isatty } from 'node:tty';
 import { UnusableSetting } from '../settings/grammar.ts';
 import { type Command, type End, MISCONFIGURED, SupervisedProcess } from './child.ts';
 import { backendCommand, inUrl, processorsCommand, proxyCommand, socketPath } from './commands.ts';
-import { clearRunDirectory, findPortsFree } from './prepare.ts';
+import { checkBackends, clearRunDirectory, findPortsFree } from './prepare.ts';
 import { accepts, healthyInstance, type ServiceAddress } from './ready.ts';
 import { readSettings, type Settings } from './settings.ts';
-
-const BACKENDS = ['backend-1', 'backend-2', 'backend-3'] as const;
 
 const POLL_MS = 10;
 const READY_PATIENCE_MS = 15_000;
@@ -41,8 +39,9 @@ const complain = (line: string): void => console.error(`soquete: ${line}`);
 async function launch(env: NodeJS.ProcessEnv): Promise<void> {
   const startedAt = performance.now();
   const wanted = readSettings(env);
+  checkBackends(wanted, env);
   const settings = { ...wanted, hosts: await findPortsFree(wanted) };
-  await clearRunDirectory(BACKENDS, settings);
+  await clearRunDirectory(settings);
   warnOfLimits(settings);
   if (settings.haproxy === undefined && settings.proxy !== 'none') {
     say(
@@ -52,7 +51,7 @@ async function launch(env: NodeJS.ProcessEnv): Promise<void> {
   }
   const stack = new Stack(settings, env);
   await stack.ready();
-  if (!stack.stopping) sayReady(settings, performance.now() - startedAt);
+  if (!stack.stopping) sayReady(settings, env, performance.now() - startedAt);
 }
 
 class Stack {
@@ -73,7 +72,7 @@ class Stack {
     this.#settings = settings;
     const start = (command: Command): SupervisedProcess =>
       new SupervisedProcess(command, (end, pauseMs) => this.#onEnd(end, pauseMs));
-    this.#commands = BACKENDS.map(name => backendCommand(name, settings, env));
+    this.#commands = settings.backends.map(name => backendCommand(name, settings, env));
     this.#backends = this.#commands.map(start);
     if (settings.haproxy !== undefined)
       this.#proxies.push(start(proxyCommand(settings.haproxy, settings, env)));
@@ -91,18 +90,18 @@ class Stack {
 
   /** Waits until every part answers; says which do not when that takes long. */
   async ready(): Promise<void> {
-    const { hosts, port, haproxy, proxyProtocol, simulated } = this.#settings;
+    const { backends, hosts, port, haproxy, proxyProtocol, simulated } = this.#settings;
     const front = { host: reachable(hosts[0]!), port };
     const waits: [string, () => Promise<boolean>][] = [];
     if (haproxy === undefined) {
       // Who answers on a shared port is the kernel's choice, so ask until each backend has answered.
       const seen = new Set<string | undefined>();
-      for (const name of BACKENDS) {
+      for (const name of backends) {
         const instance = `${this.#settings.instancePrefix}${name}`;
         waits.push([name, async () => seen.add(await healthyInstance(front)).has(instance)]);
       }
     } else {
-      for (const name of BACKENDS) {
+      for (const name of backends) {
         const address = { socketPath: socketPath(name, this.#settings) };
         waits.push([name, async () => (await healthyInstance(address)) !== undefined]);
       }
@@ -146,7 +145,8 @@ class Stack {
     if (this.stopping) return;
     // What it was given could be used when the stack came up: then it is started until that is so again.
     if (status === MISCONFIGURED && !this.#isReady) {
-      if (name !== BACKENDS[0] && performance.now() - this.#startedAt < NAMES_PATIENCE_MS) return;
+      if (name !== this.#settings.backends[0] && performance.now() - this.#startedAt < NAMES_PATIENCE_MS)
+        return;
       const reason = lastWords.find(line => line.startsWith('soquete: ')) ?? lastWords[0];
       console.error(reason ?? `soquete: ${name} cannot use its settings`);
       void this.stop(MISCONFIGURED);
@@ -206,8 +206,8 @@ function warnOfLimits({ haproxy, limits }: Settings): void {
 /** Where to reach what listens on an address. */
 const reachable = (host: string): string => (host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host);
 
-function sayReady(settings: Settings, tookMs: number): void {
-  const { hosts, port, statsPort, haproxy, proxy, simulated, tls } = settings;
+function sayReady(settings: Settings, env: NodeJS.ProcessEnv, tookMs: number): void {
+  const { backends, hosts, port, statsPort, haproxy, proxy, simulated, tls } = settings;
   const front = haproxy === undefined ? 'a shared port' : `HAProxy in ${proxy.toUpperCase()} mode`;
   const ports = Object.values(simulated).filter(processorPort => processorPort !== undefined);
   const processors = ports.length === 0 ? '' : `, simulated processors on ${ports.join(' and ')}`;
@@ -216,19 +216,29 @@ function sayReady(settings: Settings, tookMs: number): void {
   const host = reachable(hosts[0]!);
   const url = `${host === '127.0.0.1' ? 'localhost' : inUrl(host)}:${port}`;
   const open = hosts.some(each => each === '0.0.0.0' || each === '::') ? ', open to other machines' : '';
+  const backendCount = backends.length === 1 ? '1 backend' : `${backends.length} backends`;
   const secure = tls === undefined ? '' : `, TLS on ${tls.port}`;
   say(
-    `ready on http://${url} in ${Math.round(tookMs)} ms (${front}${secure}${open}, ${BACKENDS.length} backends${processors}${stats})`,
+    `ready on http://${url} in ${Math.round(tookMs)} ms (${front}${secure}${open}, ${backendCount}${processors}${stats})`,
   );
   const id = randomUUID();
   console.log(`
-  Watch it, and break it, in a browser: http://${url}
+  ${howToWatch(settings, env, `http://${url}`)}
 
   curl -i ${url}/payments -d '{"correlationId":"${id}","amount":19.90}'
   curl ${url}/payments/${id}
   curl ${url}/payments-summary
   curl ${url}/health
 `);
+}
+
+function howToWatch({ haproxy, proxy, simulated }: Settings, env: NodeJS.ProcessEnv, url: string): string {
+  const hasToken = Boolean(env['OPS_TOKEN'] || env['OPS_TOKEN_FILE']);
+  if (haproxy !== undefined && proxy === 'tcp' && !hasToken)
+    return 'In TCP mode no address of a client is known: set OPS_TOKEN to watch it in a browser';
+  const canBreak = simulated.default !== undefined && simulated.fallback !== undefined;
+  const how = hasToken ? ' (any user, OPS_TOKEN as the password)' : '';
+  return `Watch it${canBreak ? ', and break it,' : ''} in a browser${how}: ${url}`;
 }
 
 const pause = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms));
@@ -238,5 +248,5 @@ try {
 } catch (error) {
   if (!(error instanceof UnusableSetting)) throw error;
   complain(error.message);
-  process.exit(1);
+  process.exit(MISCONFIGURED);
 }

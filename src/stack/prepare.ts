@@ -3,14 +3,31 @@ import { accessSync, constants, rmSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { isSystemError } from '../domain/system-error.ts';
 import { makeDirectory } from '../make-directory.ts';
+import { readConfig, SOCKET_PATH_BYTES_MAX } from '../settings/backend.ts';
 import { onOneLine, UnusableSetting } from '../settings/grammar.ts';
-import { socketPath } from './commands.ts';
+import { backendCommand, socketPath } from './commands.ts';
 import { accepts, portProblem } from './ready.ts';
 import type { Settings } from './settings.ts';
 
 const POLL_MS = 50;
 /** A port that another stack is just leaving gets this long to become free. */
 const PORT_PATIENCE_MS = 1_000;
+
+/**
+ * Finds out whether the backends can use what they are given, before anything is made or started. Throws
+ * `UnusableSetting`.
+ */
+export function checkBackends(settings: Settings, env: NodeJS.ProcessEnv): void {
+  for (const name of settings.backends) {
+    const { length } = Buffer.from(socketPath(name, settings));
+    if (settings.haproxy !== undefined && length > SOCKET_PATH_BYTES_MAX) {
+      throw new UnusableSetting(
+        `RUN_DIR=${onOneLine(settings.runDir)} cannot be used: the path of a socket in it has ${length} bytes, and the system takes ${SOCKET_PATH_BYTES_MAX}; choose a shorter one`,
+      );
+    }
+    readConfig(backendCommand(name, settings, env).env);
+  }
+}
 
 /**
  * Finds out whether all ports are free. Rejects with `UnusableSetting`. Returns the addresses to listen on.
@@ -55,7 +72,7 @@ async function lastingPortProblem(host: string, port: number): Promise<string | 
  * Makes the folder of the sockets, and removes those that a crash left behind, never one that still answers.
  * Rejects with `UnusableSetting`.
  */
-export async function clearRunDirectory(names: readonly string[], settings: Settings): Promise<void> {
+export async function clearRunDirectory(settings: Settings): Promise<void> {
   const runDir = resolve(settings.runDir);
   const unusable = (error: unknown, what: string): UnusableSetting => {
     const { code } = error as NodeJS.ErrnoException;
@@ -70,7 +87,7 @@ export async function clearRunDirectory(names: readonly string[], settings: Sett
   } catch (error) {
     throw unusable(error, `${onOneLine(runDir)} is no folder to write in`);
   }
-  for (const name of names) {
+  for (const name of settings.backends) {
     const path = socketPath(name, settings);
     if (await accepts({ socketPath: path })) {
       throw new UnusableSetting(

@@ -15,7 +15,13 @@ import {
 } from '../settings/grammar.ts';
 import { networks } from '../settings/networks.ts';
 
+/** As many as the configurations in `haproxy/` name. */
+export const BACKENDS_SHIPPED = 3;
+const BACKENDS_MAX = 32;
+
 export interface Settings {
+  /** The names of the backends, without `instancePrefix`. */
+  readonly backends: readonly string[];
   /** The addresses to listen on. */
   readonly hosts: readonly string[];
   /** Of these, one that may be missing on a machine: `localhost` by its other name. */
@@ -70,6 +76,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     (name, text, takes) => `${name} takes ${takes}, not ${JSON.stringify(text)}`,
   );
   const proxy = read('PROXY', 'http', { ...oneOf('http', 'tcp', 'none'), takes: 'http, tcp or none' });
+  const haproxy = proxy === 'none' ? undefined : findProgram('haproxy', env['PATH']);
   const port = read('PORT', undefined, portNumber(1));
   const ports = {
     default: read('PROCESSOR_DEFAULT_PORT', 8001, portNumber(1)),
@@ -77,7 +84,9 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
   };
   const host = read('HOST', undefined, address);
   const isLoopback = host === undefined || host === 'localhost';
+  const backendCount = read('BACKENDS', BACKENDS_SHIPPED, wholeNumber(1, BACKENDS_MAX, 'backends'));
   return {
+    backends: Array.from({ length: backendCount }, (_, at) => `backend-${at + 1}`),
     hosts: [isLoopback ? '127.0.0.1' : host],
     optionalHost: isLoopback ? '::1' : undefined,
     port: port ?? 9999,
@@ -90,7 +99,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
       someText('1 to 48 letters, digits, dots, dashes or underscores', /^[A-Za-z0-9._-]{1,48}$/),
     ),
     proxy,
-    haproxy: proxy === 'none' ? undefined : findProgram('haproxy', env['PATH']),
+    haproxy,
     simulated: {
       default: env['PROCESSOR_DEFAULT_URL'] ? undefined : ports.default,
       fallback: env['PROCESSOR_FALLBACK_URL'] ? undefined : ports.fallback,
@@ -98,17 +107,27 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     limits: readLimits(read),
     trustedProxies: read('TRUSTED_PROXIES', [], networkList),
     proxyProtocol: read('PROXY_PROTOCOL', false, zeroOrOne),
-    tls: readTls(read, proxy),
+    tls: readTls(read, haproxy !== undefined && proxy === 'http'),
   };
 }
 
-function readTls(read: ReturnType<typeof environmentReader>, proxy: Settings['proxy']): Tls | undefined {
+function readTls(read: ReturnType<typeof environmentReader>, isPossible: boolean): Tls | undefined {
   const port = read('TLS_PORT', undefined, portNumber(1));
-  if (port === undefined) return undefined;
   const certificate = read('TLS_CERTIFICATE', undefined, pemFile);
+  const clientCa = read('TLS_CLIENT_CA', undefined, pemFile);
+  if (port === undefined) {
+    if (certificate === undefined && clientCa === undefined) return undefined;
+    throw new UnusableSetting(
+      'TLS_CERTIFICATE and TLS_CLIENT_CA need TLS_PORT: where clients connect with TLS',
+    );
+  }
   if (certificate === undefined) throw new UnusableSetting('TLS_PORT needs TLS_CERTIFICATE: a PEM file');
-  if (proxy !== 'http') throw new UnusableSetting('TLS_PORT needs PROXY=http: it is HAProxy that speaks TLS');
-  return { port, certificate, clientCa: read('TLS_CLIENT_CA', undefined, pemFile) };
+  if (!isPossible) {
+    throw new UnusableSetting(
+      'TLS_PORT needs PROXY=http, and HAProxy installed: it is HAProxy that speaks TLS',
+    );
+  }
+  return { port, certificate, clientCa };
 }
 
 const pemFile: SettingReader<string> = {

@@ -1,6 +1,6 @@
 /** Starts in unusual places: they work, or end with one line that says why. */
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -36,11 +36,59 @@ test("a RUN_DIR that is a file, or has a folder in a socket's place, is one line
     const folder = mkdtempSync(join(tmpdir(), 'soquete-'));
     makeUnusable(join(folder, 'run'));
     await using stack = await launchStack({ folder });
-    assert.equal(await stack.launcher.exited, 1);
+    assert.equal(await stack.launcher.exited, 78);
     assert.match(
       stack.launcher.said(),
       new RegExp(`^soquete: RUN_DIR=\\S+ cannot be used: \\S+ ?${what}; choose [^\\n]+\\n$`),
     );
+  }
+});
+
+test('what a backend could not use is one line as well, before anything is made or started', async () => {
+  for (const [env, line] of [
+    [{ ACK_AFTER: 'soon' }, /ACK_AFTER=soon cannot be used: it takes parse, commit, flush/],
+    [{ PROCESSOR_DEFAULT_FEE: '2' }, /PROCESSOR_DEFAULT_FEE=2 cannot be used: it takes a number from 0 to 1/],
+    [{ BACKENDS: '0' }, /BACKENDS takes a whole number of backends from 1 to 32, not "0"/],
+    [{ OPS_TOKEN_FILE: '/nowhere' }, /OPS_TOKEN_FILE=\/nowhere cannot be used: [^\n]+/],
+  ] as const) {
+    await using stack = await launchStack({ env });
+    assert.equal(await stack.launcher.exited, 78);
+    assert.match(stack.launcher.said(), new RegExp(`^soquete: ${line.source}\n$`));
+    for (const made of ['run', 'data']) assert.equal(existsSync(join(stack.folder, made)), false, made);
+  }
+});
+
+test('a RUN_DIR too long for the path of a socket is one line', { skip: withoutHaproxy }, async () => {
+  const RUN_DIR = join(mkdtempSync(join(tmpdir(), 'soquete-')), 'x'.repeat(100));
+  await using stack = await launchStack({ env: { RUN_DIR } });
+  assert.equal(await stack.launcher.exited, 78);
+  assert.match(
+    stack.launcher.said(),
+    /^soquete: RUN_DIR=\S+ cannot be used: the path of a socket in it has \d+ bytes, [^\n]+\n$/,
+  );
+  assert.equal(existsSync(RUN_DIR), false);
+});
+
+test('BACKENDS is how many backends there are', async t => {
+  for (const env of [
+    { BACKENDS: '1' },
+    { BACKENDS: '5' },
+    { BACKENDS: '2', PROXY: 'tcp' },
+    { BACKENDS: '4', PROXY: 'none' },
+  ]) {
+    await t.test(JSON.stringify(env), async () => {
+      await using stack = await startStack({ env });
+      const wanted = Array.from({ length: Number(env.BACKENDS) }, (_, at) => `backend-${at + 1}`);
+      const answering = new Set<string>();
+      await until(async () => {
+        // Each time on a connection of its own, which the kernel or HAProxy gives to one of them.
+        const answer = await fetch(`${stack.url}/health`, { headers: { connection: 'close' } });
+        answering.add(((await answer.json()) as { instance: string }).instance);
+        return answering.size === wanted.length;
+      }, 'each of them to answer');
+      assert.deepEqual([...answering].toSorted(), wanted);
+      assert.equal(stack.pids('backends').length, wanted.length);
+    });
   }
 });
 

@@ -127,4 +127,5 @@ test('TLS_PORT needs a certificate and HAProxy in HTTP mode', () => {
   refused({ TLS_CERTIFICATE: '/nowhere' }, /TLS_CERTIFICATE takes a PEM file/);
   writeFileSync(file('some.pem'), '-----BEGIN CERTIFICATE-----\n');
   refused({ TLS_CERTIFICATE: file('some.pem'), PROXY: 'tcp' }, /TLS_PORT needs PROXY=http/);
+  refused({ TLS_CERTIFICATE: file('some.pem'), TLS_PORT: '' }, /TLS_CLIENT_CA need TLS_PORT/);
 });
