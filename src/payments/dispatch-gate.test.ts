@@ -242,6 +242,47 @@ test('what the rate held back in an earlier turn is asked anew', () => {
   assert.equal(gate.nextAtMs(600), Infinity);
 });
 
+const inSteps = (): DispatchGate =>
+  new DispatchGate(16, [new CircuitBreaker(), new CircuitBreaker()], FALLBACK_AFTER_MS, true);
+
+test('attempts that start in steps: the others wait for the next one, unless some are left of this one', () => {
+  const gate = inSteps();
+  assert.equal(gate.mayStart(0), true);
+  assert.equal(gate.mayStart(9), true, 'one is left of this step');
+  gate.foundNone(true);
+  assert.equal(gate.mayStart(14), false);
+  assert.equal(gate.nextAtMs(14), 20);
+  gate.beginTurn(15);
+  assert.equal(gate.nextAtMs(15), Infinity, 'nothing waits, as far as this turn knows');
+  assert.equal(gate.mayStart(20), true);
+});
+
+test('what the rate held back waits for the next step as well', () => {
+  const gate = inSteps();
+  for (let nowMs = 0; nowMs < 600; nowMs++) gate.accepted(nowMs);
+  while (gate.mayStart(600));
+  assert.equal(gate.nextAtMs(600), 620);
+  assert.equal(gate.mayStart(610), false);
+  assert.equal(gate.mayStart(620), true);
+});
+
+test('steps follow how long default takes to settle a payment', () => {
+  const gate = inSteps();
+  const settled = classify({ status: 200 });
+  const after = (durationMs: number, at: ProcessorIndex, nowMs: number): number => {
+    gate.took(at);
+    gate.learn(at, settled, { durationMs, restMs: 0, isProbe: false }, nowMs);
+    gate.left(at);
+    gate.mayStart(nowMs);
+    gate.foundNone(true);
+    gate.mayStart(nowMs + 5);
+    return gate.nextAtMs(nowMs + 5) - nowMs;
+  };
+  assert.equal(after(1000, DEFAULT, 10_000), 50);
+  assert.equal(after(1, FALLBACK, 20_000), 50);
+  assert.equal(after(1, DEFAULT, 30_000), 20);
+});
+
 test('a turn has a budget of time, and each turn its own', () => {
   const { gate } = gateStand();
   assert.equal(gate.hasTime(0), false, 'no turn has begun');

@@ -4,6 +4,7 @@
  *     circuit   is the processor worth an attempt?                           processors/circuit-breaker
  *     limit     how many attempts may it have at work at once?               processors/adaptive-limit
  *     rate      how fast may a backlog drain while payments come in?         drain-rate
+ *     steps     which attempts start together?                               start-steps
  *     outlook   how many may wait for default, and have their turn in time?  outlook
  *     aside     how much may be spent on payments that are refused as they are? domain/suspicion
  *     turn      how long may starting and sending hold up one turn of the event loop?
@@ -20,6 +21,7 @@ import { AdaptiveLimit } from '../processors/adaptive-limit.ts';
 import type { CircuitBreaker } from '../processors/circuit-breaker.ts';
 import { DrainRate } from './drain-rate.ts';
 import { Outlook } from './outlook.ts';
+import { StartSteps } from './start-steps.ts';
 
 /**
  * The time that starting and sending attempts may take in one turn, at least one attempt: the intents of a
@@ -65,18 +67,23 @@ export class DispatchGate {
   #turnEndsMs = -Infinity;
   /** The rate alone kept the last attempt back. */
   #isHeldBack = false;
+  readonly #steps: StartSteps | undefined;
+  /** The last attempt waits for the next step. */
+  #isGathering = false;
 
   /**
    * `concurrency`: attempts at work at once on each processor, so that one that hangs takes no place from the
-   * other. `fallbackAfterMs`: as in `Policy`.
+   * other. `fallbackAfterMs`: as in `Policy`. `inSteps`: attempts start together (`StartSteps`).
    */
   constructor(
     concurrency: number,
     breakers: readonly [CircuitBreaker, CircuitBreaker],
     fallbackAfterMs: number,
+    inSteps = false,
   ) {
     assert(concurrency >= 1);
     this.#breakers = breakers;
+    this.#steps = inSteps ? new StartSteps() : undefined;
     this.#outlook = new Outlook(fallbackAfterMs);
     this.#limits = [new AdaptiveLimit(concurrency), new AdaptiveLimit(concurrency)];
   }
@@ -97,6 +104,7 @@ export class DispatchGate {
   beginTurn(nowMs: number): void {
     this.#turnEndsMs = nowMs + TURN_BUDGET_MS;
     this.#isHeldBack = false;
+    this.#isGathering = false;
     this.#isAsideHeldBack = false;
   }
 
@@ -105,10 +113,20 @@ export class DispatchGate {
     return nowMs < this.#turnEndsMs;
   }
 
-  /** Whether the rate lets one more attempt start, wherever it goes; if so, it is counted as started. */
+  /** Whether steps and rate let one more attempt start, wherever it goes; if so, it is counted as started. */
   mayStart(nowMs: number): boolean {
-    this.#isHeldBack = !this.#rate.take(nowMs);
+    this.#isGathering = this.#steps?.isOpen(nowMs) === false;
+    if (this.#isGathering) return false;
+    this.#isHeldBack = !this.#rate.take(nowMs, this.#steps?.stepMs);
+    if (this.#isHeldBack) this.#steps?.heldBack();
+    else this.#steps?.started(nowMs);
     return !this.#isHeldBack;
+  }
+
+  /** Of what waits, nothing may start: there is no place for it, or nothing waits. */
+  foundNone(isEmpty: boolean): void {
+    if (isEmpty) this.#steps?.ranEmpty();
+    else this.#steps?.foundNoPlace();
   }
 
   /**
@@ -165,6 +183,9 @@ export class DispatchGate {
   /** When waiting payments are worth another look, in monotonic ms; Infinity: an event has to come first. */
   nextAtMs(nowMs: number): number {
     let nextMs = this.#isHeldBack ? this.#rate.nextAtMs : Infinity;
+    if (this.#steps !== undefined && (this.#isGathering || this.#isHeldBack)) {
+      nextMs = Math.max(this.#steps.nextAtMs(nowMs), this.#isHeldBack ? nextMs : 0);
+    }
     if (this.#isAsideHeldBack) nextMs = Math.min(nextMs, this.#asideRate.nextAtMs);
     for (const { askAgainAtMs } of this.#breakers) {
       if (askAgainAtMs > nowMs) nextMs = Math.min(nextMs, askAgainAtMs);
@@ -221,7 +242,10 @@ export class DispatchGate {
     const isAnswered = outcome === 'processed';
     if (isAnswered) this.#settledStartMs[to] = Math.max(this.#settledStartMs[to], nowMs - durationMs);
     if (isAnswered) this.#limits[to].answered(durationMs, nowMs);
-    if (isAnswered && to === DEFAULT) this.#outlook.answered(durationMs);
+    if (isAnswered && to === DEFAULT) {
+      this.#outlook.answered(durationMs);
+      this.#steps?.answered(durationMs);
+    }
     if (outcome === 'overloaded' || outcome === 'unavailable') this.#limits[to].refused(durationMs, nowMs);
     const breaker = this.#breakers[to];
     if (verdict === 'processed') breaker.succeeded();

@@ -51,3 +51,17 @@ test('a refused start says when to ask again', () => {
   within(nextAtMs, 1001, 1003);
   assert.equal(drainRate.take(nextAtMs), true);
 });
+
+test('starts that are asked for in steps are as many, however far the steps are apart', () => {
+  for (const stepMs of [20, 100]) {
+    const drainRate = new DrainRate();
+    startsInASecond(drainRate, 100, 0);
+    let starts = 0;
+    // Each by a timer that is 2 ms late.
+    for (let nowMs = 1000; nowMs < 2000; nowMs += stepMs + 2) {
+      for (let payments = 0; payments < (stepMs + 2) / 10; payments++) drainRate.accepted(nowMs);
+      while (drainRate.take(nowMs, stepMs)) starts += 1;
+    }
+    within(starts, 440, 560);
+  }
+});

@@ -19,6 +19,8 @@ const RATE_MIN = 500;
 const SPAN_MS = 250;
 /** Unused starts are kept for so long: a few turns of the event loop. */
 const KEEP_MS = 20;
+/** And so much longer than the time from one step of starts to the next: a timer may be late. */
+const LATE_MS = 5;
 
 export class DrainRate {
   readonly #rateMin: number;
@@ -41,12 +43,13 @@ export class DrainRate {
     this.#acceptedInSpan += 1;
   }
 
-  /** May one more attempt start now? It is counted as started. */
-  take(nowMs: number): boolean {
+  /** May one more attempt start now? It is counted as started. `stepMs`: from one step to the next. */
+  take(nowMs: number, stepMs = 0): boolean {
     this.#turnSpan(nowMs);
     if (this.#perMs === Infinity) return true;
-    const gained = Math.min(nowMs - this.#countedMs, KEEP_MS) * this.#perMs;
-    this.#allowance = Math.min(this.#allowance + gained, Math.max(1, KEEP_MS * this.#perMs));
+    const keepMs = Math.max(KEEP_MS, stepMs + LATE_MS);
+    const gained = Math.min(nowMs - this.#countedMs, keepMs) * this.#perMs;
+    this.#allowance = Math.min(this.#allowance + gained, Math.max(1, keepMs * this.#perMs));
     this.#countedMs = nowMs;
     if (this.#allowance < 1) return false;
     this.#allowance -= 1;

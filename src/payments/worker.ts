@@ -94,7 +94,9 @@ export class Worker {
     const wake = (): void => this.#wake();
     const ready = new ReadyQueue(pool, policy);
     const retries = new RetrySchedule(pool, clock, chance, policy);
-    const gate = new DispatchGate(concurrency, breakers, policy.fallbackAfterMs);
+    // Where a batch is a round trip, an intent that waits is one more row of another batch.
+    const inSteps = store.gathersMs === undefined;
+    const gate = new DispatchGate(concurrency, breakers, policy.fallbackAfterMs, inSteps);
     const written: StoreWriterEvents = {
       written: (slot, kind, result, sent) => this.#written(slot, kind, result, sent),
       over: slot => this.#attempts.over(slot),
@@ -259,13 +261,17 @@ export class Worker {
     this.#startAside(nowMs);
     while (this.#ready.size > 0 && this.#gate.mayStart(nowMs)) {
       const slot = this.#next(nowMs);
-      if (slot === NONE) return;
+      if (slot === NONE) {
+        this.#gate.foundNone(false);
+        return;
+      }
       this.#attempts.start(slot, this.#ready.to);
       if (!this.#gate.hasTime(clock.monotonicMs())) {
         this.#wake();
         return;
       }
     }
+    if (this.#ready.size === 0) this.#gate.foundNone(true);
   }
 
   /** One a turn, so that they neither wait for ever nor take the turn's time from the others. */
