@@ -2,6 +2,7 @@
 import { Pool } from 'undici';
 import type { HeldLine, PaymentTimeline, SettledLines } from '../dashboard/api.ts';
 import { reasonOf } from '../processor-simulator/admin-client.ts';
+import { onOneLine } from '../settings/grammar.ts';
 
 /** soquete could not be asked, or does not let this client; the message says what to change. */
 export class CannotOperate extends Error {
@@ -43,7 +44,7 @@ export class OperationsClient {
   }
 
   async held(): Promise<readonly HeldLine[]> {
-    return JSON.parse(await this.#ask('/dashboard/held.json'));
+    return this.#ask<readonly HeldLine[]>('/dashboard/held.json');
   }
 
   /** One payment's time line; undefined where soquete does not know it. */
@@ -52,13 +53,13 @@ export class OperationsClient {
     const { status, text } = await this.#request('GET', path);
     if (status === 404) return undefined;
     if (status !== 200) throw this.#refused(path, status, text);
-    return JSON.parse(text);
+    return this.#read(path, text);
   }
 
   /** All that is settled, page by page in the order of arrival. */
   async *settled(): AsyncGenerator<SettledLines['payments']> {
     for (let after = 0; ; ) {
-      const page: SettledLines = JSON.parse(await this.#ask(`/dashboard/settled.json?after=${after}`));
+      const page = await this.#ask<SettledLines>(`/dashboard/settled.json?after=${after}`);
       yield page.payments;
       if (page.after === 0) return;
       ({ after } = page);
@@ -69,17 +70,28 @@ export class OperationsClient {
     const path = '/dashboard/acts';
     const { status, text } = await this.#request('POST', path, JSON.stringify(order));
     if (status !== 200 && status !== 409 && status !== 422) throw this.#refused(path, status, text);
-    return { isDone: status === 200, said: detailOf(text) ?? text };
+    const said = detailOf(text);
+    // What has no word on it is not soquete's, so nothing was done.
+    if (said === undefined) throw this.#refused(path, status, text);
+    return { isDone: status === 200, said };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#pool.destroy();
   }
 
-  async #ask(path: string): Promise<string> {
+  async #ask<Answer>(path: string): Promise<Answer> {
     const { status, text } = await this.#request('GET', path);
     if (status !== 200) throw this.#refused(path, status, text);
-    return text;
+    return this.#read(path, text);
+  }
+
+  #read<Answer>(path: string, text: string): Answer {
+    try {
+      return JSON.parse(text);
+    } catch {
+      throw this.#refused(path, 200, text);
+    }
   }
 
   async #request(
@@ -107,7 +119,9 @@ export class OperationsClient {
   #refused(path: string, status: number, text: string): CannotOperate {
     if (status === 401)
       return new CannotOperate('soquete wants its OPS_TOKEN: give it with --ops-token or OPS_TOKEN');
-    return new CannotOperate(`soquete answers ${status} to ${path}: ${detailOf(text) ?? text.slice(0, 200)}`);
+    return new CannotOperate(
+      `soquete answers ${status} to ${path}: ${detailOf(text) ?? onOneLine(text.slice(0, 200))}`,
+    );
   }
 }
 
