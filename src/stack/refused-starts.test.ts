@@ -4,12 +4,14 @@ import { createHash, randomUUID } from 'node:crypto';
 import {
   cpSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { request } from 'node:http';
@@ -134,6 +136,27 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
   'a segment that is missing': {
     make: directory => rmSync(log(directory)),
     says: /0000000001\.log is not there any more/,
+  },
+  'a segment that is a link to nothing': {
+    make(directory) {
+      rmSync(log(directory));
+      symlinkSync(join(directory, 'nowhere'), log(directory));
+    },
+    says: /0000000001\.log is not there any more/,
+  },
+  'a directory in place of a segment': {
+    make(directory) {
+      rmSync(log(directory));
+      mkdirSync(log(directory));
+    },
+    says: /0000000001\.log \(EISDIR\): it has to be a file/,
+  },
+  'a file in place of the names': {
+    make(directory) {
+      rmSync(join(directory, 'names'), { recursive: true });
+      writeFileSync(join(directory, 'names'), '');
+    },
+    says: /names \(EEXIST\): it has to be a directory/,
   },
   'an index that is missing': {
     make: directory => {

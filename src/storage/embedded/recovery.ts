@@ -138,6 +138,9 @@ function decide(parts: RecoveryParts, wereBehind: readonly number[]): LogDamage[
   const missing = missingSegments(segments, position).find(other => other < (behind.at(-1) ?? 0));
   if (missing !== undefined) throw notThere(directory, missing);
   if (behind.length > 0 || reaches(files, directory, segment, offsetAt(position))) return [];
+  // A link to a disk that is away, say.
+  if (readAt(files, join(directory, logSegmentName(segment)), 0, 1) === undefined)
+    throw notThere(directory, segment);
   const fresh = segments.at(-1)! + 1;
   // In this order: whoever starts after a crash in between finds that something is behind, and decides the
   // same.

@@ -231,7 +231,7 @@ export function openErrorOf(directory: string, error: unknown): StoreOpenError {
 }
 
 function adviceOn(directory: string, error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException;
+  const { code, message, path } = error as NodeJS.ErrnoException;
   if (error instanceof LogError) return `STORE_URL: ${message}: ${error.advice}`;
   const result = error instanceof StoreFault ? SQLITE_BUSY : resultCode(error);
   const why = (error as { errstr?: string }).errstr ?? code ?? message ?? 'locked';
@@ -250,7 +250,11 @@ function adviceOn(directory: string, error: unknown): string {
   if (result === CANTOPEN)
     return `${what}: it has to be a directory that this user can write in, with descriptors to spare (ulimit -n)`;
   if (code === 'EIO') return `${what}: its disk fails, bring it back or take another one`;
-  if (code === 'ENOTDIR' || code === 'EEXIST') return `${what}: it has to be a directory`;
+  if (code === 'ENOTDIR') return `${what}: it has to be a directory`;
+  if (code === 'EEXIST')
+    return `STORE_URL: cannot use ${path ?? directory} (${why}): it has to be a directory`;
+  if (code === 'EISDIR')
+    return `STORE_URL: cannot use ${path ?? `what is in ${directory}/${logFolder}`} (${why}): it has to be a file; restore a backup of the whole directory`;
   return `${what}: it has to be a directory that this user can write in`;
 }
 
