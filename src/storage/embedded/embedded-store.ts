@@ -96,8 +96,9 @@ export class EmbeddedStore extends InspectedIndex implements Store, Reopening {
     await this.#open();
   }
 
+  /** From the disk: only if anybody lived there, what is unsettled after a power loss may have been sent. */
   join(instance: string, reply: Reply<Joined>): void {
-    this.#answer(reply, log => {
+    this.#answerFromDisk(reply, log => {
       const order = this.#order;
       this.#held?.assertInPlace();
       log.poll();

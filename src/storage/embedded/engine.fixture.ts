@@ -71,7 +71,7 @@ export class EngineStand {
       },
     });
     if (held === undefined) await this.#passUntil(opening);
-    return new Engine(await opening);
+    return new Engine(await opening, files);
   }
 
   /** A log that ends with a part of a batch is looked at for a while. */
@@ -124,14 +124,19 @@ export class Engine {
   readonly raw: EmbeddedStore;
   readonly store: Asked;
   joined: Joined | undefined;
+  readonly #files: VirtualLogFiles;
 
-  constructor(raw: EmbeddedStore) {
+  constructor(raw: EmbeddedStore, files: VirtualLogFiles) {
     this.raw = raw;
+    this.#files = files;
     this.store = asked(raw);
   }
 
   async join(name: string): Promise<this> {
-    this.joined = await this.store.join(name);
+    const { syncing } = this.#files;
+    const joining = this.store.join(name);
+    this.#files.endSyncs(null, syncing);
+    this.joined = await joining;
     return this;
   }
 

@@ -75,7 +75,7 @@ test('beats, joins, leases and purges fail the same way, and can be asked again'
     () => one.store.beat('{}'),
     () => one.store.takeChecker(''),
     () => one.store.report(0, true, 5),
-    () => late.store.join('b'),
+    () => late.join('b'),
   ];
   for (const call of calls) {
     stand.files.failNext = 'ENOSPC';

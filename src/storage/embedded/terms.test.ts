@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DEFAULT, PINNED, WAITING } from '../../domain/payment.ts';
+import { markRow } from '../../testing/stores.ts';
+import { Batch } from '../batch.ts';
 import { EngineStand } from './engine.fixture.ts';
 import { makeNewStore } from './restoring.ts';
 import { SEGMENT_HEADER_BYTES } from './shared-log/segments.ts';
@@ -44,6 +46,22 @@ for (const isIndexed of [false, true]) {
     }
   });
 }
+
+test('after a power loss what may have been sent is pinned, though all who lived before had left', async () => {
+  const stand = new EngineStand();
+  const first = await (await stand.open()).join('a');
+  await first.accept(1);
+  const left = first.store.leave();
+  stand.files.endSyncs();
+  await left;
+  const second = await (await stand.open()).join('a');
+  const batch = new Batch(second.joined!.epoch, second.joined!.generation);
+  markRow(batch, (await second.payment(1))!, { requestedAtMs: 7 });
+  await second.store.write(batch);
+  stand.losePower();
+  const anew = await (await stand.open(2)).join('a');
+  assert.equal((await anew.payment(1))!.state, PINNED);
+});
 
 test('what a restore says of later acceptances stays said if the head of its log is damaged', async () => {
   const stand = new EngineStand();

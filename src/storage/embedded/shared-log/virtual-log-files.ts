@@ -104,8 +104,14 @@ export class VirtualLogFiles implements LogFiles {
     this.#syncing.push({ file, length: file.length, done });
   }
 
-  endSyncs(error: Error | null = null): number {
-    const ended = this.#syncing.splice(0);
+  /** How many syncs have begun and not ended. */
+  get syncing(): number {
+    return this.#syncing.length;
+  }
+
+  /** `from`: how many of those that began first go on. */
+  endSyncs(error: Error | null = null, from = 0): number {
+    const ended = this.#syncing.splice(from);
     for (const { file, length, done } of ended) {
       if (error === null) file.syncedLength = Math.max(file.syncedLength, length);
       done(error);
