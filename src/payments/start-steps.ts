@@ -3,9 +3,9 @@
  *
  * Code that has not run for some milliseconds is not in the processor's caches. So an attempt that starts
  * alone costs more than the second of two, and so does an answer that comes alone; and a payment that is read
- * at that moment waits for both. Under the challenge's load, on two cores, the event loops ran 0.60 ms a
- * request with steps and 0.86 without, waited 0.07 ms for a processor and 0.18, and p99 fell by half
- * (docs/latency.md). No client waits for an attempt.
+ * at that moment waits for both. Under the challenge's load, on two cores, the event loops ran 0.66 ms a
+ * request with steps and 0.80 without, and waited 0.20 and 0.30 ms for a processor (docs/decisions.md, 12).
+ * No client waits for an attempt.
  *
  * A payment that comes alone starts at once. So does each where they come closer than `TOGETHER_MS`: their
  * code is warm as it is.
