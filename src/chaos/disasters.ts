@@ -154,10 +154,10 @@ export async function beginAnew(
   const [onDefault, onFallback] = scene.processors;
   await scene.start();
   await scene.client.send(payments / 2);
-  await scene.settles();
+  await scene.settles(payments / 2);
   onDefault.processor.failing = true;
   await scene.client.send(payments / 2);
-  await scene.settles();
+  await scene.settles(payments);
   onDefault.processor.failing = false;
   await scene.stack.kill();
   rmSync(join(scene.stack.folder, 'data'), { recursive: true });
@@ -168,7 +168,7 @@ export async function beginAnew(
   report(emptied, say);
   const before = onFallback.processor.book.size;
   for (const { id, cents } of scene.client.payments) await scene.client.sendOne(id, cents);
-  await scene.settles();
+  await scene.settles(payments);
   const sentAgain = await scene.audit();
   say(`  all are sent again, ${before} of which fallback has:`);
   report(sentAgain, say);

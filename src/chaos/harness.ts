@@ -34,6 +34,9 @@ export interface Findings {
   readonly sums: SumsAudit;
 }
 
+/** How old a figure of /metrics is at most, and as much again. */
+const FIGURES_OLD_MS = 1000;
+
 export class Scene {
   readonly client: Client;
   readonly processors: readonly [ProcessorServer, ProcessorServer];
@@ -92,11 +95,24 @@ export class Scene {
   }
 
   /** Waits until nothing is at work any more. */
-  async settles(): Promise<void> {
-    await this.#until(
-      async () => (await this.metric('soquete_queue_length')) === 0,
-      'everything to be settled',
-    );
+  /**
+   * `count`: how many payments soquete has as settled then. What /metrics says may be of before the last ones
+   * came, so nothing may wait in two looks that are further apart than it can be old.
+   */
+  async settles(count?: number): Promise<void> {
+    let emptyFromMs = Infinity;
+    await this.#until(async () => {
+      if ((await this.metric('soquete_queue_length')) !== 0) emptyFromMs = Infinity;
+      else emptyFromMs = Math.min(emptyFromMs, performance.now());
+      if (performance.now() - emptyFromMs < FIGURES_OLD_MS) return false;
+      return count === undefined || (await this.#settled()) === count;
+    }, 'everything to be settled');
+  }
+
+  async #settled(): Promise<number> {
+    const answer = await fetch(`${this.url}/payments-summary`);
+    const sums = Object.values((await answer.json()) as Record<string, { totalRequests: number }>);
+    return sums.reduce((all, { totalRequests }) => all + totalRequests, 0);
   }
 
   /** The sum over all that /metrics says of a name, where `labels` are among its labels. */

@@ -189,16 +189,11 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     plan => ({ ...under('powerLoss')(plan), segmentRecords: 2 }),
   ),
 
-  'a purge is answered before the disk has it': bug(
+  // A purge alone would be hidden: all join anew behind it, and wait for the disk.
+  'purges and joins are answered before the disk has them': bug(
     ENGINE,
-    `this.#answerFromDisk(reply, log => {
-      log.poll();
-      this.#assertAlive(log);
-      log.batch().purge(`,
-    `this.#answer(reply, log => {
-      log.poll();
-      this.#assertAlive(log);
-      log.batch().purge(`,
+    'this.#replyFromDisk(answer, reply);\n    this.#answer<T>(',
+    'reply(answer);\n    this.#answer<T>(',
     under('purge', 'powerLoss'),
   ),
 
