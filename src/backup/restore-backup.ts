@@ -9,6 +9,7 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statfsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { makeDirectory } from '../make-directory.ts';
 import { UnusableSetting } from '../settings/grammar.ts';
 import { openIndexFile } from '../storage/embedded/index/schema.ts';
 import { indexFile, logFolder } from '../storage/embedded/index/tables.ts';
@@ -36,7 +37,7 @@ export function restoreBackup(
   try {
     refuseUnlessRoom(directory, backup.bytes);
     const folder = join(directory, FOLDER);
-    mkdirSync(join(folder, logFolder), { recursive: true });
+    makeDirectory(join(folder, logFolder));
     mkdirSync(join(directory, logFolder));
     backup.extract(BACKUP_INDEX, join(folder, indexFile));
     for (const name of backup.segments) backup.extract(name, join(folder, name));

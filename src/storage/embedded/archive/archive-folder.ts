@@ -4,7 +4,6 @@ import {
   closeSync,
   fsyncSync,
   ftruncateSync,
-  mkdirSync,
   openSync,
   readFileSync,
   readSync,
@@ -14,6 +13,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { makeDirectory } from '../../../make-directory.ts';
 import { syncPath } from '../sync-path.ts';
 
 /** Below the store's directory. */
@@ -51,7 +51,7 @@ export class RealArchiveFolder implements ArchiveFolder {
     const path = join(this.#path, name);
     if (size > at) this.#setAside(name, at);
     const isNew = size === 0;
-    if (isNew && mkdirSync(this.#path, { recursive: true }) !== undefined) syncPath(join(this.#path, '..'));
+    if (isNew && makeDirectory(this.#path)) syncPath(join(this.#path, '..'));
     const fd = openSync(path, 'a+');
     try {
       if (size > at) ftruncateSync(fd, at);
@@ -100,7 +100,7 @@ export class RealArchiveFolder implements ArchiveFolder {
   /** A killed archiver leaves it there, or somebody who put files of another copy of the store here. */
   #setAside(name: string, at: number): void {
     const folder = join(this.#path, asideFolder);
-    mkdirSync(folder, { recursive: true });
+    makeDirectory(folder);
     const surplus = this.#read(name, at, this.size(name) - at);
     writeSynced(join(folder, `${name}.from-${at}`), surplus);
     syncPath(folder);

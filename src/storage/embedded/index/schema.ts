@@ -7,10 +7,11 @@
  */
 
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { isSystemError } from '../../../domain/system-error.ts';
+import { makeDirectory } from '../../../make-directory.ts';
 import { StoreFault, StoreOpenError } from '../../ports.ts';
 import { migrateTables, migratingFile } from '../migration/migrate.ts';
 import { finishMigration } from '../migration/version-1.ts';
@@ -40,7 +41,7 @@ export function openIndexFile(options: IndexOptions): DatabaseSync {
   const { directory } = options;
   let database: DatabaseSync | undefined;
   try {
-    mkdirSync(join(directory, logFolder), { recursive: true });
+    makeDirectory(join(directory, logFolder));
     refuseLogAlone(directory);
     const giveUpAt = performance.now() + createMsMax;
     for (;;) {
