@@ -94,10 +94,10 @@ export class Scene {
     await this.#until(() => this.client.accepted >= count, `${count} payments to be accepted`);
   }
 
-  /** Waits until nothing is at work any more. */
   /**
-   * `count`: how many payments soquete has as settled then. What /metrics says may be of before the last ones
-   * came, so nothing may wait in two looks that are further apart than it can be old.
+   * Waits until nothing is at work any more, and `count` payments, if given, are settled. What /metrics says
+   * may be of before the last ones came, so nothing may wait in two looks that are further apart than it can
+   * be old.
    */
   async settles(count?: number): Promise<void> {
     let emptyFromMs = Infinity;

@@ -182,9 +182,10 @@ export class DispatchGate {
 
   /** When waiting payments are worth another look, in monotonic ms; Infinity: an event has to come first. */
   nextAtMs(nowMs: number): number {
-    let nextMs = this.#isHeldBack ? this.#rate.nextAtMs : Infinity;
-    if (this.#steps !== undefined && (this.#isGathering || this.#isHeldBack)) {
-      nextMs = Math.max(this.#steps.nextAtMs(nowMs), this.#isHeldBack ? nextMs : 0);
+    let nextMs = Infinity;
+    if (this.#isGathering || this.#isHeldBack) {
+      const byRate = this.#isHeldBack ? this.#rate.nextAtMs : -Infinity;
+      nextMs = Math.max(byRate, this.#steps?.nextAtMs(nowMs) ?? -Infinity);
     }
     if (this.#isAsideHeldBack) nextMs = Math.min(nextMs, this.#asideRate.nextAtMs);
     for (const { askAgainAtMs } of this.#breakers) {

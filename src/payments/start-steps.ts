@@ -38,8 +38,8 @@ export class StartSteps {
 
   /** Whether an attempt may start now, as far as steps go. */
   isOpen(nowMs: number): boolean {
+    if (this.#isUnderWay(nowMs)) return true;
     if (this.nextAtMs(nowMs) > nowMs) return false;
-    if (this.#isOpen || nowMs - this.#startedMs < TOGETHER_MS) return true;
     this.#isOpen = true;
     this.#beganMs = nowMs;
     return true;
@@ -73,7 +73,10 @@ export class StartSteps {
 
   /** When an attempt that comes now may start, in monotonic ms. */
   nextAtMs(nowMs: number): number {
-    const isNow = this.#isOpen || nowMs - this.#startedMs < TOGETHER_MS;
-    return isNow ? nowMs : Math.max(nowMs, this.#beganMs + this.#stepMs);
+    return this.#isUnderWay(nowMs) ? nowMs : Math.max(nowMs, this.#beganMs + this.#stepMs);
+  }
+
+  #isUnderWay(nowMs: number): boolean {
+    return this.#isOpen || nowMs - this.#startedMs < TOGETHER_MS;
   }
 }

@@ -12,15 +12,20 @@ import { needsPostgres, newSchema, PostgresStand } from './stand.fixture.ts';
 
 const stand = PostgresStand.forTests();
 
+async function twoWithAPaymentEach() {
+  const schema = newSchema();
+  const one = await joinedAs(await stand.open(schema, { instance: 'a' }), 'a');
+  const other = await joinedAs(await stand.open(schema, { instance: 'b' }), 'b');
+  await one.write(rows => rows.put(1));
+  await other.write(rows => rows.put(2));
+  return { schema, one, other };
+}
+
 test(
   'an older copy begins a term, whatever it has written since: all join anew, and what waits is asked for',
   needsPostgres,
   async () => {
-    const schema = newSchema();
-    const one = await joinedAs(await stand.open(schema, { instance: 'a' }), 'a');
-    const other = await joinedAs(await stand.open(schema, { instance: 'b' }), 'b');
-    await one.write(rows => rows.put(1));
-    await other.write(rows => rows.put(2));
+    const { one, other } = await twoWithAPaymentEach();
     const copy = await stand.copy();
     await persist(() => one.write(rows => rows.put(3)));
     await one.write(rows => rows.put(4));
@@ -92,11 +97,7 @@ test(
   'a standby that was promoted begins a term with doubt, whoever finds it first',
   needsPostgres,
   async () => {
-    const schema = newSchema();
-    const one = await joinedAs(await stand.open(schema, { instance: 'a' }), 'a');
-    const other = await joinedAs(await stand.open(schema, { instance: 'b' }), 'b');
-    await one.write(rows => rows.put(1));
-    await other.write(rows => rows.put(2));
+    const { schema, one, other } = await twoWithAPaymentEach();
     // As if it had not been sent the last two.
     await stand.server.query(`UPDATE ${schema}.instances SET step = step - 2 WHERE name = 'a'`);
     await promote();
@@ -126,11 +127,7 @@ test(
   'one that every commit had waited for begins a term without, unless it lacks something',
   needsPostgres,
   async () => {
-    const schema = newSchema();
-    const one = await joinedAs(await stand.open(schema, { instance: 'a' }), 'a');
-    const other = await joinedAs(await stand.open(schema, { instance: 'b' }), 'b');
-    await one.write(rows => rows.put(1));
-    await other.write(rows => rows.put(2));
+    const { schema, one, other } = await twoWithAPaymentEach();
     for (const command of [`ALTER SYSTEM SET synchronous_standby_names = 's'`, 'SELECT pg_reload_conf()'])
       await stand.server.query(command);
     await until(
